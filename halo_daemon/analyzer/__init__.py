@@ -1,0 +1,1 @@
+"""Miner, findings and reports."""

@@ -1,0 +1,1 @@
+"""The deterministic rules, one file a family."""

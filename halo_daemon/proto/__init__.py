@@ -1,0 +1,1 @@
+"""OTLP decoding, semantic conventions and the canonical span line; pure."""

@@ -1,0 +1,190 @@
+"""A canonical span line, read back."""
+
+from dataclasses import dataclass, field
+from typing import Self, cast
+
+import orjson
+
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.times import parse_unix_ns
+
+STATUS_ERROR = "STATUS_CODE_ERROR"
+
+LLM = "LLM"
+TOOL = "TOOL"
+AGENT = "AGENT"
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: JsonValue) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """
+    One span as stored, with times as integer nanoseconds.
+
+    Identity is ``(trace_id, span_id)``. ``attributes`` holds what the client
+    sent and, after it, the derived ``inference.*`` keys.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    name: str
+    kind: str
+    start_unix_ns: int
+    end_unix_ns: int
+    status_code: str
+    status_message: str
+    resource_attributes: JsonObject
+    scope_name: str
+    scope_version: str
+    attributes: JsonObject
+    events: tuple[JsonObject, ...] = ()
+    links: tuple[JsonObject, ...] = ()
+    fields: JsonObject = field(default_factory=dict, repr=False)
+    """The whole line, for what has no field here."""
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """
+        Read one line of a shard, with or without its newline.
+
+        Raises:
+            ValueError: *line* is not a canonical span.
+        """
+        try:
+            return cls.from_fields(orjson.loads(line))
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ValueError(f"not a canonical span: {exc!r}") from exc
+
+    @classmethod
+    def from_fields(cls, fields: JsonObject) -> Self:
+        """
+        Read the JSON object of one line.
+
+        Raises:
+            KeyError, TypeError, AttributeError, ValueError: a field is missing or of
+                another type.
+        """
+        status = cast("JsonObject", fields["status"])
+        scope = cast("JsonObject", fields["scope"])
+        resource = cast("JsonObject", fields["resource"])
+        return cls(
+            trace_id=cast("str", fields["trace_id"]),
+            span_id=cast("str", fields["span_id"]),
+            parent_span_id=cast("str", fields["parent_span_id"]),
+            name=cast("str", fields["name"]),
+            kind=cast("str", fields["kind"]),
+            start_unix_ns=parse_unix_ns(cast("str", fields["start_time"])),
+            end_unix_ns=parse_unix_ns(cast("str", fields["end_time"])),
+            status_code=cast("str", status["code"]),
+            status_message=cast("str", status["message"]),
+            resource_attributes=cast("JsonObject", resource["attributes"]),
+            scope_name=cast("str", scope["name"]),
+            scope_version=cast("str", scope["version"]),
+            attributes=cast("JsonObject", fields["attributes"]),
+            events=tuple(cast("list[JsonObject]", fields.get("events", ()))),
+            links=tuple(cast("list[JsonObject]", fields.get("links", ()))),
+            fields=fields,
+        )
+
+    def text(self, key: str) -> str:
+        """The attribute *key* when it is a string, else ``""``."""
+        return _text(self.attributes.get(key))
+
+    def count(self, key: str) -> int | None:
+        """The attribute *key* when it is an integer, else None."""
+        return _count(self.attributes.get(key))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the span has ended; a pending version of a span has no end."""
+        return self.end_unix_ns > 0
+
+    @property
+    def duration_ns(self) -> int:
+        """End minus start; 0 where the end is missing or before the start."""
+        return max(0, self.end_unix_ns - self.start_unix_ns) if self.is_complete else 0
+
+    @property
+    def observation_kind(self) -> str:
+        """``LLM``, ``TOOL``, ``AGENT``, ``CHAIN``, … or ``SPAN`` for the rest."""
+        return self.text("inference.observation_kind") or "SPAN"
+
+    @property
+    def model(self) -> str:
+        """The served model, else the requested one; ``""`` when unknown."""
+        return self.text("inference.llm.model_name")
+
+    @property
+    def provider(self) -> str:
+        """The model's provider; ``""`` when unknown."""
+        return self.text("inference.llm.provider")
+
+    @property
+    def agent_name(self) -> str:
+        """The agent that the span belongs to; ``""`` when unknown."""
+        return self.text("inference.agent_name")
+
+    @property
+    def session_id(self) -> str:
+        """The traced application's session; ``""`` when unknown."""
+        return self.text("inference.session_id")
+
+    @property
+    def user_id(self) -> str:
+        """The traced application's user; ``""`` when unknown."""
+        return self.text("inference.user_id")
+
+    @property
+    def tool_name(self) -> str:
+        """The tool that a TOOL span ran, else ``""``; the span's name when not recorded."""
+        if self.observation_kind != TOOL:
+            return ""
+        return self.text("tool.name") or self.name
+
+    @property
+    def input_tokens(self) -> int | None:
+        """Input tokens of a leaf model call, cached ones included; None when unknown."""
+        return self.count("inference.llm.input_tokens")
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Output tokens of a leaf model call; None when unknown."""
+        return self.count("inference.llm.output_tokens")
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Cost of a leaf model call; None when unknown."""
+        value = self.attributes.get("inference.llm.cost.total")
+        return float(value) if isinstance(value, (int, float)) else None
+
+    @property
+    def service_name(self) -> str:
+        """``service.name`` of the resource; ``""`` when absent."""
+        return _text(self.resource_attributes.get("service.name"))
+
+    @property
+    def service_version(self) -> str:
+        """``service.version`` of the resource; ``""`` when absent."""
+        return _text(self.resource_attributes.get("service.version"))
+
+    @property
+    def has_error_status(self) -> bool:
+        """Whether the OTel status is ERROR."""
+        return self.status_code == STATUS_ERROR
+
+    @property
+    def has_derived_error(self) -> bool:
+        """Whether an error signal stands outside the status."""
+        return self.attributes.get("halo.derived.error") is True
+
+    def to_line(self) -> bytes:
+        """The canonical line with its newline; equal to the one that was read."""
+        return orjson.dumps(self.fields) + b"\n"

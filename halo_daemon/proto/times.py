@@ -1,0 +1,42 @@
+"""Nanoseconds since the epoch to the fixed-width text of a canonical line, and back."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+_NANOS = 10**9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS_TEXT_LENGTH = len("1970-01-01T00:00:00")
+
+
+@lru_cache(maxsize=4096)
+def _second_to_text(second: int) -> str:
+    # timedelta arithmetic, not fromtimestamp: exact over the whole uint64 range.
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=4096)
+def _text_to_second(text: str) -> int:
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    return int((moment - _EPOCH) / timedelta(seconds=1))
+
+
+def format_unix_ns(unix_ns: int) -> str:
+    """
+    Write a time as the 30 characters ``YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ``.
+
+    Text order equals numeric order over the whole range of uint64.
+    """
+    second, nanos = divmod(unix_ns, _NANOS)
+    return f"{_second_to_text(second)}.{nanos:09d}Z"
+
+
+def parse_unix_ns(text: str) -> int:
+    """
+    Read what `format_unix_ns` wrote.
+
+    Raises:
+        ValueError: *text* is not of that form.
+    """
+    if len(text) != 30 or text[19] != "." or text[29] != "Z":  # noqa: PLR2004 -- the fixed form
+        raise ValueError(f"`{text[:40]}` is not a canonical time")
+    return _text_to_second(text[:_SECONDS_TEXT_LENGTH]) * _NANOS + int(text[20:29])

@@ -1,0 +1,1 @@
+"""OTLP over gRPC and HTTP; knows a sink, not the store."""

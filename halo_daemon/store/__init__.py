@@ -1,0 +1,1 @@
+"""Shards, index, queries: the data directory."""
