@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from halo_daemon.proto.json_value import Attributes
+from halo_daemon.proto.project import Project
 
-ProjectOf = Callable[[Attributes], str]
-"""Resource attributes to project name; called once for each resource of a request."""
+ProjectOf = Callable[[Attributes], Project]
+"""Resource attributes to project; called once for each resource of a request."""
 
 
 class SpanBatch(NamedTuple):
@@ -18,7 +19,7 @@ class SpanBatch(NamedTuple):
     order of the request; never empty.
     """
 
-    project: str
+    project: Project
     lines: bytes
     spans: int
 
