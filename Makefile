@@ -1,0 +1,63 @@
+# The only entry. A fresh machine needs python3 (3.11+), pip, make and gcc; everything
+# else goes into .venv inside the checkout. Extra pytest arguments: make test ARGS="-k shard"
+PYTHON ?= python3
+BIN    := .venv/bin
+# --without-pip and `pip --python` need no python3-venv package on Debian.
+PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+EXTRAS ?= dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types imports docs fix bench test-wheel constraints clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -m venv --without-pip .venv
+.venv/.stamp-run: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -q -c constraints.txt hatchling editables
+	$(PIP) install -q -c constraints.txt --no-build-isolation -e .
+	touch $@
+.venv/.stamp-dev: .venv/.stamp-run
+	$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[$(EXTRAS)]'
+	touch $@
+
+demo: .venv/.stamp-run ## Sample agents -> OTLP ports -> analysis -> report; no key, no network
+	$(BIN)/halo-daemon demo --exit
+
+test: .venv/.stamp-dev ## All tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports docs ## Lint, types, import contracts, generated docs
+lint: .venv/.stamp-dev
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+types: .venv/.stamp-dev
+	$(BIN)/mypy halo_daemon tests bench scripts
+imports: .venv/.stamp-dev
+	$(BIN)/lint-imports
+docs: .venv/.stamp-dev
+	$(BIN)/python -m scripts.reference --check
+
+fix: .venv/.stamp-dev ## Format, and fix what can be fixed
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+coverage: .venv/.stamp-dev ## Tests with branch coverage
+	$(BIN)/coverage run -m pytest $(ARGS); $(BIN)/coverage combine -q && $(BIN)/coverage report
+
+bench: .venv/.stamp-dev ## Ingest, decode, store and analysis figures, as ratios in one run
+	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.analyze
+
+test-wheel: .venv/.stamp-dev ## Install the wheel in a new place and test that, not the checkout
+	rm -rf dist && $(PIP) wheel -q --no-deps --no-build-isolation -w dist .
+	work=$$(mktemp -d) && $(PYTHON) -m venv --without-pip $$work/v && \
+	$(PYTHON) -m pip --python $$work/v/bin/python install -q -c constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[dev]" && \
+	cd $$work && v/bin/python -m pytest -c $(CURDIR)/pyproject.toml --rootdir=$(CURDIR) $(CURDIR)/tests $(ARGS); \
+	s=$$?; rm -rf $$work; exit $$s
+
+constraints: ## Take newer versions and write them down; keep them if `make check test` passes
+	rm -rf .venv && : > constraints.txt && $(MAKE) .venv/.stamp-dev && \
+	$(PIP) list --format=freeze --exclude-editable > constraints.txt
+
+clean: ## Remove what the other targets made
+	rm -rf .venv dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
