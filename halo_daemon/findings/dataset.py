@@ -1,0 +1,213 @@
+"""What a report says of the run, the window and what was looked at."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from halo_daemon.findings.record import Count, Instant, Interval, Record, Share
+
+
+class RunBlock(Record):
+    """The run that wrote the report."""
+
+    id: str
+    trigger: Literal["schedule", "manual", "api", "demo"] = "manual"
+    schedule: str = ""
+    started_at: Instant
+    ended_at: Instant | None = None
+
+
+class WindowBlock(Record):
+    """Which traces were asked for: those with a span in the half-open stretch of time."""
+
+    from_: Instant = Field(alias="from")
+    to: Instant
+    by: Literal["received", "start_time"] = "received"
+    timezone: str = "UTC"
+    watermark: Instant | None = None
+    """Up to where the project's spans had been received."""
+
+
+class EngineTokens(Record):
+    """Tokens that the engine itself used."""
+
+    input: Count = 0
+    cached: Count = 0
+    output: Count = 0
+    reasoning: Count = 0
+    estimated: Count = 0
+
+
+class EngineBudget(Record):
+    """What the engine might use; None where there is no limit."""
+
+    usd: float | None = None
+    tokens: Count | None = None
+    seconds: float | None = None
+    requests: Count | None = None
+
+
+class Engine(Record):
+    """What made the findings."""
+
+    mode: Literal["llm", "deterministic"] = "deterministic"
+    status: Literal["complete", "partial", "failed"] = "complete"
+    reason: str | None = None
+    version: str = ""
+    rules_version: str = ""
+    model: str | None = None
+    turns: Count = 0
+    requests: Count = 0
+    subagents: Count = 0
+    tokens: EngineTokens = EngineTokens()
+    cost_usd: float | None = 0.0
+    cost_note: str = ""
+    wall_ms: Count = 0
+    budget: EngineBudget = EngineBudget()
+    parameters_dropped: tuple[str, ...] = ()
+    run_log: str | None = None
+
+
+class ShardRange(Record):
+    """Bytes of one shard that were read."""
+
+    path: str
+    sha256: str
+    bytes: Count
+    from_offset: Count
+    to_offset: Count
+
+
+class Exposure(Record):
+    """How many traces ran one version of the service with one model."""
+
+    service_version: str
+    model: str
+    traces: Count
+
+
+class Outcomes(Record):
+    """For how many traces it is known whether they failed."""
+
+    known: Count = 0
+    failed: Count = 0
+    source: str = "none"
+    """``feedback``, ``evaluator``, ``label``, ``status``, ``contract``, several of
+    them joined by ``+``, or ``none``."""
+
+
+class Dataset(Record):
+    """What the window held."""
+
+    shards: tuple[ShardRange, ...] = ()
+    traces: Count = 0
+    spans: Count = 0
+    sessions: Count = 0
+    users: Count = 0
+    open_traces: Count = 0
+    late_spans: Count = 0
+    """Spans of these traces outside the window."""
+    duplicate_spans: Count = 0
+    exposure: tuple[Exposure, ...] = ()
+    outcomes: Outcomes = Outcomes()
+
+
+class ErrorRate(Record):
+    """Share of traces with at least one leaf error."""
+
+    value: Share = 0.0
+    ci95: Interval = (0.0, 0.0)
+    n: Count = 0
+    previous: Share | None = None
+
+
+class TotalDuration(Record):
+    """Durations of whole traces in milliseconds; 0 when there are none."""
+
+    p50: Count = 0
+    p95: Count = 0
+    previous_p95: Count | None = None
+
+
+class TotalTokens(Record):
+    """Tokens of all leaf model calls."""
+
+    input: Count = 0
+    output: Count = 0
+    previous: Count | None = None
+    """Input and output of the previous report."""
+
+
+class TotalCost(Record):
+    """Cost of all leaf model calls; None when no span carries one."""
+
+    value: float | None = None
+    previous: float | None = None
+
+
+class Totals(Record):
+    """The window in four figures."""
+
+    error_rate: ErrorRate = ErrorRate()
+    duration_ms: TotalDuration = TotalDuration()
+    tokens: TotalTokens = TotalTokens()
+    cost_usd: TotalCost = TotalCost()
+
+
+class SpanRef(Record):
+    """A span by name."""
+
+    trace_id: str
+    span_id: str
+
+
+class DataQuality(Record):
+    """A defect of the recording itself, with the change to make."""
+
+    code: str
+    count: Count
+    of: Count
+    example: SpanRef | None = None
+    fix: str = ""
+
+
+class Skipped(Record):
+    """Traces that were not examined, and why."""
+
+    reason: str
+    count: Count
+
+
+class NotChecked(Record):
+    """Units that a rule could not check, and why."""
+
+    reason: Literal[
+        "not_applicable", "needs_contract", "not_recorded", "too_few", "over_limit", "rule_failed"
+    ]
+    count: Count
+
+
+class CoverageRule(Record):
+    """How much of what it applies to a rule has checked."""
+
+    rule: str
+    checked: Count
+    of: Count
+    unit: str = "traces"
+    not_checked: tuple[NotChecked, ...] = ()
+
+
+class Coverage(Record):
+    """What was looked at; printed in every rendering."""
+
+    examined_traces: Count = 0
+    skipped: tuple[Skipped, ...] = ()
+    quarantined_lines: Count = 0
+    llm_viewed_traces: Count = 0
+    llm_not_reached: tuple[str, ...] = ()
+    rules: tuple[CoverageRule, ...] = ()
+    tests: Count = 0
+    discoveries: Count = 0
+    fdr_q: Share = 0.05
+    evidence_verified: tuple[Count, Count] = (0, 0)
+    """Quotes found in their spans, of all quotes."""
