@@ -1,0 +1,1 @@
+"""The HALO agent: a model with trace tools, within a budget, whose claims are checked."""
