@@ -1,0 +1,98 @@
+"""Which projects the data directory holds."""
+
+from datetime import datetime
+from typing import NamedTuple, cast
+
+import orjson
+
+from halo_daemon.errors import UnknownProjectError
+from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.project import Project, slugify
+from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
+from halo_daemon.store.disk import Disk, write_atomically
+from halo_daemon.store.paths import DataPaths
+
+
+class StoredProject(NamedTuple):
+    """One project of the data directory."""
+
+    slug: str
+    name: str
+    """As it was first sent; the slug when `project.json` is lost."""
+
+    created_unix_ns: int
+    """0 when unknown."""
+
+    @property
+    def created(self) -> datetime | None:
+        """When its first span came, in UTC; None when unknown."""
+        return (
+            datetime.fromisoformat(format_unix_ns(self.created_unix_ns)[:19] + "+00:00")
+            if self.created_unix_ns
+            else None
+        )
+
+
+def list_projects(paths: DataPaths) -> list[StoredProject]:
+    """Every project, in order of slug; empty for a new data directory."""
+    return [_read(paths, slug) for slug in paths.slugs()]
+
+
+def find_project(paths: DataPaths, slug_or_name: str) -> StoredProject:
+    """
+    Look a project up by its slug or its name.
+
+    Raises:
+        UnknownProjectError: There is none; the message lists those there are.
+    """
+    slugs = paths.slugs()
+    wanted = slug_or_name if slug_or_name in slugs else _slug(slug_or_name)
+    if wanted not in slugs:
+        known = ", ".join(slugs[:10]) + (f" and {len(slugs) - 10} more" if len(slugs) > 10 else "")  # noqa: PLR2004 -- as many as one line holds
+        raise UnknownProjectError(
+            f"cannot find project `{slug_or_name[:80]}`: the data directory {paths.root} "
+            f"has {len(slugs)} projects{': ' + known if known else ''}",
+            hint="list them with `halo-daemon project list`",
+        )
+    return _read(paths, wanted)
+
+
+def register_project(
+    disk: Disk, paths: DataPaths, project: Project, *, now_unix_ns: int
+) -> StoredProject:
+    """
+    Create a project's directory and `project.json`, durably; an existing one stays as it is.
+
+    Raises:
+        OSError: The disk refused.
+        ValueError: The slug is not one.
+    """
+    place = paths.project(project.slug)
+    if not place.project_json.is_file():
+        disk.make_directory(place.directory)
+        fields = {
+            "slug": project.slug,
+            "name": project.name,
+            "created": format_unix_ns(now_unix_ns),
+        }
+        write_atomically(disk, place.project_json, orjson.dumps(fields) + b"\n")
+    return _read(paths, project.slug)
+
+
+def _slug(name: str) -> str:
+    try:
+        return slugify(name)
+    except ValueError:
+        return ""
+
+
+def _read(paths: DataPaths, slug: str) -> StoredProject:
+    try:
+        fields = cast("JsonObject", orjson.loads(paths.project(slug).project_json.read_bytes()))
+        name, created = fields["name"], fields["created"]
+        if isinstance(name, str) and isinstance(created, str):
+            return StoredProject(slug, name, parse_unix_ns(created))
+    except (OSError, ValueError, KeyError, TypeError):
+        # The spans are the truth; a lost description only costs the original name.
+        pass
+    return StoredProject(slug, slug, 0)

@@ -1,0 +1,72 @@
+"""
+When which bytes of a shard arrived.
+
+The time of receipt is no part of a canonical line, so that the protobuf and
+the JSON form of a request give equal lines. It stands in a sidecar beside the
+shard: records of two little-endian uint64, ``end_offset`` and
+``received_unix_ns``, in ascending order of offset. A record is written before
+the bytes that it speaks of, so whoever sees a line can see its receipt.
+
+The sidecar is not synced. Where it is missing, cut or damaged, the last
+readable record speaks for the rest, and before the first one the time in the
+shard's name; it is never a reason to fail.
+"""
+
+import struct
+from bisect import bisect_left
+from pathlib import Path
+from typing import NamedTuple
+
+RECORD = struct.Struct("<QQ")
+_MAX_UNIX_NS = 2**63 - 1
+
+
+class Receipts(NamedTuple):
+    """The sidecar of one shard, read."""
+
+    end_offsets: list[int]
+    received_unix_ns: list[int]
+    opened_unix_ns: int
+
+    def received_at(self, end_offset: int) -> int:
+        """When the line that ends at *end_offset* arrived, in Unix nanoseconds."""
+        place = bisect_left(self.end_offsets, end_offset)
+        if place < len(self.received_unix_ns):
+            return self.received_unix_ns[place]
+        return self.received_unix_ns[-1] if self.received_unix_ns else self.opened_unix_ns
+
+
+def encode_receipt(end_offset: int, received_unix_ns: int) -> bytes:
+    """One record: every byte before *end_offset* not yet spoken of arrived then."""
+    return RECORD.pack(end_offset, received_unix_ns)
+
+
+def decode_receipts(data: bytes, *, opened_unix_ns: int) -> Receipts:
+    """
+    Read a sidecar as far as it makes sense.
+
+    Args:
+        data: The sidecar; may be empty, cut anywhere or damaged.
+
+        opened_unix_ns: When the shard was opened, for bytes that no record covers.
+    """
+    whole = len(data) - len(data) % RECORD.size
+    end_offsets: list[int] = []
+    received: list[int] = []
+    last = 0
+    for end_offset, unix_ns in RECORD.iter_unpack(memoryview(data)[:whole]):
+        if end_offset <= last or not 0 < unix_ns <= _MAX_UNIX_NS:
+            break
+        end_offsets.append(end_offset)
+        received.append(unix_ns)
+        last = end_offset
+    return Receipts(end_offsets, received, opened_unix_ns)
+
+
+def read_receipts(path: Path, *, opened_unix_ns: int) -> Receipts:
+    """Read the sidecar at *path*; a missing or unreadable one counts as empty."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        data = b""
+    return decode_receipts(data, opened_unix_ns=opened_unix_ns)

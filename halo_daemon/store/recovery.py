@@ -1,0 +1,129 @@
+"""
+What the daemon mends when it starts.
+
+A crash can leave a plain shard with a torn tail: half a line, zeros where the
+file system had grown the file but not written it, or a last line that does not
+parse. No sender was told that such bytes are stored. They are moved to the
+day's quarantine and cut off, so that a reader never meets them.
+
+Starting never fails for what is found: a shard that cannot be mended is left
+as it is and logged, and readers skip its damage by content.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+import structlog
+
+from halo_daemon.store.disk import Disk, write_atomically
+from halo_daemon.store.paths import TEMPORARY_PREFIX, DataPaths, DayPaths
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_BLOCK_BYTES = 64 * 1024
+
+
+class TornTail(NamedTuple):
+    """One tail that was cut."""
+
+    shard: Path
+    offset: int
+    """Where the cut bytes began; the shard's length now."""
+    cut_bytes: int
+    quarantined: Path
+
+
+def recover(paths: DataPaths, *, disk: Disk | None = None) -> list[TornTail]:
+    """
+    Mend every plain shard; the caller holds the directory's lock and no writer runs.
+
+    Returns:
+        What was cut, in order of project, day and shard; empty after a clean stop.
+    """
+    disk = disk or Disk()
+    found = []
+    for day in _days(paths):
+        _remove_leftovers(day)
+        for stem in day.stems():
+            try:
+                tail = _mend(disk, day, stem)
+            except OSError as exc:
+                log.warning("shard_not_mended", path=str(day.plain(stem)), error=str(exc))
+                continue
+            if tail is not None:
+                log.warning(
+                    "torn_tail_quarantined",
+                    path=str(tail.shard),
+                    offset=tail.offset,
+                    bytes=tail.cut_bytes,
+                )
+                found.append(tail)
+    return found
+
+
+def _days(paths: DataPaths) -> Iterator[DayPaths]:
+    for slug in paths.slugs():
+        yield from paths.project(slug).days()
+
+
+def _remove_leftovers(day: DayPaths) -> None:
+    for path in day.directory.glob(f"{TEMPORARY_PREFIX}*"):
+        path.unlink(missing_ok=True)
+
+
+def _mend(disk: Disk, day: DayPaths, stem: str) -> TornTail | None:
+    path = day.plain(stem)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        size = os.fstat(fd).st_size
+        good = good_length(fd, size)
+        if good == size:
+            return None
+        quarantined = day.torn_tail(stem, good)
+        disk.make_directory(day.quarantine)
+        write_atomically(disk, quarantined, os.pread(fd, size - good, good))
+        disk.truncate(fd, good)
+        disk.sync(fd)
+        return TornTail(path, good, size - good, quarantined)
+    finally:
+        os.close(fd)
+
+
+def good_length(fd: int, size: int) -> int:
+    """
+    Where the last line that parses ends, counted from the end of the file.
+
+    Only the tail is looked at: damage before a good last line is left to readers,
+    because offsets behind it must not move. 0 when no line is good.
+    """
+    end = _last_newline(fd, size) + 1
+    while end > 0:
+        start = _last_newline(fd, end - 1) + 1
+        if _parses(os.pread(fd, end - start, start)):
+            return end
+        end = start
+    return 0
+
+
+def _last_newline(fd: int, end: int) -> int:
+    """Offset of the last newline before *end*; -1 when there is none."""
+    while end > 0:
+        start = max(0, end - _BLOCK_BYTES)
+        place = os.pread(fd, end - start, start).rfind(b"\n")
+        if place >= 0:
+            return start + place
+        end = start
+    return -1
+
+
+def _parses(line: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,80 @@
+"""A disk on which one chosen system call fails."""
+
+import errno
+import os
+from pathlib import Path
+
+from halo_daemon.store.disk import Disk
+
+
+class FailingDisk(Disk):
+    """
+    Fails calls *first* to *last* (counted from 1 over all kinds of call) with *error_number*.
+
+    Attributes:
+        calls: How many calls were made so far, failed ones included.
+        free: What `free_bytes` answers, in bytes.
+    """
+
+    def __init__(
+        self,
+        first: int,
+        *,
+        last: int | None = None,
+        error_number: int = errno.EIO,
+        tears: bool = False,
+    ) -> None:
+        self._range = range(first, (first if last is None else last) + 1)
+        self._error_number = error_number
+        self._tears = tears
+        self.calls = 0
+        self.free = 2**40
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a call failed yet."""
+        return self.calls >= self._range.start
+
+    def _count(self, call: str) -> None:
+        self.calls += 1
+        if self.calls in self._range:
+            raise OSError(self._error_number, os.strerror(self._error_number), call)
+
+    def create(self, path: Path) -> int:
+        """Create, unless it is this call's turn to fail."""
+        self._count("create")
+        return super().create(path)
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        """Write; a torn failure leaves half of *data* behind."""
+        try:
+            self._count("write")
+        except OSError:
+            if self._tears:
+                super().write(fd, data[: len(data) // 2])
+            raise
+        return super().write(fd, data)
+
+    def sync(self, fd: int) -> None:
+        """Sync, unless it is this call's turn to fail."""
+        self._count("sync")
+        super().sync(fd)
+
+    def sync_directory(self, path: Path) -> None:
+        """Sync names, unless it is this call's turn to fail."""
+        self._count("sync_directory")
+        super().sync_directory(path)
+
+    def truncate(self, fd: int, length_bytes: int) -> None:
+        """Cut, unless it is this call's turn to fail."""
+        self._count("truncate")
+        super().truncate(fd, length_bytes)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Rename, unless it is this call's turn to fail."""
+        self._count("rename")
+        super().rename(source, target)
+
+    def free_bytes(self, path: Path) -> int:  # noqa: ARG002 -- the same answer everywhere
+        """What the test says."""
+        return self.free
