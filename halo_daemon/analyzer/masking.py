@@ -1,0 +1,159 @@
+r"""
+Error texts to templates, so that two occurrences of one mistake look alike.
+
+Rule 1: a template depends on nothing but its text; it goes into a finding's id,
+so any change of meaning here needs a new `fingerprint.ALGORITHM`.
+
+Rule 2: masks are applied in the order of `_MASKS`; an earlier one takes what a
+later one would cut to pieces (a URL holds a path, a path holds numbers).
+
+Rule 3: empty and filled quotes are masked alike.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+MAX_TEMPLATE_CHARS = 300
+_MAX_SCANNED_CHARS = 20_000
+
+_MASKS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("<url>", re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,10}://[^\s\"'<>)\]}]+")),
+    ("<email>", re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+\b")),
+    (
+        "<uuid>",
+        re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
+    ),
+    ("<traceparent>", re.compile(r"\b[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\b")),
+    (
+        "<hex>",
+        re.compile(
+            r"\b(?:0x[0-9a-fA-F]+|(?=[0-9a-fA-F]*[0-9])(?=[0-9]*[a-fA-F])[0-9a-fA-F]{8,})\b"
+        ),
+    ),
+    (
+        "<ip>",
+        re.compile(
+            r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::[0-9]{1,5})?\b"
+            r"|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{1,4}(?![\w:])"
+        ),
+    ),
+    (
+        "<time>",
+        re.compile(
+            r"\b[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}"
+            r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+            r"|\b[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?\b"
+            r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{1,2} [A-Z][a-z]{2} [0-9]{4}\b"
+        ),
+    ),
+    (
+        "<duration>",
+        re.compile(
+            r"(?<![\w.])[0-9]+(?:\.[0-9]+)? ?"
+            r"(?:ns|µs|us|ms|s|secs?|seconds?|mins?|minutes?|h|hours?|days?)\b"
+        ),
+    ),
+    (
+        "<path>",
+        re.compile(r"(?<![\w<])(?:~|\.{1,2}|[A-Za-z]:)?(?:[/\\][\w.@+\-~\[\]]+){2,}[/\\]?"),
+    ),
+    (
+        "<quoted>",
+        re.compile(
+            r'"[^"\n]*"|`[^`\n]*`|“[^”\n]*”|‘[^’\n]*’|(?<!\w)\'[^\n]*?\'(?!\w)|(?<!\w)[\'"`][^\'"`\n]*$'
+        ),
+    ),
+    (
+        "<base64>",
+        re.compile(r"(?<![\w+/])(?=[A-Za-z+/]*[0-9])(?=[^A-Z]*[A-Z])[A-Za-z0-9+/]{24,}={0,2}"),
+    ),
+    (
+        "<n>",
+        re.compile(r"(?<![\w<.])[-+]?[0-9][0-9_]*(?:[.,][0-9]+)*(?:[eE][-+]?[0-9]+)?(?![\w>])"),
+    ),
+)
+_VOLATILE = tuple(mask for mask in _MASKS if mask[0] in {"<uuid>", "<traceparent>", "<time>"})
+_VOLATILE_PAIR = re.compile(
+    r"(?i)(\"?(?:request|trace|span|correlation|transaction|message|call|session)[_-]?id\"?\s*[:=]\s*)"
+    r"\"?[\w.:-]{4,}\"?"
+)
+_NAME_MASKS = tuple(mask for mask in _MASKS if mask[0] in {"<uuid>", "<hex>", "<time>", "<n>"})
+_SPACE = re.compile(r"\s+")
+_CAUSE = re.compile(r"\b(?:due to|caused by|because of):\s+", re.IGNORECASE)
+_HEADER = re.compile(
+    r"</?\w+>|<?(?:exit|return)[ _-]?(?:code|status)>?\s*[:=]?\s*-?[0-9]+(?:\s*</\w+>)?[.:]?",
+    re.IGNORECASE,
+)
+_TRACEBACK = "Traceback (most recent call last)"
+_EXCEPTION = re.compile(
+    r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Timeout|Exit|Interrupt))\b(?::\s*|\s*$)"
+)
+
+
+def core_message(text: str) -> str:
+    """
+    Reduce an error text to the one line that names the mistake.
+
+    The last line of a traceback, else the first line that is not blank; of a chain
+    ``… due to: …`` the innermost cause. Empty for blank text.
+    """
+    scanned = text[:_MAX_SCANNED_CHARS]
+    at = scanned.find(_TRACEBACK)
+    head = scanned[:at] if at >= 0 else scanned
+    causes = _CAUSE.split(head)
+    line = next((found for part in reversed(causes) if (found := _first_line(part))), "")
+    if line or at < 0:
+        return line
+    body = [row for row in scanned[at:].splitlines()[1:] if row and not row[0].isspace()]
+    return body[0].strip() if body else _TRACEBACK
+
+
+def _first_line(text: str) -> str:
+    """The first line that says more than an exit code does; that one when there is no other."""
+    lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
+    return next((line for line in lines if not _HEADER.fullmatch(line)), lines[0] if lines else "")
+
+
+def exception_type(text: str) -> str:
+    """
+    Name the exception class that *text* begins with, without its package.
+
+    Empty when it begins with none.
+    """
+    match = _EXCEPTION.match(text.lstrip())
+    return match[1].rpartition(".")[2] if match else ""
+
+
+@lru_cache(maxsize=4096)
+def template_of(text: str) -> str:
+    """
+    Mask the part of an error text that differs from one occurrence to the next.
+
+    Equal for texts that differ only in addresses, ids, times, paths, quotes and
+    numbers. Empty for blank text.
+    """
+    line = unicodedata.normalize("NFC", core_message(text))[:MAX_TEMPLATE_CHARS]
+    for placeholder, pattern in _MASKS:
+        line = pattern.sub(placeholder, line)
+    return _SPACE.sub(" ", line).strip()
+
+
+@lru_cache(maxsize=4096)
+def mask_name(name: str) -> str:
+    """Mask counters and ids in the name of a span, a tool or a service, as in ``Step <n>``."""
+    for placeholder, pattern in _NAME_MASKS:
+        name = pattern.sub(placeholder, name)
+    return _SPACE.sub(" ", unicodedata.normalize("NFC", name)).strip()[:MAX_TEMPLATE_CHARS]
+
+
+def mask_volatile(text: str) -> str:
+    """
+    Mask only what changes although the result is the same: times, ids of requests.
+
+    Numbers, names and all other content stay, so that real progress is seen.
+    """
+    text = _VOLATILE_PAIR.sub(r"\1<id>", text)
+    for placeholder, pattern in _VOLATILE:
+        text = pattern.sub(placeholder, text)
+    return text

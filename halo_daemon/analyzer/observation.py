@@ -1,0 +1,86 @@
+"""What a rule says of one trace: small values that merge in any order."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.findings import Certainty, Role
+from halo_daemon.proto.span import Span
+
+MAX_QUOTE_CHARS = 400
+
+
+class Subject(NamedTuple):
+    """What a denominator is counted over: an agent and its tool, model or span name."""
+
+    agent: str
+    name: str
+
+
+class Quote(NamedTuple):
+    """A cited span; the text is exactly ``value[start:end]`` of the named attribute."""
+
+    span_id: str
+    role: Role
+    attribute: str
+    start: int
+    end: int
+    text: str
+
+
+class StepRange(NamedTuple):
+    """Half-open range of a trace's steps, by place."""
+
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One occurrence of a finding in a trace."""
+
+    key: FindingKey
+    quotes: tuple[Quote, ...]
+    """The symptom first; then decision and recovery where there are any."""
+
+    certainty: Certainty = "candidate"
+    recovered: bool = False
+    wasted: StepRange = StepRange(0, 0)
+    """Steps that would not have been needed."""
+
+    spans: int = 1
+    """Spans that show the symptom."""
+
+    is_weak: bool = False
+    """Too little to count on its own; kept for the weak signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOutput:
+    """What one rule found in one trace."""
+
+    observations: tuple[Observation, ...] = ()
+    eligible: Collection[Subject] = ()
+    """What the trace could have shown."""
+
+    checked: int = 0
+    of: int = 0
+    not_checked: Mapping[str, int] = field(default_factory=dict)
+    """Units left out, by reason."""
+
+
+def quote(span: Span, role: Role, text: Text, needle: str = "") -> Quote:
+    """
+    Cite *span* with the part of *text* that begins at *needle*, at most 400 characters.
+
+    From the beginning of the text when *needle* is empty or not in it; without
+    words, as a whole span, when the text is empty.
+    """
+    if not text.value:
+        text, needle = Text("name", span.name), ""
+    start = max(0, text.value.find(needle)) if needle else 0
+    length = len(needle) if needle and text.value.startswith(needle, start) else MAX_QUOTE_CHARS
+    end = min(len(text.value), start + min(length, MAX_QUOTE_CHARS))
+    return Quote(span.span_id, role, text.attribute, start, end, text.value[start:end])

@@ -1,0 +1,176 @@
+"""
+What kind of error a text describes: one table, first match wins.
+
+The patterns look at the masked template and the exception class, so that a
+number in a payload is not taken for a status code.
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+Diagnosis = Literal[
+    "missing_requirement", "not_followed", "implementation", "observability", "external"
+]
+FixType = Literal["tool_description", "system_prompt", "code", "config", "infra", "eval", "other"]
+
+
+class ErrorKind(NamedTuple):
+    """One class of errors and what follows from it."""
+
+    name: str
+    category: str
+    rule: str
+    """Rule that reports it; ``""`` for the rule of the span's kind."""
+    diagnosis: Diagnosis
+    fix_type: FixType
+    advice: str
+    retry_helps: bool = False
+
+
+_TABLE: tuple[tuple[ErrorKind, str], ...] = (
+    (
+        ErrorKind(
+            "unknown_tool",
+            "incorrect-actions/tool-selection",
+            "made_up_tool",
+            "not_followed",
+            "system_prompt",
+            "List the available tools by name in the system prompt, and answer an unknown name"
+            " with that list.",
+        ),
+        r"(?:unknown|no such|unrecogni[sz]ed|non-?existent|invalid) (?:tool|function|action)\b"
+        r"|(?:tool|function) (?:name )?\S{0,80} ?(?:does not exist|is not (?:available|defined|registered)|not found)"
+        r"|is not a (?:valid|known) (?:tool|function)",
+    ),
+    (
+        ErrorKind(
+            "bad_arguments",
+            "execution-error/tool-schema",
+            "bad_arguments",
+            "missing_requirement",
+            "tool_description",
+            "State the parameters in the tool's description as they are in code, with one example"
+            " call, and let the error say which arguments are accepted.",
+        ),
+        r"unexpected (?:keyword )?argument|missing [^.]{0,30}(?:required|positional) |validation errors?\b"
+        r"|(?:required|missing|invalid|unknown|unexpected|unrecognized) (?:argument|parameter|property|field|input|keyword)s?\b"
+        r"|is a required (?:property|argument|parameter)|takes [^.]{0,40} positional arguments?"
+        r"|does not match (?:the )?schema|additional properties are not allowed|is not of type"
+        r"|invalid (?:tool )?(?:arguments?|input) for|^(?:ValidationError|InputValidationError)\b",
+    ),
+    (
+        ErrorKind(
+            "rate_limiting",
+            "execution-error/rate-limiting",
+            "infra_error",
+            "external",
+            "infra",
+            "Back off on 429 with the server's own delay, and spread or cache the calls.",
+            retry_helps=True,
+        ),
+        r"\b429\b|rate.?limit|too many requests|quota (?:exceeded|exhausted)|throttl|RateLimitError|RESOURCE_EXHAUSTED",
+    ),
+    (
+        ErrorKind(
+            "authentication",
+            "execution-error/authentication",
+            "infra_error",
+            "external",
+            "config",
+            "Check the credentials of the service and what they are allowed to do.",
+        ),
+        r"\b40[13]\b|unauthori[sz]ed|forbidden|authentication (?:failed|error|required)"
+        r"|invalid (?:api.?key|token|credentials)|(?:access|permission) denied|AuthenticationError|PermissionDeniedError",
+    ),
+    (
+        ErrorKind(
+            "timeout",
+            "execution-error/timeout",
+            "infra_error",
+            "external",
+            "infra",
+            "Set a limit that the work fits in, or split the work; tell the model what was done"
+            " before time ran out.",
+            retry_helps=True,
+        ),
+        r"time[sd]?.?out\b|\b(?:408|504)\b|deadline exceeded|TimeoutE(?:rror|xpired|xception)",
+    ),
+    (
+        ErrorKind(
+            "resource_exhaustion",
+            "execution-error/resource-exhaustion",
+            "infra_error",
+            "external",
+            "infra",
+            "Bound what is asked for at once, or give the process more of what ran out.",
+        ),
+        r"out of memory|MemoryError|no space left|disk (?:is )?full|context.?(?:length|window)|maximum context"
+        r"|too many tokens|prompt is too long|token limit|resource exhausted|OOMKilled",
+    ),
+    (
+        ErrorKind(
+            "service_errors",
+            "execution-error/service-errors",
+            "infra_error",
+            "external",
+            "infra",
+            "Retry with back-off, and have a second way when the service is down.",
+            retry_helps=True,
+        ),
+        r"\b50[0-35-9]\b|internal server error|service unavailable|bad gateway|connection (?:refused|reset|error|aborted)"
+        r"|name or service not known|name resolution|getaddrinfo|ECONN|SSL|certificate|APIConnectionError|InternalServerError|overloaded",
+    ),
+    (
+        ErrorKind(
+            "environment",
+            "execution-error/environment",
+            "",
+            "external",
+            "infra",
+            "Install what is missing in the agent's environment, or name what is there in the"
+            " prompt.",
+        ),
+        r"ModuleNotFoundError|No module named|ImportError|command not found|is not recognized as an internal"
+        r"|executable file not found|Import (?:of|from) .{0,60}(?:not allowed|forbidden)|not among the (?:explicitly )?allowed|EnvironmentError|EACCES",
+    ),
+    (
+        ErrorKind(
+            "resource_not_found",
+            "execution-error/resource-not-found",
+            "",
+            "missing_requirement",
+            "tool_description",
+            "Have the tool answer with what does exist near the name that was asked for.",
+        ),
+        r"\b404\b|not found|no such (?:file|directory|table|column|element)|FileNotFoundError|does not exist|doesn't exist|NotFoundError|no results?\b",
+    ),
+    (
+        ErrorKind(
+            "formatting",
+            "execution-error/formatting",
+            "",
+            "not_followed",
+            "system_prompt",
+            "Show one complete example of the wanted format, and answer a malformed one with what"
+            " was wrong in it.",
+        ),
+        r"JSONDecodeError|json|pars(?:e|ing)|SyntaxError|IndentationError|unexpected (?:token|EOF|end of)|malformed|invalid (?:format|syntax|literal)|regex pattern|decode",
+    ),
+)
+_COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _TABLE)
+
+OTHER = ErrorKind(
+    "other",
+    "execution-error/other",
+    "",
+    "implementation",
+    "code",
+    "Look at the decision span: what the model was told of this case, and what the tool answers"
+    " when it cannot do it.",
+)
+
+
+def error_kind(error_type: str, template: str) -> ErrorKind:
+    """Which kind of error it is; `OTHER` when no pattern knows it."""
+    text = f"{error_type}: {template}" if error_type else template
+    return next((kind for kind, pattern in _COMPILED if pattern.search(text)), OTHER)

@@ -1,0 +1,40 @@
+"""Parameters of the rules, in one table; a change of a default's meaning raises a rule's version."""
+
+from dataclasses import dataclass
+
+RULES_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class MinerSettings:
+    """What the rules and the ranking are set to; the defaults suit most projects."""
+
+    recovery_turns: int = 2
+    """LLM spans after an error within which a success of the same tool counts as recovery."""
+
+    min_repeats: int = 3
+    """Equal calls with equal results that make a loop; one fewer is a weak signal."""
+
+    min_support_traces: int = 3
+    """Affected traces below which a finding is a weak signal (1 when critical)."""
+
+    max_findings: int = 100
+    """Findings in one report; what ranks lower is counted in `limits`."""
+
+    max_evidence: int = 6
+    """Quoted spans a finding shows."""
+
+    max_trace_spans: int = 20_000
+    """Larger traces are left out and counted as oversized."""
+
+    fdr_q: float = 0.05
+    """Share of false discoveries allowed among the associations of a report."""
+
+    high_rate: float = 0.05
+    """Lower bound of the rate of unrecovered traces from which a finding is high."""
+
+    medium_rate: float = 0.01
+    """The same for medium."""
+
+    medium_cost_share: float = 0.05
+    """Share of the window's tokens wasted from which a finding is medium."""

@@ -1,0 +1,83 @@
+"""Evidence is looked up: a quote counts only where its words stand in the span that it names."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from halo_daemon.analyzer.content import text_of
+from halo_daemon.findings import Evidence, Finding
+from halo_daemon.proto.span import Span
+from halo_daemon.proto.trace import Trace
+
+_EVENT_PATH = re.compile(r"events\[([0-9]{1,6})\]\.(.+)", re.DOTALL)
+
+LoadTrace = Callable[[str], Trace | None]
+
+
+def value_at(span: Span, path: str) -> str | None:
+    """
+    The text that *path* names in *span*: an attribute key, ``name``, ``status.message``
+    or ``events[N].<key>``; None when there is no such value.
+
+    An attribute called ``name`` or ``status.message`` is not reachable: the span's
+    own field wins.
+    """
+    if path == "name":
+        return span.name
+    if path == "status.message":
+        return span.status_message
+    event = _EVENT_PATH.fullmatch(path)
+    if event and path not in span.attributes:
+        return _event_value(span, int(event[1]), event[2])
+    return text_of(span.attributes[path]) if path in span.attributes else None
+
+
+def _event_value(span: Span, place: int, key: str) -> str | None:
+    if place >= len(span.events):
+        return None
+    attributes = span.events[place].get("attributes")
+    if not isinstance(attributes, dict) or key not in attributes:
+        return None
+    return text_of(attributes[key])
+
+
+def is_quoted(span: Span, evidence: Evidence) -> bool:
+    """Whether the quote stands in *span* at the very place that *evidence* gives."""
+    if not evidence.attribute:
+        return not evidence.quote
+    value = value_at(span, evidence.attribute)
+    return (
+        value is not None
+        and evidence.char_end - evidence.char_start == len(evidence.quote)
+        and value[evidence.char_start : evidence.char_end] == evidence.quote
+    )
+
+
+def verify_findings(findings: Iterable[Finding], load_trace: LoadTrace) -> list[Finding]:
+    """
+    Look every quote up in its span, in the order of *findings*.
+
+    Each cited trace is loaded once. A finding is verified when it has evidence and
+    every quote of it was found.
+    """
+    pending = list(findings)
+    wanted = sorted({row.trace_id for finding in pending for row in finding.evidence})
+    found: dict[tuple[str, str], list[Evidence]] = {}
+    for finding in pending:
+        for row in finding.evidence:
+            found.setdefault((row.trace_id, row.span_id), []).append(row)
+    verified: set[int] = set()
+    for trace_id in wanted:
+        trace = load_trace(trace_id)
+        spans = trace.spans if trace else ()
+        for span in spans:
+            rows = found.get((trace_id, span.span_id), ())
+            verified |= {id(row) for row in rows if is_quoted(span, row)}
+    return [_marked(finding, verified) for finding in pending]
+
+
+def _marked(finding: Finding, verified: set[int]) -> Finding:
+    evidence = tuple(
+        row.model_copy(update={"quote_verified": id(row) in verified}) for row in finding.evidence
+    )
+    holds = bool(evidence) and all(row.quote_verified for row in evidence)
+    return finding.model_copy(update={"evidence": evidence, "verified": holds})
