@@ -18,6 +18,17 @@ MAX_TEMPLATE_CHARS = 300
 _MAX_SCANNED_CHARS = 20_000
 
 _MASKS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        # An HTTP status tells one mistake from another, so it stays, out of reach of `<n>`.
+        r"\1<\2\3>",
+        re.compile(
+            r"\b((?:HTTP(?:/[0-9.]+)?|status(?:[ _]code)?|(?:error )?code|error)[\"']?[ :=]{1,3})"
+            r"([45][0-9]{2})(?![\w.,]\w)"
+            r"|\b([45][0-9]{2})(?= (?:Client Error|Server Error|Not Found|Too Many|Unauthorized"
+            r"|Forbidden|Internal|Bad |Service|Gateway|Conflict|Method|Request)\b)",
+            re.IGNORECASE,
+        ),
+    ),
     ("<url>", re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,10}://[^\s\"'<>)\]}]+")),
     ("<email>", re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+\b")),
     (

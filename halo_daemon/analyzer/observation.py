@@ -37,6 +37,9 @@ class StepRange(NamedTuple):
     end: int
 
 
+NO_STEPS = StepRange(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One occurrence of a finding in a trace."""
@@ -47,7 +50,7 @@ class Observation:
 
     certainty: Certainty = "candidate"
     recovered: bool = False
-    wasted: StepRange = StepRange(0, 0)
+    wasted: StepRange = NO_STEPS
     """Steps that would not have been needed."""
 
     spans: int = 1

@@ -1,4 +1,8 @@
-"""Parameters of the rules, in one table; a change of a default's meaning raises a rule's version."""
+"""
+Parameters of the rules, in one table.
+
+A change of what a parameter means raises the version of the rules that use it.
+"""
 
 from dataclasses import dataclass
 

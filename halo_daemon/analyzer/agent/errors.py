@@ -83,6 +83,9 @@ class Action(StrEnum):
     RETRY = "retry"
     """The same request can succeed after a wait."""
 
+    RETRY_ONCE = "retry_once"
+    """A refusal without a reason; a second one is final."""
+
     RETRY_NOW = "retry_now"
     """The provider's limits were learnt; the adapted request can be sent at once."""
 

@@ -38,9 +38,11 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "List the available tools by name in the system prompt, and answer an unknown name"
             " with that list.",
         ),
-        r"(?:unknown|no such|unrecogni[sz]ed|non-?existent|invalid) (?:tool|function|action)\b"
-        r"|(?:tool|function) (?:name )?\S{0,80} ?(?:does not exist|is not (?:available|defined|registered)|not found)"
-        r"|is not a (?:valid|known) (?:tool|function)",
+        (
+            r"(?:unknown|no such|unrecogni[sz]ed|non-?existent|invalid) (?:tool|function|action)\b"
+            r"|(?:tool|function) (?:name )?\S{0,80} ?(?:does not exist|is not (?:available|defined|registered)|not found)"
+            r"|is not a (?:valid|known) (?:tool|function)"
+        ),
     ),
     (
         ErrorKind(
@@ -52,11 +54,16 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "State the parameters in the tool's description as they are in code, with one example"
             " call, and let the error say which arguments are accepted.",
         ),
-        r"unexpected (?:keyword )?argument|missing [^.]{0,30}(?:required|positional) |validation errors?\b"
-        r"|(?:required|missing|invalid|unknown|unexpected|unrecognized) (?:argument|parameter|property|field|input|keyword)s?\b"
-        r"|is a required (?:property|argument|parameter)|takes [^.]{0,40} positional arguments?"
-        r"|does not match (?:the )?schema|additional properties are not allowed|is not of type"
-        r"|invalid (?:tool )?(?:arguments?|input) for|^(?:ValidationError|InputValidationError)\b",
+        (
+            r"unexpected (?:keyword )?argument|missing [^.]{0,30}(?:required|positional) "
+            r"|validation errors?\b"
+            r"|(?:required|missing|invalid|unknown|unexpected|unrecognized) (?:argument|parameter|property|field|input|keyword)s?\b"
+            r"|is a required (?:property|argument|parameter)"
+            r"|takes [^.]{0,40} positional arguments?|does not match (?:the )?schema"
+            r"|additional properties are not allowed|is not of type"
+            r"|invalid (?:tool )?(?:arguments?|input) for"
+            r"|^(?:ValidationError|InputValidationError)\b"
+        ),
     ),
     (
         ErrorKind(
@@ -68,7 +75,10 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "Back off on 429 with the server's own delay, and spread or cache the calls.",
             retry_helps=True,
         ),
-        r"\b429\b|rate.?limit|too many requests|quota (?:exceeded|exhausted)|throttl|RateLimitError|RESOURCE_EXHAUSTED",
+        (
+            r"\b429\b|rate.?limit|too many requests|quota (?:exceeded|exhausted)|throttl"
+            r"|RateLimitError|RESOURCE_EXHAUSTED"
+        ),
     ),
     (
         ErrorKind(
@@ -79,8 +89,11 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "config",
             "Check the credentials of the service and what they are allowed to do.",
         ),
-        r"\b40[13]\b|unauthori[sz]ed|forbidden|authentication (?:failed|error|required)"
-        r"|invalid (?:api.?key|token|credentials)|(?:access|permission) denied|AuthenticationError|PermissionDeniedError",
+        (
+            r"\b40[13]\b|unauthori[sz]ed|forbidden|authentication (?:failed|error|required)"
+            r"|invalid (?:api.?key|token|credentials)|(?:access|permission) denied"
+            r"|AuthenticationError|PermissionDeniedError"
+        ),
     ),
     (
         ErrorKind(
@@ -93,7 +106,10 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             " before time ran out.",
             retry_helps=True,
         ),
-        r"time[sd]?.?out\b|\b(?:408|504)\b|deadline exceeded|TimeoutE(?:rror|xpired|xception)",
+        (
+            r"time[sd]?.?out\b|\b(?:408|504)\b|deadline exceeded"
+            r"|TimeoutE(?:rror|xpired|xception)"
+        ),
     ),
     (
         ErrorKind(
@@ -104,8 +120,11 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "infra",
             "Bound what is asked for at once, or give the process more of what ran out.",
         ),
-        r"out of memory|MemoryError|no space left|disk (?:is )?full|context.?(?:length|window)|maximum context"
-        r"|too many tokens|prompt is too long|token limit|resource exhausted|OOMKilled",
+        (
+            r"out of memory|MemoryError|no space left|disk (?:is )?full"
+            r"|context.?(?:length|window)|maximum context|too many tokens|prompt is too long"
+            r"|token limit|resource exhausted|OOMKilled"
+        ),
     ),
     (
         ErrorKind(
@@ -117,8 +136,12 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "Retry with back-off, and have a second way when the service is down.",
             retry_helps=True,
         ),
-        r"\b50[0-35-9]\b|internal server error|service unavailable|bad gateway|connection (?:refused|reset|error|aborted)"
-        r"|name or service not known|name resolution|getaddrinfo|ECONN|SSL|certificate|APIConnectionError|InternalServerError|overloaded",
+        (
+            r"\b50[0-35-9]\b|internal server error|service unavailable|bad gateway"
+            r"|connection (?:refused|reset|error|aborted)|name or service not known"
+            r"|name resolution|getaddrinfo|ECONN|SSL|certificate|APIConnectionError"
+            r"|InternalServerError|overloaded"
+        ),
     ),
     (
         ErrorKind(
@@ -130,8 +153,12 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "Install what is missing in the agent's environment, or name what is there in the"
             " prompt.",
         ),
-        r"ModuleNotFoundError|No module named|ImportError|command not found|is not recognized as an internal"
-        r"|executable file not found|Import (?:of|from) .{0,60}(?:not allowed|forbidden)|not among the (?:explicitly )?allowed|EnvironmentError|EACCES",
+        (
+            r"ModuleNotFoundError|No module named|ImportError|command not found"
+            r"|is not recognized as an internal|executable file not found"
+            r"|Import (?:of|from) .{0,60}(?:not allowed|forbidden)"
+            r"|not among the (?:explicitly )?allowed|EnvironmentError|EACCES"
+        ),
     ),
     (
         ErrorKind(
@@ -142,7 +169,10 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "tool_description",
             "Have the tool answer with what does exist near the name that was asked for.",
         ),
-        r"\b404\b|not found|no such (?:file|directory|table|column|element)|FileNotFoundError|does not exist|doesn't exist|NotFoundError|no results?\b",
+        (
+            r"\b404\b|not found|no such (?:file|directory|table|column|element)"
+            r"|FileNotFoundError|does not exist|doesn't exist|NotFoundError|no results?\b"
+        ),
     ),
     (
         ErrorKind(
@@ -154,7 +184,11 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             "Show one complete example of the wanted format, and answer a malformed one with what"
             " was wrong in it.",
         ),
-        r"JSONDecodeError|json|pars(?:e|ing)|SyntaxError|IndentationError|unexpected (?:token|EOF|end of)|malformed|invalid (?:format|syntax|literal)|regex pattern|decode",
+        (
+            r"JSONDecodeError|json|pars(?:e|ing)|SyntaxError|IndentationError"
+            r"|unexpected (?:token|EOF|end of)|malformed|invalid (?:format|syntax|literal)"
+            r"|regex pattern|decode"
+        ),
     ),
 )
 _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _TABLE)
