@@ -6,6 +6,7 @@ the step for a request. Steps are built by `scripted_replies`. The server
 records the exact bytes of every request, so tests can say what was sent.
 """
 
+import contextlib
 import itertools
 import json
 import socket
@@ -129,6 +130,8 @@ class ScriptedModelServer:
         trace: TracebackType | None,
     ) -> None:
         self._closing.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes `accept` where the system can
         for thread in tuple(self._threads):
             thread.join(timeout=5)
         self._listener.close()
@@ -183,7 +186,7 @@ class ScriptedModelServer:
         while not self._closing.is_set():
             try:
                 connection, _ = self._listener.accept()
-            except TimeoutError:
+            except OSError:
                 continue
             connection.settimeout(5)
             self._start(lambda connection=connection: self._answer(connection))  # type: ignore[misc]
