@@ -47,18 +47,19 @@ class Trace:
             ValueError: No spans, or spans of several traces.
         """
         versions: dict[str, Span] = {}
+        trace_ids: set[str] = set()
         stored = 0
         for span in spans:
             stored += 1
+            trace_ids.add(span.trace_id)
             old = versions.get(span.span_id)
             versions[span.span_id] = span if old is None else later_version(old, span)
         if not versions:
             raise ValueError("a trace has at least one span")
-        ids = {span.trace_id for span in versions.values()}
-        if len(ids) != 1:
-            raise ValueError(f"spans of {len(ids)} traces")
+        if len(trace_ids) != 1:
+            raise ValueError(f"spans of {len(trace_ids)} traces")
         ordered = sorted(versions.values(), key=lambda span: (span.start_unix_ns, span.span_id))
-        return cls(ids.pop(), tuple(ordered), stored - len(ordered), is_open)
+        return cls(trace_ids.pop(), tuple(ordered), stored - len(ordered), is_open)
 
     @cached_property
     def by_id(self) -> dict[str, Span]:
