@@ -155,7 +155,6 @@ class _Section(BaseModel):
         extra="forbid",
         strict=True,
         use_attribute_docstrings=True,
-        validate_default=True,
         validate_by_name=True,
         validate_by_alias=True,
     )

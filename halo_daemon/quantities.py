@@ -24,7 +24,7 @@ _DURATION_UNITS_MS = {
     "w": 604_800_000,
 }
 # More digits name nothing real, and int() refuses very long texts in words of its own.
-_QUANTITY = re.compile(r"([0-9]{1,15})([A-Za-z]+)")
+_QUANTITY = re.compile(r"([0-9]{1,18})([A-Za-z]+)")
 _MAX_PORT = 65_535
 _SHOWN_CHARACTERS = 60
 
