@@ -1,0 +1,70 @@
+"""Options that many commands share, and what they resolve to."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+if TYPE_CHECKING:
+    from halo_daemon.config import Config
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration file.", show_default=False),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Data directory.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ProjectsOption = Annotated[
+    list[str] | None,
+    typer.Option("--project", metavar="NAME", help="Only this project; may be repeated."),
+]
+SinceOption = Annotated[
+    str,
+    typer.Option("--since", metavar="T", help="Start: 90s, 15m, 24h, 7d ago, or an instant."),
+]
+UntilOption = Annotated[
+    str, typer.Option("--until", metavar="T", help="End, written as --since; not included.")
+]
+
+
+class GlobalOptions(NamedTuple):
+    """What was said before the verb; the same options after the verb win."""
+
+    config: Path | None = None
+    data: Path | None = None
+
+
+def load_config(
+    ctx: typer.Context,
+    *,
+    config: Path | None,
+    data: Path | None,
+    overrides: Mapping[str, str] | None = None,
+) -> "Config":
+    """
+    Load the configuration that a command works with.
+
+    Args:
+        ctx: The command's context, with the options given before the verb.
+
+        config: `--config` after the verb.
+
+        data: `--data` after the verb; sets ``data.dir``.
+
+        overrides: Values of further flags by configuration key.
+
+    Raises:
+        ConfigError: The file is missing or wrong.
+    """
+    from halo_daemon.config_file import load
+
+    before = ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
+    flags = dict(overrides or {})
+    if data_dir := data or before.data:
+        flags["data.dir"] = str(data_dir.absolute())
+    return load(config or before.config, os.environ, overrides=flags)
