@@ -381,11 +381,12 @@ def _texts(
 
 
 def _config_error(problems: Iterable[Problem]) -> ConfigError:
-    diagnostics = tuple(str(problem) for problem in sorted(set(problems)))
-    first_key = next((problem.key for problem in sorted(set(problems)) if problem.key), "")
-    errors = "1 error" if len(diagnostics) == 1 else f"{len(diagnostics)} errors"
+    ordered = sorted(set(problems))
+    diagnostics = tuple(str(problem) for problem in ordered)
+    first_key = next((problem.key for problem in ordered if problem.key), "")
+    count = len(diagnostics)
     return ConfigError(
-        f"{errors} in the configuration",
-        hint=f"halo-daemon config explain {first_key}".rstrip(),
+        diagnostics[0] if count == 1 else f"{count} errors in the configuration",
+        hint=f"halo-daemon config explain {first_key}" if first_key else "",
         diagnostics=diagnostics,
     )
