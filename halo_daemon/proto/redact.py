@@ -1,0 +1,135 @@
+"""
+Secrets out of text, before it is shown to a model, a journal or a reader of reports.
+
+Each rule is a pattern anchored in something that only secrets have: a
+provider's prefix, a key's name, a check digit. What it finds becomes
+``[redacted:<rule>]``, so that a quote of masked text is still a quote.
+"""
+
+import re
+from functools import partial
+from typing import NamedTuple
+
+from halo_daemon.proto.json_value import JsonValue
+
+
+class Redacted(NamedTuple):
+    """Text without its secrets, and how many were taken out."""
+
+    text: str
+    values: int
+
+
+class _Rule(NamedTuple):
+    name: str
+    anchors: tuple[str, ...]
+    """Lower-case texts one of which must occur; looked up before the pattern runs."""
+    pattern: re.Pattern[str]
+    """The group ``secret``, where there is one, is what is taken out."""
+
+
+def _rule(name: str, anchors: str, pattern: str) -> _Rule:
+    return _Rule(name, tuple(anchors.split()), re.compile(pattern))
+
+
+_NOT_BEFORE = r"(?<![A-Za-z0-9_-])"
+_RULES = (
+    _rule(
+        "private-key",
+        "-----begin",
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"[^-]{0,20000}(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
+    ),
+    _rule("jwt", "eyj", _NOT_BEFORE + r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
+    _rule(
+        "api-key",
+        "sk- sk_ rk_ pk_live pplx- gsk_ xai- r8_ hf_ whsec_ npm_ pypi- dop_v1_ hd_ingest_ sg. key- lsv2_ pat-",
+        _NOT_BEFORE
+        + r"(?:sk-(?=[\w-]{0,256}\d)(?:[a-z]{2,12}-){0,3}[A-Za-z0-9_-]{16,}|[srp]k_(?:live|test)_[A-Za-z0-9]{16,}"
+        r"|pplx-[A-Za-z0-9]{24,}|gsk_[A-Za-z0-9]{24,}|xai-[A-Za-z0-9]{24,}|r8_[A-Za-z0-9]{24,}"
+        r"|hf_[A-Za-z0-9]{24,}|whsec_[A-Za-z0-9+/=]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{40,}"
+        r"|dop_v1_[a-f0-9]{40,}|hd_ingest_\w{8,}|SG\.[\w-]{16,}\.[\w-]{16,}"
+        r"|key-[a-f0-9]{32}|lsv2_[a-z]{2}_[a-f0-9_]{32,})",
+    ),
+    _rule("aws-key", "akia asia", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    _rule(
+        "github-token",
+        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat-",
+        _NOT_BEFORE + r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{40,}|glpat-[\w-]{18,})",
+    ),
+    _rule("google-key", "aiza ya29.", _NOT_BEFORE + r"(?:AIza[\w-]{35}|ya29\.[\w-]{20,})"),
+    _rule(
+        "slack-token",
+        "xox hooks.slack.com",
+        r"(?<![A-Za-z0-9])xox[abeoprs]-[\w-]{10,}|hooks\.slack\.com/services/[\w/]{20,}",
+    ),
+    _rule(
+        "bearer-token",
+        "bearer basic",
+        r"(?i)\b(?:bearer|authorization\W{1,4}basic)\s+(?P<secret>[A-Za-z0-9._~+/=-]{16,})",
+    ),
+    _rule(
+        "password",
+        "password passwd pwd secret api_key api-key apikey access_key access_token"
+        " auth_token refresh_token client_secret private_key",
+        r"(?i)(?:password|passwd|\bpwd|secret|api[_-]?key|access[_-]?key|access_token|auth_token"
+        r"|refresh_token|client_secret|private_key)(?:_id)?\\?[\"']?\s{0,4}(?:[:=]|=>)\s{0,4}\\?[\"']?"
+        r"(?P<secret>(?!\[redacted)[^\s\"'\\,;&<>(){}\[\]]{6,256})",
+    ),
+    _rule(
+        "url-password",
+        "://",
+        r"://[^\s/:@\"'<>]{1,128}:(?P<secret>[^\s/@\"'<>]{1,256})@",
+    ),
+)
+_CARD = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")
+_CARD_STARTS = frozenset("23456")
+
+
+def redact_text(text: str) -> Redacted:
+    """
+    Take secrets out of *text*.
+
+    Linear in the length of *text*; text without secrets comes back as the same object.
+    """
+    lowered = text.lower()
+    values = 0
+    for name, anchors, pattern in _RULES:
+        if any(anchor in lowered for anchor in anchors):
+            text, found = pattern.subn(partial(_mask, f"[redacted:{name}]"), text)
+            values += found
+    cards = [match for match in _CARD.finditer(text) if _is_card(match[0])]
+    for match in reversed(cards):
+        text = f"{text[: match.start()]}[redacted:card]{text[match.end() :]}"
+    return Redacted(text, values + len(cards))
+
+
+def redact_value(value: JsonValue) -> tuple[JsonValue, int]:
+    """*value* with every text in it redacted, keys included, and how many were taken out."""
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, list):
+        items = [redact_value(item) for item in value]
+        return [item for item, _ in items], sum(found for _, found in items)
+    if isinstance(value, dict):
+        fields = {redact_text(key): redact_value(item) for key, item in value.items()}
+        found = sum(key.values + inner for key, (_, inner) in fields.items())
+        return {key.text: item for key, (item, _) in fields.items()}, found
+    return value, 0
+
+
+def _mask(mark: str, match: re.Match[str]) -> str:
+    whole = match[0]
+    if "secret" not in match.re.groupindex:
+        return mark
+    start, end = match.span("secret")
+    return f"{whole[: start - match.start()]}{mark}{whole[end - match.start() :]}"
+
+
+def _is_card(text: str) -> bool:
+    """Whether the digits pass Luhn's check and begin like a card, not like a time or an id."""
+    digits = [int(char) for char in text if char.isdigit()]
+    if str(digits[0]) not in _CARD_STARTS or len(set(digits)) == 1:
+        return False
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]  # noqa: PLR2004
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
