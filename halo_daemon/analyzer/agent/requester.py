@@ -1,0 +1,221 @@
+"""
+Sending the requests of one run: budget first, journal second, then the model.
+
+One policy decides about failures: what can pass is tried again after a wait
+with full jitter, or the wait that the provider asks for. Failures are counted
+while they are consecutive: one good answer sets the count to zero.
+"""
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import orjson
+
+from halo_daemon.analyzer.agent.budget import CLOSING_OUTPUT_TOKENS, Ledger, Need, SizeEstimator
+from halo_daemon.analyzer.agent.clock import Clock
+from halo_daemon.analyzer.agent.errors import (
+    Action,
+    EngineBudgetExceededError,
+    JournalMismatchError,
+    ModelError,
+)
+from halo_daemon.analyzer.agent.journal import Journal
+from halo_daemon.analyzer.agent.messages import Message, Usage
+from halo_daemon.analyzer.agent.model import ChatModel, ModelReply, ModelRequest, TextSink
+from halo_daemon.proto.json_value import JsonObject
+
+MAX_FAILURES_OF_AGENT = 6
+MAX_FAILURES_OF_TREE = 30
+_FIRST_WAIT_S = 0.5
+_LONGEST_WAIT_S = 30.0
+
+
+def backoff_s(failures: int, asked_s: float, clock: Clock) -> float:
+    """How long to wait after the *failures*-th failure in a row: jitter, or longer if asked."""
+    ceiling_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(failures - 1, 30))
+    return max(asked_s, clock.uniform(0.0, ceiling_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, and what was decided for the request."""
+
+    agent_id: str
+    turn: int
+    keep_closing: bool = True
+    """Whether room for the root's closing request must be left."""
+
+    note: Message | None = None
+    """Goes last, and is no part of the request's identity: it tells of time and money."""
+
+    plan: JsonObject | None = None
+    """Decisions to make again on resume; None for requests inside tools."""
+
+
+@dataclass(slots=True)
+class Requester:
+    """Sends requests to one model for all agents of a run."""
+
+    model: ChatModel
+    ledger: Ledger
+    journal: Journal
+    clock: Clock = field(default_factory=Clock)
+    request_timeout_s: float = 600.0
+    max_output_tokens: int | None = None
+    estimator: SizeEstimator = field(default_factory=SizeEstimator)
+    _failures: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _tree_failures: int = 0
+
+    def need_of(self, request: ModelRequest) -> Need:
+        """The estimate of *request*."""
+        limit_tokens = request.max_output_tokens or self.max_output_tokens
+        return Need(
+            self.estimator.tokens(request_size_bytes(request)),
+            limit_tokens or CLOSING_OUTPUT_TOKENS,
+        )
+
+    async def ask(self, asking: Asking, request: ModelRequest, *, on_text: TextSink) -> ModelReply:
+        """
+        Get the answer to *request*, from the journal or from the model.
+
+        Raises:
+            EngineBudgetExceededError: The request does not fit into the budget.
+            ModelError: It failed for good, or the context is too long.
+            JournalMismatchError: A replay came to a request that was not recorded.
+            EngineError: The journal cannot be written.
+        """
+        sha256 = request_sha256(request)
+        recorded = self.journal.take_reply(asking.agent_id, sha256)
+        if recorded is not None:
+            self._learn(request, recorded.usage)
+            on_text(recorded.message.content)
+            return recorded
+        if self.journal.is_replay:
+            raise JournalMismatchError(
+                f"cannot replay turn {asking.turn} of {asking.agent_id}: its request was "
+                f"recorded with another hash than {sha256[:12]}; it ends with: "
+                f"{request.messages[-1].content[:200]}"
+            )
+        return await self._ask_model(asking, request, sha256, on_text)
+
+    async def _ask_model(
+        self, asking: Asking, request: ModelRequest, sha256: str, on_text: TextSink
+    ) -> ModelReply:
+        need = self.need_of(request)
+        reservation = self.ledger.reserve(need, keep_closing=asking.keep_closing)
+        fields: JsonObject = {
+            "agent_id": asking.agent_id,
+            "turn": asking.turn,
+            "sha256": sha256,
+            "estimated_tokens": need.tokens,
+            "force_tool": request.force_tool,
+        }
+        if asking.plan is not None:
+            fields["plan"] = asking.plan
+        try:
+            self.journal.write("request", **fields)
+            reply = await self._try(asking, _with_note(request, asking.note), on_text)
+        except BaseException:
+            self.ledger.release(reservation)
+            raise
+        booked = self.ledger.book(reservation, reply.usage)
+        self._learn(request, reply.usage)
+        self._write_response(asking, sha256, reply, booked)
+        return reply
+
+    async def _try(self, asking: Asking, request: ModelRequest, on_text: TextSink) -> ModelReply:
+        refused_once = False
+        while True:
+            self.ledger.count_request()
+            try:
+                reply = await self.model.complete(self._timed(request), on_text=on_text)
+            except ModelError as exc:
+                if exc.action is Action.RETRY_ONCE and refused_once:
+                    raise _final(exc) from exc
+                refused_once = refused_once or exc.action is Action.RETRY_ONCE
+                await self._after_failure(asking, exc)
+            else:
+                self._failures[asking.agent_id] = self._tree_failures = 0
+                return reply
+
+    async def _after_failure(self, asking: Asking, exc: ModelError) -> None:
+        self.journal.write(
+            "retry", agent_id=asking.agent_id, action=exc.action, reason=exc.reason, error=str(exc)
+        )
+        if exc.action in {Action.SHRINK, Action.WITHHOLD, Action.STOP}:
+            raise exc
+        self._failures[asking.agent_id] += 1
+        self._tree_failures += 1
+        failures = self._failures[asking.agent_id]
+        if failures >= MAX_FAILURES_OF_AGENT or self._tree_failures >= MAX_FAILURES_OF_TREE:
+            raise _final(exc) from exc
+        wait_s = 0.0
+        if exc.action is Action.RETRY:
+            wait_s = backoff_s(failures, exc.retry_after_s, self.clock)
+        if wait_s > self.ledger.request_timeout_s(float("inf")):
+            raise _final(exc) from exc
+        limit = self.ledger.budget.requests
+        if limit is not None and self.ledger.spent.requests >= limit:
+            raise EngineBudgetExceededError(
+                f"cannot send another request: {limit} were sent (`analysis.budget.requests`)",
+                reason="requests",
+            )
+        await self.clock.sleep(wait_s)
+
+    def _timed(self, request: ModelRequest) -> ModelRequest:
+        return ModelRequest(
+            messages=request.messages,
+            tools=request.tools,
+            force_tool=request.force_tool,
+            max_output_tokens=request.max_output_tokens or self.max_output_tokens,
+            timeout_s=self.ledger.request_timeout_s(self.request_timeout_s),
+        )
+
+    def _learn(self, request: ModelRequest, usage: Usage | None) -> None:
+        if usage is not None and not usage.estimated:
+            self.estimator.learn(request_size_bytes(request), usage.input_tokens)
+
+    def _write_response(
+        self, asking: Asking, sha256: str, reply: ModelReply, booked: Usage
+    ) -> None:
+        self.journal.write(
+            "response",
+            agent_id=asking.agent_id,
+            turn=asking.turn,
+            sha256=sha256,
+            message=reply.message.to_json(),
+            finish=reply.finish,
+            usage=booked.to_json(),
+            reasoning=reply.reasoning,
+            request_id=reply.request_id,
+        )
+        self.journal.sync()
+
+
+def request_size_bytes(request: ModelRequest) -> int:
+    """Bytes of what a request says, close to its body."""
+    messages = sum(message.size_bytes + 40 for message in request.messages)
+    return messages + sum(len(orjson.dumps(tool.to_json())) for tool in request.tools)
+
+
+def request_sha256(request: ModelRequest) -> str:
+    """The identity of a request: its messages, its tools and the tool that is forced."""
+    identity = [
+        [message.to_json() for message in request.messages],
+        [tool.to_json() for tool in request.tools],
+        request.force_tool,
+    ]
+    return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _with_note(request: ModelRequest, note: Message | None) -> ModelRequest:
+    if note is None:
+        return request
+    return ModelRequest(
+        (*request.messages, note), request.tools, request.force_tool, request.max_output_tokens
+    )
+
+
+def _final(exc: ModelError) -> ModelError:
+    return ModelError(str(exc), action=Action.STOP, reason=exc.reason, hint=exc.hint)
