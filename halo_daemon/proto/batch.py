@@ -52,6 +52,10 @@ class DecodedRequest:
     """Counts by reason and the name of the first bad span, at most 1 KiB; may also be a
     warning about a request none of whose spans was refused; ``""`` when all is well."""
 
+    warnings: dict[str, int] = field(default_factory=dict)
+    """Oddities that were repaired or passed over, by code, for the counters; empty when
+    there was none."""
+
     @property
     def rejected_spans(self) -> int:
         """How many spans were refused."""

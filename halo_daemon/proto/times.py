@@ -16,8 +16,8 @@ def _second_to_text(second: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _text_to_second(text: str) -> int:
-    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
-    return int((moment - _EPOCH) / timedelta(seconds=1))
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return int((moment - _EPOCH).total_seconds())
 
 
 def format_unix_ns(unix_ns: int) -> str:

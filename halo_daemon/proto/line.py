@@ -1,0 +1,260 @@
+"""
+From decoded spans to canonical lines, one request at a time.
+
+Both decoders end here, so that one request gives the same bytes whether it came
+as protobuf or as JSON. A decoder hands over each span as the dictionary of its
+line, keys in their final order, except that ``kind`` and ``status.code`` are still
+numbers and ids are hex of any length; this module checks, repairs, projects
+(`proto.semconv`) and serialises it.
+
+Rule 1: resource and scope are serialised once, however many spans they have.
+
+Rule 2: a repair is named in the span's ``halo.ingest.warning``, never silent.
+
+Rule 3: a bad span is counted and left out; it never costs a good one.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from halo_daemon.errors import LimitError
+from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf, SpanBatch
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.project import Project
+from halo_daemon.proto.semconv import ScopeContext, project_span
+from halo_daemon.proto.separators import without_separators
+
+INVALID_TRACE_ID: Final = "invalid_trace_id"
+INVALID_SPAN_ID: Final = "invalid_span_id"
+
+INVALID_PARENT: Final = "invalid_parent_span_id"
+SELF_PARENT: Final = "self_parent"
+END_BEFORE_START: Final = "end_before_start"
+REPLACED_SEPARATOR: Final = "replaced_separator"
+
+KIND_NAMES: Final = tuple(
+    f"SPAN_KIND_{name}"
+    for name in ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+)
+STATUS_NAMES: Final = tuple(f"STATUS_CODE_{name}" for name in ("UNSET", "OK", "ERROR"))
+
+_MAX_MESSAGE_BYTES = 1024
+_MAX_SHOWN_NAME_CHARS = 100
+_TRACE_ID_DIGITS = 32
+_SPAN_ID_DIGITS = 16
+_ZERO_TRACE_ID = "0" * _TRACE_ID_DIGITS
+_ZERO_SPAN_ID = "0" * _SPAN_ID_DIGITS
+_NO_PROJECT = Project("", "")
+
+LineFields = dict[str, Any]
+"""The object of one line while it is built: JSON, but for parts already serialised."""
+
+
+def trimmed_message(text: str, *, max_bytes: int = _MAX_MESSAGE_BYTES) -> str:
+    """Cut *text* to *max_bytes* of UTF-8, never inside a character."""
+    return text.encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")
+
+
+@dataclass(slots=True)
+class ResourceParts:
+    """One resource, decoded."""
+
+    attributes: JsonObject = field(default_factory=dict)
+    dropped_attributes_count: int = 0
+    schema_url: str = ""
+    entity_refs: list[JsonValue] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
+    """Repairs made to the resource; every span of it carries them."""
+
+
+@dataclass(slots=True)
+class ScopeParts:
+    """One instrumentation scope, decoded."""
+
+    name: str = ""
+    version: str = ""
+    attributes: JsonObject = field(default_factory=dict)
+    dropped_attributes_count: int = 0
+    schema_url: str = ""
+    warnings: tuple[str, ...] = ()
+    """Repairs made to the scope; every span of it carries them."""
+
+
+class RequestLines:
+    """
+    Collects the lines of one request: open a resource, open a scope, add its spans.
+
+    Attributes:
+        warnings: What was repaired or passed over, by code.
+    """
+
+    def __init__(self, project_of: ProjectOf, limits: DecodeLimits) -> None:
+        self.warnings: Counter[str] = Counter()
+        self._project_of = project_of
+        self._max_spans = limits.max_spans
+        self._lines: dict[Project, list[bytes]] = {}
+        self._received_spans = 0
+        self._rejected: Counter[str] = Counter()
+        self._first_rejected_name = ""
+        self._project = _NO_PROJECT
+        self._resource = ResourceParts()
+        self._resource_json = orjson.Fragment(b"{}")
+        self._scope_json = orjson.Fragment(b"{}")
+        self._scope_extras: LineFields = {}
+        self._outer_warnings: tuple[str, ...] = ()
+        self._context = ScopeContext()
+
+    def open_resource(self, resource: ResourceParts) -> None:
+        """Begin *resource*; the scopes that follow belong to it."""
+        attributes = resource.attributes
+        service_name = attributes.get("service.name")
+        if isinstance(service_name, str) and service_name != without_separators(service_name):
+            attributes["service.name"] = without_separators(service_name)
+            resource.warnings = (*resource.warnings, REPLACED_SEPARATOR)
+        self._resource = resource
+        self._resource_json = orjson.Fragment(orjson.dumps({"attributes": attributes}))
+        self._project = self._project_of(attributes)
+
+    def open_scope(self, scope: ScopeParts, *, spans: int) -> None:
+        """
+        Begin *scope* of the open resource, with that many spans to come.
+
+        Raises:
+            LimitError: The request has more than `DecodeLimits.max_spans` spans.
+        """
+        self._received_spans += spans
+        if self._received_spans > self._max_spans:
+            raise LimitError(
+                f"cannot take {self._received_spans} spans in one request: the limit is "
+                f"{self._max_spans} (`receivers.max_spans_per_request`)",
+                hint="export smaller batches, or raise the limit",
+            )
+        resource = self._resource
+        self._scope_json = orjson.Fragment(
+            orjson.dumps({"name": scope.name, "version": scope.version})
+        )
+        extras = {
+            "scope_attributes": scope.attributes,
+            "scope_dropped_attributes_count": scope.dropped_attributes_count,
+            "scope_schema_url": scope.schema_url,
+            "resource_dropped_attributes_count": resource.dropped_attributes_count,
+            "resource_schema_url": resource.schema_url,
+            "resource_entity_refs": resource.entity_refs,
+        }
+        self._scope_extras = {key: value for key, value in extras.items() if value}
+        self._outer_warnings = resource.warnings + scope.warnings
+        self._context = ScopeContext(
+            project_slug=self._project.slug,
+            resource_attributes=resource.attributes,
+            scope_name=scope.name,
+        )
+
+    def add(
+        self,
+        fields: LineFields,
+        *,
+        start_unix_ns: int,
+        end_unix_ns: int,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        """
+        Take one span of the open scope, or count it as rejected.
+
+        Args:
+            fields: The line's object as described at the top of this module; the values
+                of ``resource`` and ``scope`` are filled in here. Changed in place.
+            start_unix_ns: The span's start, for the comparison with its end.
+            end_unix_ns: The span's end; 0 while it is pending.
+            warnings: What the decoder repaired in this span.
+        """
+        reason = _defect(fields)
+        if reason:
+            self._rejected[reason] += 1
+            self._first_rejected_name = self._first_rejected_name or fields["name"]
+            return
+        repairs = [*self._outer_warnings, *warnings]
+        if fields["parent_span_id"]:
+            _repair_parent(fields, repairs)
+        if 0 < end_unix_ns < start_unix_ns:
+            repairs.append(END_BEFORE_START)
+        fields["resource"] = self._resource_json
+        fields["scope"] = self._scope_json
+        if self._scope_extras:
+            fields.update(self._scope_extras)
+        _name_enums(fields)
+        project_span(fields, self._context, repairs)
+        if repairs:
+            self.warnings.update(repairs)
+        line = orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+        self._lines.setdefault(self._project, []).append(line)
+
+    def finish(self, *, hint: str = "") -> DecodedRequest:
+        """
+        Close the request.
+
+        Args:
+            hint: Said to the sender beside the counts of refused spans.
+        """
+        return DecodedRequest(
+            batches=tuple(
+                SpanBatch(project, b"".join(lines), len(lines))
+                for project, lines in self._lines.items()
+            ),
+            received_spans=self._received_spans,
+            rejected=dict(self._rejected),
+            error_message=trimmed_message("; ".join(filter(None, (self._refusals(), hint)))),
+            warnings=dict(self.warnings),
+        )
+
+    def _refusals(self) -> str:
+        if not self._rejected:
+            return ""
+        counts = ", ".join(f"{reason}: {count}" for reason, count in self._rejected.items())
+        name = self._first_rejected_name[:_MAX_SHOWN_NAME_CHARS]
+        return (
+            f"refused {self._rejected.total()} of {self._received_spans} spans ({counts}); "
+            f"the first is named `{name}`"
+        )
+
+
+def _defect(fields: LineFields) -> str:
+    """Why the span cannot be stored; ``""`` when it can."""
+    trace_id = fields["trace_id"]
+    if len(trace_id) != _TRACE_ID_DIGITS or trace_id == _ZERO_TRACE_ID:
+        return INVALID_TRACE_ID
+    span_id = fields["span_id"]
+    if len(span_id) != _SPAN_ID_DIGITS or span_id == _ZERO_SPAN_ID:
+        return INVALID_SPAN_ID
+    return ""
+
+
+def _repair_parent(fields: LineFields, repairs: list[str]) -> None:
+    parent = fields["parent_span_id"]
+    if parent == _ZERO_SPAN_ID:
+        fields["parent_span_id"] = ""
+    elif len(parent) != _SPAN_ID_DIGITS:
+        fields["parent_span_id"] = ""
+        repairs.append(INVALID_PARENT)
+    elif parent == fields["span_id"]:
+        fields["parent_span_id"] = ""
+        repairs.append(SELF_PARENT)
+
+
+def _name_enums(fields: LineFields) -> None:
+    kind = fields["kind"]
+    if 0 <= kind < len(KIND_NAMES):
+        fields["kind"] = KIND_NAMES[kind]
+    else:
+        fields["kind"] = KIND_NAMES[0]
+        fields["kind_raw"] = kind
+    status = fields["status"]
+    code = status["code"]
+    if 0 <= code < len(STATUS_NAMES):
+        status["code"] = STATUS_NAMES[code]
+    else:
+        status["code"] = STATUS_NAMES[0]
+        fields["status_code_raw"] = code

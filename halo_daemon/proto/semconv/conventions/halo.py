@@ -1,0 +1,29 @@
+"""The keys of the canonical line itself, as a trusted exporter sends them."""
+
+from typing import Final
+
+from halo_daemon.proto.semconv import targets
+from halo_daemon.proto.semconv.readers import COUNT, NUMBER, kinds
+from halo_daemon.proto.semconv.rows import Convention, row
+
+_OWN_KINDS: Final = {kind.lower(): kind for kind in sorted(targets.KINDS)}
+
+HALO: Final = Convention(
+    id="HALO",
+    title="HALO / Catalyst",
+    rank=10,
+    rows=(
+        row(targets.KIND, targets.KIND, "inference.observation.kind", read=kinds(_OWN_KINDS)),
+        row(targets.PROVIDER, targets.PROVIDER),
+        row(targets.MODEL, targets.MODEL),
+        row(targets.INPUT_TOKENS, targets.INPUT_TOKENS, read=COUNT),
+        row(targets.OUTPUT_TOKENS, targets.OUTPUT_TOKENS, read=COUNT),
+        row(targets.CACHED_TOKENS, targets.CACHED_TOKENS, read=COUNT),
+        row(targets.REASONING_TOKENS, targets.REASONING_TOKENS, read=COUNT),
+        row(targets.COST, targets.COST, read=NUMBER),
+        row(targets.USER, targets.USER),
+        row(targets.SESSION, targets.SESSION),
+        row(targets.AGENT_NAME, targets.AGENT_NAME),
+        row(targets.AGENT_ID, targets.AGENT_ID),
+    ),
+)

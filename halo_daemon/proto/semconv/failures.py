@@ -1,0 +1,128 @@
+"""
+Error signals that stand outside the status.
+
+What the sender says of its own outcome (`error.type`, an HTTP status) turns an unset
+status into an error. What is only found in a tool's answer or in a span event sets
+``halo.derived.error`` and leaves the status alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.semconv.messages import parsed
+from halo_daemon.proto.semconv.plan import Plan
+from halo_daemon.proto.semconv.targets import (
+    DERIVED_ERROR,
+    ERROR_TYPE,
+    LLM,
+    OUTPUT_VALUE,
+    SCHEMA_VERSION,
+    TOOL,
+)
+
+_UNSET: Final = "STATUS_CODE_UNSET"
+_ERROR: Final = "STATUS_CODE_ERROR"
+_SERVER: Final = "SPAN_KIND_SERVER"
+_FIRST_HTTP_ERROR, _FIRST_SERVER_ERROR = 400, 500
+_FLAGS: Final = ("is_error", "isError")
+_HANDLED: Final = (False, "False", "false")
+
+
+def judge_failure(fields: Mapping[str, Any], plan: Plan, kind: str, remarks: JsonObject) -> None:
+    """
+    Set status, status message, `error.type` and the derived flag from what signals an error.
+
+    Args:
+        fields: The span; ``status`` and ``attributes`` are changed in place.
+        plan: The plan of its attributes as they were sent.
+        kind: Its observation kind.
+        remarks: The daemon's remarks; the derived flag is added here.
+    """
+    attributes: JsonObject = fields["attributes"]
+    status: dict[str, str] = fields["status"]
+    events = fields.get("events", ())
+    exception = _last_exception(events)
+    as_sent = status["code"]
+    if as_sent == _UNSET and _sender_says_failed(fields, plan, exception):
+        status["code"] = _ERROR
+        remarks[DERIVED_ERROR] = True
+    elif as_sent != _ERROR and (
+        _flagged(plan, attributes)
+        or (kind == TOOL and _result_failed(attributes.get(OUTPUT_VALUE)))
+        or (as_sent == _UNSET and kind in {TOOL, LLM} and _ends_in_exception(events))
+    ):
+        remarks[DERIVED_ERROR] = True
+    if exception is not None:
+        _fill_from_exception(attributes, status, exception, is_failure=DERIVED_ERROR in remarks)
+
+
+def _sender_says_failed(
+    fields: Mapping[str, Any], plan: Plan, exception: JsonObject | None
+) -> bool:
+    attributes: JsonObject = fields["attributes"]
+    first_error = _FIRST_SERVER_ERROR if fields["kind"] == _SERVER else _FIRST_HTTP_ERROR
+    for key, read, _, _ in plan.failures:
+        signal = read(attributes[key])
+        if isinstance(signal, int) and not isinstance(signal, bool):
+            if signal >= first_error:
+                return True
+        elif isinstance(signal, str) and not (
+            key == ERROR_TYPE and _was_filled(attributes, exception)
+        ):
+            return True
+    return False
+
+
+def _was_filled(attributes: JsonObject, exception: JsonObject | None) -> bool:
+    """Whether `error.type` came from the exception when the line was first written."""
+    return (
+        exception is not None
+        and SCHEMA_VERSION in attributes
+        and exception.get("exception.type") == attributes[ERROR_TYPE]
+    )
+
+
+def _flagged(plan: Plan, attributes: JsonObject) -> bool:
+    return any(read(attributes[key]) is True for key, read, _, _ in plan.failures)
+
+
+def _result_failed(result: JsonValue) -> bool:
+    """Whether a tool's answer is a JSON object that says it failed."""
+    if isinstance(result, str):
+        if not result.startswith("{") or "rror" not in result:
+            return False
+        result = parsed(result)
+    if not isinstance(result, dict):
+        return False
+    return bool(result.get("error")) or any(result.get(flag) is True for flag in _FLAGS)
+
+
+def _last_exception(events: list[JsonObject]) -> JsonObject | None:
+    for event in reversed(events):
+        if event["name"] == "exception":
+            return cast("JsonObject", event["attributes"])
+    return None
+
+
+def _ends_in_exception(events: list[JsonObject]) -> bool:
+    return bool(events) and events[-1]["name"] == "exception"
+
+
+def _fill_from_exception(
+    attributes: JsonObject, status: dict[str, str], exception: JsonObject, *, is_failure: bool
+) -> None:
+    name = exception.get("exception.type")
+    message = exception.get("exception.message")
+    if status["code"] == _ERROR:
+        if not status["message"]:
+            status["message"] = ": ".join(
+                part for part in (name, message) if isinstance(part, str) and part
+            )
+    elif not is_failure and (
+        status["code"] != _UNSET or exception.get("exception.escaped") in _HANDLED
+    ):
+        # A handled exception is not how the span ended.
+        return
+    if ERROR_TYPE not in attributes and isinstance(name, str) and name:
+        attributes[ERROR_TYPE] = name

@@ -1,0 +1,101 @@
+"""The canonical fields that conventions are mapped to, in the order they are written."""
+
+from typing import Final
+
+AGENT: Final = "AGENT"
+CHAIN: Final = "CHAIN"
+EMBEDDING: Final = "EMBEDDING"
+EVALUATOR: Final = "EVALUATOR"
+GUARDRAIL: Final = "GUARDRAIL"
+LLM: Final = "LLM"
+PROMPT: Final = "PROMPT"
+RERANKER: Final = "RERANKER"
+RETRIEVER: Final = "RETRIEVER"
+SPAN: Final = "SPAN"
+TOOL: Final = "TOOL"
+
+KINDS: Final = frozenset(
+    {AGENT, CHAIN, EMBEDDING, EVALUATOR, GUARDRAIL, LLM, PROMPT, RERANKER, RETRIEVER, SPAN, TOOL}
+)
+TOKEN_KINDS: Final = frozenset({LLM, EMBEDDING, RERANKER})
+"""Kinds that are one model call; on all others usage is a total of their children."""
+
+SCHEMA_VERSION: Final = "inference.export.schema_version"
+PROJECT: Final = "inference.project_id"
+KIND: Final = "inference.observation_kind"
+PROVIDER: Final = "inference.llm.provider"
+MODEL: Final = "inference.llm.model_name"
+INPUT_TOKENS: Final = "inference.llm.input_tokens"
+OUTPUT_TOKENS: Final = "inference.llm.output_tokens"
+CACHED_TOKENS: Final = "inference.llm.cached_input_tokens"
+REASONING_TOKENS: Final = "inference.llm.reasoning_output_tokens"
+COST: Final = "inference.llm.cost.total"
+USER: Final = "inference.user_id"
+SESSION: Final = "inference.session_id"
+AGENT_NAME: Final = "inference.agent_name"
+AGENT_ID: Final = "inference.agent_id"
+
+TAIL: Final = (
+    SCHEMA_VERSION,
+    PROJECT,
+    KIND,
+    PROVIDER,
+    MODEL,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    CACHED_TOKENS,
+    REASONING_TOKENS,
+    COST,
+    USER,
+    SESSION,
+    AGENT_NAME,
+    AGENT_ID,
+)
+"""The keys that every line has, in their order."""
+
+# Read, but not written under these names.
+CACHE_WRITE_TOKENS: Final = "cache write tokens"
+TOTAL_TOKENS: Final = "total tokens"
+INSTRUCTIONS: Final = "system instructions"
+FAILURE: Final = "failure"
+
+TAIL_SCALARS: Final = TAIL[TAIL.index(PROVIDER) :]
+SCALARS: Final = (*TAIL_SCALARS, CACHE_WRITE_TOKENS, TOTAL_TOKENS)
+"""The targets that one attribute value answers, as positions of `Plan.scalars`."""
+
+# Written in this order where the client sent none.
+INPUT_MESSAGES: Final = "llm.input_messages"
+OUTPUT_MESSAGES: Final = "llm.output_messages"
+TOOL_NAME: Final = "tool.name"
+TOOL_PARAMETERS: Final = "tool.parameters"
+INPUT_VALUE: Final = "input.value"
+OUTPUT_VALUE: Final = "output.value"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+FILLED: Final = {
+    INPUT_MESSAGES: "llm.input_messages.*",
+    OUTPUT_MESSAGES: "llm.output_messages.*",
+    TOOL_NAME: TOOL_NAME,
+    TOOL_PARAMETERS: TOOL_PARAMETERS,
+    INPUT_VALUE: INPUT_VALUE,
+    OUTPUT_VALUE: OUTPUT_VALUE,
+}
+"""The fields filled where the client sent none, and the name by which one was sent."""
+
+ERROR_TYPE: Final = "error.type"
+KIND_MIRROR: Final = "openinference.span.kind"
+
+INGEST_WARNING: Final = "halo.ingest.warning"
+AGGREGATES: Final = {
+    INPUT_TOKENS: "halo.aggregate.input_tokens",
+    OUTPUT_TOKENS: "halo.aggregate.output_tokens",
+    CACHED_TOKENS: "halo.aggregate.cached_input_tokens",
+    REASONING_TOKENS: "halo.aggregate.reasoning_output_tokens",
+    COST: "halo.aggregate.cost.total",
+}
+DERIVED_ERROR: Final = "halo.derived.error"
+TRUNCATED: Final = "halo.truncated"
+CLIENT_PREFIX: Final = "halo.client."
+REMARKS: Final = (*AGGREGATES.values(), DERIVED_ERROR, TRUNCATED)
+"""The daemon's remarks in their order; `INGEST_WARNING` stands before, `CLIENT_PREFIX` after."""
