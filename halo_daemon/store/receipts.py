@@ -35,6 +35,11 @@ class Receipts(NamedTuple):
             return self.received_unix_ns[place]
         return self.received_unix_ns[-1] if self.received_unix_ns else self.opened_unix_ns
 
+    def covered_to(self, end_offset: int) -> int:
+        """Up to which offset the answer of `received_at` for *end_offset* stays the same."""
+        place = bisect_left(self.end_offsets, end_offset)
+        return self.end_offsets[place] if place < len(self.end_offsets) else _MAX_UNIX_NS
+
 
 def encode_receipt(end_offset: int, received_unix_ns: int) -> bytes:
     """One record: every byte before *end_offset* not yet spoken of arrived then."""

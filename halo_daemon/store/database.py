@@ -1,0 +1,78 @@
+"""Derived SQLite files: opened, checked, thrown away when in doubt."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from halo_daemon.store.index_schema import SCHEMA_VERSION
+
+_BUSY_TIMEOUT_S = 60.0
+_CACHE_KIB = 16 * 1024
+
+
+class StaleIndexError(Exception):
+    """A derived file does not fit what is stored and is built again; never leaves the store."""
+
+
+def open_database(path: Path, schema: str, *, synchronous: str = "NORMAL") -> sqlite3.Connection:
+    """
+    Open a derived file, creating its tables when it is new.
+
+    Raises:
+        StaleIndexError: It was written by another version.
+        sqlite3.Error: It is damaged, or the disk refused.
+    """
+    # Threads take turns under the owner's lock.
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            with transaction(connection):
+                for statement in schema.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    if version not in {0, SCHEMA_VERSION}:
+        connection.close()
+        raise StaleIndexError(f"{path} has schema {version}")
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; the write lock is taken at once."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def remove_database(path: Path) -> None:
+    """
+    Delete a derived file; processes that have it open go on with what they see.
+
+    The log goes first: a new file must never meet the log of an old one.
+    """
+    for suffix in ("-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def inode_of(path: Path) -> int:
+    """Which file stands at *path*; 0 when there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0

@@ -1,0 +1,263 @@
+"""
+The index of one project's day: one SQLite file, derived from the day's shards.
+
+Theory of operation
+===================
+
+Shards only grow, so the index remembers for each how many bytes it has read
+and `index_block` reads on from there: complete lines only, one transaction a
+block. The caller holds the project's index lock, so the catch-ups of several
+processes take turns, and each begins where the last one ended.
+
+A span that was delivered twice has two rows. The unique index over winners
+makes the second insert a no-op, which shows as a count that is too small; only
+then are versions compared (`proto.trace.later_version`, told by the end, then
+by arrival) and the loser marked superseded. Blocks without re-deliveries, the
+rule, pay nothing for it.
+
+Rollups of traces are added up from the new rows, and counted again from all
+rows for the traces that had a re-delivery.
+
+Whatever does not fit (a shard that is gone or shorter than what was read of
+it, another schema, an SQLite error) raises `StaleIndexError` or
+`sqlite3.DatabaseError`; the owner deletes the file and builds it again.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from halo_daemon.store import index_schema as sql
+from halo_daemon.store.database import StaleIndexError, inode_of, open_database, transaction
+from halo_daemon.store.paths import DayPaths, ShardName
+from halo_daemon.store.receipts import read_receipts
+from halo_daemon.store.span_row import SPAN_COLUMNS, ParsedBlock, Shape, SpanRow, parse_block
+
+_BLOCK_BYTES = 8 * 1024**2
+_MAX_KNOWN_SHAPES = 50_000
+
+
+class _ShardState(NamedTuple):
+    id: int
+    indexed_bytes: int
+
+
+class DayIndex:
+    """
+    One day's index, open. Not safe to use from two threads at a time.
+
+    Raises:
+        StaleIndexError: The file was written by another version.
+        sqlite3.Error: The file is damaged, or the disk refused.
+    """
+
+    def __init__(self, paths: DayPaths) -> None:
+        self.paths = paths
+        self.connection = open_database(paths.index, sql.DAY_SCHEMA)
+        self.connection.execute(
+            "CREATE TEMP TABLE shared (trace_id BLOB PRIMARY KEY) WITHOUT ROWID"
+        )
+        self._inode = inode_of(paths.index)
+        self._shapes: dict[Shape, int] = {}
+        self._seen: tuple[int, dict[str, int]] | None = None
+
+    @property
+    def day(self) -> str:
+        """The UTC day of receipt."""
+        return self.paths.day
+
+    @property
+    def is_current_file(self) -> bool:
+        """Whether the file at the index's path is still the one that is open here."""
+        return inode_of(self.paths.index) == self._inode
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    def is_behind(self, *, may_grow: bool) -> bool:
+        """
+        Whether shards changed since the last complete `index_block` of this object.
+
+        A day that is over (*may_grow* is false) changes only with its directory's
+        entries, which one look tells.
+        """
+        if self._seen is None:
+            return True
+        changed_ns, sizes = self._seen
+        if self._directory_changed_ns() != changed_ns:
+            return True
+        return may_grow and self._sizes() != sizes
+
+    def index_block(self, enter: Callable[[list[bytes]], None]) -> bool:
+        """
+        Index the next block of new lines, in one transaction.
+
+        Args:
+            enter: Called before the transaction ends with the traces that the day
+                had no span of before.
+
+        Returns:
+            Whether there was anything to index.
+        """
+        changed_ns, sizes = self._directory_changed_ns(), self._sizes()
+        states = self._states()
+        missing = states.keys() - sizes.keys()
+        if missing:
+            raise StaleIndexError(f"shards of {self.day} are gone: {sorted(missing)[:3]}")
+        for stem in sorted(sizes):
+            state = states.get(stem, _ShardState(0, 0))
+            if sizes[stem] < state.indexed_bytes:
+                raise StaleIndexError(f"{stem} has {sizes[stem]} bytes of {state.indexed_bytes}")
+            if sizes[stem] > state.indexed_bytes and self._read_on(stem, state, enter):
+                return True
+        self._seen = (changed_ns, sizes)
+        return False
+
+    def set_shared(self, trace_ids: Iterable[bytes]) -> None:
+        """Say which traces have rows elsewhere too; queries find them in ``temp.shared``."""
+        self.connection.execute("DELETE FROM temp.shared")
+        self.connection.executemany(
+            "INSERT INTO temp.shared VALUES (?)", ((trace_id,) for trace_id in trace_ids)
+        )
+
+    def trace_ids(self) -> Iterable[bytes]:
+        """Every trace of the day, in no order."""
+        return (row[0] for row in self.connection.execute("SELECT trace_id FROM traces"))
+
+    def meta(self, key: str) -> str:
+        """A note about the file; ``""`` when there is none."""
+        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Leave a note about the file."""
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def _directory_changed_ns(self) -> int:
+        try:
+            return self.paths.directory.stat().st_mtime_ns
+        except FileNotFoundError as exc:
+            raise StaleIndexError(f"{self.paths.directory} is gone") from exc
+
+    def _sizes(self) -> dict[str, int]:
+        """Bytes of each shard now, by stem."""
+        sizes = {}
+        for entry in os.scandir(self.paths.directory):
+            stem = self.paths.stem_of(entry.name)
+            if stem is not None:
+                sizes[stem] = entry.stat().st_size
+        return sizes
+
+    def _states(self) -> dict[str, _ShardState]:
+        rows = self.connection.execute("SELECT stem, id, indexed_bytes FROM shards")
+        return {stem: _ShardState(shard, indexed) for stem, shard, indexed in rows}
+
+    def _read_on(self, stem: str, state: _ShardState, enter: Callable[[list[bytes]], None]) -> bool:
+        """Index one block of a shard; False when it has no complete new line."""
+        block = _read_block(self.paths.plain(stem), state.indexed_bytes)
+        if not block:
+            return False
+        receipts = read_receipts(
+            self.paths.receipts(stem), opened_unix_ns=ShardName(self.day, stem).opened_unix_ns
+        )
+        # Ids of an attempt that was rolled back must not be taken for stored ones.
+        self._shapes.clear()
+        with transaction(self.connection):
+            shard = state.id or self._add_shard(stem)
+            (first_id,) = self.connection.execute(_NEXT_ID).fetchone()
+            parsed = parse_block(
+                block,
+                shard=shard,
+                base_offset=state.indexed_bytes,
+                first_id=first_id,
+                receipts=receipts,
+                shape_id=self._shape_id,
+            )
+            enter(self._store(parsed, shard, first_id))
+        return True
+
+    def _add_shard(self, stem: str) -> int:
+        cursor = self.connection.execute(
+            "INSERT INTO shards (stem, indexed_bytes) VALUES (?, 0)", (stem,)
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _store(self, parsed: ParsedBlock, shard: int, first_id: int) -> list[bytes]:
+        execute = self.connection.execute
+        (last_trace,) = execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
+        before = self.connection.total_changes
+        self.connection.executemany(sql.INSERT_SPAN, parsed.rows)
+        redelivered: set[bytes] = set()
+        if self.connection.total_changes - before < len(parsed.rows):
+            redelivered = self._store_redelivered(parsed.rows, first_id)
+        execute(sql.ADD_NEW_SPANS_TO_TRACES, (first_id,))
+        for trace_id in sorted(redelivered):
+            execute(sql.RECOUNT_TRACE, {"trace_id": trace_id})
+            execute(sql.FORGET_TRACE_SHAPES, {"trace_id": trace_id})
+            execute(sql.RECOUNT_TRACE_SHAPES, {"trace_id": trace_id})
+        execute(sql.ADD_NEW_SPANS_TO_SHAPES, (first_id,))
+        self.connection.executemany("INSERT INTO bad_lines VALUES (?, ?, ?, ?)", parsed.bad)
+        execute("UPDATE shards SET indexed_bytes = ? WHERE id = ?", (parsed.end_offset, shard))
+        rows = execute("SELECT trace_id FROM traces WHERE id > ?", (last_trace,))
+        return [trace_id for (trace_id,) in rows]
+
+    def _store_redelivered(self, rows: list[SpanRow], first_id: int) -> set[bytes]:
+        """Store the rows that the index of winners refused; returns their traces."""
+        stored = {
+            row[0]
+            for row in self.connection.execute("SELECT id FROM spans WHERE id >= ?", (first_id,))
+        }
+        traces: set[bytes] = set()
+        for row in rows:
+            if row[0] in stored:
+                continue
+            traces.add(row[1])
+            new = dict(zip(SPAN_COLUMNS, row, strict=True))
+            old_id, *old_rank = self.connection.execute(_WINNER, new).fetchone()
+            (stem,) = self.connection.execute(_STEM, new).fetchone()
+            if [new["end_ns"], new["received_ns"], stem, new["offset"]] > old_rank:
+                self.connection.execute("UPDATE spans SET superseded = 1 WHERE id = ?", (old_id,))
+                self.connection.execute(sql.INSERT_SPAN, row)
+            else:
+                self.connection.execute(sql.INSERT_SUPERSEDED, row)
+        return traces
+
+    def _shape_id(self, shape: Shape) -> int:
+        known = self._shapes.get(shape)
+        if known is None:
+            self.connection.execute(_ADD_SHAPE, shape)
+            (known,) = self.connection.execute(_FIND_SHAPE, shape).fetchone()
+            if len(self._shapes) >= _MAX_KNOWN_SHAPES:
+                self._shapes.clear()
+            self._shapes[shape] = known
+        return known
+
+
+_WINNER = """
+SELECT spans.id, end_ns, received_ns, stem, offset FROM spans JOIN shards ON shards.id = shard
+WHERE trace_id = :trace_id AND span_id = :span_id AND superseded = 0
+"""
+_NEXT_ID = "SELECT coalesce(max(id), 0) + 1 FROM spans"
+_STEM = "SELECT stem FROM shards WHERE id = :shard"
+_ADD_SHAPE = (
+    f"INSERT OR IGNORE INTO shapes ({', '.join(Shape._fields)})"  # noqa: S608 -- names of columns
+    f" VALUES ({', '.join('?' * len(Shape._fields))})"
+)
+_FIND_SHAPE = (
+    f"SELECT id FROM shapes WHERE {' AND '.join(f'{field} = ?' for field in Shape._fields)}"  # noqa: S608
+)
+
+
+def _read_block(path: Path, offset: int) -> bytes:
+    """Complete lines from *offset* on, at least one if there is one; ``b""`` when there is none."""
+    size = _BLOCK_BYTES
+    with path.open("rb", buffering=0) as file:
+        while True:
+            data = os.pread(file.fileno(), size, offset)
+            end = data.rfind(b"\n") + 1
+            if end or len(data) < size:
+                return data[:end]
+            size *= 2

@@ -1,0 +1,188 @@
+"""
+The tables of the derived files, and the statements that fill them.
+
+All of it can be deleted at any time. A change here means another
+`SCHEMA_VERSION`: older files are then thrown away and built again.
+"""
+
+SCHEMA_VERSION = 1
+
+DAY_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE shards (
+    id INTEGER PRIMARY KEY,
+    stem TEXT NOT NULL UNIQUE,
+    indexed_bytes INTEGER NOT NULL
+);
+
+CREATE TABLE shapes (
+    id INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    service_version TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    observation_kind TEXT NOT NULL,
+    status TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    model TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    error_type TEXT NOT NULL,
+    UNIQUE (service, service_version, kind, observation_kind, status, tool, model, provider,
+            agent, error_type)
+);
+
+CREATE TABLE spans (
+    id INTEGER PRIMARY KEY,
+    trace_id BLOB NOT NULL,
+    span_id BLOB NOT NULL,
+    parent_id,
+    shape INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    received_ns INTEGER NOT NULL,
+    session TEXT,
+    user TEXT,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cost_usd REAL,
+    shard INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    superseded INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX span_winners ON spans (trace_id, span_id) WHERE superseded = 0;
+CREATE INDEX superseded_spans ON spans (trace_id) WHERE superseded = 1;
+
+CREATE TABLE traces (
+    id INTEGER PRIMARY KEY,
+    trace_id BLOB NOT NULL UNIQUE,
+    first_start_ns INTEGER NOT NULL,
+    last_start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    first_received_ns INTEGER NOT NULL,
+    last_received_ns INTEGER NOT NULL,
+    spans INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    error_spans INTEGER NOT NULL,
+    derived_errors INTEGER NOT NULL,
+    ended_roots INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost_usd REAL NOT NULL,
+    bytes INTEGER NOT NULL
+);
+
+CREATE TABLE trace_shapes (
+    shape INTEGER NOT NULL,
+    trace_id BLOB NOT NULL,
+    PRIMARY KEY (shape, trace_id)
+) WITHOUT ROWID;
+
+CREATE TABLE bad_lines (
+    shard INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    received_ns INTEGER NOT NULL,
+    PRIMARY KEY (shard, offset)
+) WITHOUT ROWID;
+"""
+
+CATALOG_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE trace_days (
+    trace_id BLOB PRIMARY KEY,
+    day TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE shared_days (
+    trace_id BLOB NOT NULL,
+    day TEXT NOT NULL,
+    PRIMARY KEY (trace_id, day)
+) WITHOUT ROWID;
+"""
+
+_SPAN_VALUES = ", ".join("?" * 19)
+
+INSERT_SPAN = "INSERT OR IGNORE INTO spans VALUES (" + _SPAN_VALUES + ", 0)"  # noqa: S608 -- constants
+
+INSERT_SUPERSEDED = "INSERT INTO spans VALUES (" + _SPAN_VALUES + ", 1)"  # noqa: S608 -- constants
+
+_ROLLUP = """
+    trace_id,
+    min(CASE WHEN superseded = 0 THEN start_ns END),
+    max(CASE WHEN superseded = 0 THEN start_ns END),
+    max(CASE WHEN superseded = 0 THEN end_ns END),
+    min(received_ns),
+    max(received_ns),
+    sum(superseded = 0),
+    sum(superseded),
+    sum(superseded = 0 AND flags & 1),
+    sum(superseded = 0 AND flags & 2 != 0),
+    sum(superseded = 0 AND parent_id IS NULL AND end_ns > 0),
+    coalesce(sum(CASE WHEN superseded = 0 THEN input_tokens END), 0),
+    coalesce(sum(CASE WHEN superseded = 0 THEN output_tokens END), 0),
+    coalesce(sum(CASE WHEN superseded = 0 THEN cost_usd END), 0.0),
+    sum(length)
+"""
+
+_TRACE_COLUMNS = """
+    trace_id, first_start_ns, last_start_ns, end_ns, first_received_ns, last_received_ns, spans,
+    duplicates, error_spans, derived_errors, ended_roots, input_tokens, output_tokens, cost_usd,
+    bytes
+"""
+
+# NOT INDEXED leaves the row id, which is what selects the new rows; the planner would
+# otherwise walk all old rows in the order of the group.
+ADD_NEW_SPANS_TO_TRACES = f"""
+INSERT INTO traces ({_TRACE_COLUMNS})
+SELECT {_ROLLUP} FROM spans NOT INDEXED WHERE id >= ? AND superseded = 0 GROUP BY trace_id
+ON CONFLICT (trace_id) DO UPDATE SET
+    first_start_ns = min(first_start_ns, excluded.first_start_ns),
+    last_start_ns = max(last_start_ns, excluded.last_start_ns),
+    end_ns = max(end_ns, excluded.end_ns),
+    first_received_ns = min(first_received_ns, excluded.first_received_ns),
+    last_received_ns = max(last_received_ns, excluded.last_received_ns),
+    spans = spans + excluded.spans,
+    duplicates = duplicates + excluded.duplicates,
+    error_spans = error_spans + excluded.error_spans,
+    derived_errors = derived_errors + excluded.derived_errors,
+    ended_roots = ended_roots + excluded.ended_roots,
+    input_tokens = input_tokens + excluded.input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    cost_usd = cost_usd + excluded.cost_usd,
+    bytes = bytes + excluded.bytes
+"""  # noqa: S608 -- constants of this module
+
+ADD_NEW_SPANS_TO_SHAPES = """
+INSERT OR IGNORE INTO trace_shapes
+SELECT DISTINCT shape, trace_id FROM spans NOT INDEXED WHERE id >= ? AND superseded = 0
+"""
+
+RECOUNT_TRACE = f"""
+UPDATE traces SET ({_TRACE_COLUMNS}) = (
+    SELECT {_ROLLUP} FROM (
+        SELECT * FROM spans WHERE trace_id = :trace_id AND superseded = 0
+        UNION ALL
+        SELECT * FROM spans WHERE trace_id = :trace_id AND superseded = 1
+    )
+)
+WHERE trace_id = :trace_id
+"""  # noqa: S608 -- constants of this module
+
+FORGET_TRACE_SHAPES = """
+DELETE FROM trace_shapes WHERE trace_id = :trace_id AND shape IN (
+    SELECT shape FROM spans WHERE trace_id = :trace_id AND superseded = 0
+    UNION
+    SELECT shape FROM spans WHERE trace_id = :trace_id AND superseded = 1
+)
+"""
+
+RECOUNT_TRACE_SHAPES = """
+INSERT OR IGNORE INTO trace_shapes
+SELECT DISTINCT shape, trace_id FROM spans WHERE trace_id = :trace_id AND superseded = 0
+"""

@@ -1,0 +1,194 @@
+"""
+All derived files of one project, brought up to date and kept open.
+
+`catch_up` is called before every answer. It looks at the shards' lengths, which
+costs microseconds when nothing changed, and indexes what is new under the
+project's index lock, so that a daemon and commands beside it take turns. The
+lock is released after every block: nobody waits for another's whole build.
+
+Any doubt about a derived file ends here: it is deleted and built again, once;
+a second failure in a row is an error of the disk and raised as `StoreError`.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from weakref import WeakSet
+
+import structlog
+
+from halo_daemon.errors import StoreError
+from halo_daemon.store.catalog import Catalog
+from halo_daemon.store.database import StaleIndexError, remove_database
+from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.paths import DayPaths, ProjectPaths, day_of
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_DAY_NS = 86_400 * 10**9
+_CATALOG_KEY = "catalog"
+
+
+class ProjectIndex:
+    """
+    The indexes of a project's days and its catalog.
+
+    Not safe to use from two threads at a time; the reader takes turns.
+    """
+
+    def __init__(self, paths: ProjectPaths, *, now_unix_ns: Callable[[], int]) -> None:
+        self.paths = paths
+        self._now_unix_ns = now_unix_ns
+        self._days: dict[str, DayIndex] = {}
+        self._catalog: Catalog | None = None
+        self._shared: dict[bytes, list[str]] = {}
+        self._shared_count = 0
+        self._told: WeakSet[DayIndex] = WeakSet()
+
+    def close(self) -> None:
+        """Close every file; the next call opens them again."""
+        while self._days:
+            self._days.popitem()[1].close()
+        if self._catalog is not None:
+            self._catalog.close()
+            self._catalog = None
+        self._shared, self._shared_count = {}, 0
+
+    @property
+    def days(self) -> list[DayIndex]:
+        """The days, oldest first, as of the last `catch_up`."""
+        return [self._days[day] for day in sorted(self._days)]
+
+    @property
+    def shared(self) -> dict[bytes, list[str]]:
+        """Traces that may have rows in several days, as of the last `catch_up`."""
+        return self._shared
+
+    def open_day(self, day: str) -> DayIndex | None:
+        """One day, as of the last `catch_up`; None when it is gone."""
+        return self._days.get(day)
+
+    def days_of(self, trace_id: bytes) -> list[DayIndex]:
+        """The days that may hold one trace, oldest first."""
+        assert self._catalog is not None, "catch_up first"
+        return [self._days[day] for day in self._catalog.days_of(trace_id) if day in self._days]
+
+    def catch_up(self) -> None:
+        """
+        Index everything that was stored before this call.
+
+        Raises:
+            StoreError: The derived files cannot be written or read, even anew.
+        """
+        try:
+            self._refresh_catalog()
+            places = self.paths.days()
+            self._forget_days({place.day for place in places})
+            for place in places:
+                self._catch_up_day(place)
+            self._refresh_shared()
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreError(
+                f"cannot index project `{self.paths.slug}` in {self.paths.directory}: {exc}",
+                hint="the index is written beside the spans: check free space and permissions",
+            ) from exc
+
+    def rebuild(self, day: str) -> None:
+        """Throw the index of *day* away; the next `catch_up` builds it again."""
+        open_index = self._days.pop(day, None)
+        if open_index is not None:
+            open_index.close()
+        with self._locked():
+            remove_database(self.paths.day(day).index)
+
+    def _refresh_catalog(self) -> None:
+        if self._catalog is not None and self._catalog.is_current_file:
+            return
+        self.close()
+        if not self.paths.directory.is_dir():
+            raise StoreError(f"cannot read project `{self.paths.slug}`: it has no directory")
+        with self._locked():
+            try:
+                self._catalog = Catalog(self.paths)
+            except (StaleIndexError, sqlite3.DatabaseError) as exc:
+                self._report("catalog", exc)
+                remove_database(self.paths.catalog)
+                self._catalog = Catalog(self.paths)
+
+    def _forget_days(self, present: set[str]) -> None:
+        for day in self._days.keys() - present:
+            self._days.pop(day).close()
+
+    def _catch_up_day(self, place: DayPaths) -> None:
+        try:
+            self._try_catch_up_day(place)
+        except (StaleIndexError, sqlite3.DatabaseError) as exc:
+            if not place.directory.is_dir():
+                self._forget_days(self._days.keys() - {place.day})
+                return
+            self._report(place.day, exc)
+            self.rebuild(place.day)
+            try:
+                self._try_catch_up_day(place)
+            except StaleIndexError as again:
+                raise StoreError(f"cannot index {place.directory}: {again}") from again
+
+    def _try_catch_up_day(self, place: DayPaths) -> None:
+        index = self._days.get(place.day)
+        if index is not None and not index.is_current_file:
+            self._days.pop(place.day).close()
+            index = None
+        if index is None:
+            with self._locked():
+                index = self._days[place.day] = DayIndex(place)
+        # A shard takes spans of its own UTC day only; one day of margin is for a clock
+        # that was set back.
+        may_grow = place.day >= day_of(self._now_unix_ns() - _DAY_NS)
+        if index.is_behind(may_grow=may_grow):
+            self._index_new(index)
+
+    def _index_new(self, index: DayIndex) -> None:
+        assert self._catalog is not None
+        if index.meta(_CATALOG_KEY) != self._catalog.identity:
+            with self._locked():
+                self._catalog.enter(index.day, index.trace_ids())
+                index.set_meta(_CATALOG_KEY, self._catalog.identity)
+        catalog = self._catalog
+        has_more = True
+        while has_more:
+            # One block a turn: others with the same need do the next one.
+            with self._locked():
+                has_more = index.index_block(lambda ids: catalog.enter(index.day, ids))
+
+    def _refresh_shared(self) -> None:
+        assert self._catalog is not None
+        count = self._catalog.shared_count()
+        if count != self._shared_count:
+            self._shared, self._shared_count = self._catalog.shared(), count
+            self._told.clear()
+        for index in self._days.values():
+            if index not in self._told:
+                index.set_shared(
+                    trace_id for trace_id, days in self._shared.items() if index.day in days
+                )
+                self._told.add(index)
+
+    def _report(self, what: str, exc: Exception) -> None:
+        log.warning("index_rebuilt", project=self.paths.slug, what=what, reason=str(exc))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """
+        Take the project's turn at writing derived files.
+
+        There is no time limit: the kernel releases the lock of a holder that dies,
+        and one that lives holds it for one block.
+        """
+        fd = os.open(self.paths.index_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)

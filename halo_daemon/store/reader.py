@@ -1,0 +1,350 @@
+"""
+The `TraceReader` of a local data directory.
+
+Every call first lets the index catch up with the shards, so it sees whatever
+was acknowledged before. Counts come from the index; spans come from the shards
+by offset. Where a line is not what the index said, the day's index is built
+again and the call repeated once; a line that is still unreadable is left out.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import RLock
+from typing import NamedTuple
+
+from halo_daemon.proto.span import Span
+from halo_daemon.proto.trace import Trace
+from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.project_index import ProjectIndex
+from halo_daemon.store.projects import find_project
+from halo_daemon.store.rollups import (
+    NOT_SHARED,
+    StoredTrace,
+    load_stored,
+    shared_in_window,
+    window_condition,
+)
+from halo_daemon.store.shard_files import ShardFiles
+from halo_daemon.store.trace_reader import Overview, TraceSummary, Window
+
+_CHUNK_BYTES = 8 * 1024**2
+_CHUNK_TRACES = 500
+_NANOS = 10**9
+
+
+class _Counts(NamedTuple):
+    traces: int = 0
+    spans: int = 0
+    duplicates: int = 0
+    error_traces: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class _Loaded(NamedTuple):
+    stored: StoredTrace
+    lines: list[bytes | None]
+    """One for each of ``stored.spans``; None where it could not be read."""
+
+
+class LocalTraceReader:
+    """
+    Reads one project of a data directory; see `TraceReader` for the promises.
+
+    Threads take turns; for parallel reading give each its own reader.
+
+    Args:
+        root: The data directory.
+
+        project: Slug or name of the project.
+
+        settle_s: For how long after its last span a trace without an ended root
+            counts as open.
+
+        now_unix_ns: Wall clock, to tell open traces.
+
+    Raises:
+        UnknownProjectError: There is no such project.
+    """
+
+    def __init__(
+        self, root: Path, project: str, *, settle_s: float, now_unix_ns: Callable[[], int]
+    ) -> None:
+        paths = DataPaths(root)
+        self.project = find_project(paths, project)
+        place = paths.project(self.project.slug)
+        self._index = ProjectIndex(place, now_unix_ns=now_unix_ns)
+        self._files = ShardFiles(place.spans)
+        self._settle_ns = int(settle_s * _NANOS)
+        self._now_unix_ns = now_unix_ns
+        self._lock = RLock()
+
+    def close(self) -> None:
+        """Close every file; a later call opens them again."""
+        with self._lock:
+            self._index.close()
+            self._files.close()
+
+    def overview(self, window: Window) -> Overview:
+        """Count what *window* holds; see `TraceReader.overview`."""
+        with self._lock:
+            self._index.catch_up()
+            shared = shared_in_window(self._index, window)
+            counts = [_counts_of_day(day, window) for day in self._index.days]
+            counts.extend(map(_counts_of_trace, shared))
+            total = _Counts(*map(sum, zip(*counts, strict=True))) if counts else _Counts()
+            facets = _facets(self._index.days, shared, window)
+            quarantined = sum(_bad_lines(day, window) for day in self._index.days)
+        return Overview(
+            traces=total.traces,
+            spans=total.spans,
+            duplicate_spans=total.duplicates,
+            error_traces=total.error_traces,
+            input_tokens=total.input_tokens,
+            output_tokens=total.output_tokens,
+            services=facets["service"],
+            models=facets["model"],
+            tools=facets["tool"],
+            agents=facets["agent"],
+            quarantined_lines=quarantined,
+        )
+
+    def list_traces(
+        self, window: Window, *, limit: int = 50, offset: int = 0
+    ) -> list[TraceSummary]:
+        """List traces, the one that started last first; see `TraceReader.list_traces`."""
+        with self._lock:
+            self._index.catch_up()
+            shared = {trace.trace_id: trace for trace in shared_in_window(self._index, window)}
+            ranked: list[tuple[int, bytes, DayIndex | None]] = [
+                (-trace.spans[0].start_ns, trace_id, None) for trace_id, trace in shared.items()
+            ]
+            for day in self._index.days:
+                ranked.extend(_latest(day, window, offset + limit))
+            ranked.sort(key=lambda entry: entry[:2])
+            page = ranked[offset : offset + limit]
+            wanted: dict[DayIndex, list[bytes]] = {}
+            for _, trace_id, place in page:
+                if place is not None:
+                    wanted.setdefault(place, []).append(trace_id)
+            stored = shared | load_stored(wanted)
+        return [_summary(stored[trace_id]) for _, trace_id, _ in page]
+
+    def load_trace(self, trace_id: str) -> Trace | None:
+        """Load one whole trace; see `TraceReader.load_trace`."""
+        try:
+            key = bytes.fromhex(trace_id)
+        except ValueError:
+            return None
+        if key.hex() != trace_id:
+            return None
+        with self._lock:
+            self._index.catch_up()
+            return next(iter(self._load([key])), None)
+
+    def iter_traces(self, window: Window) -> Iterator[Trace]:
+        """Load every trace of *window*; see `TraceReader.iter_traces`."""
+        with self._lock:
+            self._index.catch_up()
+            shared = [trace.trace_id for trace in shared_in_window(self._index, window)]
+            days = [day.day for day in self._index.days]
+        streams = [self._trace_ids(day, window) for day in days]
+        streams.append((trace_id, _CHUNK_BYTES // 8) for trace_id in shared)
+        chunk: list[bytes] = []
+        chunk_bytes = 0
+        for trace_id, size_bytes in heapq.merge(*streams):
+            chunk.append(trace_id)
+            chunk_bytes += size_bytes
+            if chunk_bytes >= _CHUNK_BYTES or len(chunk) >= _CHUNK_TRACES:
+                yield from self._load(chunk)
+                chunk, chunk_bytes = [], 0
+        yield from self._load(chunk)
+
+    def _trace_ids(self, day: str, window: Window) -> Iterator[tuple[bytes, int]]:
+        """Traces of one day alone that are in *window*, with their bytes, by ascending id."""
+        condition, parameters = window_condition(window)
+        query = (
+            "SELECT t.trace_id, t.bytes FROM traces t"  # noqa: S608 -- constants
+            f" WHERE t.trace_id > :after AND {NOT_SHARED} AND {condition}"
+            " ORDER BY t.trace_id LIMIT :chunk"
+        )
+        after = b""
+        while True:
+            with self._lock:
+                index = self._index.open_day(day)
+                if index is None:
+                    return
+                rows = index.connection.execute(
+                    query, {**parameters, "after": after, "chunk": _CHUNK_TRACES}
+                ).fetchall()
+            yield from rows
+            if len(rows) < _CHUNK_TRACES:
+                return
+            after = rows[-1][0]
+
+    def _load(self, trace_ids: list[bytes]) -> Iterator[Trace]:
+        """Load traces in the given order; damaged lines are indexed anew once, then left out."""
+        loaded = self._read(trace_ids)
+        for place, trace_id in enumerate(trace_ids):
+            found = loaded.get(trace_id)
+            trace, damaged_days = self._parse(found) if found else (None, set())
+            if damaged_days:
+                loaded = self._read_again(trace_ids[place:], damaged_days)
+                trace, _ = self._parse(loaded[trace_id]) if trace_id in loaded else (None, set())
+            loaded.pop(trace_id, None)
+            if trace is not None:
+                yield trace
+
+    def _read_again(self, trace_ids: list[bytes], damaged_days: set[str]) -> dict[bytes, _Loaded]:
+        with self._lock:
+            self._files.close()
+            for day in sorted(damaged_days):
+                self._index.rebuild(day)
+            self._index.catch_up()
+            return self._read(trace_ids)
+
+    def _read(self, trace_ids: list[bytes]) -> dict[bytes, _Loaded]:
+        """Look traces up and read their lines in order of place, which disks like."""
+        with self._lock:
+            wanted: dict[DayIndex, list[bytes]] = {}
+            for trace_id in trace_ids:
+                for day in self._index.days_of(trace_id):
+                    wanted.setdefault(day, []).append(trace_id)
+            stored = load_stored(wanted)
+            extents = sorted(span.extent for trace in stored.values() for span in trace.spans)
+            lines = dict(zip(extents, self._files.read(extents), strict=True))
+        return {
+            trace_id: _Loaded(trace, [lines[span.extent] for span in trace.spans])
+            for trace_id, trace in stored.items()
+        }
+
+    def _parse(self, loaded: _Loaded) -> tuple[Trace | None, set[str]]:
+        """Build the trace from the lines that fit, and name the days of those that do not."""
+        spans: list[Span] = []
+        damaged_days = set()
+        for version, line in zip(loaded.stored.spans, loaded.lines, strict=True):
+            span = _span_of(line)
+            if (
+                span is None
+                or span.span_id != version.span_id.hex()
+                or span.trace_id != version.trace_id.hex()
+            ):
+                damaged_days.add(version.day)
+            else:
+                spans.append(span)
+        if not spans:
+            return None, damaged_days
+        spans.sort(key=lambda span: (span.start_unix_ns, span.span_id))
+        stored = loaded.stored
+        is_quiet = self._now_unix_ns() - stored.last_received_ns >= self._settle_ns
+        trace = Trace(
+            stored.trace_id.hex(),
+            tuple(spans),
+            stored.duplicates,
+            is_open=not stored.has_ended_root and not is_quiet,
+        )
+        return trace, damaged_days
+
+
+def _span_of(line: bytes | None) -> Span | None:
+    if line is None:
+        return None
+    try:
+        return Span.from_line(line)
+    except ValueError:
+        return None
+
+
+def _counts_of_day(day: DayIndex, window: Window) -> _Counts:
+    """Sums over the traces of *window* that this day alone holds."""
+    condition, parameters = window_condition(window)
+    row = day.connection.execute(
+        "SELECT count(*), coalesce(sum(spans), 0), coalesce(sum(duplicates), 0),"  # noqa: S608 -- constants
+        " coalesce(sum(error_spans > 0), 0), coalesce(sum(input_tokens), 0),"
+        f" coalesce(sum(output_tokens), 0) FROM traces t WHERE {NOT_SHARED} AND {condition}",
+        parameters,
+    ).fetchone()
+    return _Counts(*row)
+
+
+def _counts_of_trace(trace: StoredTrace) -> _Counts:
+    return _Counts(
+        traces=1,
+        spans=len(trace.spans),
+        duplicates=trace.duplicates,
+        error_traces=1 if trace.error_spans else 0,
+        input_tokens=sum(span.input_tokens or 0 for span in trace.spans),
+        output_tokens=sum(span.output_tokens or 0 for span in trace.spans),
+    )
+
+
+_FACETS = ("service", "model", "tool", "agent")
+
+
+def _facets(
+    days: list[DayIndex], shared: list[StoredTrace], window: Window
+) -> dict[str, tuple[str, ...]]:
+    """Distinct values among the spans of the traces in *window*, sorted, by kind."""
+    condition, parameters = window_condition(window)
+    # One matching trace is enough for a shape, so this stops early for nearly all.
+    query = (
+        "SELECT service, model, tool, agent FROM shapes WHERE EXISTS ("  # noqa: S608 -- constants
+        "SELECT 1 FROM trace_shapes u JOIN traces t ON t.trace_id = u.trace_id"
+        f" WHERE u.shape = shapes.id AND {NOT_SHARED} AND {condition})"
+    )
+    rows = [row for day in days for row in day.connection.execute(query, parameters)]
+    rows.extend(
+        (span.service, span.model, span.tool, span.agent)
+        for trace in shared
+        for span in trace.spans
+    )
+    return {
+        facet: tuple(sorted({row[place] for row in rows} - {""}))
+        for place, facet in enumerate(_FACETS)
+    }
+
+
+def _bad_lines(day: DayIndex, window: Window) -> int:
+    """Lines of the day's shards that are not canonical spans; a start time they have not."""
+    _, parameters = window_condition(window)
+    if window.by is window.by.START:
+        query = "SELECT count(*) FROM bad_lines"
+    else:
+        query = (
+            "SELECT count(*) FROM bad_lines WHERE received_ns >= :from_ns AND received_ns < :to_ns"
+        )
+    (count,) = day.connection.execute(query, parameters).fetchone()
+    return int(count)
+
+
+def _latest(
+    day: DayIndex, window: Window, limit: int
+) -> Iterator[tuple[int, bytes, DayIndex | None]]:
+    condition, parameters = window_condition(window)
+    rows = day.connection.execute(
+        "SELECT -t.first_start_ns, t.trace_id FROM traces t"  # noqa: S608 -- constants
+        f" WHERE {NOT_SHARED} AND {condition} ORDER BY t.first_start_ns DESC, t.trace_id"
+        " LIMIT :limit",
+        {**parameters, "limit": limit},
+    )
+    for start, trace_id in rows:
+        yield start, trace_id, day
+
+
+def _summary(trace: StoredTrace) -> TraceSummary:
+    root = trace.root
+    counts = _counts_of_trace(trace)
+    return TraceSummary(
+        trace_id=trace.trace_id.hex(),
+        root_name=root.name if root else "",
+        service_name=(root or trace.spans[0]).service,
+        start_unix_ns=trace.spans[0].start_ns,
+        end_unix_ns=max(span.end_ns for span in trace.spans),
+        last_received_unix_ns=trace.last_received_ns,
+        spans=counts.spans,
+        error_spans=trace.error_spans,
+        input_tokens=counts.input_tokens,
+        output_tokens=counts.output_tokens,
+    )

@@ -1,0 +1,116 @@
+"""A reader that knows every span and counts by hand: the oracle of the contract suite."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from halo_daemon.proto.span import Span
+from halo_daemon.proto.trace import Trace
+from halo_daemon.store.trace_reader import Overview, TraceSummary, Window, WindowBy
+
+_NANOS = 10**9
+
+
+class MemoryReader:
+    """
+    A `TraceReader` over spans in memory; slow and plain on purpose.
+
+    Args:
+        settle_s: For how long after its last span an unfinished trace counts as open.
+
+        now_unix_ns: Wall clock, to tell open traces.
+    """
+
+    def __init__(
+        self, *, settle_s: float = 0.0, now_unix_ns: Callable[[], int] = lambda: 2**63 - 1
+    ) -> None:
+        self._arrivals: dict[str, list[tuple[int, Span]]] = {}
+        self._bad_lines: list[int] = []
+        self._settle_ns = int(settle_s * _NANOS)
+        self._now_unix_ns = now_unix_ns
+
+    def add(self, span: Span, *, received_unix_ns: int) -> None:
+        """Add one delivery, in order of arrival."""
+        self._arrivals.setdefault(span.trace_id, []).append((received_unix_ns, span))
+
+    def add_bad_line(self, *, received_unix_ns: int) -> None:
+        """Count one line that is no span."""
+        self._bad_lines.append(received_unix_ns)
+
+    def overview(self, window: Window) -> Overview:
+        """Count what *window* holds."""
+        traces = list(self.iter_traces(window))
+        spans = [span for trace in traces for span in trace.spans]
+        return Overview(
+            traces=len(traces),
+            spans=len(spans),
+            duplicate_spans=sum(trace.duplicate_spans for trace in traces),
+            error_traces=sum(
+                any(span.has_error_status for span in trace.spans) for trace in traces
+            ),
+            input_tokens=sum(span.input_tokens or 0 for span in spans),
+            output_tokens=sum(span.output_tokens or 0 for span in spans),
+            services=_distinct(span.service_name for span in spans),
+            models=_distinct(span.model for span in spans),
+            tools=_distinct(span.tool_name for span in spans),
+            agents=_distinct(span.agent_name for span in spans),
+            quarantined_lines=sum(
+                window.by is WindowBy.START or _is_between(window, received)
+                for received in self._bad_lines
+            ),
+        )
+
+    def list_traces(
+        self, window: Window, *, limit: int = 50, offset: int = 0
+    ) -> list[TraceSummary]:
+        """List traces, the one that started last first, ties by trace id."""
+        summaries = [self._summary(trace) for trace in self.iter_traces(window)]
+        summaries.sort(key=lambda summary: (-summary.start_unix_ns, summary.trace_id))
+        return summaries[offset : offset + limit]
+
+    def load_trace(self, trace_id: str) -> Trace | None:
+        """Load one whole trace; None when there is no span of it."""
+        arrivals = self._arrivals.get(trace_id)
+        if not arrivals:
+            return None
+        in_order = sorted(arrivals, key=lambda arrival: arrival[0])
+        trace = Trace.merge(span for _, span in in_order)
+        is_quiet = self._now_unix_ns() - in_order[-1][0] >= self._settle_ns
+        has_ended = any(span.is_complete and not span.parent_span_id for span in trace.spans)
+        return Trace(
+            trace_id, trace.spans, trace.duplicate_spans, is_open=not (is_quiet or has_ended)
+        )
+
+    def iter_traces(self, window: Window) -> Iterator[Trace]:
+        """Load every trace of *window*, in ascending order of trace id."""
+        for trace_id in sorted(self._arrivals):
+            trace = self.load_trace(trace_id)
+            assert trace is not None
+            moments = (
+                [span.start_unix_ns for span in trace.spans]
+                if window.by is WindowBy.START
+                else [received for received, _ in self._arrivals[trace_id]]
+            )
+            if any(_is_between(window, moment) for moment in moments):
+                yield trace
+
+    def _summary(self, trace: Trace) -> TraceSummary:
+        root = trace.roots[0] if trace.roots else None
+        return TraceSummary(
+            trace_id=trace.trace_id,
+            root_name=root.name if root else "",
+            service_name=(root or trace.spans[0]).service_name,
+            start_unix_ns=trace.start_unix_ns,
+            end_unix_ns=trace.end_unix_ns,
+            last_received_unix_ns=max(received for received, _ in self._arrivals[trace.trace_id]),
+            spans=len(trace.spans),
+            error_spans=sum(span.has_error_status for span in trace.spans),
+            input_tokens=sum(span.input_tokens or 0 for span in trace.spans),
+            output_tokens=sum(span.output_tokens or 0 for span in trace.spans),
+        )
+
+
+def _is_between(window: Window, unix_ns: int) -> bool:
+    return window.from_unix_ns <= unix_ns < window.to_unix_ns
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({value for value in values if value}))
