@@ -1,22 +1,15 @@
 """What a rule says of one trace: small values that merge in any order."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import Text
 from halo_daemon.analyzer.fingerprint import FindingKey
-from halo_daemon.findings import Certainty, Role
+from halo_daemon.findings import Certainty, NotCheckedReason, Role
 from halo_daemon.proto.span import Span
 
 MAX_QUOTE_CHARS = 400
-
-
-class Subject(NamedTuple):
-    """What a denominator is counted over: an agent and its tool, model or span name."""
-
-    agent: str
-    name: str
 
 
 class Quote(NamedTuple):
@@ -40,11 +33,23 @@ class StepRange(NamedTuple):
 NO_STEPS = StepRange(0, 0)
 
 
+class Population(NamedTuple):
+    """What a finding's denominator counts: the traces that could have shown it."""
+
+    unit: str
+    """``span``: ran a span of that name; ``repeated``: called that tool twice or more;
+    ``failed``: saw that tool fail; ``model``: called that model; ``requested``: asked for
+    that tool; ``agent``: ran that agent."""
+    agent: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One occurrence of a finding in a trace."""
 
     key: FindingKey
+    population: Population
     quotes: tuple[Quote, ...]
     """The symptom first; then decision and recovery where there are any."""
 
@@ -65,12 +70,12 @@ class RuleOutput:
     """What one rule found in one trace."""
 
     observations: tuple[Observation, ...] = ()
-    eligible: Collection[Subject] = ()
+    eligible: frozenset[Population] = frozenset()
     """What the trace could have shown."""
 
     checked: int = 0
     of: int = 0
-    not_checked: Mapping[str, int] = field(default_factory=dict)
+    not_checked: Mapping[NotCheckedReason, int] = field(default_factory=dict)
     """Units left out, by reason."""
 
 

@@ -45,27 +45,28 @@ class Odds(NamedTuple):
     p: float
 
 
-def wilson(affected: int, eligible: float) -> Interval:
-    """
-    Interval of a rate, by Wilson's score.
+def wilson(affected: int, eligible: int) -> Interval:
+    """Interval of a rate by Wilson's score; from 0 to 1 when nothing was eligible."""
+    return wilson_rate(affected / eligible, eligible) if eligible > 0 else Interval(0.0, 1.0)
 
-    *eligible* may be a fraction: a number of traces divided by a design effect.
+
+def wilson_rate(rate: float, eligible: float) -> Interval:
+    """
+    Interval of *rate*, where *eligible* may be a fraction: traces divided by a design effect.
+
     From 0 to 1 when nothing was eligible.
     """
     if eligible <= 0:
         return Interval(0.0, 1.0)
-    rate = min(1.0, affected / eligible)
     spread = Z95**2 / eligible
     centre = (rate + spread / 2) / (1 + spread)
     half = Z95 * math.sqrt(rate * (1 - rate) / eligible + spread / (4 * eligible)) / (1 + spread)
-    low = 0.0 if affected == 0 else max(0.0, centre - half)
-    high = 1.0 if rate == 1.0 else min(1.0, centre + half)
+    low = 0.0 if rate <= 0 else max(0.0, centre - half)
+    high = 1.0 if rate >= 1 else min(1.0, centre + half)
     return Interval(low, high)
 
 
-def newcombe(
-    affected: int, eligible: float, before_affected: int, before_eligible: float
-) -> Interval:
+def newcombe(affected: int, eligible: int, before_affected: int, before_eligible: int) -> Interval:
     """
     Interval of the difference of two rates, the first minus the second, by Newcombe.
 

@@ -19,9 +19,19 @@ from halo_daemon.analyzer.content import (
     tool_result,
 )
 from halo_daemon.analyzer.masking import mask_name, mask_volatile, template_of
+from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.signals import ErrorSignal, error_signal
+from halo_daemon.analyzer.verify import value_at
 from halo_daemon.proto.span import AGENT, LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace
+
+
+class Subject(NamedTuple):
+    """What a denominator is counted over: an agent and its tool, model or span name."""
+
+    agent: str
+    name: str
+
 
 _STEP_KINDS = frozenset({LLM, TOOL})
 _INPUT_KEYS = ("input.value", "llm.input_messages.0.message.content")
@@ -79,8 +89,9 @@ class ToolCall:
 class TraceView:
     """Facts of one trace."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, settings: MinerSettings) -> None:
         self.trace = trace
+        self.settings = settings
 
     @property
     def trace_id(self) -> str:
@@ -96,6 +107,11 @@ class TraceView:
     def steps(self) -> tuple[Span, ...]:
         """LLM and TOOL spans; their number is the length of the trace."""
         return tuple(span for span in self.trace.spans if span.observation_kind in _STEP_KINDS)
+
+    @cached_property
+    def step_index(self) -> dict[str, int]:
+        """Place of each step by span id."""
+        return {span.span_id: place for place, span in enumerate(self.steps)}
 
     @cached_property
     def model_calls(self) -> tuple[ModelCall, ...]:
@@ -128,12 +144,12 @@ class TraceView:
         return {call.span.span_id: call for call in self.tool_calls}
 
     @cached_property
-    def used_tools(self) -> dict[tuple[str, str], int]:
-        """Calls by (agent, tool)."""
-        used: dict[tuple[str, str], int] = {}
+    def used_tools(self) -> dict[Subject, int]:
+        """Calls by agent and tool."""
+        used: dict[Subject, int] = {}
         for call in self.tool_calls:
-            pair = (call.agent, call.tool)
-            used[pair] = used.get(pair, 0) + 1
+            subject = Subject(call.agent, call.tool)
+            used[subject] = used.get(subject, 0) + 1
         return used
 
     @cached_property
@@ -156,6 +172,11 @@ class TraceView:
     @cached_property
     def _signals(self) -> dict[str, ErrorSignal]:
         return {span.span_id: signal for span in self.trace.spans if (signal := error_signal(span))}
+
+    def template_of(self, span: Span) -> str:
+        """Masked template of the span's error; ``""`` when it has none."""
+        signal = self._signals.get(span.span_id)
+        return template_of(signal.message) if signal else ""
 
     @cached_property
     def leaf_errors(self) -> tuple[LeafError, ...]:
@@ -195,6 +216,43 @@ class TraceView:
         end, start, span_id = self._llm_by_end[at]
         return end == moment and start < span.start_unix_ns and span_id != span.span_id
 
+    def has_error(self, span: Span) -> bool:
+        """Whether the span carries an error signal of any kind."""
+        return span.span_id in self._signals
+
+    @cached_property
+    def _spans_by_subject(self) -> dict[Subject, list[Span]]:
+        found: dict[Subject, list[Span]] = {}
+        for span in self.trace.spans:
+            name = mask_name(span.tool_name or span.name)
+            found.setdefault(Subject(self.agent_of(span), name), []).append(span)
+        return found
+
+    @cached_property
+    def span_subjects(self) -> frozenset[Subject]:
+        """(agent, masked name) of every span."""
+        return frozenset(self._spans_by_subject)
+
+    def spans_of(self, subject: Subject) -> list[Span]:
+        """Spans of one agent and masked name, in order of start."""
+        return self._spans_by_subject.get(subject, [])
+
+    @cached_property
+    def _llm_starts(self) -> list[int]:
+        return [span.start_unix_ns for span in self.steps if span.observation_kind == LLM]
+
+    def turn_at(self, unix_ns: int) -> int:
+        """How many LLM spans had begun before that time."""
+        return bisect_left(self._llm_starts, unix_ns)
+
+    @cached_property
+    def _step_starts(self) -> list[int]:
+        return [span.start_unix_ns for span in self.steps]
+
+    def step_at(self, unix_ns: int) -> int:
+        """How many steps had begun before that time: the place of a step that begins then."""
+        return bisect_left(self._step_starts, unix_ns)
+
     @cached_property
     def root(self) -> Span:
         """The earliest root span, an AGENT where there is one; the first span in a cycle."""
@@ -225,6 +283,17 @@ class TraceView:
         return max(
             complete, key=lambda call: (call.span.end_unix_ns, call.span.span_id), default=None
         )
+
+    def answered_after(self, span: Span) -> bool:
+        """Whether the trace gave an answer that is not the words of *span* itself."""
+        answer = self.final_answer
+        return answer is not None and answer[0].span_id != span.span_id
+
+    def message_text(self, error: LeafError) -> Text:
+        """The recorded value that holds an error's message; empty when it stands nowhere."""
+        path = error.signal.attribute
+        value = value_at(error.span, path) if path else None
+        return Text(path, value) if value else Text("", "")
 
     @cached_property
     def final_answer(self) -> tuple[Span, Text] | None:

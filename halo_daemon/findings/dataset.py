@@ -6,6 +6,10 @@ from pydantic import Field
 
 from halo_daemon.findings.record import Count, Instant, Interval, Record, Share
 
+NotCheckedReason = Literal[
+    "not_applicable", "needs_contract", "not_recorded", "too_few", "over_limit", "rule_failed"
+]
+
 
 class RunBlock(Record):
     """The run that wrote the report."""
@@ -181,9 +185,7 @@ class Skipped(Record):
 class NotChecked(Record):
     """Units that a rule could not check, and why."""
 
-    reason: Literal[
-        "not_applicable", "needs_contract", "not_recorded", "too_few", "over_limit", "rule_failed"
-    ]
+    reason: NotCheckedReason
     count: Count
 
 

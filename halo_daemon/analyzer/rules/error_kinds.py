@@ -27,7 +27,28 @@ class ErrorKind(NamedTuple):
     retry_helps: bool = False
 
 
+BUDGET_TEXT = (
+    r"(?:max(?:imum)?|reached|exceeded|over|hit) (?:the )?(?:number of )?(?:allowed )?"
+    r"(?:steps?|iterations?|turns?|rounds?|tool calls?|recursion)\b"
+    r"|(?:step|iteration|turn|recursion|loop) limit\b|max_(?:steps|turns|iterations|rounds)\b"
+    r"|stopped due to (?:iteration|time) limit|MaxTurnsExceeded|GraphRecursionError"
+    r"|MaxStepsError|LimitsExceeded"
+)
+"""A run that was stopped by a limit on steps or turns."""
+
 _TABLE: tuple[tuple[ErrorKind, str], ...] = (
+    (
+        ErrorKind(
+            "budget",
+            "orchestration-related-errors/premature-termination",
+            "budget_exhausted",
+            "implementation",
+            "config",
+            "Read some of these runs: raise the limit where they were getting on, and end the loop"
+            " earlier where they were not.",
+        ),
+        BUDGET_TEXT,
+    ),
     (
         ErrorKind(
             "unknown_tool",

@@ -1,0 +1,235 @@
+"""From merged observations to findings: counts, intervals, severity, evidence, order."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from halo_daemon.analyzer.evidence import evidence_of
+from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
+from halo_daemon.analyzer.partial import Hit, Partial, TraceFacts
+from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
+from halo_daemon.analyzer.rules.registry import RULE_IDS
+from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
+from halo_daemon.analyzer.wording import Wording, wording_of
+from halo_daemon.findings import (
+    Certainty,
+    Cost,
+    Counts,
+    Finding,
+    Fingerprint,
+    Recommendation,
+    RootCause,
+    VersionCount,
+)
+from halo_daemon.proto.times import format_unix_ns
+
+_CONFIDENCE: dict[Certainty, float] = {"proved": 0.97, "event": 0.9, "candidate": 0.6}
+_CERTAINTIES: tuple[Certainty, ...] = ("proved", "event", "candidate")
+_DIGITS = 6
+_MAX_VERSIONS = 20
+
+
+class Waste(NamedTuple):
+    """Steps that one finding wasted, all its traces added up."""
+
+    tokens: int
+    ms: int
+    usd: float | None
+
+
+class Assembled(NamedTuple):
+    """The findings of a report, in order, and the keys that they stand for."""
+
+    findings: list[Finding]
+    weak_signals: list[Finding]
+    ids: dict[FindingKey, str]
+    """Every key that was observed, also those that did not make it into the report."""
+    left_out: int
+    """Findings beyond the limit of the report."""
+
+
+def assemble(known: Partial, settings: MinerSettings) -> Assembled:
+    """Count, weigh and order everything observed; the same for any order of arrival."""
+    window = _window_cost(known.traces.values())
+    scored = [
+        _finding(known, key, window=window, settings=settings) for key in sorted(known.groups)
+    ]
+    scored.sort(key=lambda row: (-row[0], row[1].finding_id))
+    strong = [finding for _, finding, weak in scored if not weak]
+    weak = [finding for _, finding, weak in scored if weak]
+    limit = settings.max_findings
+    ids = {key: finding_id(key) for key in sorted(known.groups)}
+    left_out = max(0, len(strong) - limit) + max(0, len(weak) - limit)
+    return Assembled(strong[:limit], weak[:limit], ids, left_out)
+
+
+def _window_cost(traces: Iterable[TraceFacts]) -> Waste:
+    tokens = ms = 0
+    for facts in traces:
+        tokens += facts.input_tokens + facts.output_tokens
+        ms += facts.duration_ms
+    return Waste(tokens, ms, None)
+
+
+def _finding(
+    known: Partial, key: FindingKey, *, window: Waste, settings: MinerSettings
+) -> tuple[float, Finding, bool]:
+    group = known.groups[key]
+    strong = {trace_id: hit for trace_id, hit in group.hits.items() if not hit.is_weak}
+    hits = strong or group.hits
+    eligible = known.eligible[group.population] | group.hits.keys()
+    waste = _waste(known, hits)
+    share = _cost_share(waste, window)
+    counts, unrecovered = _counts(known, hits, eligible)
+    weighed = severity_of(
+        unrecovered=counts.affected_traces - counts.recovered,
+        unrecovered_ci=unrecovered,
+        associated=False,
+        cost_share=share,
+        settings=settings,
+    )
+    certainty = min((hit.certainty for hit in hits.values()), key=_CERTAINTIES.index)
+    record = _record(
+        key, weighed=weighed, counts=counts, certainty=certainty, seen=_seen(known, hits)
+    )
+    finding = record.model_copy(
+        update={
+            "cost": _cost(waste),
+            "by_version": _by_version(known, hits, eligible),
+            "evidence": evidence_of(known, key, group, settings.max_evidence),
+        }
+    )
+    is_weak = not strong or (
+        counts.affected_traces < settings.min_support_traces and weighed.severity != "critical"
+    )
+    return score_of(weighed.severity, certainty, counts.ci95[0], share), finding, is_weak
+
+
+def _counts(known: Partial, hits: dict[str, Hit], eligible: set[str]) -> tuple[Counts, Interval]:
+    facts = [known.traces[trace_id] for trace_id in hits]
+    affected, n = len(hits), len(eligible)
+    recovered = sum(hit.is_recovered for hit in hits.values())
+    effective = n / _session_effect(known, hits, eligible)
+    low, high = wilson_rate(affected / n, effective)
+    counts = Counts(
+        affected_traces=affected,
+        eligible_traces=n,
+        rate=round(affected / n, _DIGITS),
+        ci95=(round(low, _DIGITS), round(high, _DIGITS)),
+        spans=sum(hit.spans for hit in hits.values()),
+        sessions=len({fact.session_id for fact in facts} - {""}),
+        users=len({fact.user_id for fact in facts} - {""}),
+        recovered=recovered,
+    )
+    return counts, wilson_rate((affected - recovered) / n, effective)
+
+
+def _session_effect(known: Partial, hits: dict[str, Hit], eligible: set[str]) -> float:
+    """Design effect of sessions; traces without one stand for themselves."""
+    clusters: dict[str, list[int]] = {}
+    for trace_id in sorted(eligible):
+        facts = known.traces[trace_id]
+        cluster = clusters.setdefault(facts.session_id or trace_id, [0, 0])
+        cluster[0] += trace_id in hits
+        cluster[1] += 1
+    return design_effect([(affected, size) for affected, size in clusters.values()])
+
+
+def _waste(known: Partial, hits: dict[str, Hit]) -> Waste:
+    tokens = ms = 0
+    usd: list[float] = []
+    for trace_id, hit in sorted(hits.items()):
+        facts = known.traces[trace_id]
+        steps = sorted({step for part in hit.wasted for step in range(*part)})
+        tokens += sum(facts.step_tokens[step] for step in steps)
+        ms += sum(facts.step_ms[step] for step in steps)
+        if facts.step_usd:
+            usd.append(sum(facts.step_usd[step] for step in steps))
+    return Waste(tokens, ms, round(math.fsum(usd), _DIGITS) if usd else None)
+
+
+def _cost_share(waste: Waste, window: Waste) -> float:
+    """Share of the window's tokens; of its time where no tokens are recorded."""
+    if window.tokens:
+        return min(1.0, waste.tokens / window.tokens)
+    return min(1.0, waste.ms / window.ms) if window.ms else 0.0
+
+
+def _cost(waste: Waste) -> Cost:
+    basis = "steps from the first bad call to recovery" if waste.tokens or waste.ms else ""
+    return Cost(wasted_tokens=waste.tokens, wasted_usd=waste.usd, wasted_ms=waste.ms, basis=basis)
+
+
+def _seen(known: Partial, hits: dict[str, Hit]) -> tuple[int, int]:
+    """Start of the first affected trace and of the last one."""
+    starts = [known.traces[trace_id].start_unix_ns for trace_id in hits]
+    return min(starts), max(starts)
+
+
+def _record(
+    key: FindingKey,
+    *,
+    weighed: Weighed,
+    counts: Counts,
+    certainty: Certainty,
+    seen: tuple[int, int],
+) -> Finding:
+    words, identity = wording_of(key), finding_id(key)
+    return Finding(
+        finding_id=identity,
+        fingerprint=Fingerprint(algo=ALGORITHM, parts=tuple(key)),
+        title=words.title,
+        category=words.category,
+        also_known_as=words.also_known_as,
+        source=f"rule:{RULE_IDS[key.rule]}",
+        certainty=certainty,
+        severity=weighed.severity,
+        severity_rule=weighed.rule,
+        confidence=_CONFIDENCE[certainty],
+        first_seen=format_unix_ns(seen[0]),
+        last_seen=format_unix_ns(seen[1]),
+        counts=counts,
+        root_cause=RootCause(state="hypothesis" if words.cause else "unknown", text=words.cause),
+        diagnosis_class=words.diagnosis,
+        recommendation=_recommendation(words, identity, key, counts),
+    )
+
+
+def _recommendation(
+    words: Wording, identity: str, key: FindingKey, counts: Counts
+) -> Recommendation:
+    target = counts.ci95[0] / 2
+    return Recommendation(
+        fix_type=words.fix_type,
+        text=words.advice,
+        effort="S" if words.fix_type in {"tool_description", "system_prompt", "config"} else "M",
+        expected_effect=f"up to {counts.affected_traces} traces of such a window without it",
+        validation_plan=(
+            f"rule {RULE_IDS[key.rule]} on the next {_traces_to_tell(counts)} eligible traces:"
+            f" rate below {target:.3f}"
+        ),
+        check=f"halo-daemon analyze --finding {identity} --since 2h",
+    )
+
+
+def _traces_to_tell(counts: Counts) -> int:
+    """Eligible traces without the finding after which its old rate is ruled out."""
+    low = counts.ci95[0]
+    return min(100_000, math.ceil(math.log(0.05) / math.log(1 - low))) if 0 < low < 1 else 30
+
+
+def _by_version(
+    known: Partial, hits: dict[str, Hit], eligible: set[str]
+) -> tuple[VersionCount, ...]:
+    counted: dict[str, list[int]] = {}
+    for trace_id in eligible:
+        version = known.traces[trace_id].service_version
+        row = counted.setdefault(version, [0, 0])
+        row[0] += trace_id in hits
+        row[1] += 1
+    counted.pop("", None)
+    return tuple(
+        VersionCount(service_version=version, affected=affected, eligible=n)
+        for version, (affected, n) in sorted(counted.items())[:_MAX_VERSIONS]
+    )

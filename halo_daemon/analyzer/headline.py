@@ -1,0 +1,55 @@
+"""The report in one breath."""
+
+from halo_daemon.findings import Finding, Report, Summary, SummaryCounts
+
+_LOUD = frozenset({"critical", "high", "medium"})
+
+
+def summary_of(report: Report) -> Summary:
+    """Headline, the findings to read first, and counts by state."""
+    states = [finding.state for finding in report.findings]
+    gone = [row.state for row in report.resolved]
+    counts = SummaryCounts(
+        new=states.count("new"),
+        ongoing=states.count("ongoing"),
+        regressed=states.count("regressed"),
+        reopened=states.count("reopened"),
+        resolved=gone.count("resolved"),
+        not_seen=gone.count("not_seen"),
+        muted=sum(finding.triage.state == "muted" for finding in report.findings),
+    )
+    first = [f.finding_id for f in report.findings if f.severity in _LOUD][:3]
+    return Summary(headline=headline_of(report), top_changes=tuple(first), counts=counts)
+
+
+def headline_of(report: Report) -> str:
+    """One sentence that cannot be mistaken: what was read, what was found."""
+    examined = report.coverage.examined_traces
+    if examined == 0:
+        return _nothing_read(report)
+    read = f"{_plural(examined, 'trace')} examined"
+    if not report.findings:
+        weak = len(report.weak_signals)
+        also = f"; {_plural(weak, 'weak signal')} below minimum support" if weak else ""
+        return f"No findings: {read}{also}."
+    worst = report.findings[0]
+    return f"{_plural(len(report.findings), 'finding')} in {read}. First: {_in_words(worst)}."
+
+
+def _nothing_read(report: Report) -> str:
+    skipped = sum(row.count for row in report.coverage.skipped)
+    if skipped:
+        return f"NOTHING WAS ANALYSED: {_plural(skipped, 'trace')} in the window, all skipped."
+    return "NOTHING WAS ANALYSED: there is no trace in the window."
+
+
+def _in_words(finding: Finding) -> str:
+    counts = finding.counts
+    return (
+        f"{finding.title}, {counts.affected_traces} of"
+        f" {_plural(counts.eligible_traces, 'eligible trace')}"
+    )
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,185 @@
+"""
+What is known of a set of traces; two such sets merge into one in any order.
+
+Rule 1: `Partial.absorb` is associative and commutative over disjoint sets of
+traces, so one process, many processes and many machines end with the same values.
+Lists are kept sorted where a bound cuts them, dictionaries are sorted by the reader.
+
+Rule 2: memory grows with traces and with distinct findings, never with the text
+of spans: of quotes only the best few of each finding are kept.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.observation import Population, Quote, StepRange
+from halo_daemon.analyzer.outcome import Outcome
+from halo_daemon.analyzer.trace_view import Subject
+from halo_daemon.findings import Certainty, NotCheckedReason, Role
+
+MAX_CASES = 4
+"""Cases with quotes kept for each finding, recovered and not recovered ones apart."""
+
+MAX_EXAMPLES = 3
+"""Successes kept for each subject, as counterexamples."""
+
+
+_T = TypeVar("_T", "Case", "Example")
+
+
+class SpanRole(NamedTuple):
+    """A span of a trace that a finding names."""
+
+    span_id: str
+    role: Role
+    step: int
+    """Place of the span among the steps of its trace."""
+
+
+class Hit(NamedTuple):
+    """A finding in one trace."""
+
+    roles: tuple[SpanRole, ...]
+    occurrences: int
+    spans: int
+    is_recovered: bool
+    """Whether every occurrence was recovered from."""
+    wasted: tuple[StepRange, ...]
+    certainty: Certainty
+    is_weak: bool
+
+
+class Case(NamedTuple):
+    """A trace to show a finding by; the least comes first."""
+
+    poverty: int
+    """Fewer roles among the quotes are a poorer case."""
+    steps: int
+    trace_id: str
+    quotes: tuple[Quote, ...]
+
+
+class TraceFacts(NamedTuple):
+    """One examined trace, without its text."""
+
+    trace_id: str
+    is_open: bool
+    spans: int
+    steps: int
+    duplicate_spans: int
+    start_unix_ns: int
+    end_unix_ns: int
+    task: str
+    outcome: Outcome
+    session_id: str
+    user_id: str
+    service_version: str
+    models: tuple[str, ...]
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    leaf_errors: int
+    step_tokens: tuple[int, ...]
+    """Tokens by step; empty when nothing was wasted."""
+    step_ms: tuple[int, ...]
+    step_usd: tuple[float, ...]
+    signals: tuple[float, ...]
+    """Figures that risk is made of; see `risk`."""
+    decisive_span_id: str | None
+
+    @property
+    def duration_ms(self) -> int:
+        """From the first start to the last end; 0 while nothing has ended."""
+        return max(0, self.end_unix_ns - self.start_unix_ns) // 1_000_000
+
+
+@dataclass(slots=True)
+class Group:
+    """One finding over many traces."""
+
+    population: Population
+    hits: dict[str, Hit] = field(default_factory=dict)
+    unrecovered: list[Case] = field(default_factory=list)
+    recovered: list[Case] = field(default_factory=list)
+
+    def absorb(self, other: "Group") -> None:
+        """Add the traces of *other*."""
+        self.hits.update(other.hits)
+        self.unrecovered = best(self.unrecovered + other.unrecovered, MAX_CASES)
+        self.recovered = best(self.recovered + other.recovered, MAX_CASES)
+
+
+@dataclass(slots=True)
+class Checked:
+    """How much of what it applies to a rule has checked."""
+
+    checked: int = 0
+    of: int = 0
+    not_checked: Counter[NotCheckedReason] = field(default_factory=Counter)
+
+    def absorb(self, other: "Checked") -> None:
+        """Add the units of *other*."""
+        self.checked += other.checked
+        self.of += other.of
+        self.not_checked.update(other.not_checked)
+
+
+class Defects(NamedTuple):
+    """How often a defect of the recording was met; the example is the least of all."""
+
+    met: int
+    of: int
+    example: tuple[str, str]
+    """Trace and span; empty texts when there is none."""
+
+
+class Example(NamedTuple):
+    """A success of a subject; the least comes first."""
+
+    steps: int
+    trace_id: str
+    quote: Quote
+
+
+@dataclass(slots=True)
+class Partial:
+    """Everything the miner knows of a set of traces."""
+
+    traces: dict[str, TraceFacts] = field(default_factory=dict)
+    groups: dict[FindingKey, Group] = field(default_factory=dict)
+    eligible: dict[Population, set[str]] = field(default_factory=dict)
+    checked: dict[str, Checked] = field(default_factory=dict)
+    defects: dict[str, Defects] = field(default_factory=dict)
+    examples: dict[Subject, list[Example]] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def absorb(self, other: "Partial") -> None:
+        """Add what is known of other traces; *other* is not to be used afterwards."""
+        self.traces.update(other.traces)
+        self.skipped.update(other.skipped)
+        for key, group in other.groups.items():
+            self.groups.setdefault(key, Group(group.population)).absorb(group)
+        for population, traces in other.eligible.items():
+            self.eligible.setdefault(population, set()).update(traces)
+        for rule, checked in other.checked.items():
+            self.checked.setdefault(rule, Checked()).absorb(checked)
+        for code, defects in other.defects.items():
+            self.defects[code] = _both(self.defects.get(code), defects)
+        for subject, examples in other.examples.items():
+            kept = self.examples.get(subject, [])
+            self.examples[subject] = best(kept + examples, MAX_EXAMPLES)
+
+
+def best(candidates: Iterable[_T], limit: int) -> list[_T]:
+    """The *limit* least ones, in order."""
+    return sorted(candidates)[:limit]
+
+
+def _both(left: Defects | None, right: Defects) -> Defects:
+    if left is None:
+        return right
+    examples = [example for example in (left.example, right.example) if example[0]]
+    return Defects(left.met + right.met, left.of + right.of, min(examples, default=("", "")))

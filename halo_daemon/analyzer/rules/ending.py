@@ -1,0 +1,93 @@
+"""Traces that stop before they are done."""
+
+import re
+
+from halo_daemon.analyzer.content import ModelCall, Text
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.masking import mask_name
+from halo_daemon.analyzer.observation import Observation, Population, RuleOutput, quote
+from halo_daemon.analyzer.rules.error_kinds import BUDGET_TEXT
+from halo_daemon.analyzer.rules.errors import BUDGET_EXHAUSTED, decision_quote, observe_errors
+from halo_daemon.analyzer.rules.tool_choice import bare_name, requested_populations
+from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.proto.span import AGENT
+
+PREMATURE_END = "premature_end"
+_EMPTY_ANSWER = "empty answer"
+_CALL_NOT_RUN = "call not run"
+_BUDGET_TEXT = re.compile(BUDGET_TEXT, re.IGNORECASE)
+_ANSWERING_KINDS = frozenset({AGENT, "CHAIN"})
+_HEAD_CHARS = 2_000
+
+
+def check_premature_end(view: TraceView) -> RuleOutput:
+    """Finished traces without an answer, or that end in a call of a tool that never ran."""
+    if view.is_open:
+        return RuleOutput(of=1, not_checked={"not_applicable": 1})
+    agent = view.agent_of(view.root)
+    eligible = {Population("agent", agent, "")} | requested_populations(view)
+    observations = [found for found in (_unrun_call(view), _no_answer(view)) if found][:1]
+    return RuleOutput(tuple(observations), frozenset(eligible), checked=1, of=1)
+
+
+def _unrun_call(view: TraceView) -> Observation | None:
+    last = view.final_call
+    # A project that records no tool spans at all says nothing about what ran.
+    if last is None or not last.requested or not view.tool_calls or _ran_after(view, last):
+        return None
+    if view.answered_after(last.span):
+        return None
+    requested = last.requested[0]
+    subject = Subject(view.agent_of(last.span), mask_name(requested.name))
+    ran = {bare_name(call.span.tool_name) for call in view.tool_calls}
+    if not requested.name or bare_name(requested.name) not in ran:
+        return None
+    cited = requested.arguments if requested.arguments.value else Text("", "")
+    return Observation(
+        key=FindingKey(PREMATURE_END, subject.agent, subject.name, _CALL_NOT_RUN, ""),
+        population=Population("requested", *subject),
+        quotes=(quote(last.span, "decision", cited),),
+        certainty="event",
+    )
+
+
+def _ran_after(view: TraceView, call: ModelCall) -> bool:
+    return any(tool.span.start_unix_ns >= call.span.start_unix_ns for tool in view.tool_calls)
+
+
+def _no_answer(view: TraceView) -> Observation | None:
+    root = view.root
+    if root.observation_kind not in _ANSWERING_KINDS or view.has_error(root):
+        return None
+    recorded = root.attributes.get("output.value")
+    if not isinstance(recorded, str) or recorded.strip() not in {"", "null", '""'}:
+        return None
+    quotes = [quote(root, "symptom", Text("", ""))]
+    if view.final_call:
+        quotes.append(decision_quote(view.final_call.span))
+    return Observation(
+        key=FindingKey(PREMATURE_END, view.agent_of(root), "", _EMPTY_ANSWER, ""),
+        population=Population("agent", view.agent_of(root), ""),
+        quotes=tuple(quotes),
+        certainty="event",
+    )
+
+
+def check_budget(view: TraceView) -> RuleOutput:
+    """Runs that were stopped by a limit on steps or turns, by what they say of it."""
+    stopped = observe_errors(view, BUDGET_EXHAUSTED)
+    told = None if stopped.observations else _from_answer(view)
+    eligible = stopped.eligible | {Population("agent", view.agent_of(view.root), "")}
+    observations = (told,) if told else stopped.observations
+    return RuleOutput(observations, eligible, checked=1, of=1)
+
+
+def _from_answer(view: TraceView) -> Observation | None:
+    answer = None if view.is_open else view.final_answer
+    match = _BUDGET_TEXT.search(answer[1].value[:_HEAD_CHARS]) if answer else None
+    if answer is None or match is None or match.start() > len("Agent stopped: reached the limit"):
+        return None
+    key = FindingKey(BUDGET_EXHAUSTED, view.agent_of(view.root), "", "", "")
+    return Observation(
+        key, Population("agent", key.agent, ""), (quote(answer[0], "symptom", answer[1]),)
+    )

@@ -1,0 +1,147 @@
+"""
+Leaf errors: grouped by template, with what became of them.
+
+Every leaf error belongs to one finding. Its rule follows from the kind of error
+(`error_kinds`), else from the kind of span; the denominator is the traces that
+used the same tool, or that ran a span of the same name.
+"""
+
+from collections.abc import Iterator
+
+from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.masking import core_message, mask_name
+from halo_daemon.analyzer.observation import (
+    Observation,
+    Population,
+    Quote,
+    RuleOutput,
+    StepRange,
+    quote,
+)
+from halo_daemon.analyzer.rules.error_kinds import error_kind
+from halo_daemon.analyzer.trace_view import LeafError, Subject, TraceView
+from halo_daemon.findings import Certainty
+from halo_daemon.proto.span import TOOL, Span
+
+TOOL_ERROR = "tool_error"
+SPAN_ERROR = "span_error"
+INFRA_ERROR = "infra_error"
+BAD_ARGUMENTS = "bad_arguments"
+MADE_UP_TOOL = "made_up_tool"
+BUDGET_EXHAUSTED = "budget_exhausted"
+
+
+def rule_of(view: TraceView, error: LeafError) -> str:
+    """Name of the rule that reports *error*."""
+    kind = error_kind(error.signal.error_type, error.template)
+    if kind.rule in {INFRA_ERROR, BUDGET_EXHAUSTED} or (kind.rule and _is_tool(error.span)):
+        return kind.rule
+    if kind.rule == BAD_ARGUMENTS and view.decision_of(error.span):
+        return kind.rule
+    return TOOL_ERROR if _is_tool(error.span) else SPAN_ERROR
+
+
+def _is_tool(span: Span) -> bool:
+    return span.observation_kind == TOOL
+
+
+def subject_of(view: TraceView, span: Span) -> Subject:
+    """Agent and masked name that a span's errors are counted under."""
+    return Subject(view.agent_of(span), mask_name(span.tool_name or span.name))
+
+
+def observe_errors(view: TraceView, rule: str) -> RuleOutput:
+    """Report the leaf errors that belong to *rule*."""
+    errors = view.leaf_errors
+    observations = [_observe(view, error, rule) for error in errors if rule_of(view, error) == rule]
+    eligible = span_populations(view)
+    return RuleOutput(tuple(observations), eligible, checked=len(eligible), of=len(eligible))
+
+
+def span_populations(view: TraceView) -> frozenset[Population]:
+    """Every span name of the trace, tools under their tool's name."""
+    return frozenset(Population("span", *subject) for subject in view.span_subjects)
+
+
+def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
+    subject = subject_of(view, error.span)
+    recovery = find_recovery(view, error)
+    key = FindingKey(rule, subject.agent, subject.name, error.signal.error_type, error.template)
+    certainty: Certainty = "proved" if rule in {BAD_ARGUMENTS, MADE_UP_TOOL} else "event"
+    return Observation(
+        key=key,
+        population=Population("span", *subject),
+        quotes=tuple(_quotes(view, error, recovery)),
+        certainty=certainty,
+        recovered=recovery is not None,
+        wasted=_wasted(view, error, recovery),
+    )
+
+
+def _quotes(view: TraceView, error: LeafError, recovery: Span | None) -> Iterator[Quote]:
+    text = view.message_text(error)
+    yield quote(error.span, "symptom", text, core_message(error.signal.message))
+    if error.decision:
+        yield decision_quote(error.decision)
+    if recovery:
+        yield quote(recovery, "recovery", _result_text(recovery))
+
+
+def _result_text(span: Span) -> Text:
+    value = span.text("output.value")
+    return Text("output.value", value) if value else Text("", "")
+
+
+_DECISION_KEYS = (
+    "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments",
+    "llm.output_messages.0.message.content",
+    "output.value",
+)
+
+
+def decision_quote(span: Span) -> Quote:
+    """Cite an LLM span by what it decided: the call it asked for, else what it said."""
+    for key in _DECISION_KEYS:
+        value = span.text(key)
+        if value.strip():
+            return quote(span, "decision", Text(key, value))
+    return quote(span, "decision", Text("", ""))
+
+
+def find_recovery(view: TraceView, error: LeafError) -> Span | None:
+    """The first success of the same tool or span name within the turns allowed; else None."""
+    subject = subject_of(view, error.span)
+    turn = view.turn_at(error.span.start_unix_ns)
+    for span in view.spans_of(subject):
+        if span.start_unix_ns < error.span.start_unix_ns or span.span_id == error.span.span_id:
+            continue
+        if view.turn_at(span.start_unix_ns) > turn + view.settings.recovery_turns:
+            return None
+        if not view.has_error(span):
+            return span
+    return None
+
+
+def _wasted(view: TraceView, error: LeafError, recovery: Span | None) -> StepRange:
+    """From the decision to the recovery; to the end of the last permitted turn without one."""
+    first = view.step_at(
+        error.decision.start_unix_ns if error.decision else error.span.start_unix_ns
+    )
+    end = view.step_at(recovery.start_unix_ns) if recovery else view.step_at(error.span.end_unix_ns)
+    return StepRange(first, max(first, end))
+
+
+def check_tool_errors(view: TraceView) -> RuleOutput:
+    """Leaf errors of tools that no other rule reports."""
+    return observe_errors(view, TOOL_ERROR)
+
+
+def check_span_errors(view: TraceView) -> RuleOutput:
+    """Leaf errors of spans that are not tools."""
+    return observe_errors(view, SPAN_ERROR)
+
+
+def check_infra_errors(view: TraceView) -> RuleOutput:
+    """Leaf errors that come from outside: limits, outages, credentials, resources."""
+    return observe_errors(view, INFRA_ERROR)

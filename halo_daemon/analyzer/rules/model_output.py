@@ -1,0 +1,111 @@
+"""Model calls whose output was cut or held back."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from halo_daemon.analyzer.content import ModelCall, Text, parse_json
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.masking import mask_name
+from halo_daemon.analyzer.observation import Observation, Population, RuleOutput, quote
+from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.findings import Certainty
+
+TRUNCATED_OUTPUT = "truncated_output"
+FILTERED_OUTPUT = "filtered_output"
+_CUT = frozenset({"length", "max_tokens", "max_length", "max_output_tokens", "incomplete"})
+_FILTERED = frozenset({"content_filter", "content_filtered", "safety", "content-filter"})
+_LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
+_FENCE = "```"
+_TAIL_CHARS = 200
+
+
+class _Cut(NamedTuple):
+    kind: str
+    certainty: Certainty
+    words: Text
+    needle: str = ""
+
+
+def model_subject(view: TraceView, call: ModelCall) -> Subject:
+    """Agent and model that a model call's findings are counted under."""
+    return Subject(view.agent_of(call.span), mask_name(call.span.model or call.span.name))
+
+
+def check_truncated(view: TraceView) -> RuleOutput:
+    """Output that ended at the limit of tokens, or in the middle of a JSON value."""
+    return _check(view, TRUNCATED_OUTPUT, _cut_how)
+
+
+def check_filtered(view: TraceView) -> RuleOutput:
+    """Output that the provider's filter stopped."""
+    return _check(view, FILTERED_OUTPUT, _filtered_how)
+
+
+def _check(view: TraceView, rule: str, how: Callable[[ModelCall], _Cut | None]) -> RuleOutput:
+    observations = []
+    recorded = 0
+    for call in view.model_calls:
+        recorded += bool(call.finish_reason.value or call.answer.value)
+        found = how(call)
+        if found is None:
+            continue
+        subject = model_subject(view, call)
+        observations.append(
+            Observation(
+                key=FindingKey(rule, subject.agent, subject.name, found.kind, ""),
+                population=Population("model", *subject),
+                quotes=(quote(call.span, "decision", found.words, found.needle),),
+                certainty=found.certainty,
+            )
+        )
+    calls = len(view.model_calls)
+    return RuleOutput(
+        tuple(observations),
+        frozenset(Population("model", *model_subject(view, call)) for call in view.model_calls),
+        checked=recorded,
+        of=calls,
+        not_checked={"not_recorded": calls - recorded},
+    )
+
+
+def _filtered_how(call: ModelCall) -> _Cut | None:
+    if call.finish_reason.value.lower() in _FILTERED:
+        return _Cut("filter", "proved", call.finish_reason)
+    return None
+
+
+def _cut_how(call: ModelCall) -> _Cut | None:
+    reason = call.finish_reason.value.lower()
+    if reason in _CUT:
+        return _Cut("token limit", "proved", call.finish_reason)
+    limit = _token_limit(call)
+    if limit and call.span.output_tokens == limit:
+        return _Cut("token limit", "proved", call.answer, call.answer.value[-_TAIL_CHARS:])
+    if not reason and _is_unfinished(call.answer.value):
+        return _Cut("unfinished", "candidate", call.answer, call.answer.value[-_TAIL_CHARS:])
+    return None
+
+
+def _token_limit(call: ModelCall) -> int | None:
+    stated = call.span.count("gen_ai.request.max_tokens")
+    if stated:
+        return stated
+    text = call.span.text("llm.invocation_parameters")
+    parameters = parse_json(text) if text else None
+    if not isinstance(parameters, dict):
+        return None
+    for key in _LIMIT_KEYS:
+        value = parameters.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def _is_unfinished(answer: str) -> bool:
+    """A JSON value that was opened and not closed, and nothing after it."""
+    text = answer.strip()
+    if text[:1] in ("{", "[") and text[-1:] not in ("}", "]", _FENCE[0]):
+        return (
+            len(text) > 1 and text[1:2] in ('"', "{", "[", "\n", " ") and parse_json(text) is None
+        )
+    return False

@@ -1,0 +1,137 @@
+"""Calls of tools that were not offered, and calls that the offered schema does not allow."""
+
+from collections.abc import Iterator
+
+from halo_daemon.analyzer.content import ModelCall, OfferedTool, RequestedCall, parse_json
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.json_schema import violation
+from halo_daemon.analyzer.masking import mask_name
+from halo_daemon.analyzer.observation import Observation, Population, Quote, RuleOutput, quote
+from halo_daemon.analyzer.rules.errors import (
+    BAD_ARGUMENTS,
+    MADE_UP_TOOL,
+    decision_quote,
+    observe_errors,
+    rule_of,
+)
+from halo_daemon.analyzer.trace_view import ToolCall, TraceView
+
+
+def check_made_up_tools(view: TraceView) -> RuleOutput:
+    """Calls of a name that the same LLM span does not offer, or that a tool runner refused."""
+    by_text = observe_errors(view, MADE_UP_TOOL)
+    offering = [call for call in view.model_calls if call.offered]
+    observations = list(by_text.observations)
+    named = {observation.key.subject for observation in observations}
+    for call in offering:
+        names = {bare_name(tool.name) for tool in call.offered}
+        for requested in call.requested:
+            subject = mask_name(requested.name)
+            if requested.name and bare_name(requested.name) not in names and subject not in named:
+                observations.append(_made_up(view, call, requested))
+    return RuleOutput(
+        tuple(observations),
+        by_text.eligible | agent_populations(view),
+        checked=len(offering),
+        of=len(view.model_calls),
+        not_checked={"not_recorded": len(view.model_calls) - len(offering)},
+    )
+
+
+def agent_populations(view: TraceView) -> frozenset[Population]:
+    """Every agent of the trace."""
+    return frozenset(Population("agent", agent, "") for agent in view.agents)
+
+
+def bare_name(name: str) -> str:
+    """A tool's name without the prefix that a framework or a server puts before it."""
+    for separator in ("__", ".", "/", ":"):
+        name = name.rpartition(separator)[2] or name
+    return name.casefold()
+
+
+def _made_up(view: TraceView, call: ModelCall, requested: RequestedCall) -> Observation:
+    agent = view.agent_of(call.span)
+    return Observation(
+        key=FindingKey(MADE_UP_TOOL, agent, mask_name(requested.name), "", ""),
+        population=Population("agent", agent, ""),
+        quotes=(decision_quote(call.span),),
+        certainty="proved",
+    )
+
+
+def check_arguments(view: TraceView) -> RuleOutput:
+    """Arguments that a tool refused, that are not JSON, or that break the offered schema."""
+    refused = observe_errors(view, BAD_ARGUMENTS)
+    refused_ids = {
+        error.span.span_id for error in view.leaf_errors if rule_of(view, error) == BAD_ARGUMENTS
+    }
+    observations = list(refused.observations)
+    with_schema = calls = 0
+    for call in view.model_calls:
+        schemas = {bare_name(tool.name): tool for tool in call.offered}
+        for requested in call.requested:
+            calls += 1
+            tool = schemas.get(bare_name(requested.name))
+            with_schema += tool is not None and tool.parameters is not None
+            broken = _broken(requested, tool)
+            if broken and not _was_refused(view, requested, refused_ids):
+                observations.append(_bad_arguments(view, call, requested, broken))
+    return RuleOutput(
+        tuple(observations),
+        refused.eligible | requested_populations(view),
+        checked=with_schema,
+        of=calls,
+        not_checked={"not_recorded": calls - with_schema},
+    )
+
+
+def requested_populations(view: TraceView) -> frozenset[Population]:
+    """(agent, tool) of every call that a model asked for."""
+    return frozenset(
+        Population("requested", view.agent_of(call.span), mask_name(requested.name))
+        for call in view.model_calls
+        for requested in call.requested
+    )
+
+
+def _broken(requested: RequestedCall, tool: OfferedTool | None) -> str:
+    """What is wrong with the arguments, in words without values; ``""`` when nothing is."""
+    text = requested.arguments.value
+    if not text.strip():
+        return ""
+    schema = tool.parameters if tool else None
+    arguments = parse_json(text)
+    if arguments is None and text.strip() != "null":
+        # Free text is what some tools take; only a broken object was meant to be JSON.
+        return "the arguments are not JSON" if schema or text.lstrip()[0] == "{" else ""
+    return violation(arguments, schema) if schema else ""
+
+
+def _was_refused(view: TraceView, requested: RequestedCall, refused_ids: set[str]) -> bool:
+    return any(
+        call.span.span_id in refused_ids and _ran(call, requested) for call in view.tool_calls
+    )
+
+
+def _ran(call: ToolCall, requested: RequestedCall) -> bool:
+    call_id = call.span.text("tool.id") or call.span.text("gen_ai.tool.call.id")
+    if call_id and requested.call_id:
+        return call_id == requested.call_id
+    return call.tool == mask_name(requested.name)
+
+
+def _bad_arguments(
+    view: TraceView, call: ModelCall, requested: RequestedCall, broken: str
+) -> Observation:
+    agent = view.agent_of(call.span)
+    return Observation(
+        key=FindingKey(BAD_ARGUMENTS, agent, mask_name(requested.name), "schema", broken),
+        population=Population("requested", agent, mask_name(requested.name)),
+        quotes=tuple(_cited(call, requested)),
+        certainty="proved",
+    )
+
+
+def _cited(call: ModelCall, requested: RequestedCall) -> Iterator[Quote]:
+    yield quote(call.span, "decision", requested.arguments)

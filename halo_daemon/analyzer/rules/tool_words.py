@@ -1,0 +1,51 @@
+"""What a tool's name says of it: that it waits, that it writes, that it runs anything."""
+
+import re
+from functools import lru_cache
+
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_REPEAT_IS_NORMAL = frozenset(
+    {"check", "continue", "heartbeat", "monitor", "next", "page", "pagedown", "pageup", "ping"}
+    | {"plan", "poll", "progress", "scroll", "sleep", "status", "think", "todo", "wait", "watch"}
+)
+_RUNS_ANYTHING = frozenset(
+    {"bash", "browser", "cmd", "code", "command", "computer", "console", "exec", "execute"}
+    | {"interpreter", "powershell", "python", "repl", "run", "sh", "shell", "sql", "terminal"}
+)
+_WRITES = frozenset(
+    {"add", "append", "apply", "book", "buy", "cancel", "charge", "commit", "create", "delete"}
+    | {"edit", "email", "exchange", "insert", "install", "merge", "modify", "move", "order"}
+    | {"patch", "pay", "post", "publish", "push", "put", "refund", "remove", "rename", "replace"}
+    | {"reserve", "return", "save", "schedule", "send", "set", "store", "submit", "transfer"}
+    | {"update", "upload", "write"}
+)
+_MOVES = frozenset(
+    {"clear", "click", "drag", "fill", "go", "goto", "login", "logout", "navigate", "open"}
+    | {"press", "reset", "select", "start", "stop", "toggle", "type", "visit"}
+)
+
+
+@lru_cache(maxsize=4096)
+def words_of(name: str) -> frozenset[str]:
+    """Words in a tool's name, in lower case: ``searchOrders_v2`` is search, orders, v, 2."""
+    return frozenset(word.lower() for word in _WORDS.findall(name))
+
+
+def repeats_are_normal(tool: str) -> bool:
+    """Whether the name says that the tool waits, polls, pages or takes notes."""
+    return not words_of(tool).isdisjoint(_REPEAT_IS_NORMAL)
+
+
+def runs_anything(tool: str) -> bool:
+    """Whether the name says that the tool runs whatever it is given."""
+    return not words_of(tool).isdisjoint(_RUNS_ANYTHING)
+
+
+def writes(tool: str) -> bool:
+    """Whether the name says that the tool changes something outside the agent."""
+    return not words_of(tool).isdisjoint(_WRITES)
+
+
+def changes_state(tool: str) -> bool:
+    """Whether the tool may change what other calls see."""
+    return writes(tool) or runs_anything(tool) or not words_of(tool).isdisjoint(_MOVES)

@@ -1,0 +1,202 @@
+"""
+One analysis: read the window, mine it, verify the evidence, write the record.
+
+Nothing here looks at a clock or at a file; the caller says when it is, which
+traces there are and where the report goes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from halo_daemon import __version__
+from halo_daemon.analyzer import risk
+from halo_daemon.analyzer.assemble import Assembled, assemble
+from halo_daemon.analyzer.headline import summary_of
+from halo_daemon.analyzer.miner import mine
+from halo_daemon.analyzer.partial import Partial, TraceFacts
+from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
+from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
+from halo_daemon.analyzer.stats import median
+from halo_daemon.analyzer.verify import verify_findings
+from halo_daemon.findings import (
+    Engine,
+    Finding,
+    Report,
+    Repro,
+    RunBlock,
+    TraceEvidence,
+    TraceRow,
+    WindowBlock,
+)
+from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
+from halo_daemon.store.trace_reader import TraceReader, Window
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What only the caller knows of a run."""
+
+    report_id: str
+    run_id: str
+    started_unix_ns: int
+    trigger: Literal["schedule", "manual", "api", "demo"] = "manual"
+    schedule: str = ""
+    timezone: str = "UTC"
+    """For the reader; all times of the record are UTC."""
+    command: str = ""
+    """The command that makes this report again."""
+    config_hash: str = ""
+
+
+def analyze_window(
+    reader: TraceReader,
+    *,
+    project: str,
+    window: Window,
+    run: RunInfo,
+    previous: Report | None = None,
+    settings: MinerSettings | None = None,
+) -> Report:
+    """
+    Mine every trace of *window* and return the complete report.
+
+    Open traces are examined as well and counted; rules that need an end leave them
+    out. A window without traces gives a complete report that says so.
+
+    Raises:
+        StoreError: The traces cannot be read.
+    """
+    chosen = settings or MinerSettings()
+    known = mine(reader.iter_traces(window), chosen)
+    return report_of(
+        known, reader, project=project, window=window, run=run, previous=previous, settings=chosen
+    )
+
+
+def report_of(
+    known: Partial,
+    reader: TraceReader,
+    *,
+    project: str,
+    window: Window,
+    run: RunInfo,
+    previous: Report | None,
+    settings: MinerSettings,
+) -> Report:
+    """Test, rank and verify what the miner knows; *reader* is asked for cited traces only."""
+    overview = reader.overview(window)
+    assembled = assemble(known, settings)
+    before = {row.finding_id: row for row in previous.findings} if previous else {}
+    aged = [_aged(finding, before) for finding in assembled.findings]
+    findings = verify_findings(aged, reader.load_trace)
+    weak = verify_findings(assembled.weak_signals, reader.load_trace)
+    coverage = coverage_of(known, overview, [*findings, *weak], settings)
+    report = Report(
+        report_id=run.report_id,
+        project=project,
+        created_at=format_unix_ns(run.started_unix_ns),
+        previous_report_id=previous.report_id if previous else None,
+        run=_run_block(run),
+        window=_window_block(window, run),
+        engine=Engine(version=__version__, rules_version=RULES_VERSION),
+        dataset=dataset_of(known),
+        totals=totals_of(known, previous),
+        data_quality=data_quality_of(known),
+        coverage=coverage,
+        findings=tuple(finding for finding in findings if finding.verified),
+        unverified_claims=tuple(finding for finding in findings if not finding.verified),
+        weak_signals=tuple(finding for finding in weak if finding.verified),
+        traces=_trace_rows(known, assembled),
+        repro=Repro(command=run.command, config_hash=run.config_hash),
+        limits=_limits(known, assembled),
+    )
+    return report.model_copy(update={"summary": summary_of(report)})
+
+
+def finish(report: Report, ended_unix_ns: int) -> Report:
+    """Stamp the end of the run into *report*; nothing else changes."""
+    run = report.run.model_copy(update={"ended_at": format_unix_ns(ended_unix_ns)})
+    started_ns = parse_unix_ns(report.run.started_at)
+    wall_ms = max(0, ended_unix_ns - started_ns) // 1_000_000
+    engine = report.engine.model_copy(update={"wall_ms": wall_ms})
+    return report.model_copy(update={"run": run, "engine": engine})
+
+
+def _aged(finding: Finding, before: dict[str, Finding]) -> Finding:
+    known = before.get(finding.finding_id)
+    if known is None:
+        return finding
+    first = min(known.first_seen or "~", finding.first_seen or "~")
+    return finding.model_copy(
+        update={"state": "ongoing", "first_seen": first, "reports_seen": known.reports_seen + 1}
+    )
+
+
+def _run_block(run: RunInfo) -> RunBlock:
+    return RunBlock(
+        id=run.run_id,
+        trigger=run.trigger,
+        schedule=run.schedule,
+        started_at=format_unix_ns(run.started_unix_ns),
+    )
+
+
+def _window_block(window: Window, run: RunInfo) -> WindowBlock:
+    return WindowBlock(
+        from_=format_unix_ns(window.from_unix_ns),
+        to=format_unix_ns(window.to_unix_ns),
+        by=window.by.value,
+        timezone=run.timezone,
+    )
+
+
+def _trace_rows(known: Partial, assembled: Assembled) -> tuple[TraceRow, ...]:
+    """One row for each examined trace, by trace id."""
+    place = {f.finding_id: at for at, f in enumerate(assembled.findings)}
+    place |= {f.finding_id: len(place) + at for at, f in enumerate(assembled.weak_signals)}
+    named: dict[str, list[tuple[int, str, TraceEvidence]]] = {}
+    for key, group in known.groups.items():
+        identity = assembled.ids[key]
+        for trace_id, hit in group.hits.items():
+            rows = named.setdefault(trace_id, [])
+            for cited in hit.roles:
+                evidence = TraceEvidence(
+                    span_id=cited.span_id, role=cited.role, finding_id=identity
+                )
+                rows.append((place.get(identity, len(place)), identity, evidence))
+    lengths = [row.signals[1] for row in known.traces.values()]
+    typical = median(lengths) if lengths else 0.0
+    spread = median([abs(length - typical) for length in lengths]) if lengths else 0.0
+    return tuple(
+        _trace_row(known.traces[trace_id], named.get(trace_id, []), typical, spread)
+        for trace_id in sorted(known.traces)
+    )
+
+
+def _trace_row(
+    facts: TraceFacts,
+    named: list[tuple[int, str, TraceEvidence]],
+    typical: float,
+    spread: float,
+) -> TraceRow:
+    ordered = sorted(named, key=lambda row: row[:2])
+    return TraceRow(
+        trace_id=facts.trace_id,
+        risk=risk.risk_of(facts.signals, typical, spread),
+        outcome=facts.outcome.verdict,
+        findings=tuple(dict.fromkeys(identity for _, identity, _ in ordered)),
+        decisive_span_id=facts.decisive_span_id,
+        evidence=tuple(evidence for _, _, evidence in ordered),
+    )
+
+
+def _limits(known: Partial, assembled: Assembled) -> tuple[str, ...]:
+    limits = []
+    if not any(row.outcome.verdict == "failed" for row in known.traces.values()):
+        limits.append(
+            "No trace is known to have failed, so nothing was tested against the outcome."
+            " Record feedback, an evaluator's score or the status of the root span."
+        )
+    if assembled.left_out:
+        limits.append(f"{assembled.left_out} findings of lower rank are not listed.")
+    return tuple(limits)

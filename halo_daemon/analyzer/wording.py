@@ -1,0 +1,192 @@
+"""What a finding is called and what follows from it, by rule."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.rules.error_kinds import (
+    OTHER,
+    Diagnosis,
+    ErrorKind,
+    FixType,
+    error_kind,
+)
+
+_MAX_TITLE_CHARS = 110
+
+
+class Wording(NamedTuple):
+    """The words of one finding."""
+
+    title: str
+    category: str
+    diagnosis: Diagnosis
+    fix_type: FixType
+    advice: str
+    cause: str
+    also_known_as: tuple[str, ...] = ()
+
+
+def wording_of(key: FindingKey) -> Wording:
+    """The words for *key*; plain ones for a rule that is not known here."""
+    words = _BY_RULE.get(key.rule, _unknown)(key)
+    return words._replace(title=_short(words.title))
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= _MAX_TITLE_CHARS else title[: _MAX_TITLE_CHARS - 1] + "…"
+
+
+def _subject(key: FindingKey) -> str:
+    return f"`{key.subject}`" if key.subject else "The run"
+
+
+def _message(key: FindingKey) -> str:
+    if key.error_type and not key.template.startswith(key.error_type):
+        return f"{key.error_type}: {key.template}" if key.template else key.error_type
+    return key.template
+
+
+def _unknown(key: FindingKey) -> Wording:
+    return Wording(f"{_subject(key)}: {key.rule}", "other", "implementation", "other", "", "", ())
+
+
+_KIND_TITLES = {
+    "rate_limiting": "is refused because of a rate limit",
+    "authentication": "is refused: not allowed",
+    "timeout": "runs out of time",
+    "resource_exhaustion": "runs out of a resource",
+    "service_errors": "fails because a service is not available",
+}
+
+
+def _error(key: FindingKey) -> Wording:
+    kind = error_kind(key.error_type, key.template)
+    also: tuple[str, ...] = ()
+    category = kind.category
+    if kind is OTHER:
+        category = "execution-error/service-errors" if key.rule == "infra_error" else "other"
+        also = ("TRAIL:Tool-related",) if key.rule == "tool_error" else ()
+    return Wording(
+        title=f"{_subject(key)} fails: {_message(key)}",
+        category=category,
+        diagnosis=kind.diagnosis,
+        fix_type=kind.fix_type,
+        advice=kind.advice,
+        cause=_cause(kind),
+        also_known_as=also,
+    )
+
+
+def _cause(kind: ErrorKind) -> str:
+    if kind is OTHER:
+        return ""
+    return f"The message is that of a known kind of error: {kind.name.replace('_', ' ')}."
+
+
+def _infra(key: FindingKey) -> Wording:
+    kind = error_kind(key.error_type, key.template)
+    words = _error(key)
+    if kind.name not in _KIND_TITLES:
+        return words
+    return words._replace(title=f"{_subject(key)} {_KIND_TITLES[kind.name]}: {_message(key)}")
+
+
+def _bad_arguments(key: FindingKey) -> Wording:
+    words = _error(key._replace(error_type="", template="unexpected argument"))
+    what = key.template if key.error_type == "schema" else _message(key)
+    return words._replace(
+        title=f"{_subject(key)} is called with arguments it does not take: {what}",
+        cause="What the model believes the tool takes differs from what it takes.",
+    )
+
+
+def _made_up_tool(key: FindingKey) -> Wording:
+    words = _error(key._replace(error_type="", template="unknown tool"))
+    return words._replace(
+        title=f"{_subject(key)} is called, but there is no such tool",
+        cause="The model was told of the name, or expects a tool of that kind to exist.",
+    )
+
+
+def _repeated(key: FindingKey) -> Wording:
+    return Wording(
+        f"{_subject(key)} is called again with the same arguments and the same result",
+        "repetitive-behavior/repetition-tool",
+        "implementation",
+        "code",
+        "Answer a repeated call with a note that it was made before, and what came out; end the"
+        " loop after the third.",
+        "The result does not tell the model what to do differently.",
+    )
+
+
+def _blind_retry(key: FindingKey) -> Wording:
+    return Wording(
+        f"{_subject(key)} is called again unchanged right after it failed",
+        "repetitive-behavior/repetition-tool",
+        "implementation",
+        "tool_description",
+        "Let the error say what to change; a message that only says no invites the same call.",
+        "The error does not tell the model what to change.",
+    )
+
+
+def _truncated(key: FindingKey) -> Wording:
+    how = "is cut at the token limit" if key.error_type == "token limit" else "ends unfinished"
+    return Wording(
+        f"Output of {_subject(key)} {how}",
+        "llm-output/nonsensical",
+        "implementation",
+        "config",
+        "Raise the output token limit of this call, or ask for less at once; treat a cut answer"
+        " as an error, not as an answer.",
+        "The answer needs more tokens than the call allows.",
+    )
+
+
+def _filtered(key: FindingKey) -> Wording:
+    return Wording(
+        f"Output of {_subject(key)} is stopped by the provider's filter",
+        "llm-output/nonsensical",
+        "external",
+        "system_prompt",
+        "Read the inputs of these calls; answer a filtered call with a fixed text instead of"
+        " nothing.",
+        "",
+    )
+
+
+def _premature_end(key: FindingKey) -> Wording:
+    if key.subject:
+        title = f"The run ends although {_subject(key)} was asked for and never ran"
+    else:
+        title = "The run ends with an empty answer"
+    return Wording(
+        title,
+        "orchestration-related-errors/premature-termination",
+        "implementation",
+        "code",
+        "Look at what ended the loop; a run must end with an answer or with an error.",
+        "",
+    )
+
+
+def _budget(key: FindingKey) -> Wording:
+    words = _error(key._replace(error_type="", template="maximum iterations"))
+    return words._replace(title="The run is stopped by its limit on steps", cause="")
+
+
+_BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
+    "tool_error": _error,
+    "span_error": _error,
+    "infra_error": _infra,
+    "bad_arguments": _bad_arguments,
+    "made_up_tool": _made_up_tool,
+    "repeated_call": _repeated,
+    "blind_retry": _blind_retry,
+    "truncated_output": _truncated,
+    "filtered_output": _filtered,
+    "premature_end": _premature_end,
+    "budget_exhausted": _budget,
+}
