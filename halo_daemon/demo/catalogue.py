@@ -16,7 +16,7 @@ RULES: Mapping[Mode, str] = {
     Mode.BAD_ARGUMENTS: "bad_arguments",
     Mode.NO_ANSWER: "premature_end",
 }
-"""The rule that finds each fault; a timeout or a bad gateway, where a retry helps, is `infra_error`."""
+"""The rule that finds each fault; `infra_error` takes timeouts, where trying again helps."""
 
 _WITHOUT_TOOL = frozenset({Mode.TRUNCATED_OUTPUT})
 
