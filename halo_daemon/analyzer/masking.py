@@ -93,7 +93,10 @@ _NAME_MASKS = tuple(mask for mask in _MASKS if mask[0] in {"<uuid>", "<hex>", "<
 _SPACE = re.compile(r"\s+")
 _CAUSE = re.compile(r"\b(?:due to|caused by|because of):\s+", re.IGNORECASE)
 _HEADER = re.compile(
-    r"</?\w+>|<?(?:exit|return)[ _-]?(?:code|status)>?\s*[:=]?\s*-?[0-9]+(?:\s*</\w+>)?[.:]?",
+    r"</?\w+>"
+    r"|<?(?:exit|return)[ _-]?(?:code|status)>?\s*[:=]?\s*-?[0-9]+(?:\s*</\w+>)?[.:]?"
+    r"(?:\s*\([^)]{0,60}\))?"
+    r"|(?:code )?(?:output|stdout|stderr|execution logs?|last output from code snippet)\s*:",
     re.IGNORECASE,
 )
 _TRACEBACK = "Traceback (most recent call last)"
@@ -114,16 +117,21 @@ def core_message(text: str) -> str:
     head = scanned[:at] if at >= 0 else scanned
     causes = _CAUSE.split(head)
     line = next((found for part in reversed(causes) if (found := _first_line(part))), "")
-    if line or at < 0:
+    if at < 0 or (line and not says_nothing(line)):
         return line
     body = [row for row in scanned[at:].splitlines()[1:] if row and not row[0].isspace()]
-    return body[0].strip() if body else _TRACEBACK
+    return body[0].strip() if body else line or _TRACEBACK
+
+
+def says_nothing(line: str) -> bool:
+    """Whether a line only announces what follows, such as an exit code or ``Output:``."""
+    return _HEADER.fullmatch(line.strip()) is not None
 
 
 def _first_line(text: str) -> str:
     """The first line that says more than an exit code does; that one when there is no other."""
     lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
-    return next((line for line in lines if not _HEADER.fullmatch(line)), lines[0] if lines else "")
+    return next((line for line in lines if not says_nothing(line)), lines[0] if lines else "")
 
 
 def exception_type(text: str) -> str:

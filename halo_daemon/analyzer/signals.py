@@ -10,7 +10,7 @@ import re
 from typing import Literal, NamedTuple
 
 from halo_daemon.analyzer.content import parse_json, text_of, tool_arguments, tool_result
-from halo_daemon.analyzer.masking import core_message, exception_type
+from halo_daemon.analyzer.masking import core_message, exception_type, says_nothing
 from halo_daemon.proto.json_value import JsonValue
 from halo_daemon.proto.span import TOOL, Span
 
@@ -69,14 +69,15 @@ def _declared_type(span: Span) -> str:
 
 def _from_status(span: Span) -> ErrorSignal:
     event = _from_exception_event(span)
-    if span.status_message.strip():
+    result = tool_result(span)
+    is_told = span.status_message.strip() and not says_nothing(core_message(span.status_message))
+    if is_told or (span.status_message.strip() and not result.value.strip()):
         kind_of = exception_type(core_message(span.status_message)) or _declared_type(span)
         if not kind_of and event:
             kind_of = event.error_type
         return ErrorSignal("status", span.status_message, kind_of, "status.message")
     if event:
         return event._replace(kind="status")
-    result = tool_result(span)
     if result.value.strip():
         kind_of = exception_type(core_message(result.value)) or _declared_type(span)
         return ErrorSignal("status", result.value, kind_of, result.attribute)

@@ -11,8 +11,7 @@ from halo_daemon.analyzer.rules.error_kinds import (
     FixType,
     error_kind,
 )
-
-_MAX_TITLE_CHARS = 110
+from halo_daemon.analyzer.safe_text import in_ticks
 
 
 class Wording(NamedTuple):
@@ -28,23 +27,24 @@ class Wording(NamedTuple):
 
 
 def wording_of(key: FindingKey) -> Wording:
-    """The words for *key*; plain ones for a rule that is not known here."""
-    words = _BY_RULE.get(key.rule, _unknown)(key)
-    return words._replace(title=_short(words.title))
+    """
+    The words for *key*; plain ones for a rule that is not known here.
 
-
-def _short(title: str) -> str:
-    return title if len(title) <= _MAX_TITLE_CHARS else title[: _MAX_TITLE_CHARS - 1] + "…"
+    What comes out of traces stands between back-ticks, one line each, cut.
+    """
+    return _BY_RULE.get(key.rule, _unknown)(key)
 
 
 def _subject(key: FindingKey) -> str:
-    return f"`{key.subject}`" if key.subject else "The run"
+    return in_ticks(key.subject, limit=60) if key.subject else "The run"
 
 
 def _message(key: FindingKey) -> str:
     if key.error_type and not key.template.startswith(key.error_type):
-        return f"{key.error_type}: {key.template}" if key.template else key.error_type
-    return key.template
+        text = f"{key.error_type}: {key.template}" if key.template else key.error_type
+    else:
+        text = key.template
+    return in_ticks(text)
 
 
 def _unknown(key: FindingKey) -> Wording:
@@ -94,7 +94,7 @@ def _infra(key: FindingKey) -> Wording:
 
 def _bad_arguments(key: FindingKey) -> Wording:
     words = _error(key._replace(error_type="", template="unexpected argument"))
-    what = key.template if key.error_type == "schema" else _message(key)
+    what = in_ticks(key.template) if key.error_type == "schema" else _message(key)
     return words._replace(
         title=f"{_subject(key)} is called with arguments it does not take: {what}",
         cause="What the model believes the tool takes differs from what it takes.",

@@ -160,7 +160,7 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
         (
             r"\b50[0-35-9]\b|internal server error|service unavailable|bad gateway"
             r"|connection (?:refused|reset|error|aborted)|name or service not known"
-            r"|name resolution|getaddrinfo|ECONN|SSL|certificate|APIConnectionError"
+            r"|name resolution|getaddrinfo|ECONN|SSLError|certificate verify|APIConnectionError"
             r"|InternalServerError|overloaded"
         ),
     ),

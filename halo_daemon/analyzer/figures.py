@@ -1,0 +1,61 @@
+"""Numbers as people read them, the same in every rendering."""
+
+from halo_daemon.findings import Cost, Counts
+
+_THOUSAND = 1_000
+_MILLION = 1_000_000
+
+
+def percent(share: float) -> str:
+    """``23 %``; one digit more below ten."""
+    value = share * 100
+    return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.1f} %"  # noqa: PLR2004
+
+
+def interval(ci95: tuple[float, float]) -> str:
+    """``16–32`` in per cent."""
+    low, high = (percent(bound).removesuffix(" %") for bound in ci95)
+    return f"{low}–{high}"
+
+
+def affected(counts: Counts) -> str:
+    """``22/96 (23 %, 16–32)``."""
+    share = f"{percent(counts.rate)}, {interval(counts.ci95)}"
+    return f"{counts.affected_traces:,}/{counts.eligible_traces:,} ({share})"
+
+
+def short_count(number: int) -> str:
+    """``310k``, ``1.2M``; as it is below a thousand."""
+    if number >= _MILLION:
+        return f"{number / _MILLION:.1f}M"
+    return f"{number / _THOUSAND:.0f}k" if number >= _THOUSAND else str(number)
+
+
+def duration(ms: int) -> str:
+    """``81 s``, ``340 ms``, ``12 min``."""
+    if ms < _THOUSAND:
+        return f"{ms} ms"
+    seconds = ms / _THOUSAND
+    if seconds < 120:  # noqa: PLR2004 -- two minutes read better in seconds
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"  # noqa: PLR2004
+
+
+def cost(wasted: Cost) -> str:
+    """What was wasted in the most telling unit; ``–`` when nothing was."""
+    if wasted.wasted_usd:
+        return f"${wasted.wasted_usd:,.2f}"
+    if wasted.wasted_tokens:
+        return f"{short_count(wasted.wasted_tokens)} tokens"
+    return duration(wasted.wasted_ms) if wasted.wasted_ms else "–"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 trace``, ``96 traces``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def day_and_minute(instant: str) -> str:
+    """``2026-11-20 11:32`` of a time of the record."""
+    return instant[:16].replace("T", " ")

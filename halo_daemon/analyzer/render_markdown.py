@@ -1,0 +1,199 @@
+"""The report as Markdown, for people, for issues and for coding agents."""
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+
+from halo_daemon.analyzer.figures import affected, cost, day_and_minute, percent, plural
+from halo_daemon.analyzer.safe_text import code_span, escaped, fenced, markdown, one_line
+from halo_daemon.findings import Evidence, Finding, Report, short_ids
+
+_MAX_LISTED = 50
+
+
+def render_markdown(report: Report) -> str:
+    """
+    Write the whole report as Markdown with YAML front matter; ends with a newline.
+
+    Words out of traces stand in code spans and fences only.
+    """
+    names = short_ids(f.finding_id for f in (*report.findings, *report.weak_signals))
+    lines = [*_front_matter(report), *_overview(report), *_table(report, names)]
+    for finding in report.findings:
+        lines += _finding(finding, names[finding.finding_id])
+    lines += _shorter(report, names)
+    lines += _aside(report)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _front_matter(report: Report) -> Iterator[str]:
+    window = f"{report.window.from_}/{report.window.to}"
+    fields: tuple[tuple[str, object], ...] = (
+        ("halo", report.schema_version),
+        ("project", report.project),
+        ("report", report.report_id),
+        ("window", window),
+        ("findings", report.summary.counts.model_dump()),
+        ("json", "report.json"),
+    )
+    yield "---"
+    # A JSON value is a YAML value, quoted by its own emitter.
+    yield from (f"{key}: {orjson.dumps(value).decode()}" for key, value in fields)
+    yield "---"
+    yield ""
+
+
+def _overview(report: Report) -> Iterator[str]:
+    yield f"# {escaped(report.project)} – {_state_counts(report)}  ({day_and_minute(report.created_at)})"
+    yield ""
+    yield f"**In one breath:** {markdown(report.summary.headline)}"
+    error_rate = report.totals.error_rate
+    if error_rate.n:
+        was = f", was {percent(error_rate.previous)}" if error_rate.previous is not None else ""
+        yield (
+            f"{plural(error_rate.n, 'trace')}, {percent(error_rate.value)} of them with an error{was}."
+        )
+    found, quotes = report.coverage.evidence_verified
+    yield ""
+    yield (
+        f"Coverage {report.coverage.examined_traces:,}/{report.dataset.traces:,} traces"
+        f" · evidence verified {found}/{quotes} · engine {report.engine.mode}"
+        f" ({report.engine.status})"
+    )
+    yield ""
+
+
+def _state_counts(report: Report) -> str:
+    counts = report.summary.counts
+    stated = [
+        (counts.new, "new"),
+        (counts.regressed, "regressed"),
+        (counts.reopened, "reopened"),
+        (counts.ongoing, "ongoing"),
+        (counts.resolved, "resolved"),
+    ]
+    return ", ".join(f"{number} {state}" for number, state in stated if number) or "no findings"
+
+
+def _table(report: Report, names: dict[str, str]) -> Iterator[str]:
+    if not report.findings:
+        return
+    yield "| | Finding | State | Affected | Since | Cost |"
+    yield "|---|---|---|---|---|---|"
+    for finding in report.findings:
+        name = names[finding.finding_id]
+        since = day_and_minute(finding.first_seen or "")
+        yield (
+            f"| {finding.severity} | [{name}](#{name.lower()}) {markdown(finding.title)}"
+            f" | {finding.state.replace('_', ' ')} | {affected(finding.counts)} | {since}"
+            f" | {cost(finding.cost)} |"
+        )
+    yield ""
+
+
+def _finding(finding: Finding, name: str) -> Iterator[str]:
+    yield f"## {name}  {markdown(finding.title)} {{#{name.lower()}}}"
+    yield ""
+    yield f"**What** {finding.severity}, {finding.certainty}: {affected(finding.counts)} eligible traces,"
+    yield f"{finding.counts.spans:,} occurrences, recovered from in {finding.counts.recovered:,} traces."
+    yield f"Severity: {markdown(finding.severity_rule)}."
+    yield ""
+    if finding.root_cause.text:
+        yield f"**Likely cause** ({finding.root_cause.state}) {markdown(finding.root_cause.text)}"
+        yield ""
+    if finding.recommendation.text:
+        yield f"**Try** {markdown(finding.recommendation.text)}"
+        yield ""
+    if finding.recommendation.check:
+        yield f"**Check the fix** {code_span(finding.recommendation.check)}"
+        yield ""
+    for row in finding.evidence:
+        yield from _evidence(row)
+    yield from _how_counted(finding)
+
+
+def _evidence(row: Evidence) -> Iterator[str]:
+    where = f"[span:{_id(row.trace_id)}:{_id(row.span_id)}]"
+    place = f"{code_span(row.attribute)} characters {row.char_start}–{row.char_end}"
+    yield f"{row.role}, {where}, {place}:"
+    yield ""
+    yield fenced(row.quote, info="text")
+    yield ""
+
+
+def _id(text: str) -> str:
+    return "".join(char for char in text if char.isalnum())
+
+
+def _how_counted(finding: Finding) -> Iterator[str]:
+    parts = [part or "–" for part in finding.fingerprint.parts]
+    yield (
+        f"How this was counted: {code_span(finding.source)}, id {finding.finding_id}"
+        f" from {', '.join(code_span(part) for part in parts)}."
+    )
+    yield ""
+
+
+def _shorter(report: Report, names: dict[str, str]) -> Iterator[str]:
+    yield from _listed("Weak signals", report.weak_signals, names)
+    yield from _listed("Unverified claims", report.unverified_claims, {})
+    for heading, state in (("Resolved", "resolved"), ("Not seen (too little data)", "not_seen")):
+        rows = [row for row in report.resolved if row.state == state]
+        if rows:
+            yield f"## {heading}"
+            yield ""
+        for row in rows:
+            yield (
+                f"- {row.finding_id} {markdown(row.title)}: 0 of {row.exposure:,} eligible traces;"
+                f" chance of that had nothing changed: {percent(row.p_zero_if_unchanged)}"
+            )
+        if rows:
+            yield ""
+
+
+def _listed(heading: str, findings: Iterable[Finding], names: dict[str, str]) -> Iterator[str]:
+    rows = list(findings)
+    if not rows:
+        return
+    yield f"## {heading}"
+    yield ""
+    for finding in rows[:_MAX_LISTED]:
+        name = names.get(finding.finding_id, finding.finding_id)
+        yield f"- {name} {markdown(finding.title)}: {affected(finding.counts)}"
+    if len(rows) > _MAX_LISTED:
+        yield f"- … and {len(rows) - _MAX_LISTED} more in the JSON report"
+    yield ""
+
+
+def _aside(report: Report) -> Iterator[str]:
+    if report.data_quality:
+        yield "## Data quality"
+        yield ""
+        for row in report.data_quality:
+            yield f"- {row.code.replace('_', ' ')}: {row.count:,} of {row.of:,}. {row.fix}"
+        yield ""
+    yield "## What was not looked at"
+    yield ""
+    for note in _not_looked_at(report):
+        yield f"- {note}"
+    yield ""
+    if report.repro.command:
+        yield "## Command to reproduce"
+        yield ""
+        yield fenced(one_line(report.repro.command, limit=1_000), info="sh")
+
+
+def _not_looked_at(report: Report) -> Iterator[str]:
+    coverage = report.coverage
+    for skipped in coverage.skipped:
+        yield f"{plural(skipped.count, 'trace')} skipped: {skipped.reason}"
+    if coverage.quarantined_lines:
+        yield f"{plural(coverage.quarantined_lines, 'line')} of the window's shards not readable"
+    if report.dataset.open_traces:
+        yield f"{plural(report.dataset.open_traces, 'trace')} still open: rules that need an end left them out"
+    for rule in coverage.rules:
+        reasons = "; ".join(f"{n.reason.replace('_', ' ')} {n.count:,}" for n in rule.not_checked)
+        if rule.checked < rule.of or reasons:
+            rest = f" ({reasons})" if reasons else ""
+            yield f"{code_span(rule.rule)}: checked {rule.checked:,} of {rule.of:,} {rule.unit}{rest}"
+    yield from (markdown(limit) for limit in report.limits)

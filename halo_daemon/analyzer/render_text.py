@@ -1,0 +1,88 @@
+"""The report as a table of plain text; colour is added by whoever knows the terminal."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from halo_daemon.analyzer.figures import cost, interval, percent, plural
+from halo_daemon.analyzer.safe_text import one_line
+from halo_daemon.findings import Finding, Report, Severity, short_ids
+
+_ORDER: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
+_INDENT = "  "
+
+
+def render_text(report: Report) -> str:
+    """Headline, counts, one entry a finding, what was not looked at; ends with a newline."""
+    lines = [one_line(report.summary.headline), ""]
+    lines.append(_INDENT + count_line(report))
+    if report.findings:
+        lines.append("")
+        lines += _entries(report)
+    lines += _aside(report)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def count_line(report: Report) -> str:
+    """Findings by severity, quotes verified and traces examined, on one line."""
+    severities = Counter(finding.severity for finding in report.findings)
+    found, quotes = report.coverage.evidence_verified
+    parts = [plural(len(report.findings), "finding")]
+    parts += [f"{severities[name]} {name}" for name in _ORDER if severities[name]]
+    if quotes:
+        parts.append(f"evidence verified {found}/{quotes}")
+    parts.append(f"coverage {report.coverage.examined_traces:,}/{report.dataset.traces:,} traces")
+    return " · ".join(parts)
+
+
+def _entries(report: Report) -> Iterator[str]:
+    names = short_ids(finding.finding_id for finding in report.findings)
+    id_width = max(len(name) for name in names.values())
+    severity_width = max(len(finding.severity) for finding in report.findings)
+    state_width = max(len(_state(finding)) for finding in report.findings)
+    margin = len(_INDENT) + severity_width + id_width + state_width + 6
+    for finding in report.findings:
+        head = (
+            f"{finding.severity.upper():<{severity_width}}  "
+            f"{names[finding.finding_id]:<{id_width}}  {_state(finding):<{state_width}}  "
+        )
+        yield _INDENT + head + one_line(finding.title, limit=160)
+        yield " " * margin + " · ".join(_facts(report, finding))
+
+
+def _state(finding: Finding) -> str:
+    return "muted" if finding.triage.state == "muted" else finding.state.replace("_", " ")
+
+
+def _facts(report: Report, finding: Finding) -> Iterator[str]:
+    parts = [*finding.fingerprint.parts, "", ""]
+    yield one_line(parts[1] or report.project, limit=60)
+    if parts[2]:
+        yield one_line(parts[2], limit=60)
+    counts = finding.counts
+    yield (
+        f"{counts.affected_traces:,} of {counts.eligible_traces:,} traces"
+        f" ({percent(counts.rate)}, 95 % CI {interval(counts.ci95)})"
+    )
+    if counts.recovered:
+        yield f"{counts.recovered:,} recovered"
+    wasted = cost(finding.cost)
+    if wasted != "–":
+        yield f"≈ {wasted} wasted"
+
+
+def _aside(report: Report) -> Iterator[str]:
+    notes = []
+    if report.dataset.open_traces:
+        notes.append(f"{plural(report.dataset.open_traces, 'trace')} still open")
+    notes += [
+        f"{plural(row.count, 'trace')} skipped: {row.reason}" for row in report.coverage.skipped
+    ]
+    if report.coverage.quarantined_lines:
+        notes.append(f"{plural(report.coverage.quarantined_lines, 'line')} not readable")
+    if report.weak_signals:
+        notes.append(f"{plural(len(report.weak_signals), 'weak signal')} below minimum support")
+    if report.unverified_claims:
+        notes.append(f"{plural(len(report.unverified_claims), 'claim')} not verified")
+    if notes:
+        yield ""
+        yield _INDENT + " · ".join(notes)
