@@ -34,6 +34,7 @@ CLOSING_SECONDS = 5.0
 """Time kept back from each request, to write the report; less in a short budget."""
 
 _CLOSING_SHARE = 0.05
+_TURN_SHARE = 0.1
 
 _BYTES_PER_TOKEN = 3.6
 _MIN_BYTES_PER_TOKEN = 0.5
@@ -134,6 +135,7 @@ class Ledger:
 
     _reserved: list[Reservation] = field(default_factory=list)
     _started_s: float = field(init=False)
+    _longest_turn_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Start the clock."""
@@ -185,10 +187,21 @@ class Ledger:
             ("tokens", self.budget.tokens, self.spent.tokens + promised_tokens + wanted_tokens),
             ("requests", self.budget.requests, self.spent.requests + more),
             ("turns", self.budget.turns, self.spent.turns + len(self._reserved) + more),
-            ("seconds", self.budget.seconds, self.elapsed_s + self.closing_s * more),
+            ("seconds", self.budget.seconds, self._end_of_turn_s(keep_closing=keep_closing)),
         )
         over = (word for word, limit, total in limits if limit is not None and total > limit)
         return next(over, "")
+
+    def note_turn(self, duration_s: float) -> None:
+        """Remember how long a turn took, so that the last one is foreseen."""
+        self._longest_turn_s = max(self._longest_turn_s, duration_s)
+
+    def _end_of_turn_s(self, *, keep_closing: bool) -> float:
+        """When one more turn would end; long ones (of sub-agents) count a tenth of the limit."""
+        if not keep_closing:
+            return self.elapsed_s + self.closing_s
+        longest_s = min(self._longest_turn_s, _TURN_SHARE * (self.budget.seconds or 0.0))
+        return self.elapsed_s + longest_s + 2 * self.closing_s
 
     def reserve(self, need: Need, *, keep_closing: bool) -> Reservation:
         """

@@ -95,9 +95,9 @@ class ChatAssembler:
         Raises:
             ModelError: There is neither text nor call nor refusal nor finish reason.
         """
-        text, refusal = "".join(self._text), "".join(self._refusal)
+        text, refusal = _joined(self._text), _joined(self._refusal)
         calls = tuple(
-            ToolCall(call.call_id, call.name, "".join(call.arguments))
+            ToolCall(call.call_id, call.name, _joined(call.arguments))
             for call in sorted(self._calls, key=self._position)
         )
         if not (text or calls or refusal or self._finish_reason):
@@ -107,7 +107,7 @@ class ChatAssembler:
             message=Message(Role.ASSISTANT, text or refusal, calls),
             finish=finish,
             usage=read_usage(self._usage, answer_is_empty=not (text or calls)),
-            reasoning="".join(self._reasoning),
+            reasoning=_joined(self._reasoning),
             request_id=self._request_id,
         )
 
@@ -116,7 +116,7 @@ class ChatAssembler:
         text = _text_of(delta.get("content") or choice.get("text"))
         if text:
             self._text.append(text)
-            self.on_text(text)
+            self.on_text(_joined([text]))
         self._refusal.append(as_text(delta.get("refusal")))
         self._reasoning.append(as_text(delta.get("reasoning_content") or delta.get("reasoning")))
         for call in as_list(delta.get("tool_calls")):
@@ -140,6 +140,14 @@ class ChatAssembler:
     def _position(self, call: _CallInPieces) -> int:
         places = [index for index, other in self._by_index.items() if other is call]
         return places[0] if places else -1
+
+
+def _joined(pieces: list[str]) -> str:
+    """One text; halves of a character meet again, a lone half becomes U+FFFD."""
+    text = "".join(pieces)
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _text_of(content: JsonValue) -> str:

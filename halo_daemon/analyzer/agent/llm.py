@@ -18,6 +18,7 @@ model, and never asked of it again until the memory expires.
 """
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -25,7 +26,6 @@ from typing import Any, Literal, Protocol
 
 import httpx2
 import openai
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from halo_daemon.analyzer.agent.capabilities import Capabilities
@@ -272,8 +272,9 @@ def _plain_object(raw: bytes) -> JsonObject:
 
 def _event_object(data: str) -> JsonObject:
     try:
-        fields = as_object(orjson.loads(data))
-    except orjson.JSONDecodeError as exc:
+        # Not orjson: a character may be cut into surrogates between two events.
+        fields = as_object(json.loads(data))
+    except (ValueError, RecursionError) as exc:
         raise ModelError("cannot read an event that is not JSON", action=Action.RETRY) from exc
     if fields.get("error") and not fields.get("choices"):
         raise classify(None, fields, {})
