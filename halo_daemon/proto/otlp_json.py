@@ -1,0 +1,303 @@
+"""
+Decoding of OTLP export requests in JSON.
+
+OTLP/JSON is not protobuf's own JSON: ids are hex, unknown fields are ignored, and
+exporters send more than the specification allows. Read here: ids in either letter case,
+integers as text or number, bytes in both base64 alphabets, ``null`` as absent, enum names,
+and snake_case keys. What is read gives the same line as the same request in protobuf.
+
+Rule 1: a value of the wrong type fails the request and names its JSON path; an id that is
+not hex fails its span only.
+
+Rule 2: nothing recurses deeper than `DecodeLimits.max_depth` values.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, cast
+
+import orjson
+
+from halo_daemon.errors import DecodeError
+from halo_daemon.proto import otlp_json_fields as read
+from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.line import (
+    KIND_NAMES,
+    STATUS_NAMES,
+    LineFields,
+    RequestLines,
+    ResourceParts,
+    ScopeParts,
+)
+from halo_daemon.proto.otlp_json_fields import WrongTypeError, name
+from halo_daemon.proto.otlp_json_values import JsonValues
+from halo_daemon.proto.otlp_signals import hint_of_json
+from halo_daemon.proto.times import format_unix_ns
+from halo_daemon.proto.value import INVALID_LINK_ID, nesting_error
+
+ENUM_NAME: Final = "enum_name"
+LONE_SURROGATE: Final = "lone_surrogate"
+
+_TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
+_KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(KIND_NAMES)}
+_STATUS_NUMBERS: Final = {code: number for number, code in enumerate(STATUS_NAMES)}
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+_RESOURCE_SPANS = name("resourceSpans")
+_RESOURCE = name("resource")
+_SCOPE_SPANS = name("scopeSpans")
+_SCOPE = name("scope")
+_SPANS = name("spans")
+_SCHEMA_URL = name("schemaUrl")
+_ATTRIBUTES = name("attributes")
+_DROPPED_ATTRIBUTES = name("droppedAttributesCount")
+_DROPPED_EVENTS = name("droppedEventsCount")
+_DROPPED_LINKS = name("droppedLinksCount")
+_ENTITY_REFS = name("entityRefs")
+_TYPE = name("type")
+_ID_KEYS = name("idKeys")
+_DESCRIPTION_KEYS = name("descriptionKeys")
+_NAME = name("name")
+_VERSION = name("version")
+_TRACE_ID = name("traceId")
+_SPAN_ID = name("spanId")
+_PARENT = name("parentSpanId")
+_TRACE_STATE = name("traceState")
+_FLAGS = name("flags")
+_KIND = name("kind")
+_START = name("startTimeUnixNano")
+_END = name("endTimeUnixNano")
+_TIME = name("timeUnixNano")
+_STATUS = name("status")
+_CODE = name("code")
+_MESSAGE = name("message")
+_EVENTS = name("events")
+_LINKS = name("links")
+
+
+def decode_json(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits) -> DecodedRequest:
+    """
+    Decode one ``ExportTraceServiceRequest`` in OTLP/JSON.
+
+    Args:
+        body: The request, already decompressed; ``{}`` is an empty request, a success.
+        project_of: Called once for each resource.
+        limits: What the request may hold.
+
+    Returns:
+        What `proto.otlp.decode_protobuf` returns for the same request, byte for byte.
+
+    Raises:
+        DecodeError: *body* is not JSON, a value is of the wrong type or out of range (the
+            message names its path), or nested too deep.
+        LimitError: *body* holds more spans than `DecodeLimits.max_spans`.
+    """
+    lines = RequestLines(project_of, limits)
+    request = _parsed(body, lines, limits)
+    if not isinstance(request, dict):
+        raise DecodeError(
+            f"cannot decode the JSON request: it is a {type(request).__name__}, not an object",
+            hint='send an object with the key "resourceSpans"',
+        )
+    try:
+        _Walk(lines, limits).walk(request)
+    except WrongTypeError as exc:
+        raise exc.as_decode_error() from exc
+    return lines.finish(hint=hint_of_json(request))
+
+
+def _parsed(body: bytes, lines: RequestLines, limits: DecodeLimits) -> JsonValue:
+    try:
+        return cast("JsonValue", orjson.loads(body))
+    except orjson.JSONDecodeError as exc:
+        repaired, lone = _without_lone_surrogates(body)
+        if "depth limit" in str(exc):
+            raise nesting_error(limits.max_depth) from exc
+        if not lone:
+            raise _not_json(body, exc) from exc
+    lines.warnings[LONE_SURROGATE] += lone
+    try:
+        return cast("JsonValue", orjson.loads(repaired))
+    except orjson.JSONDecodeError as exc:
+        raise _not_json(body, exc) from exc
+
+
+def _not_json(body: bytes, cause: orjson.JSONDecodeError) -> DecodeError:
+    return DecodeError(
+        f"cannot decode {len(body)} bytes as JSON: {cause}",
+        hint="send an OTLP trace export request as application/json",
+    )
+
+
+def _without_lone_surrogates(body: bytes) -> tuple[bytes, int]:
+    r"""Replace each ``\uD8xx`` without its other half by U+FFFD; also how many there were."""
+    lone = 0
+
+    def replacement(match: re.Match[bytes]) -> bytes:
+        nonlocal lone
+        if match[1] is None:
+            return match[0]
+        lone += 1
+        return rb"\ufffd"
+
+    return _ESCAPE.sub(replacement, body), lone
+
+
+class _Walk:
+    """One walk over one parsed request."""
+
+    def __init__(self, lines: RequestLines, limits: DecodeLimits) -> None:
+        self._lines = lines
+        self._attributes = JsonValues(lines.warnings, limits.max_depth).attributes
+
+    def walk(self, request: JsonObject) -> None:
+        for index, resource_spans in enumerate(read.objects(request, _RESOURCE_SPANS)):
+            try:
+                self._resource_spans(resource_spans)
+            except WrongTypeError as exc:
+                exc.path.append(f"resourceSpans[{index}]")
+                raise
+
+    def _resource_spans(self, resource_spans: JsonObject) -> None:
+        schema_url = read.text(resource_spans, _SCHEMA_URL)
+        self._lines.open_resource(
+            self._resource(read.message(resource_spans, _RESOURCE), schema_url)
+        )
+        for index, scope_spans in enumerate(read.objects(resource_spans, _SCOPE_SPANS)):
+            try:
+                self._scope_spans(scope_spans)
+            except WrongTypeError as exc:
+                exc.path.append(f"scopeSpans[{index}]")
+                raise
+
+    def _scope_spans(self, scope_spans: JsonObject) -> None:
+        spans = read.objects(scope_spans, _SPANS)
+        schema_url = read.text(scope_spans, _SCHEMA_URL)
+        scope = self._scope(read.message(scope_spans, _SCOPE), schema_url)
+        self._lines.open_scope(scope, spans=len(spans))
+        for index, span in enumerate(spans):
+            try:
+                self._span(span)
+            except WrongTypeError as exc:
+                exc.path.append(f"spans[{index}]")
+                raise
+
+    def _resource(self, resource: JsonObject, schema_url: str) -> ResourceParts:
+        return ResourceParts(
+            attributes=self._attributes(resource),
+            dropped_attributes_count=read.integer(resource, _DROPPED_ATTRIBUTES, read.UINT32),
+            schema_url=schema_url,
+            entity_refs=[_entity_ref(ref) for ref in read.objects(resource, _ENTITY_REFS)],
+        )
+
+    def _scope(self, scope: JsonObject, schema_url: str) -> ScopeParts:
+        return ScopeParts(
+            name=read.text(scope, _NAME),
+            version=read.text(scope, _VERSION),
+            attributes=self._attributes(scope),
+            dropped_attributes_count=read.integer(scope, _DROPPED_ATTRIBUTES, read.UINT32),
+            schema_url=schema_url,
+        )
+
+    def _span(self, span: JsonObject) -> None:
+        start = read.integer(span, _START, read.UINT64)
+        end = read.integer(span, _END, read.UINT64)
+        fields: LineFields = {
+            "trace_id": read.hex_id(span, _TRACE_ID, _TRACE_ID_BYTES),
+            "span_id": read.hex_id(span, _SPAN_ID, _SPAN_ID_BYTES),
+            "parent_span_id": read.hex_id(span, _PARENT, _SPAN_ID_BYTES),
+            "trace_state": read.text(span, _TRACE_STATE),
+            "name": read.text(span, _NAME),
+            "kind": self._enum(span, _KIND, _KIND_NUMBERS),
+            "start_time": format_unix_ns(start),
+            "end_time": format_unix_ns(end),
+            "status": self._status(read.message(span, _STATUS)),
+            "resource": None,
+            "scope": None,
+            "attributes": self._attributes(span),
+        }
+        warnings = self._extras(span, fields)
+        self._lines.add(fields, start_unix_ns=start, end_unix_ns=end, warnings=warnings)
+
+    def _status(self, status: JsonObject) -> JsonObject:
+        return {
+            "code": self._enum(status, _CODE, _STATUS_NUMBERS),
+            "message": read.text(status, _MESSAGE),
+        }
+
+    def _enum(self, fields: JsonObject, field: read.Name, numbers: dict[str, int]) -> int:
+        number, by_name = read.enum(fields, field, numbers)
+        if by_name:
+            self._lines.warnings[ENUM_NAME] += 1
+        return number
+
+    def _extras(self, span: JsonObject, fields: LineFields) -> Sequence[str]:
+        """Add what OTLP has besides the twelve fields; the warnings it gives."""
+        warnings: list[str] = []
+        extras = {
+            "flags": read.integer(span, _FLAGS, read.UINT32),
+            "events": self._each(self._event, span, _EVENTS),
+            "links": self._each(lambda link: self._link(link, warnings), span, _LINKS),
+            "dropped_attributes_count": read.integer(span, _DROPPED_ATTRIBUTES, read.UINT32),
+            "dropped_events_count": read.integer(span, _DROPPED_EVENTS, read.UINT32),
+            "dropped_links_count": read.integer(span, _DROPPED_LINKS, read.UINT32),
+        }
+        fields.update({key: value for key, value in extras.items() if value})
+        return warnings
+
+    @staticmethod
+    def _each(
+        build: Callable[[JsonObject], JsonObject], fields: JsonObject, field: read.Name
+    ) -> list[JsonObject]:
+        built: list[JsonObject] = []
+        for index, item in enumerate(read.objects(fields, field)):
+            try:
+                built.append(build(item))
+            except WrongTypeError as exc:
+                exc.path.append(f"{field[0]}[{index}]")
+                raise
+        return built
+
+    def _event(self, event: JsonObject) -> JsonObject:
+        fields: JsonObject = {
+            "time": format_unix_ns(read.integer(event, _TIME, read.UINT64)),
+            "name": read.text(event, _NAME),
+            "attributes": self._attributes(event),
+        }
+        if dropped := read.integer(event, _DROPPED_ATTRIBUTES, read.UINT32):
+            fields["dropped_attributes_count"] = dropped
+        return fields
+
+    def _link(self, link: JsonObject, warnings: list[str]) -> JsonObject:
+        ids: list[str] = []
+        for field, length_bytes in ((_TRACE_ID, _TRACE_ID_BYTES), (_SPAN_ID, _SPAN_ID_BYTES)):
+            found = read.hex_id(link, field, length_bytes)
+            if len(found) != 2 * length_bytes:
+                warnings.append(INVALID_LINK_ID)
+                found = read.text(link, field)
+            ids.append(found)
+        fields: JsonObject = {
+            "trace_id": ids[0],
+            "span_id": ids[1],
+            "trace_state": read.text(link, _TRACE_STATE),
+            "attributes": self._attributes(link),
+        }
+        if dropped := read.integer(link, _DROPPED_ATTRIBUTES, read.UINT32):
+            fields["dropped_attributes_count"] = dropped
+        if flags := read.integer(link, _FLAGS, read.UINT32):
+            fields["flags"] = flags
+        return fields
+
+
+def _entity_ref(ref: JsonObject) -> JsonObject:
+    return {
+        "schema_url": read.text(ref, _SCHEMA_URL),
+        "type": read.text(ref, _TYPE),
+        "id_keys": read.texts(ref, _ID_KEYS),
+        "description_keys": read.texts(ref, _DESCRIPTION_KEYS),
+    }

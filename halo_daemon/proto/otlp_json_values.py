@@ -1,0 +1,114 @@
+"""Attribute values of OTLP/JSON: ``{"stringValue": …}`` and the rest, to plain JSON."""
+
+from collections import Counter
+from typing import Final
+
+from halo_daemon.proto import otlp_json_fields as read
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.otlp_json_fields import WrongTypeError, name
+from halo_daemon.proto.value import DUPLICATE_KEYS, STRING_INDEX, json_double, nesting_error
+
+_ATTRIBUTES = name("attributes")
+_KEY = name("key")
+_KEY_INDEX = name("keyStrindex")
+_VALUE = name("value")
+_VALUES = name("values")
+
+_STRING, _BOOL, _INT, _DOUBLE = "stringValue", "boolValue", "intValue", "doubleValue"
+_BYTES, _ARRAY, _OBJECT = "bytesValue", "arrayValue", "kvlistValue"
+_STRING_INDEX = "stringValueStrindex"
+_FIELDS: Final = {
+    spelling: camel
+    for camel in (_STRING, _BOOL, _INT, _DOUBLE, _BYTES, _ARRAY, _OBJECT, _STRING_INDEX)
+    for spelling in name(camel)
+}
+
+
+class JsonValues:
+    """Reads the attributes of one request; oddities are counted in *warnings*."""
+
+    def __init__(self, warnings: Counter[str], max_depth: int) -> None:
+        self._warnings = warnings
+        self._max_depth = max_depth
+
+    def attributes(self, fields: JsonObject) -> JsonObject:
+        """
+        Read the ``attributes`` of *fields*, in order of arrival; empty when absent.
+
+        Raises:
+            WrongTypeError: A key or value is not what OTLP has there.
+            DecodeError: A value is nested too deep.
+        """
+        return self._object(fields, _ATTRIBUTES, 0)
+
+    def _object(self, fields: JsonObject, field: read.Name, depth: int) -> JsonObject:
+        pairs = read.objects(fields, field)
+        # The last of duplicate keys wins at the place of the first: a dict's own rule.
+        found: JsonObject = {}
+        for index, pair in enumerate(pairs):
+            try:
+                key = read.text(pair, _KEY)
+                found[key] = self._value(read.message(pair, _VALUE), depth)
+                if not key and read.integer(pair, _KEY_INDEX, read.INT32):
+                    self._warnings[STRING_INDEX] += 1
+            except WrongTypeError as exc:
+                exc.path.append(f"{field[0]}[{index}]")
+                raise
+        if len(found) != len(pairs):
+            self._warnings[DUPLICATE_KEYS] += len(pairs) - len(found)
+        return found
+
+    def _value(self, value: JsonObject, depth: int) -> JsonValue:
+        chosen = [
+            (_FIELDS[spelling], content)
+            for spelling, content in value.items()
+            if content is not None and spelling in _FIELDS
+        ]
+        if not chosen:
+            return None
+        if len(chosen) > 1:
+            raise WrongTypeError("value", "one value", " and ".join(field for field, _ in chosen))
+        field, content = chosen[0]
+        if field == _ARRAY:
+            return self._array(content, depth)
+        if field == _OBJECT:
+            return self._object(_inner(content, field), _VALUES, self._deeper(depth))
+        return self._scalar(field, content)
+
+    def _scalar(self, field: str, content: JsonValue) -> JsonValue:
+        path = f"value.{field}"
+        if field == _STRING:
+            if not isinstance(content, str):
+                raise WrongTypeError(path, "a string", content)
+            return content
+        if field == _INT:
+            return read.whole(content, path, read.INT64)
+        if field == _BOOL:
+            return read.boolean(content, path)
+        if field == _DOUBLE:
+            return json_double(read.double(content, path))
+        if field == _BYTES:
+            return read.base64(content, path)
+        # An index into the string table of a profile, which a trace does not have.
+        self._warnings[STRING_INDEX] += 1
+        return None
+
+    def _array(self, content: JsonValue, depth: int) -> list[JsonValue]:
+        inner = self._deeper(depth)
+        found: list[JsonValue] = []
+        for index, item in enumerate(read.items(_inner(content, _ARRAY), _VALUES)):
+            if item is not None and not isinstance(item, dict):
+                raise WrongTypeError(f"value.{_ARRAY}.values[{index}]", "an object", item)
+            found.append(None if item is None else self._value(item, inner))
+        return found
+
+    def _deeper(self, depth: int) -> int:
+        if depth >= self._max_depth:
+            raise nesting_error(self._max_depth)
+        return depth + 1
+
+
+def _inner(content: JsonValue, field: str) -> JsonObject:
+    if not isinstance(content, dict):
+        raise WrongTypeError(f"value.{field}", "an object", content)
+    return content
