@@ -1,0 +1,188 @@
+"""
+OTLP over gRPC.
+
+Theory of operation
+===================
+
+The methods are registered without (de)serialisers: handlers get the message's bytes
+and return bytes. A message that does not parse is then ours to answer; the library
+would answer UNKNOWN, which tells a sender nothing. gRPC and HTTP share one path
+behind `TraceIngest`.
+
+Rule 1: no answer to bad input is UNKNOWN, INTERNAL or OUT_OF_RANGE.
+
+Rule 2: RESOURCE_EXHAUSTED means "too large" and never carries a retry hint; "later"
+is UNAVAILABLE with a hint.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import grpc
+import grpc.aio
+import structlog
+
+from halo_daemon.errors import IngestError
+from halo_daemon.receiver.answers import trailers
+from halo_daemon.receiver.counters import Transport, TransportCounts
+from halo_daemon.receiver.encoding import Encoding
+from halo_daemon.receiver.ingest import Received, TraceIngest
+from halo_daemon.receiver.intake import Intake
+from halo_daemon.receiver.other_signals import OtherSignals, Signal
+from halo_daemon.receiver.routing import HeaderOf
+from halo_daemon.receiver.status import status_of
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+Handler = Callable[[bytes, Context], Awaitable[bytes]]
+
+_COLLECTOR: Final = "opentelemetry.proto.collector"
+_TRACE_SERVICE: Final = f"{_COLLECTOR}.trace.v1.TraceService"
+_OTHER_SERVICES: Final = {
+    f"{_COLLECTOR}.logs.v1.LogsService": Signal.LOGS,
+    f"{_COLLECTOR}.metrics.v1.MetricsService": Signal.METRICS,
+}
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcSettings:
+    """How to listen for gRPC."""
+
+    host: str = "127.0.0.1"
+    port: int = 4317
+    """0 takes a free port."""
+
+    max_message_bytes: int = 64 * 1024**2
+    """`receivers.otlp.grpc.max_message`; before and after decompression."""
+
+    max_metadata_bytes: int = 64 * 1024
+    """Headers of one request; more ends it with RESOURCE_EXHAUSTED."""
+
+    max_streams: int = 1024
+    """Requests at a time on one connection; further ones wait in the client."""
+
+    reuse_port: bool = False
+    """Whether other processes may listen on the same port."""
+
+
+class GrpcServer:
+    """
+    The gRPC listener; one per process and event loop.
+
+    Args:
+        settings: Where to listen, and the limits.
+        ingest: Where trace requests go.
+        intake: Counts requests in work; shared with the HTTP listener.
+        others: Answers logs and metrics.
+        counts: Where requests are counted.
+    """
+
+    def __init__(
+        self,
+        settings: GrpcSettings,
+        *,
+        ingest: TraceIngest,
+        intake: Intake,
+        others: OtherSignals,
+        counts: TransportCounts,
+    ) -> None:
+        self._settings = settings
+        self._ingest = ingest
+        self._intake = intake
+        self._others = others
+        self._counts = counts
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> int:
+        """
+        Listen; returns the port.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        server = grpc.aio.server(options=self._options())
+        server.add_generic_rpc_handlers(self._services())
+        address = _address(self._settings.host, self._settings.port)
+        try:
+            port = server.add_insecure_port(address)
+        except RuntimeError as exc:
+            raise OSError(f"cannot listen on {address} for gRPC: {exc}") from exc
+        await server.start()
+        self._server = server
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no new requests, let those in work end within *grace_s*, then close."""
+        if self._server is not None:
+            await self._server.stop(grace_s)
+
+    def _options(self) -> list[tuple[str, int]]:
+        limits = self._settings
+        return [
+            ("grpc.max_receive_message_length", limits.max_message_bytes),
+            ("grpc.max_metadata_size", limits.max_metadata_bytes),
+            ("grpc.absolute_max_metadata_size", limits.max_metadata_bytes),
+            ("grpc.max_concurrent_streams", limits.max_streams),
+            ("grpc.so_reuseport", int(limits.reuse_port)),
+        ]
+
+    def _services(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        handlers: dict[str, Handler] = {_TRACE_SERVICE: self._export_traces}
+        for service, signal in _OTHER_SERVICES.items():
+            handlers[service] = self._other_handler(signal)
+        return tuple(
+            grpc.method_handlers_generic_handler(
+                service, {"Export": grpc.unary_unary_rpc_method_handler(handler)}
+            )
+            for service, handler in handlers.items()
+        )
+
+    async def _export_traces(self, body: bytes, context: Context) -> bytes:
+        received = Received(body, Encoding.PROTOBUF, _header_of(context))
+        try:
+            with self._counts.request(), self._intake.request() as slot:
+                slot.reserve(len(body))
+                answer = await self._ingest.export(received, slot, transport=Transport.GRPC)
+        except IngestError as exc:
+            await _abort(context, exc)
+        except Exception as exc:  # the border of one request
+            log.exception("request_failed", transport=Transport.GRPC)
+            await _abort(context, exc)
+        return answer.protobuf
+
+    def _other_handler(self, signal: Signal) -> Handler:
+        async def export(body: bytes, context: Context) -> bytes:
+            try:
+                with self._intake.request() as slot:
+                    slot.reserve(len(body))
+                    return self._others.answer(body, Encoding.PROTOBUF, signal)
+            except IngestError as exc:
+                await _abort(context, exc)
+
+        return export
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _header_of(context: Context) -> HeaderOf:
+    metadata = context.invocation_metadata() or ()
+
+    def header_of(name: str) -> str | None:
+        for key, value in metadata:
+            if key == name:
+                return value if isinstance(value, str) else value.decode("utf-8", "replace")
+        return None
+
+    return header_of
+
+
+async def _abort(context: Context, error: Exception) -> NoReturn:
+    status = status_of(error)
+    message = str(error) if isinstance(error, IngestError) else "defect in the receiver"
+    await context.abort(_CODES[status.grpc], message, trailers(status, message))
+    raise AssertionError("abort returned")

@@ -1,0 +1,222 @@
+"""
+OTLP over HTTP: what each path, method and body is answered.
+
+Every error on these paths carries a ``google.rpc.Status`` in the encoding of the
+request, JSON where that is unknown. Success is answered only after the spans are
+durable.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+import structlog
+
+from halo_daemon.errors import IngestError, UnsupportedMediaError
+from halo_daemon.receiver.answers import error_answer
+from halo_daemon.receiver.asgi import ClientGoneError, Exchange, Receive, Response, Scope, Send
+from halo_daemon.receiver.body import (
+    ACCEPTED_ENCODINGS,
+    UnknownEncodingError,
+    decompress,
+    require_encoding,
+)
+from halo_daemon.receiver.counters import Transport, TransportCounts
+from halo_daemon.receiver.encoding import Encoding
+from halo_daemon.receiver.ingest import Received, TraceIngest
+from halo_daemon.receiver.intake import Intake, Slot
+from halo_daemon.receiver.other_signals import OtherSignals, Signal
+from halo_daemon.receiver.status import (
+    DEADLINE_EXCEEDED,
+    RETRY_DELAY_S,
+    UNIMPLEMENTED,
+    Status,
+    status_of,
+)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+Readiness = Callable[[], Sequence[str]]
+"""Why the daemon cannot take spans; empty when it can."""
+
+_JSON: Final = "application/json"
+_PROTOBUF: Final = "application/x-protobuf"
+_ENCODINGS: Final = {
+    _PROTOBUF: Encoding.PROTOBUF,
+    "application/protobuf": Encoding.PROTOBUF,
+    _JSON: Encoding.JSON,
+}
+_TRACES: Final = "/v1/traces"
+_SIGNALS: Final = {"/v1/logs": Signal.LOGS, "/v1/metrics": Signal.METRICS}
+_OTLP_PATHS: Final = frozenset({_TRACES, *_SIGNALS})
+_HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+_HEALTH_METHODS: Final = ("GET", "HEAD")
+
+_NO_SUCH_PATH: Final = Status(404, UNIMPLEMENTED, is_retryable=False)
+_NO_SUCH_METHOD: Final = Status(405, UNIMPLEMENTED, is_retryable=False)
+_TOO_SLOW: Final = Status(408, DEADLINE_EXCEEDED, is_retryable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What one HTTP request may take."""
+
+    max_body_bytes: int = 64 * 1024**2
+    """`receivers.otlp.http.max_body`, as it comes over the wire."""
+
+    max_decompressed_bytes: int = 64 * 1024**2
+    """`receivers.otlp.http.max_decompressed`."""
+
+    body_timeout_s: float = 60.0
+    """Time that the whole body may take to arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Media:
+    """The media type of a request, which is that of its answer."""
+
+    media_type: str
+    encoding: Encoding
+
+
+_UNKNOWN: Final = _Media(_JSON, Encoding.JSON)
+
+
+class OtlpHttpApp:
+    """
+    The ASGI application behind the HTTP listener.
+
+    Args:
+        ingest: Where trace requests go.
+        intake: Counts requests in work; shared with the gRPC listener.
+        others: Answers logs and metrics.
+        limits: What one request may take.
+        readiness: What ``/readyz`` answers.
+        counts: Where requests are counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        ingest: TraceIngest,
+        intake: Intake,
+        others: OtherSignals,
+        limits: HttpLimits,
+        readiness: Readiness,
+        counts: TransportCounts,
+    ) -> None:
+        self._ingest = ingest
+        self._intake = intake
+        self._others = others
+        self._limits = limits
+        self._readiness = readiness
+        self._counts = counts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; never raises for anything a client sends."""
+        exchange = Exchange(scope, receive, send)
+        try:
+            response = await self._answer(exchange)
+        except ClientGoneError:
+            return
+        await exchange.respond(response)
+
+    async def _answer(self, exchange: Exchange) -> Response:
+        path = exchange.path.removesuffix("/") or "/"
+        if path in _OTLP_PATHS:
+            return await self._answer_otlp(exchange, path)
+        if path in _HEALTH_PATHS:
+            return self._answer_health(exchange, path)
+        return _failure(_NO_SUCH_PATH, f"no such path: {path[:100]}", _media_of(exchange))
+
+    async def _answer_otlp(self, exchange: Exchange, path: str) -> Response:
+        media = _media_of(exchange)
+        if exchange.method != "POST":
+            message = f"cannot {exchange.method} {path}, only POST"
+            return _failure(_NO_SUCH_METHOD, message, media, ("allow", "POST"))
+        try:
+            body = await (
+                self._export_traces(exchange)
+                if path == _TRACES
+                else self._export_other(exchange, _SIGNALS[path])
+            )
+        except UnknownEncodingError as exc:
+            return _failure(
+                status_of(exc), str(exc), media, ("accept-encoding", ACCEPTED_ENCODINGS)
+            )
+        except IngestError as exc:
+            return _failure(status_of(exc), str(exc), media)
+        except TimeoutError:
+            return _failure(_TOO_SLOW, "the body took too long to arrive", media)
+        except ClientGoneError:
+            raise
+        except Exception as exc:  # the border of one request
+            log.exception("request_failed", transport=Transport.HTTP)
+            return _failure(status_of(exc), "defect in the receiver", media)
+        return Response(200, body, media.media_type)
+
+    async def _export_traces(self, exchange: Exchange) -> bytes:
+        with self._counts.request(), self._intake.request() as slot:
+            received = await self._read(exchange, slot)
+            answer = await self._ingest.export(received, slot, transport=Transport.HTTP)
+        return received.encoding.of(answer)
+
+    async def _export_other(self, exchange: Exchange, signal: Signal) -> bytes:
+        with self._intake.request() as slot:
+            received = await self._read(exchange, slot)
+            with slot.work():
+                body = decompress(
+                    received.body,
+                    received.content_encoding,
+                    max_bytes=self._limits.max_decompressed_bytes,
+                )
+                return self._others.answer(body, received.encoding, signal)
+
+    async def _read(self, exchange: Exchange, slot: Slot) -> Received:
+        """Refuse by the headers what can be refused by them, then read the body."""
+        encoding = _required_encoding(exchange)
+        content_encoding = require_encoding(exchange.header("content-encoding") or "")
+        async with asyncio.timeout(self._limits.body_timeout_s):
+            body = await exchange.read(
+                max_bytes=self._limits.max_body_bytes,
+                setting="receivers.otlp.http.max_body",
+                reserve=slot.reserve,
+            )
+        return Received(body, encoding, exchange.header, content_encoding)
+
+    def _answer_health(self, exchange: Exchange, path: str) -> Response:
+        if exchange.method not in _HEALTH_METHODS:
+            message = f"cannot {exchange.method} {path}, only GET"
+            return _failure(_NO_SUCH_METHOD, message, _UNKNOWN, ("allow", "GET, HEAD"))
+        problems = () if path == "/healthz" else tuple(self._readiness())
+        content = {"status": "unavailable" if problems else "ok", "problems": problems}
+        return Response(503 if problems else 200, orjson.dumps(content), _JSON)
+
+
+def _media_of(exchange: Exchange) -> _Media:
+    """What the answer is written in: as the request, JSON where that is unknown."""
+    content_type = exchange.header("content-type") or ""
+    media_type = content_type.partition(";")[0].strip().lower()
+    encoding = _ENCODINGS.get(media_type)
+    return _UNKNOWN if encoding is None else _Media(media_type, encoding)
+
+
+def _required_encoding(exchange: Exchange) -> Encoding:
+    media = _media_of(exchange)
+    if media is _UNKNOWN:
+        content_type = exchange.header("content-type") or ""
+        raise UnsupportedMediaError(
+            f"cannot read `Content-Type: {content_type[:100]}`",
+            hint=f"send {_PROTOBUF} or {_JSON}",
+        )
+    return media.encoding
+
+
+def _failure(status: Status, message: str, media: _Media, *headers: tuple[str, str]) -> Response:
+    if status.is_retryable:
+        headers = (*headers, ("retry-after", str(RETRY_DELAY_S)))
+    return Response(
+        status.http, media.encoding.of(error_answer(status, message)), media.media_type, headers
+    )

@@ -1,0 +1,114 @@
+"""
+The one path from a request's bytes to its answer, for both transports.
+
+Large bodies are decoded in a thread, so that a request of 64 MiB does not keep the
+event loop from answering the small ones.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+from halo_daemon.proto.batch import DecodedRequest, DecodeLimits
+from halo_daemon.proto.otlp import decode_protobuf
+from halo_daemon.proto.otlp_json import decode_json
+from halo_daemon.proto.otlp_response import Answer, export_response
+from halo_daemon.receiver.body import decompress
+from halo_daemon.receiver.counters import IngestCounters, Transport, reason_of
+from halo_daemon.receiver.encoding import Encoding
+from halo_daemon.receiver.intake import Slot
+from halo_daemon.receiver.routing import HeaderOf, ProjectRouter
+from halo_daemon.receiver.sink import SpanSink
+
+_THREAD_FROM_BYTES: Final = 1024 * 1024
+# A compressed body can be a thousand times as large as it looks.
+_THREAD_FROM_COMPRESSED_BYTES: Final = 32 * 1024
+_DECODE_THREADS: Final = 2
+
+
+_DECODERS: Final = {Encoding.PROTOBUF: decode_protobuf, Encoding.JSON: decode_json}
+
+
+class Received(NamedTuple):
+    """The body of a request, with what is needed to read it."""
+
+    body: bytes
+    encoding: Encoding
+    header_of: HeaderOf
+    content_encoding: str = ""
+    """What `require_encoding` returned; ``""`` for a body that is not compressed."""
+
+
+class TraceIngest:
+    """
+    Decodes and stores trace requests.
+
+    Args:
+        sink: Where spans go; success is answered only after it returns.
+        router: Finds projects.
+        limits: What one request may hold.
+        max_decompressed_bytes: What a compressed body may expand to.
+        counters: Where everything is counted.
+    """
+
+    def __init__(
+        self,
+        sink: SpanSink,
+        router: ProjectRouter,
+        *,
+        limits: DecodeLimits,
+        max_decompressed_bytes: int,
+        counters: IngestCounters,
+    ) -> None:
+        self._sink = sink
+        self._router = router
+        self._limits = limits
+        self._max_decompressed_bytes = max_decompressed_bytes
+        self._counters = counters
+        self._threads = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="halo-decode")
+
+    async def export(self, request: Received, slot: Slot, *, transport: Transport) -> Answer:
+        """
+        Store the spans of one request; returns only when they are durable.
+
+        Raises:
+            IngestError: Nothing may be taken as stored; the class says what to answer.
+        """
+        counts = self._counters.of(transport)
+        counts.received_bytes += len(request.body)
+        with slot.work():
+            decoded = await self._decode(request)
+            counts.received += decoded.received_spans
+            try:
+                await self._sink.accept(decoded.batches)
+            except BaseException as exc:
+                counts.failed[reason_of(exc)] += decoded.received_spans
+                raise
+        counts.accepted += decoded.received_spans - decoded.rejected_spans
+        counts.refused.update(decoded.rejected)
+        counts.warnings.update(decoded.warnings)
+        return export_response(decoded.rejected_spans, decoded.error_message)
+
+    def close(self) -> None:
+        """End the threads; requests in work are done by then."""
+        self._threads.shutdown(wait=False)
+
+    async def _decode(self, request: Received) -> DecodedRequest:
+        threshold = (
+            _THREAD_FROM_COMPRESSED_BYTES if request.content_encoding else _THREAD_FROM_BYTES
+        )
+        if len(request.body) < threshold:
+            return self._decode_now(request)
+        return await self._in_thread(lambda: self._decode_now(request))
+
+    async def _in_thread(self, decode: Callable[[], DecodedRequest]) -> DecodedRequest:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, decode)
+
+    def _decode_now(self, request: Received) -> DecodedRequest:
+        body = decompress(
+            request.body, request.content_encoding, max_bytes=self._max_decompressed_bytes
+        )
+        return _DECODERS[request.encoding](
+            body, project_of=self._router.for_request(request.header_of), limits=self._limits
+        )

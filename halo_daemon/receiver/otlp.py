@@ -1,0 +1,145 @@
+"""Both OTLP listeners as one receiver: what the daemon starts and stops."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+
+from halo_daemon.proto.batch import DecodeLimits
+from halo_daemon.receiver.counters import IngestCounters
+from halo_daemon.receiver.grpc_server import GrpcServer, GrpcSettings
+from halo_daemon.receiver.http_app import HttpLimits, OtlpHttpApp
+from halo_daemon.receiver.http_server import HttpServer, HttpSettings
+from halo_daemon.receiver.ingest import TraceIngest
+from halo_daemon.receiver.intake import Intake
+from halo_daemon.receiver.other_signals import OtherSignals
+from halo_daemon.receiver.routing import ProjectRouter
+from halo_daemon.receiver.sink import SpanSink
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverSettings:
+    """Where to listen, and every limit."""
+
+    grpc: GrpcSettings = field(default_factory=GrpcSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    http_limits: HttpLimits = field(default_factory=HttpLimits)
+    decode: DecodeLimits = field(default_factory=DecodeLimits)
+
+    max_concurrent_requests: int = 64
+    """`receivers.max_concurrent_requests`."""
+
+    max_held_bytes: int = 256 * 1024**2
+    """`receivers.max_held`; bytes of bodies that may be in memory at a time."""
+
+
+class Ports(NamedTuple):
+    """The ports that were bound."""
+
+    grpc: int
+    http: int
+
+
+class OtlpReceiver:
+    """
+    OTLP over gRPC and HTTP, from sockets to a sink.
+
+    Args:
+        sink: Where spans go.
+        settings: Where to listen, and every limit.
+        router: Finds projects.
+        problems: Why the daemon cannot take spans, for ``/readyz``; none when it can.
+
+    Attributes:
+        counters: What came in and what became of it.
+        intake: What is in work.
+        others: What was dropped of other signals.
+    """
+
+    def __init__(
+        self,
+        sink: SpanSink,
+        *,
+        settings: ReceiverSettings,
+        router: ProjectRouter,
+        problems: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        self._problems = problems
+        self.counters = IngestCounters()
+        self.intake = Intake(
+            max_requests=settings.max_concurrent_requests, max_bytes=settings.max_held_bytes
+        )
+        self.others = OtherSignals()
+        self._ingest = TraceIngest(
+            sink,
+            router,
+            limits=settings.decode,
+            max_decompressed_bytes=settings.http_limits.max_decompressed_bytes,
+            counters=self.counters,
+        )
+        app = OtlpHttpApp(
+            ingest=self._ingest,
+            intake=self.intake,
+            others=self.others,
+            limits=settings.http_limits,
+            readiness=self._readiness,
+            counts=self.counters.http,
+        )
+        self._http = HttpServer(settings.http, app)
+        self._grpc = GrpcServer(
+            settings.grpc,
+            ingest=self._ingest,
+            intake=self.intake,
+            others=self.others,
+            counts=self.counters.grpc,
+        )
+
+    async def start(self) -> Ports:
+        """
+        Listen on both ports; on an error neither stays open.
+
+        Raises:
+            OSError: An address cannot be bound.
+        """
+        grpc_port = await self._grpc.start()
+        try:
+            http_port = await self._http.start()
+        except OSError:
+            await self._grpc.stop(0)
+            raise
+        return Ports(grpc_port, http_port)
+
+    async def stop(self, grace_s: float) -> None:
+        """
+        Refuse new requests, let those in work end within *grace_s*, then close.
+
+        The sink is still needed until this returns.
+        """
+        self.intake.close()
+        try:
+            async with asyncio.timeout(grace_s):
+                await self.intake.drained()
+        except TimeoutError:
+            log.warning("requests_cut_off", requests=self.intake.open, grace_s=grace_s)
+        await self._grpc.stop(0)
+        await self._http.stop(0)
+        self._ingest.close()
+
+    def _readiness(self) -> Sequence[str]:
+        stopping = ("the receiver is stopping",) if self.intake.is_closed else ()
+        return (*stopping, *self._problems())
+
+
+def log_diverted(event: str, name: str) -> None:
+    """Tell the log, once, that spans go to a project that nobody chose."""
+    log.warning(event, project=name, hint=_HINTS.get(event, ""))
+
+
+_HINTS = {
+    "service_name_missing": "set OTEL_SERVICE_NAME, or send the header x-project-name",
+    "project_limit_reached": "raise projects.max_auto_created, or check the names that are sent",
+}
