@@ -77,7 +77,16 @@ def test_files_and_functions_stay_readable(path):
 )
 def test_help_imports_nothing_heavy(argument):
     """Help and version start without servers, protobuf, logging or HTTP clients."""
-    heavy = {"grpc", "openai", "structlog", "httpx2", "pydantic", "uvicorn", "apscheduler", "google"}
+    heavy = {
+        "grpc",
+        "openai",
+        "structlog",
+        "httpx2",
+        "pydantic",
+        "uvicorn",
+        "apscheduler",
+        "google",
+    }
 
     run = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "halo_daemon", argument],
@@ -92,7 +101,9 @@ def test_help_imports_nothing_heavy(argument):
 
 def test_importing_the_package_does_nothing():
     """Importing the package itself pulls in nothing of ours and prints nothing."""
-    code = "import sys, halo_daemon; print([m for m in sys.modules if m.startswith('halo_daemon.')])"
+    code = (
+        "import sys, halo_daemon; print([m for m in sys.modules if m.startswith('halo_daemon.')])"
+    )
 
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from halo_daemon.errors import ConfigError
+from halo_daemon.proto.times import parse_unix_ns
 
 _NS_PER_S = 10**9
 _NOW_MINUS = re.compile(r"now-(\S+)")
@@ -16,7 +17,7 @@ def parse_instant(text: str, *, now_unix_ns: int) -> int:
     Args:
         text: A duration such as ``24h`` (that long ago), ``now``, ``now-2h``,
             ``today``, ``yesterday`` (their local midnight), a date, or an ISO 8601
-            time; without a zone it is local.
+            time, to the nanosecond in its canonical form; without a zone it is local.
 
         now_unix_ns: What "now" is.
 
@@ -31,6 +32,10 @@ def parse_instant(text: str, *, now_unix_ns: int) -> int:
     relative = _NOW_MINUS.fullmatch(text)
     try:
         return now_unix_ns - _duration_ns(relative[1] if relative else text)
+    except ValueError:
+        pass
+    try:
+        return parse_unix_ns(text)
     except ValueError:
         pass
     try:

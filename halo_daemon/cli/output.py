@@ -32,6 +32,13 @@ def print_error(error: HaloError, stream: TextIO | None = None) -> None:
         print(f"\nTry: {printable(error.hint)}", file=stream)
 
 
+def print_note(text: str, *, hint: str = "") -> None:
+    """Say something that is neither data nor an error."""
+    print(printable(text), file=sys.stderr)
+    if hint:
+        print(f"\nTry: {printable(hint)}", file=sys.stderr)
+
+
 def write_output(data: bytes, path: Path | None) -> None:
     """
     Write a document to *path*, or to stdout when it is None.
@@ -59,7 +66,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     Cells are made printable; nothing is cut in a pipe.
     """
-    cells = [[printable(cell).replace("\t", " ").replace("\n", " ") for cell in row] for row in rows]
+    cells = [
+        [printable(cell).replace("\t", " ").replace("\n", " ") for cell in row] for row in rows
+    ]
     if not sys.stdout.isatty():
         for row in cells:
             print("\t".join(row))

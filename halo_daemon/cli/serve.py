@@ -37,6 +37,4 @@ def serve(
 
     log.configure(level=settings.telemetry.log.level, log_format=settings.telemetry.log.format)
     config_path = config or (ctx.obj.config if ctx.obj else None)
-    raise typer.Exit(
-        daemon.run(settings, schedule=not no_schedule, config_path=config_path)
-    )
+    raise typer.Exit(daemon.run(settings, schedule=not no_schedule, config_path=config_path))

@@ -14,6 +14,7 @@ NOW = 1_790_000_000 * S
         pytest.param("24h", NOW - 86_400 * S, id="duration"),
         pytest.param("now-90s", NOW - 90 * S, id="now-minus"),
         pytest.param("500ms", NOW - S // 2, id="milliseconds"),
+        pytest.param("2026-09-01T00:00:00.000000001Z", 1_788_220_800 * S + 1, id="canonical"),
         pytest.param("2026-09-01T00:00:00Z", 1_788_220_800 * S, id="iso-utc"),
         pytest.param("2026-09-01T02:00:00+02:00", 1_788_220_800 * S, id="iso-offset"),
     ],

@@ -1,0 +1,79 @@
+"""
+An analysis as a child process, started anew and never forked.
+
+The child is an ordinary `halo-daemon analyze`; it gets its wall-clock limit from
+outside, so that a run that hangs cannot hold up the next one.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from halo_daemon.errors import AnalysisError, BudgetError
+
+_TERMINATE_GRACE_S = 5.0
+_NICENESS = 10
+
+
+async def run_analysis_process(arguments: Sequence[str], *, wall_s: float) -> None:
+    """
+    Run ``halo-daemon analyze`` with *arguments* at low priority and wait for it.
+
+    The child inherits environment, standard error and working directory. When
+    the caller is cancelled, the child is stopped as well.
+
+    Raises:
+        BudgetError: It took longer than *wall_s* seconds and was stopped.
+        AnalysisError: It could not be started, or failed.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "halo_daemon",
+            "analyze",
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as exc:
+        raise AnalysisError(f"cannot start an analysis: {exc}") from exc
+    _lower_priority(process.pid)
+    try:
+        async with asyncio.timeout(wall_s):
+            status = await process.wait()
+    except TimeoutError:
+        await _stop(process)
+        raise BudgetError(
+            f"cannot finish the analysis: {wall_s:g} s are over (`analysis.wall`)",
+            hint="raise `analysis.wall`, or analyse a shorter window",
+        ) from None
+    except BaseException:
+        await _stop(process)
+        raise
+    if status != 0:
+        raise AnalysisError(
+            f"cannot finish the analysis: the child process ended with {status}",
+            hint="its own log lines stand above",
+        )
+
+
+def _lower_priority(pid: int) -> None:
+    # Best effort: receiving goes before analysing, but a run at full priority is still right.
+    if hasattr(os, "setpriority"):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_TERMINATE_GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

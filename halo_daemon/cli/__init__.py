@@ -1,0 +1,77 @@
+"""
+The command line: parse, call, print, exit status.
+
+Modules of this package import only what `--help` needs at the top; what a
+command works with is imported when it is called, so that help stays fast.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from halo_daemon import __version__
+from halo_daemon.cli import analyze, demo, serve, status
+from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
+from halo_daemon.cli.output import print_error
+from halo_daemon.errors import ConfigError, HaloError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="halo-daemon",
+    help="OTLP receiver and failure analyzer for LLM agents.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(*, requested: bool) -> None:
+    if requested:
+        print(f"halo-daemon {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    ctx: typer.Context,
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _print_version(requested=value),
+            is_eager=True,
+            help="Print the version and leave.",
+        ),
+    ] = False,
+) -> None:
+    ctx.obj = GlobalOptions(config=config, data=data)
+
+
+app.command("serve")(serve.serve)
+app.command("analyze")(analyze.analyze)
+app.command("demo")(demo.demo)
+app.command("status")(status.status)
+
+
+def main() -> None:
+    """
+    Run the command line.
+
+    Exits 0 when done, 1 when failed, 2 when the usage or the configuration is
+    wrong, 130 when interrupted; `analyze` has further codes.
+    """
+    try:
+        app()
+    except ConfigError as exc:
+        print_error(exc)
+        sys.exit(EXIT_USAGE)
+    except HaloError as exc:
+        print_error(exc)
+        sys.exit(EXIT_FAILED)
