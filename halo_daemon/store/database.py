@@ -60,6 +60,23 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether building the derived file again can help; False for a full or locked disk."""
+    if isinstance(error, sqlite3.OperationalError):
+        # A missing table or column; everything else of this class is the disk's.
+        return error.sqlite_errorcode == sqlite3.SQLITE_ERROR
+    return isinstance(error, (StaleIndexError, sqlite3.DatabaseError))
+
+
+def is_sound(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite finds no damage in the open file."""
+    try:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError:
+        return False
+    return bool(verdict == "ok")
+
+
 def remove_database(path: Path) -> None:
     """
     Delete a derived file; processes that have it open go on with what they see.

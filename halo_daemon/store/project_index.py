@@ -15,17 +15,20 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 from weakref import WeakSet
 
 import structlog
 
 from halo_daemon.errors import StoreError
 from halo_daemon.store.catalog import Catalog
-from halo_daemon.store.database import StaleIndexError, remove_database
+from halo_daemon.store.database import StaleIndexError, is_damage, is_sound, remove_database
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import DayPaths, ProjectPaths, day_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+T = TypeVar("T")
 
 _DAY_NS = 86_400 * 10**9
 _CATALOG_KEY = "catalog"
@@ -82,18 +85,52 @@ class ProjectIndex:
         Raises:
             StoreError: The derived files cannot be written or read, even anew.
         """
+        self.answer(lambda: None)
+
+    def answer(self, question: Callable[[], T]) -> T:
+        """
+        Catch up, then ask; damaged derived files are built again, and it is asked once more.
+
+        Raises:
+            StoreError: The derived files cannot be written or read, even anew.
+        """
         try:
-            self._refresh_catalog()
-            places = self.paths.days()
-            self._forget_days({place.day for place in places})
-            for place in places:
-                self._catch_up_day(place)
-            self._refresh_shared()
-        except (sqlite3.Error, OSError) as exc:
+            try:
+                self._catch_up()
+                return question()
+            except (StaleIndexError, sqlite3.Error) as exc:
+                if not is_damage(exc):
+                    raise
+                self._report("project", exc)
+            self._remove_damaged()
+            self._catch_up()
+            return question()
+        except (StaleIndexError, sqlite3.Error, OSError) as exc:
             raise StoreError(
                 f"cannot index project `{self.paths.slug}` in {self.paths.directory}: {exc}",
                 hint="the index is written beside the spans: check free space and permissions",
             ) from exc
+
+    def _catch_up(self) -> None:
+        self._refresh_catalog()
+        places = self.paths.days()
+        self._forget_days({place.day for place in places})
+        for place in places:
+            self._catch_up_day(place)
+        self._refresh_shared()
+
+    def _remove_damaged(self) -> None:
+        """Throw away what SQLite finds damaged, or everything when it finds nothing."""
+        damaged = [day for day, index in self._days.items() if not is_sound(index.connection)]
+        catalog_is_sound = self._catalog is not None and is_sound(self._catalog.connection)
+        if not damaged and catalog_is_sound:
+            damaged, catalog_is_sound = list(self._days), False
+        for day in damaged:
+            self.rebuild(day)
+        if not catalog_is_sound:
+            self.close()
+            with self._locked():
+                remove_database(self.paths.catalog)
 
     def rebuild(self, day: str) -> None:
         """Throw the index of *day* away; the next `catch_up` builds it again."""
@@ -112,7 +149,9 @@ class ProjectIndex:
         with self._locked():
             try:
                 self._catalog = Catalog(self.paths)
-            except (StaleIndexError, sqlite3.DatabaseError) as exc:
+            except (StaleIndexError, sqlite3.Error) as exc:
+                if not is_damage(exc):
+                    raise
                 self._report("catalog", exc)
                 remove_database(self.paths.catalog)
                 self._catalog = Catalog(self.paths)
@@ -124,16 +163,15 @@ class ProjectIndex:
     def _catch_up_day(self, place: DayPaths) -> None:
         try:
             self._try_catch_up_day(place)
-        except (StaleIndexError, sqlite3.DatabaseError) as exc:
+        except (StaleIndexError, sqlite3.Error) as exc:
             if not place.directory.is_dir():
                 self._forget_days(self._days.keys() - {place.day})
                 return
+            if not is_damage(exc):
+                raise
             self._report(place.day, exc)
             self.rebuild(place.day)
-            try:
-                self._try_catch_up_day(place)
-            except StaleIndexError as again:
-                raise StoreError(f"cannot index {place.directory}: {again}") from again
+            self._try_catch_up_day(place)
 
     def _try_catch_up_day(self, place: DayPaths) -> None:
         index = self._days.get(place.day)

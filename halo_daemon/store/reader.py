@@ -9,6 +9,7 @@ again and the call repeated once; a line that is still unreadable is left out.
 
 import heapq
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import NamedTuple
@@ -27,7 +28,7 @@ from halo_daemon.store.rollups import (
     window_condition,
 )
 from halo_daemon.store.shard_files import ShardFiles
-from halo_daemon.store.trace_reader import Overview, TraceSummary, Window
+from halo_daemon.store.trace_reader import Overview, TraceSummary, Window, WindowBy
 
 _CHUNK_BYTES = 8 * 1024**2
 _CHUNK_TRACES = 500
@@ -90,13 +91,48 @@ class LocalTraceReader:
     def overview(self, window: Window) -> Overview:
         """Count what *window* holds; see `TraceReader.overview`."""
         with self._lock:
-            self._index.catch_up()
-            shared = shared_in_window(self._index, window)
-            counts = [_counts_of_day(day, window) for day in self._index.days]
-            counts.extend(map(_counts_of_trace, shared))
-            total = _Counts(*map(sum, zip(*counts, strict=True))) if counts else _Counts()
-            facets = _facets(self._index.days, shared, window)
-            quarantined = sum(_bad_lines(day, window) for day in self._index.days)
+            return self._index.answer(lambda: self._overview(window))
+
+    def list_traces(
+        self, window: Window, *, limit: int = 50, offset: int = 0
+    ) -> list[TraceSummary]:
+        """List traces, the one that started last first; see `TraceReader.list_traces`."""
+        with self._lock:
+            return self._index.answer(lambda: self._list_traces(window, limit, offset))
+
+    def load_trace(self, trace_id: str) -> Trace | None:
+        """Load one whole trace; see `TraceReader.load_trace`."""
+        try:
+            key = bytes.fromhex(trace_id)
+        except ValueError:
+            return None
+        if key.hex() != trace_id:
+            return None
+        return next(self._load([key]), None)
+
+    def iter_traces(self, window: Window) -> Iterator[Trace]:
+        """Load every trace of *window*; see `TraceReader.iter_traces`."""
+        with self._lock:
+            shared = self._index.answer(lambda: shared_in_window(self._index, window))
+            days = [day.day for day in self._index.days]
+        streams = [self._trace_ids(day, window) for day in days]
+        streams.append(iter([(trace.trace_id, trace.line_bytes) for trace in shared]))
+        chunk: list[bytes] = []
+        chunk_bytes = 0
+        for trace_id, size_bytes in heapq.merge(*streams):
+            chunk.append(trace_id)
+            chunk_bytes += size_bytes
+            if chunk_bytes >= _CHUNK_BYTES or len(chunk) >= _CHUNK_TRACES:
+                yield from self._load(chunk)
+                chunk, chunk_bytes = [], 0
+        yield from self._load(chunk)
+
+    def _overview(self, window: Window) -> Overview:
+        shared = shared_in_window(self._index, window)
+        counts = [_counts_of_day(day, window) for day in self._index.days]
+        counts.extend(map(_counts_of_trace, shared))
+        total = _Counts(*map(sum, zip(*counts, strict=True))) if counts else _Counts()
+        facets = _facets(self._index.days, shared, window)
         return Overview(
             traces=total.traces,
             spans=total.spans,
@@ -108,59 +144,24 @@ class LocalTraceReader:
             models=facets["model"],
             tools=facets["tool"],
             agents=facets["agent"],
-            quarantined_lines=quarantined,
+            quarantined_lines=sum(_bad_lines(day, window) for day in self._index.days),
         )
 
-    def list_traces(
-        self, window: Window, *, limit: int = 50, offset: int = 0
-    ) -> list[TraceSummary]:
-        """List traces, the one that started last first; see `TraceReader.list_traces`."""
-        with self._lock:
-            self._index.catch_up()
-            shared = {trace.trace_id: trace for trace in shared_in_window(self._index, window)}
-            ranked: list[tuple[int, bytes, DayIndex | None]] = [
-                (-trace.spans[0].start_ns, trace_id, None) for trace_id, trace in shared.items()
-            ]
-            for day in self._index.days:
-                ranked.extend(_latest(day, window, offset + limit))
-            ranked.sort(key=lambda entry: entry[:2])
-            page = ranked[offset : offset + limit]
-            wanted: dict[DayIndex, list[bytes]] = {}
-            for _, trace_id, place in page:
-                if place is not None:
-                    wanted.setdefault(place, []).append(trace_id)
-            stored = shared | load_stored(wanted)
+    def _list_traces(self, window: Window, limit: int, offset: int) -> list[TraceSummary]:
+        shared = {trace.trace_id: trace for trace in shared_in_window(self._index, window)}
+        ranked: list[tuple[int, bytes, DayIndex | None]] = [
+            (-trace.spans[0].start_ns, trace_id, None) for trace_id, trace in shared.items()
+        ]
+        for day in self._index.days:
+            ranked.extend(_latest(day, window, offset + limit))
+        ranked.sort(key=lambda entry: entry[:2])
+        page = ranked[offset : offset + limit]
+        wanted: dict[DayIndex, list[bytes]] = {}
+        for _, trace_id, place in page:
+            if place is not None:
+                wanted.setdefault(place, []).append(trace_id)
+        stored = shared | load_stored(wanted)
         return [_summary(stored[trace_id]) for _, trace_id, _ in page]
-
-    def load_trace(self, trace_id: str) -> Trace | None:
-        """Load one whole trace; see `TraceReader.load_trace`."""
-        try:
-            key = bytes.fromhex(trace_id)
-        except ValueError:
-            return None
-        if key.hex() != trace_id:
-            return None
-        with self._lock:
-            self._index.catch_up()
-            return next(iter(self._load([key])), None)
-
-    def iter_traces(self, window: Window) -> Iterator[Trace]:
-        """Load every trace of *window*; see `TraceReader.iter_traces`."""
-        with self._lock:
-            self._index.catch_up()
-            shared = [trace.trace_id for trace in shared_in_window(self._index, window)]
-            days = [day.day for day in self._index.days]
-        streams = [self._trace_ids(day, window) for day in days]
-        streams.append((trace_id, _CHUNK_BYTES // 8) for trace_id in shared)
-        chunk: list[bytes] = []
-        chunk_bytes = 0
-        for trace_id, size_bytes in heapq.merge(*streams):
-            chunk.append(trace_id)
-            chunk_bytes += size_bytes
-            if chunk_bytes >= _CHUNK_BYTES or len(chunk) >= _CHUNK_TRACES:
-                yield from self._load(chunk)
-                chunk, chunk_bytes = [], 0
-        yield from self._load(chunk)
 
     def _trace_ids(self, day: str, window: Window) -> Iterator[tuple[bytes, int]]:
         """Traces of one day alone that are in *window*, with their bytes, by ascending id."""
@@ -172,17 +173,19 @@ class LocalTraceReader:
         )
         after = b""
         while True:
+            page = {**parameters, "after": after, "chunk": _CHUNK_TRACES}
             with self._lock:
-                index = self._index.open_day(day)
-                if index is None:
-                    return
-                rows = index.connection.execute(
-                    query, {**parameters, "after": after, "chunk": _CHUNK_TRACES}
-                ).fetchall()
+                rows = self._index.answer(partial(self._page, day, query, page))
             yield from rows
             if len(rows) < _CHUNK_TRACES:
                 return
             after = rows[-1][0]
+
+    def _page(
+        self, day: str, query: str, parameters: dict[str, int | bytes]
+    ) -> list[tuple[bytes, int]]:
+        index = self._index.open_day(day)
+        return index.connection.execute(query, parameters).fetchall() if index else []
 
     def _load(self, trace_ids: list[bytes]) -> Iterator[Trace]:
         """Load traces in the given order; damaged lines are indexed anew once, then left out."""
@@ -202,23 +205,25 @@ class LocalTraceReader:
             self._files.close()
             for day in sorted(damaged_days):
                 self._index.rebuild(day)
-            self._index.catch_up()
             return self._read(trace_ids)
 
     def _read(self, trace_ids: list[bytes]) -> dict[bytes, _Loaded]:
         """Look traces up and read their lines in order of place, which disks like."""
         with self._lock:
-            wanted: dict[DayIndex, list[bytes]] = {}
-            for trace_id in trace_ids:
-                for day in self._index.days_of(trace_id):
-                    wanted.setdefault(day, []).append(trace_id)
-            stored = load_stored(wanted)
+            stored = self._index.answer(lambda: self._look_up(trace_ids))
             extents = sorted(span.extent for trace in stored.values() for span in trace.spans)
             lines = dict(zip(extents, self._files.read(extents), strict=True))
         return {
             trace_id: _Loaded(trace, [lines[span.extent] for span in trace.spans])
             for trace_id, trace in stored.items()
         }
+
+    def _look_up(self, trace_ids: list[bytes]) -> dict[bytes, StoredTrace]:
+        wanted: dict[DayIndex, list[bytes]] = {}
+        for trace_id in trace_ids:
+            for day in self._index.days_of(trace_id):
+                wanted.setdefault(day, []).append(trace_id)
+        return load_stored(wanted)
 
     def _parse(self, loaded: _Loaded) -> tuple[Trace | None, set[str]]:
         """Build the trace from the lines that fit, and name the days of those that do not."""
@@ -309,7 +314,7 @@ def _facets(
 def _bad_lines(day: DayIndex, window: Window) -> int:
     """Lines of the day's shards that are not canonical spans; a start time they have not."""
     _, parameters = window_condition(window)
-    if window.by is window.by.START:
+    if window.by is WindowBy.START:
         query = "SELECT count(*) FROM bad_lines"
     else:
         query = (

@@ -95,6 +95,11 @@ class StoredTrace(NamedTuple):
         return len(self.versions) - len(self.spans)
 
     @property
+    def line_bytes(self) -> int:
+        """Bytes of all versions."""
+        return sum(version.length for version in self.versions)
+
+    @property
     def last_received_ns(self) -> int:
         """When the last version arrived."""
         return max(version.received_ns for version in self.versions)

@@ -1,0 +1,234 @@
+"""Derived files can be deleted, damaged or outdated at any time; answers do not change."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from halo_daemon.errors import StoreError
+from halo_daemon.store.paths import DataPaths, DayPaths
+from halo_daemon.store.reader import LocalTraceReader
+from halo_daemon.store.trace_reader import Window
+from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
+
+EVERYTHING = Window(0, 2**63)
+DAY = "2026-08-29"
+SPANS = 30
+
+
+@pytest.fixture
+def day(tmp_path) -> DayPaths:
+    """One day with three shards."""
+    day = DataPaths(tmp_path).project("default").day(DAY)
+    day.directory.mkdir(parents=True)
+    for shard in range(3):
+        lines = [
+            make_line(trace_id=trace_id_of(number // 4 + 1), span_id=span_id_of(number + 1))
+            for number in range(shard * 10, shard * 10 + 10)
+        ]
+        day.plain(f"10000{shard}Z-w0-000001").write_bytes(b"".join(lines))
+    return day
+
+
+@pytest.fixture
+def reader(tmp_path, day) -> Iterator[LocalTraceReader]:
+    """A reader that has indexed the day."""
+    reader = LocalTraceReader(tmp_path, "default", settle_s=60.0, now_unix_ns=lambda: START_UNIX_NS)
+    assert reader.overview(EVERYTHING).spans == SPANS
+    yield reader
+    reader.close()
+
+
+def index_files(day: DayPaths) -> list[Path]:
+    """The files of the day's index and of the catalog."""
+    return [*day.directory.glob("index.sqlite*"), *day.directory.parent.parent.glob("cat*")]
+
+
+def delete(day: DayPaths) -> None:
+    """Remove every derived file."""
+    for path in index_files(day):
+        path.unlink()
+
+
+def delete_index_only(day: DayPaths) -> None:
+    """Remove the index but not its log."""
+    day.index.unlink()
+
+
+def delete_catalog(day: DayPaths) -> None:
+    """Remove the catalog."""
+    for path in day.directory.parent.parent.glob("catalog*"):
+        path.unlink()
+
+
+def garbage(day: DayPaths) -> None:
+    """Replace every derived file by noise."""
+    for path in index_files(day):
+        path.write_bytes(b"not a database " * 1000)
+
+
+def zeros(day: DayPaths) -> None:
+    """Overwrite the middle of the derived files."""
+    for path in index_files(day):
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(size // 3)
+            file.write(b"\0" * (size // 3))
+
+
+def empty(day: DayPaths) -> None:
+    """Leave empty files."""
+    for path in index_files(day):
+        path.write_bytes(b"")
+
+
+def cut(day: DayPaths) -> None:
+    """Leave half of each file."""
+    for path in index_files(day):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def other_schema(day: DayPaths) -> None:
+    """Pretend that another version wrote the files."""
+    for path in (day.index, day.directory.parent.parent / "catalog.sqlite"):
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA user_version = 999")
+        connection.close()
+
+
+DAMAGES = [delete, delete_index_only, delete_catalog, garbage, zeros, empty, cut, other_schema]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_new_reader_mends_a_damaged_index(
+    tmp_path, day, reader, damage: Callable[[DayPaths], None]
+):
+    """Whatever happened to the derived files, the next process answers from the shards."""
+    reader.close()
+    damage(day)
+    fresh = LocalTraceReader(tmp_path, "default", settle_s=60.0, now_unix_ns=lambda: START_UNIX_NS)
+
+    try:
+        assert fresh.overview(EVERYTHING).spans == SPANS
+        assert sum(len(trace.spans) for trace in fresh.iter_traces(EVERYTHING)) == SPANS
+    finally:
+        fresh.close()
+
+
+@pytest.mark.parametrize("damage", [delete, delete_index_only, delete_catalog])
+def test_files_deleted_under_an_open_reader_are_built_again(
+    day, reader, damage: Callable[[DayPaths], None]
+):
+    """A reader that has the files open notices that they are gone, and sees new spans."""
+    damage(day)
+    day.plain("110000Z-w0-000001").write_bytes(make_line(span_id=span_id_of(999)))
+
+    assert reader.overview(EVERYTHING).spans == SPANS + 1
+
+
+def test_a_shard_deleted_under_us_is_gone_from_the_answers(day, reader):
+    """Reading goes on without the shard, and what it held is no longer counted."""
+    day.plain("100001Z-w0-000001").unlink()
+
+    assert reader.overview(EVERYTHING).spans == SPANS - 10
+    assert sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING)) == SPANS - 10
+
+
+def test_a_shard_cut_short_is_indexed_again(day, reader):
+    """A shard that lost its tail counts only what is left."""
+    path = day.plain("100002Z-w0-000001")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
+
+    assert reader.overview(EVERYTHING).spans == SPANS - 3
+
+
+def test_a_whole_day_deleted_under_us_is_gone(tmp_path, day, reader):
+    """Removing a day's directory is no error."""
+    for path in day.directory.iterdir():
+        path.unlink()
+    day.directory.rmdir()
+
+    assert reader.overview(EVERYTHING).spans == 0
+    assert reader.load_trace(trace_id_of(1)) is None
+
+
+def test_a_line_that_went_bad_after_indexing_is_counted(day, reader):
+    """A line that no longer parses is left out, and then counted as damaged."""
+    path = day.plain("100001Z-w0-000001")
+    data = bytearray(path.read_bytes())
+    data[5] ^= 0xFF
+    path.write_bytes(data)
+
+    spans = sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING))
+
+    assert spans == SPANS - 1
+    assert reader.overview(EVERYTHING).quarantined_lines == 1
+    assert reader.overview(EVERYTHING).spans == SPANS - 1
+
+
+def test_a_half_written_line_is_not_yet_there(day, reader):
+    """A line becomes visible with its newline, and no earlier."""
+    path = day.plain("120000Z-w0-000001")
+    line = make_line(span_id=span_id_of(500))
+    path.write_bytes(line[:100])
+    before = reader.overview(EVERYTHING)
+    path.write_bytes(line)
+    after = reader.overview(EVERYTHING)
+
+    assert (before.spans, before.quarantined_lines) == (SPANS, 0)
+    assert (after.spans, after.quarantined_lines) == (SPANS + 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "spans", "bad"),
+    [
+        pytest.param(b"\xef\xbb\xbf" + make_line(), 1, 0, id="byte-order-mark"),
+        pytest.param(make_line()[:-1] + b"\r\n", 1, 0, id="crlf"),
+        pytest.param(b"\r\n\n \n" + make_line(), 1, 0, id="blank-lines"),
+        pytest.param(b"\0\0\0" + make_line(), 0, 1, id="leading-zeros"),
+        pytest.param(make_line(trace_id="F" * 32), 0, 1, id="upper-case-id"),
+        pytest.param(make_line(trace_id="f" * 30), 0, 1, id="short-id"),
+        pytest.param(make_line(name="\u2028\x00\n"), 1, 0, id="odd-characters"),
+        pytest.param(make_line(parent_span_id="not hex"), 1, 0, id="odd-parent"),
+        pytest.param(make_line(name="n" * 20_000_000), 1, 0, id="line-larger-than-a-block"),
+        pytest.param(make_line(start_unix_ns=2**64 - 2**34), 1, 0, id="after-2262"),
+    ],
+)
+def test_odd_lines_are_read_or_counted(tmp_path, data, spans, bad):
+    """Every line ends up as a span or as a damaged line, and loads if it is a span."""
+    day = DataPaths(tmp_path).project("odd").day(DAY)
+    day.directory.mkdir(parents=True)
+    day.plain("100000Z-w0-000001").write_bytes(data)
+    reader = LocalTraceReader(tmp_path, "odd", settle_s=60.0, now_unix_ns=lambda: START_UNIX_NS)
+
+    overview = reader.overview(EVERYTHING)
+    loaded = list(reader.iter_traces(EVERYTHING))
+    reader.close()
+
+    assert (overview.spans, overview.quarantined_lines) == (spans, bad)
+    assert len(loaded) == spans
+
+
+@pytest.mark.parametrize("cut_bytes", [0, 1, 8, 15, 17])
+def test_a_damaged_sidecar_only_costs_precision(tmp_path, day, reader, cut_bytes):
+    """Without a readable receipt, the time in the shard's name counts."""
+    reader.close()
+    delete(day)
+    for stem in day.stems():
+        day.receipts(stem).write_bytes(b"\xff" * cut_bytes)
+    opened = LocalTraceReader(tmp_path, "default", settle_s=60.0, now_unix_ns=lambda: START_UNIX_NS)
+
+    received = {trace.last_received_unix_ns for trace in opened.list_traces(EVERYTHING)}
+    opened.close()
+
+    assert len(received) == 3
+
+
+def test_a_project_without_a_directory_is_an_error_with_a_name(tmp_path, day, reader):
+    """Removing the whole project under a reader is told plainly."""
+    project = day.directory.parent.parent
+    project.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(StoreError, match="`default`"):
+        reader.overview(EVERYTHING)
