@@ -228,7 +228,7 @@ class DataPaths:
         Raises:
             ValueError: *slug* is not a slug, and so could name a path elsewhere.
         """
-        if not slug or slugify(slug) != slug:
+        if not slug.strip() or slugify(slug) != slug:
             raise ValueError(f"`{slug[:80]}` is not a project slug")
         return ProjectPaths(self.projects / slug)
 

@@ -173,7 +173,7 @@ class LocalTraceReader:
         )
         after = b""
         while True:
-            page = {**parameters, "after": after, "chunk": _CHUNK_TRACES}
+            page: dict[str, int | bytes] = {**parameters, "after": after, "chunk": _CHUNK_TRACES}
             with self._lock:
                 rows = self._index.answer(partial(self._page, day, query, page))
             yield from rows
