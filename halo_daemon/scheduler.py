@@ -1,0 +1,283 @@
+"""
+When analyses run; the only `apscheduler` import.
+
+Theory of operation
+===================
+
+APScheduler tells the time, nothing more: when an entry is due, its projects are
+put in line. One worker takes them from the line, one after the other, so there
+are never two runs at once, of one project or of any, and receiving keeps the
+rest of the machine.
+
+What a schedule has analysed so far is noted per project after each completed
+run. The note alone decides what was missed: at start every project whose note is
+older than the last due time is put in line at once, and a window always begins
+where the last completed run ended. A failed run leaves the note as it is, so the
+next run covers what it should have.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import structlog
+import tzlocal
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from cronsim import CronSim
+
+from halo_daemon.config import ScheduleEntry, five_field_cron
+from halo_daemon.errors import HaloError
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+MAX_CATCH_UP_NS = 8 * 86_400 * 10**9
+"""The longest window that a catch-up opens: a week, and a day to notice."""
+
+_NANOS = 10**9
+# Timers follow a clock that stands still while the machine sleeps; a look at the wall clock
+# every minute finds what became due meanwhile.
+_LOOK_INTERVAL_S = 60
+
+
+class Notes(Protocol):
+    """
+    What has been analysed so far, of one project.
+
+    - A note survives a restart once `set_last_completed` returned.
+    - Reading never fails: what cannot be read counts as "never ran".
+    """
+
+    def last_completed_unix_ns(self, schedule: str) -> int | None:
+        """Up to when *schedule* has analysed; None when it never has."""
+
+    def set_last_completed(self, schedule: str, unix_ns: int) -> None:
+        """
+        Note that *schedule* has analysed everything up to a moment.
+
+        Raises:
+            StoreError: The disk refused; the old note stands.
+        """
+
+
+class RunRequest(NamedTuple):
+    """
+    One analysis to make: of *project*, over ``[from_unix_ns, to_unix_ns)``.
+
+    Attributes:
+        is_catch_up: Whether it makes up for a time when the daemon did not run.
+    """
+
+    project: str
+    entry: ScheduleEntry
+    from_unix_ns: int
+    to_unix_ns: int
+    is_catch_up: bool = False
+
+
+class _Waiting(NamedTuple):
+    project: str
+    entry: ScheduleEntry
+    is_catch_up: bool
+
+
+def zone_of(entry: ScheduleEntry) -> tzinfo:
+    """The time zone that the entry's expression is meant in; UTC when the local one is unknown."""
+    if entry.timezone != "local":
+        return ZoneInfo(entry.timezone)
+    try:
+        return tzlocal.get_localzone()
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        log.warning("local_time_zone_unknown", using="UTC", error=str(exc))
+        return UTC
+
+
+def times_after(entry: ScheduleEntry, after: datetime) -> Iterator[datetime]:
+    """
+    When the entry is due, in its own zone, strictly after a moment that has a zone.
+
+    A time that the spring change skips comes at the end of the gap, one that the
+    autumn change repeats comes once. Ends where no more time exists.
+    """
+    return CronSim(five_field_cron(entry.cron), after.astimezone(zone_of(entry)))
+
+
+def next_times(entry: ScheduleEntry, count: int, *, after: datetime) -> list[datetime]:
+    """The next *count* times the entry is due, fewer where there are no more."""
+    return list(islice(times_after(entry, after), count))
+
+
+def is_missed(entry: ScheduleEntry, *, last_unix_ns: int | None, now_unix_ns: int) -> bool:
+    """Whether the entry was due since its last completed run; always when it never ran."""
+    if last_unix_ns is None:
+        return True
+    due = next(times_after(entry, _moment(last_unix_ns)), None)
+    return due is not None and due <= _moment(now_unix_ns)
+
+
+def window_start(entry: ScheduleEntry, *, last_unix_ns: int | None, now_unix_ns: int) -> int:
+    """
+    Where the window of a run that begins now begins, in Unix nanoseconds.
+
+    It reaches back as far as the entry says, and further to the end of the last
+    completed run when runs were missed or failed, but never beyond
+    `MAX_CATCH_UP_NS` for that reason.
+    """
+    oldest = now_unix_ns - MAX_CATCH_UP_NS
+    covered = now_unix_ns if last_unix_ns is None else min(last_unix_ns, now_unix_ns)
+    if entry.since_s == "last_run":
+        return oldest if last_unix_ns is None else max(covered, oldest)
+    wanted = now_unix_ns - round(entry.since_s * _NANOS)
+    return min(wanted, max(covered, oldest))
+
+
+def _moment(unix_ns: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=unix_ns // 1_000)
+
+
+class _CronTrigger(BaseTrigger):  # type: ignore[misc]  # the library ships no types
+    """Fires when an entry is due; what became due meanwhile fires once."""
+
+    def __init__(self, entry: ScheduleEntry) -> None:
+        self._entry = entry
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        after = max(previous, now) if previous else now
+        return next(times_after(self._entry, after), None)
+
+
+class Scheduler:
+    """
+    Runs analyses when they are due, one at a time.
+
+    One event loop owns it; there is no lock because nothing awaits between the
+    look at who is waiting and the change of it.
+
+    Args:
+        entries: The schedule; empty for none.
+
+        projects: Slugs of the projects there are, asked anew each time an entry is due.
+
+        run: Makes one analysis; raises when it was not completed.
+
+        notes_of: The notes of one project.
+
+        now_unix_ns: The wall clock.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[ScheduleEntry],
+        *,
+        projects: Callable[[], Sequence[str]],
+        run: Callable[[RunRequest], Awaitable[None]],
+        notes_of: Callable[[str], Notes],
+        now_unix_ns: Callable[[], int],
+    ) -> None:
+        self._entries = tuple(entries)
+        self._projects = projects
+        self._run = run
+        self._notes_of = notes_of
+        self._now_unix_ns = now_unix_ns
+        self._line: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._in_line: set[tuple[str, str]] = set()
+
+    async def serve(self) -> None:
+        """
+        Run what was missed, then what becomes due, until cancelled.
+
+        A failing run is logged and never ends the schedule. Cancelling cancels the
+        run at hand; it is made up for at the next start.
+        """
+        with self._timers():
+            self.catch_up()
+            while True:
+                waiting = await self._line.get()
+                self._in_line.discard((waiting.project, waiting.entry.name))
+                await self._run_one(waiting)
+
+    def catch_up(self) -> None:
+        """Put every project in line that an entry was due for since its last completed run."""
+        now_unix_ns = self._now_unix_ns()
+        for entry in self._entries:
+            missed = [
+                project
+                for project in self._projects_of(entry)
+                if is_missed(
+                    entry,
+                    last_unix_ns=self._notes_of(project).last_completed_unix_ns(entry.name),
+                    now_unix_ns=now_unix_ns,
+                )
+            ]
+            self._put_in_line(entry, missed, is_catch_up=True)
+
+    async def due(self, entry: ScheduleEntry) -> None:
+        """Put the projects of *entry* in line; those that still wait are not put there twice."""
+        self._put_in_line(entry, self._projects_of(entry), is_catch_up=False)
+
+    def _projects_of(self, entry: ScheduleEntry) -> list[str]:
+        try:
+            projects = self._projects()
+        except (HaloError, OSError) as exc:
+            log.error("projects_unreadable", schedule=entry.name, error=str(exc))  # noqa: TRY400 -- expected
+            return []
+        return [
+            project
+            for project in projects
+            if any(fnmatchcase(project, pattern) for pattern in entry.projects)
+        ]
+
+    def _put_in_line(
+        self, entry: ScheduleEntry, projects: Sequence[str], *, is_catch_up: bool
+    ) -> None:
+        for project in projects:
+            if (project, entry.name) not in self._in_line:
+                self._in_line.add((project, entry.name))
+                self._line.put_nowait(_Waiting(project, entry, is_catch_up))
+
+    async def _run_one(self, waiting: _Waiting) -> None:
+        project, entry, is_catch_up = waiting
+        context = log.bind(project=project, schedule=entry.name, catch_up=is_catch_up)
+        try:
+            notes = self._notes_of(project)
+            now_unix_ns = self._now_unix_ns()
+            last_unix_ns = notes.last_completed_unix_ns(entry.name)
+            start = window_start(entry, last_unix_ns=last_unix_ns, now_unix_ns=now_unix_ns)
+            await self._run(RunRequest(project, entry, start, now_unix_ns, is_catch_up))
+            await asyncio.to_thread(notes.set_last_completed, entry.name, now_unix_ns)
+        except HaloError as exc:
+            context.error("scheduled_run_failed", error=str(exc), hint=exc.hint)
+        except Exception:  # noqa: BLE001 -- one run must not end the schedule
+            context.exception("scheduled_run_failed")
+        else:
+            duration_ms = (self._now_unix_ns() - now_unix_ns) // 1_000_000
+            context.info("scheduled_run_completed", duration_ms=duration_ms)
+
+    @contextmanager
+    def _timers(self) -> Iterator[None]:
+        timers = AsyncIOScheduler(timezone=UTC)
+        for entry in self._entries:
+            timers.add_job(
+                self.due,
+                _CronTrigger(entry),
+                args=[entry],
+                id=entry.name,
+                # A run that is late by any time is still wanted, once.
+                misfire_grace_time=None,
+                coalesce=True,
+            )
+        timers.add_job(_look_at_the_clock, "interval", seconds=_LOOK_INTERVAL_S)
+        timers.start()
+        try:
+            yield
+        finally:
+            timers.shutdown(wait=False)
+
+
+async def _look_at_the_clock() -> None:
+    """Do nothing: that the timers woke up is all that is wanted."""

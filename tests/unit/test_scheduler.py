@@ -1,0 +1,325 @@
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from hypothesis import given, strategies as st
+
+from halo_daemon.config import ScheduleEntry
+from halo_daemon.errors import AnalysisError, StoreError
+from halo_daemon.scheduler import (
+    MAX_CATCH_UP_NS,
+    RunRequest,
+    Scheduler,
+    is_missed,
+    next_times,
+    window_start,
+)
+
+HOUR_NS = 3_600 * 10**9
+DAY_NS = 24 * HOUR_NS
+# A Friday, 12:00 UTC.
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NOW_NS = int(NOW.timestamp()) * 10**9
+
+NIGHTLY = ScheduleEntry(name="nightly", cron="0 3 * * *", timezone="UTC")
+ROLLING = ScheduleEntry(name="rolling", cron="0 * * * *", timezone="UTC", since_s="last_run")
+
+
+def _times(cron: str, zone: str, after: datetime, count: int = 2) -> list[str]:
+    entry = ScheduleEntry(cron=cron, timezone=zone)
+    return [time.isoformat() for time in next_times(entry, count, after=after)]
+
+
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        ("0 3 * * *", ["2026-11-21T03:00:00+00:00", "2026-11-22T03:00:00+00:00"]),
+        ("0 7 * * 1", ["2026-11-23T07:00:00+00:00", "2026-11-30T07:00:00+00:00"]),
+        ("0 7 * * mon-fri", ["2026-11-23T07:00:00+00:00", "2026-11-24T07:00:00+00:00"]),
+        ("@daily", ["2026-11-21T00:00:00+00:00", "2026-11-22T00:00:00+00:00"]),
+        ("0 12 * * *", ["2026-11-21T12:00:00+00:00", "2026-11-22T12:00:00+00:00"]),
+    ],
+)
+def test_cron_is_read_as_cron_means_it(cron, expected):
+    """Monday is 1, names and `@daily` are read, and the present moment is over."""
+    assert _times(cron, "UTC", NOW) == expected
+
+
+def test_a_skipped_hour_runs_at_its_end():
+    """On the spring day 02:30 does not exist, so the run comes at 03:00, once."""
+    before = datetime(2027, 3, 28, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+
+    assert _times("30 2 * * *", "Europe/Berlin", before) == [
+        "2027-03-28T03:00:00+02:00",
+        "2027-03-29T02:30:00+02:00",
+    ]
+
+
+def test_a_repeated_hour_runs_once():
+    """On the autumn day 02:30 comes twice, the run once."""
+    before = datetime(2026, 10, 25, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+
+    assert _times("30 2 * * *", "Europe/Berlin", before) == [
+        "2026-10-25T02:30:00+02:00",
+        "2026-10-26T02:30:00+01:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("last", "missed"),
+    [
+        pytest.param(None, True, id="never ran"),
+        pytest.param(NOW - timedelta(hours=9), False, id="ran at three today"),
+        pytest.param(NOW - timedelta(hours=9, seconds=1), True, id="ran just before three"),
+        pytest.param(NOW - timedelta(days=40), True, id="long ago"),
+        pytest.param(NOW + timedelta(days=1), False, id="the clock was set back"),
+    ],
+)
+def test_a_run_is_missed_when_it_was_due_since_the_last_one(last, missed):
+    """Only the last completed run and the expression decide."""
+    last_unix_ns = None if last is None else int(last.timestamp()) * 10**9
+
+    assert is_missed(NIGHTLY, last_unix_ns=last_unix_ns, now_unix_ns=NOW_NS) is missed
+
+
+@pytest.mark.parametrize(
+    ("entry", "last_back_ns", "back_ns"),
+    [
+        pytest.param(NIGHTLY, None, DAY_NS, id="first run"),
+        pytest.param(NIGHTLY, DAY_NS - 5, DAY_NS, id="every night"),
+        pytest.param(NIGHTLY, 3 * DAY_NS, 3 * DAY_NS, id="two nights missed"),
+        pytest.param(NIGHTLY, 30 * DAY_NS, MAX_CATCH_UP_NS, id="a month missed"),
+        pytest.param(NIGHTLY, -DAY_NS, DAY_NS, id="the clock was set back"),
+        pytest.param(
+            ROLLING, None, MAX_CATCH_UP_NS, id="since the last run, of which there is none"
+        ),
+        pytest.param(ROLLING, HOUR_NS, HOUR_NS, id="since the last run"),
+        pytest.param(ROLLING, 30 * DAY_NS, MAX_CATCH_UP_NS, id="since a run a month ago"),
+        pytest.param(ROLLING, -HOUR_NS, 0, id="since a run in the future"),
+    ],
+)
+def test_the_window_begins_where_the_last_run_ended(entry, last_back_ns, back_ns):
+    """A window covers what was missed, up to eight days, and never less than the entry says."""
+    last_unix_ns = None if last_back_ns is None else NOW_NS - last_back_ns
+
+    start = window_start(entry, last_unix_ns=last_unix_ns, now_unix_ns=NOW_NS)
+
+    assert NOW_NS - start == back_ns
+
+
+@given(st.integers(-30 * DAY_NS, 60 * DAY_NS), st.integers(60, 30 * 86_400))
+def test_a_window_never_leaves_a_gap_within_the_cap(last_back_ns, since_s):
+    """Between the last run and the window nothing is left out, unless it is older than the cap."""
+    entry = ScheduleEntry(since_s=float(since_s))
+
+    start = window_start(entry, last_unix_ns=NOW_NS - last_back_ns, now_unix_ns=NOW_NS)
+
+    assert start <= NOW_NS - since_s * 10**9
+    assert start <= max(NOW_NS - last_back_ns, NOW_NS - MAX_CATCH_UP_NS)
+
+
+class _Notes:
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+
+    def last_completed_unix_ns(self, schedule: str) -> int | None:
+        return self.last.get(schedule)
+
+    def set_last_completed(self, schedule: str, unix_ns: int) -> None:
+        self.last[schedule] = unix_ns
+
+
+class _Bench:
+    """A scheduler with fakes around it; `runs` fills as runs begin."""
+
+    def __init__(self, *entries: ScheduleEntry, projects: tuple[str, ...] = ("bot",)) -> None:
+        self.now_unix_ns = NOW_NS
+        self.notes = {project: _Notes() for project in projects}
+        self.runs: asyncio.Queue[RunRequest] = asyncio.Queue()
+        self.fail: Callable[[RunRequest], None] = lambda _: None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.projects_error: Exception | None = None
+        self.running = 0
+        self.most_running = 0
+        self.scheduler = Scheduler(
+            entries,
+            projects=self._list_projects,
+            run=self._run,
+            notes_of=lambda project: self.notes[project],
+            now_unix_ns=lambda: self.now_unix_ns,
+        )
+
+    def _list_projects(self) -> tuple[str, ...]:
+        if self.projects_error is not None:
+            raise self.projects_error
+        return tuple(self.notes)
+
+    async def _run(self, request: RunRequest) -> None:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self.runs.put_nowait(request)
+        await self.gate.wait()
+        self.running -= 1
+        self.fail(request)
+
+    @asynccontextmanager
+    async def serving(self):
+        async with asyncio.timeout(10):
+            task = asyncio.ensure_future(self.scheduler.serve())
+            try:
+                yield
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
+
+    def ran_now(self) -> None:
+        for notes in self.notes.values():
+            notes.last.update({"nightly": self.now_unix_ns, "rolling": self.now_unix_ns})
+
+
+async def test_a_missed_run_is_caught_up_at_start():
+    """After two nights of downtime one run covers both."""
+    bench = _Bench(NIGHTLY)
+    bench.notes["bot"].last["nightly"] = NOW_NS - 3 * DAY_NS
+
+    async with bench.serving():
+        request = await bench.runs.get()
+
+    assert request == RunRequest("bot", NIGHTLY, NOW_NS - 3 * DAY_NS, NOW_NS, is_catch_up=True)
+    assert bench.runs.empty()
+
+
+async def test_nothing_is_caught_up_when_nothing_was_missed():
+    """A restart at noon does not repeat the run of the night."""
+    bench = _Bench(NIGHTLY)
+    bench.ran_now()
+
+    bench.scheduler.catch_up()
+
+    async with bench.serving():
+        await bench.scheduler.due(NIGHTLY)
+        request = await bench.runs.get()
+    assert not request.is_catch_up
+
+
+async def test_runs_go_one_at_a_time():
+    """Many projects and entries that are due together run one after the other."""
+    bench = _Bench(NIGHTLY, ROLLING, projects=("a", "b", "c"))
+
+    async with bench.serving():
+        seen = {((await bench.runs.get()).project) for _ in range(6)}
+
+    assert seen == {"a", "b", "c"}
+    assert bench.most_running == 1
+
+
+async def test_a_project_that_still_waits_is_not_put_in_line_twice():
+    """An entry that is due again while its run waits gives one run."""
+    bench = _Bench(ROLLING, projects=("a", "b"))
+    bench.ran_now()
+    bench.gate.clear()
+
+    async with bench.serving():
+        await bench.scheduler.due(ROLLING)
+        first = await bench.runs.get()
+        for _ in range(5):
+            await bench.scheduler.due(ROLLING)
+        bench.gate.set()
+        later = [(await bench.runs.get()).project for _ in range(2)]
+
+        assert first.project == "a"
+        # `a` was running, not waiting, so it is due once more.
+        assert later == ["b", "a"]
+        assert bench.runs.empty()
+
+
+@pytest.mark.parametrize("error", [AnalysisError("no report"), RuntimeError("a bug")])
+async def test_a_failing_run_does_not_end_the_schedule(error):
+    """The next project runs, and the failed one is not noted as done."""
+    bench = _Bench(NIGHTLY, projects=("bad", "good"))
+
+    def fail(request: RunRequest) -> None:
+        if request.project == "bad":
+            raise error
+
+    bench.fail = fail
+    async with bench.serving():
+        await bench.runs.get()
+        await bench.runs.get()
+        await bench.scheduler.due(ROLLING)
+        await bench.runs.get()
+
+    assert bench.notes["good"].last == {"nightly": NOW_NS}
+    assert bench.notes["bad"].last == {}
+
+
+async def test_unreadable_projects_do_not_end_the_schedule():
+    """A data directory that cannot be listed is tried again at the next due time."""
+    bench = _Bench(NIGHTLY)
+    bench.projects_error = StoreError("gone")
+
+    async with bench.serving():
+        await asyncio.sleep(0)
+        bench.projects_error = None
+        await bench.scheduler.due(NIGHTLY)
+        request = await bench.runs.get()
+
+    assert (request.project, request.is_catch_up) == ("bot", False)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (("*",), ["a-bot", "b-bot", "coder"]),
+        (("*-bot",), ["a-bot", "b-bot"]),
+        (("coder", "x"), ["coder"]),
+    ],
+)
+async def test_an_entry_runs_for_the_projects_that_its_patterns_name(patterns, expected):
+    """Patterns choose projects by slug."""
+    entry = ScheduleEntry(name="nightly", projects=patterns)
+    bench = _Bench(entry, projects=("a-bot", "b-bot", "coder"))
+
+    async with bench.serving():
+        seen = [(await bench.runs.get()).project for _ in expected]
+
+    assert seen == expected
+
+
+async def test_a_cancelled_run_is_not_noted_as_done():
+    """Stopping the daemon in the middle of a run leaves it to be made up for."""
+    bench = _Bench(NIGHTLY)
+    bench.gate.clear()
+
+    async with bench.serving():
+        await bench.runs.get()
+
+    assert bench.notes["bot"].last == {}
+
+
+async def test_the_timers_fire_when_an_entry_is_due(monkeypatch):
+    """The library's timer puts projects in line; a due time in the past fires at once."""
+    timers: list[AsyncIOScheduler] = []
+    start = AsyncIOScheduler.start
+
+    def watched_start(scheduler):
+        timers.append(scheduler)
+        start(scheduler)
+
+    monkeypatch.setattr(AsyncIOScheduler, "start", watched_start)
+    bench = _Bench(NIGHTLY)
+    bench.ran_now()
+
+    async with bench.serving():
+        await asyncio.sleep(0)
+        timers[0].modify_job("nightly", next_run_time=datetime.now(UTC) - timedelta(days=2))
+        request = await bench.runs.get()
+        next_due = timers[0].get_job("nightly").next_run_time
+
+    assert (request.project, request.is_catch_up) == ("bot", False)
+    assert next_due > datetime.now(UTC)
