@@ -15,7 +15,8 @@ _HIDDEN = re.compile(
 )
 _BREAKS = re.compile(r"[\r\n\t\u0085\u2028\u2029]+")
 _CODE = re.compile(r"`([^`]*)`")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~&@:$^=-])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>!|~&$]|(?<=:)//|(?<=www)\.)")
+_MENTIONS = str.maketrans({"@": "＠", "#": "＃"})
 _TICKS = re.compile(r"`+")
 
 
@@ -53,8 +54,14 @@ def markdown(title: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Plain text for Markdown: nothing in it is mark-up, a link or a mention."""
-    return _MARKDOWN.sub(r"\\\1", one_line(text, limit=1_000) if _BREAKS.search(text) else text)
+    """
+    Plain text for Markdown: nothing in it is mark-up, a link, or a mention.
+
+    ``@`` and ``#`` get their wide forms: a backslash before them does not keep an
+    issue tracker from notifying whoever is named.
+    """
+    plain = one_line(text, limit=1_000) if _BREAKS.search(text) else text
+    return _MARKDOWN.sub(lambda match: f"\\{match[1]}", plain).translate(_MENTIONS)
 
 
 def code_span(text: str) -> str:

@@ -1,0 +1,156 @@
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from halo_daemon.analyzer.render_html import render_html
+from halo_daemon.analyzer.render_markdown import render_markdown
+from halo_daemon.analyzer.render_text import render_text
+from halo_daemon.analyzer.safe_text import clean, code_span, fenced, in_ticks, markdown, one_line
+from halo_daemon.findings import to_json
+from halo_daemon.testing.traces import TraceScript
+from tests.unit.analyzer.analysis import report_of
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "report"
+HOSTILE = (
+    "<script>alert(1)</script> ![x](https://evil.example/x.png) [y](javascript:alert(1)) "
+    "@everyone #12 `tick` ```fence | pipe \x1b[31mred\x07 \u202eevil\u200b \u0085end ' \" & <b>"
+)
+
+
+def sample():
+    """A window with an error that lasts, one that is recovered from, and a loop."""
+    scripts = []
+    for number in range(1, 41):
+        script = TraceScript(number, version="1.8.2" if number % 2 else "1.8.1")
+        order = {"order_id": f"A-{number}"}
+        script.model("I look the order up.", calls=[("find_order", order)])
+        if number <= 8:
+            script.tool("find_order", order, error=f"TimeoutError: no answer after {number} s")
+            script.model("I cannot find it.")
+        elif number <= 14:
+            script.tool("find_order", order, error=f"Error: order 'A-{number}' not found")
+            script.model("I try without the prefix.", calls=[("find_order", {"order_id": "1"})])
+            script.tool("find_order", {"order_id": "1"}, result='{"state": "sent"}')
+        elif number <= 20:
+            for _ in range(4):
+                script.model("Again.", calls=[("search", {"q": "shoes"})])
+                script.tool("search", {"q": "shoes"}, result="nothing")
+        else:
+            script.tool("find_order", order, result='{"state": "sent"}')
+        scripts.append(script.model("That is all.").answer("That is all."))
+    return report_of(scripts)
+
+
+def hostile():
+    """A report whose every word out of a trace is an attack."""
+    scripts = [
+        TraceScript(n, agent=HOSTILE)
+        .model(HOSTILE, calls=[(HOSTILE, {"x": HOSTILE})])
+        .tool(HOSTILE, {"x": HOSTILE}, error=f"Error: {HOSTILE}")
+        .model("x")
+        .answer("x")
+        for n in range(1, 6)
+    ]
+    return report_of(scripts)
+
+
+@pytest.mark.parametrize(
+    ("name", "render"),
+    [
+        ("report.txt", render_text),
+        ("report.md", render_markdown),
+        ("report.html", render_html),
+        ("report.json", lambda report: to_json(report).decode()),
+    ],
+)
+def test_renderings_are_as_reviewed(name, render):
+    """Every rendering equals the reviewed file; UPDATE_GOLDEN=1 writes them anew."""
+    rendered = render(sample())
+    if os.environ.get("UPDATE_GOLDEN"):
+        (GOLDEN / name).write_text(rendered, encoding="utf-8")
+
+    assert rendered == (GOLDEN / name).read_text(encoding="utf-8")
+
+
+class _Page(HTMLParser):
+    """Collects the tags and the attributes of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags = []
+        self.names = []
+
+    def handle_starttag(self, tag, attrs):
+        """Note one tag."""
+        self.tags.append(tag)
+        self.names += [name for name, _ in attrs]
+
+
+def test_a_hostile_trace_makes_no_mark_up_in_html():
+    """No script, no picture, no event handler, and links only within the page."""
+    page = _Page()
+    html = render_html(hostile())
+    page.feed(html)
+
+    assert not {"script", "img", "iframe", "b-"} & set(page.tags)
+    assert not [name for name in page.names if name.startswith("on")]
+    assert set(re.findall(r'href="([^"#]*)#', html)) <= {""}
+    assert "\u202e" not in html
+    assert "\x1b" not in html
+
+
+def test_the_page_needs_nothing_but_itself():
+    """Its policy forbids every request, and nothing in it would make one."""
+    html = render_html(sample())
+
+    assert "default-src 'none'" in html
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', html)
+
+
+def test_a_hostile_trace_stays_inside_code_in_markdown():
+    """Outside code spans and fences there is no mark-up of a stranger's."""
+    text = render_markdown(hostile())
+    outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", text)
+    outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", outside)
+
+    for attack in ("<script", "![x](", "javascript:", "@everyone", " #12"):
+        assert attack not in outside
+
+
+@pytest.mark.parametrize("render", [render_text, render_markdown, render_html])
+def test_control_characters_reach_no_rendering(render):
+    """Escape sequences, overrides and zero-width characters are gone."""
+    rendered = render(hostile())
+
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e]", rendered)
+
+
+def test_a_code_span_cannot_be_left():
+    """Its fence is longer than any run of back-ticks in it."""
+    assert code_span("a`b``c") == "```a`b``c```"
+    assert code_span("`") == "`` ` ``"
+    assert code_span("a|b") == "`a¦b`"
+
+
+def test_a_fence_cannot_be_left():
+    """It is longer than any run of back-ticks in the text."""
+    assert fenced("x\n````\ny").startswith("`````\n")
+
+
+def test_titles_keep_our_words_and_quote_theirs():
+    """Quoted parts become code, the rest is escaped."""
+    assert markdown("`a*b` fails: *x*") == r"`a*b` fails: \*x\*"
+    assert markdown("an `open tick") == r"an \`open tick"
+    assert markdown("@all see https://x.y www.x.y #1") == "＠all see https:\\//x.y www\\.x.y ＃1"
+    assert in_ticks("a`b\nc") == "`a'b c`"
+    assert in_ticks("") == "`?`"
+
+
+def test_one_line_is_one_line():
+    """Every kind of line end is a space, and the cut is shown."""
+    assert one_line("a\r\nb\u2028c") == "a b c"
+    assert one_line("abcdef", limit=4) == "abc…"
+    assert clean("e\u0301") == "é"
