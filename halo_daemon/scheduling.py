@@ -1,13 +1,52 @@
 """Runs on schedule: the scheduler wired to analyses in child processes."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from halo_daemon.analysis_process import run_analysis_process
 from halo_daemon.config import Config
+from halo_daemon.proto.times import format_unix_ns
+from halo_daemon.scheduler import RunRequest, Scheduler
+from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.schedule_state import ScheduleState
 
 
 @asynccontextmanager
 async def scheduled_analyses(config: Config, *, config_path: Path | None) -> AsyncIterator[None]:
-    """Run the configured analyses while the block runs."""
-    yield
+    """
+    Run the configured analyses while the block runs.
+
+    Leaving the block stops the run at hand; it is made up for at the next start.
+    """
+    root = config.data.dir
+    config_arguments = ["--config", str(config_path.absolute())] if config_path else []
+
+    async def run(request: RunRequest) -> None:
+        arguments = [
+            *("--project", request.project),
+            *("--since", format_unix_ns(request.from_unix_ns)),
+            *("--until", format_unix_ns(request.to_unix_ns)),
+            *("--engine", request.entry.engine),
+            *("--trigger", "schedule", "--schedule", request.entry.name),
+            *("--data", str(root)),
+            *config_arguments,
+        ]
+        await run_analysis_process(arguments, wall_s=config.analysis.wall_s)
+
+    scheduler = Scheduler(
+        config.analysis.schedule,
+        projects=DataPaths(root).slugs,
+        run=run,
+        notes_of=lambda project: ScheduleState(root, project),
+        now_unix_ns=time.time_ns,
+    )
+    task = asyncio.create_task(scheduler.serve(), name="scheduler")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

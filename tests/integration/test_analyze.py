@@ -1,0 +1,124 @@
+"""`halo-daemon analyze` beside a daemon and without one."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from halo_daemon.demo.agents import AGENTS, generate
+from halo_daemon.demo.export import export
+from halo_daemon.quantities import parse_endpoint
+from halo_daemon.testing.daemon import DaemonProcess
+
+
+def _analyze(data, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "halo_daemon", "analyze", "--data", str(data), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data directory with two of the sample agents; the daemon has stopped."""
+    data = tmp_path_factory.mktemp("analyze") / "data"
+    generated = [generate(agent, now_unix_ns=time.time_ns(), traces=12) for agent in AGENTS[:2]]
+    with DaemonProcess(data) as daemon:
+        export(generated, grpc=parse_endpoint(daemon.grpc), http=parse_endpoint(daemon.http))
+    return data
+
+
+def test_every_project_of_the_window_gets_a_report(data):
+    """Without --project the JSON is a list, one report object for each project."""
+    run = _analyze(data, "--since", "1h", "--format", "json")
+
+    reports = json.loads(run.stdout)
+    assert run.returncode == 0
+    assert [report["project"] for report in reports] == ["research", "support-bot"]
+    assert {report["schema_version"] for report in reports} == {"halo.report/1"}
+    assert [report["dataset"]["traces"] for report in reports] == [12, 12]
+
+
+def test_one_project_is_one_object_in_a_file(data, tmp_path):
+    """-o FILE holds one report object for one project, and the run stays on disk."""
+    path = tmp_path / "report.json"
+
+    run = _analyze(data, "--project", "Support-Bot", "--format", "json", "-o", str(path))
+
+    report = json.loads(path.read_text())
+    assert run.returncode == 0
+    assert run.stdout == ""
+    assert report["project"] == "support-bot"
+    latest = data / "projects" / "support-bot" / "latest"
+    assert sorted(each.name for each in latest.iterdir()) >= ["report.html", "report.json", "report.md"]
+
+
+def test_the_window_selects_by_receipt_unless_told(data):
+    """Sample runs began hours before they were received: --by start sees them elsewhere."""
+    by_receipt = _analyze(data, "--since", "5m", "--project", "research", "--format", "json")
+    by_start = _analyze(
+        data, "--since", "5m", "--by", "start", "--project", "research", "--format", "json"
+    )
+
+    assert json.loads(by_receipt.stdout)["dataset"]["traces"] == 12
+    assert json.loads(by_start.stdout)["dataset"]["traces"] == 0
+
+
+def test_an_empty_window_is_said_loudly(data):
+    """No spans at all is a note on stderr and an empty list, not a silent success."""
+    run = _analyze(data, "--since", "7d", "--until", "6d", "--format", "json")
+
+    assert run.returncode == 0
+    assert json.loads(run.stdout) == []
+    assert "no spans" in run.stderr
+
+
+def test_a_window_of_one_project_without_traces_is_a_report(data):
+    """A named project gets its report even when the window holds nothing of it."""
+    run = _analyze(
+        data, "--since", "7d", "--until", "6d", "--project", "research", "--format", "json"
+    )
+
+    report = json.loads(run.stdout)
+    assert report["dataset"]["traces"] == 0
+    assert report["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        pytest.param(["--project", "nobody"], 1, "nobody", id="unknown-project"),
+        pytest.param(["--since", "soon"], 2, "soon", id="not-an-instant"),
+        pytest.param(["--since", "1h", "--until", "2h"], 2, "empty", id="empty-window"),
+        pytest.param(["--format", "xml"], 2, "xml", id="unknown-format"),
+        pytest.param(["-o", "/nonexistent/x.json"], 1, "/nonexistent", id="unwritable"),
+    ],
+)
+def test_mistakes_are_explained(data, arguments, status, said):
+    """Each mistake names itself on stderr and has its exit status."""
+    run = _analyze(data, *arguments)
+
+    assert run.returncode == status
+    assert said in run.stderr
+
+
+def test_the_same_spans_give_the_same_findings(data):
+    """Two runs over one window differ in run and engine only."""
+    window = ("--since", "2026-01-01", "--until", "now", "--project", "support-bot")
+    first, second = (
+        json.loads(_analyze(data, *window, "--format", "json").stdout) for _ in range(2)
+    )
+
+    def essence(report):
+        findings = [
+            {key: finding[key] for key in ("finding_id", "counts", "evidence", "severity", "cost")}
+            for finding in report["findings"]
+        ]
+        return findings, report["traces"], report["coverage"]
+
+    assert essence(first) == essence(second)
