@@ -34,7 +34,7 @@ from halo_daemon.store.paths import DayPaths, ShardName
 from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.span_row import SPAN_COLUMNS, ParsedBlock, Shape, SpanRow, parse_block
 
-_BLOCK_BYTES = 8 * 1024**2
+_BLOCK_BYTES = 16 * 1024**2
 _MAX_KNOWN_SHAPES = 50_000
 
 

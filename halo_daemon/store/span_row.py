@@ -158,7 +158,7 @@ def _row(
         row_id,
         _trace_id(fields["trace_id"]),  # type: ignore[arg-type]
         _id(fields["span_id"], _SPAN_ID_LENGTH),
-        _parent_id(fields["parent_span_id"]),
+        _parent_id(fields["parent_span_id"]),  # type: ignore[arg-type]
         shape_id(shape),
         (STATUS_ERROR_FLAG if status == STATUS_ERROR else 0)
         | (DERIVED_ERROR_FLAG if get("halo.derived.error") is True else 0),
@@ -190,6 +190,7 @@ def _id(text: JsonValue, length: int) -> bytes:
     return decoded
 
 
+@lru_cache(maxsize=1024)
 def _parent_id(text: JsonValue) -> bytes | str | None:
     if not isinstance(text, str):
         raise TypeError("a parent id that is not text")
