@@ -1,0 +1,95 @@
+"""
+Figures of an analysis: ``python -m bench.analyze [--spans 100000]``.
+
+Writes shards of agent-like traces with failures in them, then times reading
+alone, the miner alone and the whole analysis, in one process. Wall clock.
+"""
+
+import argparse
+import random
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+
+from halo_daemon.analyzer.run import RunInfo, analyze_window
+from halo_daemon.store.paths import DataPaths, shard_stem
+from halo_daemon.store.reader import LocalTraceReader
+from halo_daemon.store.trace_reader import Window
+from halo_daemon.testing.traces import TraceScript
+
+NOW_UNIX_NS = 1_790_000_000_000_000_000
+TURNS = 9
+TOOLS = ("lookup_order", "search_docs", "run_sql", "send_mail", "fetch_page")
+WORDS = ("order", "refund", "ticket", "parse", "café", "search", "retry", "token", "plan", "status")
+EVERYTHING = Window(0, 2**62)
+
+
+def agent_traces(spans: int, seed: int = 7) -> Iterator[TraceScript]:
+    """Traces of nineteen spans each; a tool fails in one call of twenty, some runs loop."""
+    draw = random.Random(seed)
+    for number in range(1, spans // (2 * TURNS + 1) + 1):
+        script = TraceScript(number, session=f"s-{number % 500}", task=_text(draw, 30))
+        loops = draw.random() < 0.03
+        for turn in range(TURNS):
+            name = TOOLS[1] if loops else draw.choice(TOOLS)
+            arguments = {"q": "shoes"} if loops else {"id": draw.randrange(10**6), "n": turn}
+            script.model(_text(draw, 40), calls=[(name, arguments)], finish="tool_calls")
+            if draw.random() < 0.05:
+                script.tool(name, arguments, error=f"TimeoutError: {draw.randrange(99)} s")
+            else:
+                script.tool(name, arguments, result="none" if loops else _text(draw, 120))
+        yield script.answer(_text(draw, 30))
+
+
+def _text(draw: random.Random, words: int) -> str:
+    return " ".join(draw.choices(WORDS, k=words))
+
+
+def write_shard(root: Path, spans: int) -> int:
+    """Write one sealed shard; returns its bytes."""
+    day = DataPaths(root).project("bench").day("2026-09-21")
+    day.directory.mkdir(parents=True)
+    path = day.plain(shard_stem(NOW_UNIX_NS, worker=0, sequence=1))
+    with path.open("wb") as shard:
+        for script in agent_traces(spans):
+            shard.writelines(orjson.dumps(span.fields) + b"\n" for span in script.spans())
+    return path.stat().st_size
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spans", type=int, default=100_000)
+    options = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="halo-bench-"))
+    size = write_shard(root, options.spans)
+    print(f"{options.spans} spans, {size / options.spans:.0f} bytes each")
+
+    reader = LocalTraceReader(root, "bench", settle_s=60.0, now_unix_ns=lambda: NOW_UNIX_NS)
+    begin = time.perf_counter()
+    reader.overview(EVERYTHING)
+    indexed = time.perf_counter()
+    spans = sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING))
+    read = time.perf_counter()
+    run = RunInfo("r_bench", "run_bench", NOW_UNIX_NS)
+    report = analyze_window(reader, project="bench", window=EVERYTHING, run=run)
+    done = time.perf_counter()
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    print(f"{'index build':<28}{indexed - begin:>8.2f} s")
+    print(f"{'reading alone':<28}{read - indexed:>8.2f} s")
+    print(f"{'analysis, reading included':<28}{done - read:>8.2f} s")
+    print(f"{'spans per second':<28}{spans / (done - read):>8.0f}")
+    print(f"{'peak resident memory':<28}{peak_mib:>8.0f} MiB")
+    print(report.summary.headline)
+    reader.close()
+    shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main()
