@@ -45,7 +45,9 @@ def slugify(name: str) -> str:
         return folded
     digest = hashlib.sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
     readable = _UNSAFE.sub("-", folded).strip("._-")[: MAX_SLUG_LENGTH - _HASH_LENGTH - 1]
-    return f"{readable or 'project'}-{digest}"
+    slug = f"{readable or 'project'}-{digest}"
+    # `nul.txt` stays a device whatever follows the dot; without the dot it is none.
+    return slug if _is_safe(slug) else slug.replace(".", "-")
 
 
 def project_named(name: str) -> Project:

@@ -74,3 +74,12 @@ def test_slugs_are_safe_short_and_stable(name):
 def test_a_project_keeps_the_name_that_was_sent():
     """The original spelling survives beside the slug."""
     assert project_named("Support Bot") == ("support-bot", "Support Bot")
+
+
+@pytest.mark.parametrize("name", ["nul.txt", "COM1.x.y", "con.", "aux.-a"])
+def test_a_slug_is_never_the_name_of_a_device(name):
+    """What follows a dot does not keep a device's name from being one."""
+    slug = slugify(name)
+
+    assert slug.partition(".")[0] not in {"nul", "con", "aux", "com1"}
+    assert slugify(slug) == slug
