@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from halo_daemon.analyzer.content import ModelCall, Text, parse_json
+from halo_daemon.analyzer.content import ModelCall, Text, parse_json, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, Population, RuleOutput, quote
@@ -70,14 +70,20 @@ def _check(view: TraceView, rule: str, how: Callable[[ModelCall], _Cut | None]) 
 
 def _filtered_how(call: ModelCall) -> _Cut | None:
     if call.finish_reason.value.lower() in _FILTERED:
-        return _Cut("filter", "proved", call.finish_reason)
+        return _Cut("filter", "proved", _finish_text(call), call.finish_reason.value)
     return None
+
+
+def _finish_text(call: ModelCall) -> Text:
+    """The whole attribute that holds the finish reason; it may be a list of reasons."""
+    key = call.finish_reason.attribute
+    return Text(key, text_of(call.span.attributes[key]))
 
 
 def _cut_how(call: ModelCall) -> _Cut | None:
     reason = call.finish_reason.value.lower()
     if reason in _CUT:
-        return _Cut("token limit", "proved", call.finish_reason)
+        return _Cut("token limit", "proved", _finish_text(call), call.finish_reason.value)
     limit = _token_limit(call)
     if limit and call.span.output_tokens == limit:
         return _Cut("token limit", "proved", call.answer, call.answer.value[-_TAIL_CHARS:])
