@@ -58,14 +58,21 @@ def test_the_demo_names_every_injected_failure(demo, entry):
 
     found = [row for row in reports[entry.project].findings if _matches(entry, row)]
 
-    assert [row.counts.affected_traces for row in found] == [entry.affected_traces]
+    assert sum(row.counts.affected_traces for row in found) == entry.affected_traces
 
 
 def test_the_demo_finds_nothing_else(demo):
-    """There are as many findings as injected failures, and every quote was found."""
+    """Every finding is an injected failure, and every quote was found."""
     _, reports = demo
 
-    assert sum(len(report.findings) for report in reports.values()) == len(CATALOGUE)
+    extra = [
+        finding.title
+        for project, report in reports.items()
+        for finding in report.findings
+        if not any(entry.project == project and _matches(entry, finding) for entry in CATALOGUE)
+    ]
+
+    assert extra == []
     assert [report.unverified_claims for report in reports.values()] == [(), (), ()]
 
 

@@ -28,7 +28,7 @@ class _Cut(NamedTuple):
 
 def model_subject(view: TraceView, call: ModelCall) -> Subject:
     """Agent and model that a model call's findings are counted under."""
-    return Subject(view.agent_of(call.span), mask_name(call.span.model or call.span.name))
+    return Subject(view.agent_of(call.span), call.span.model or mask_name(call.span.name))
 
 
 def check_truncated(view: TraceView) -> RuleOutput:

@@ -1,6 +1,7 @@
 """Calls of tools that were not offered, and calls that the offered schema does not allow."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from halo_daemon.analyzer.content import ModelCall, OfferedTool, RequestedCall, parse_json
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -19,9 +20,12 @@ from halo_daemon.analyzer.trace_view import ToolCall, TraceView
 
 def check_made_up_tools(view: TraceView) -> RuleOutput:
     """Calls of a name that the same LLM span does not offer, or that a tool runner refused."""
-    by_text = observe_errors(view, MADE_UP_TOOL)
     offering = [call for call in view.model_calls if call.offered]
-    observations = list(by_text.observations)
+    # A tool that does not exist has no users to count among: its agent's runs are.
+    observations = [
+        replace(refused, population=Population("agent", refused.key.agent, ""))
+        for refused in observe_errors(view, MADE_UP_TOOL).observations
+    ]
     named = {observation.key.subject for observation in observations}
     for call in offering:
         names = {bare_name(tool.name) for tool in call.offered}
@@ -31,7 +35,7 @@ def check_made_up_tools(view: TraceView) -> RuleOutput:
                 observations.append(_made_up(view, call, requested))
     return RuleOutput(
         tuple(observations),
-        by_text.eligible | agent_populations(view),
+        agent_populations(view),
         checked=len(offering),
         of=len(view.model_calls),
         not_checked={"not_recorded": len(view.model_calls) - len(offering)},
