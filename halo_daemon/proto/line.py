@@ -15,7 +15,6 @@ Rule 3: a bad span is counted and left out; it never costs a good one.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,7 +40,8 @@ KIND_NAMES: Final = tuple(
     for name in ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 )
 STATUS_NAMES: Final = tuple(f"STATUS_CODE_{name}" for name in ("UNSET", "OK", "ERROR"))
-
+_KINDS = len(KIND_NAMES)
+_STATUSES = len(STATUS_NAMES)
 _MAX_MESSAGE_BYTES = 1024
 _MAX_SHOWN_NAME_CHARS = 100
 _TRACE_ID_DIGITS = 32
@@ -67,7 +67,7 @@ class ResourceParts:
     dropped_attributes_count: int = 0
     schema_url: str = ""
     entity_refs: list[JsonValue] = field(default_factory=list)
-    warnings: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
     """Repairs made to the resource; every span of it carries them."""
 
 
@@ -80,7 +80,7 @@ class ScopeParts:
     attributes: JsonObject = field(default_factory=dict)
     dropped_attributes_count: int = 0
     schema_url: str = ""
-    warnings: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
     """Repairs made to the scope; every span of it carries them."""
 
 
@@ -97,6 +97,7 @@ class RequestLines:
         self._project_of = project_of
         self._max_spans = limits.max_spans
         self._lines: dict[Project, list[bytes]] = {}
+        self._open_lines: list[bytes] | None = None
         self._received_spans = 0
         self._rejected: Counter[str] = Counter()
         self._first_rejected_name = ""
@@ -105,7 +106,7 @@ class RequestLines:
         self._resource_json = orjson.Fragment(b"{}")
         self._scope_json = orjson.Fragment(b"{}")
         self._scope_extras: LineFields = {}
-        self._outer_warnings: tuple[str, ...] = ()
+        self._outer_repairs: tuple[str, ...] = ()
         self._context = ScopeContext()
 
     def open_resource(self, resource: ResourceParts) -> None:
@@ -114,7 +115,7 @@ class RequestLines:
         service_name = attributes.get("service.name")
         if isinstance(service_name, str) and service_name != without_separators(service_name):
             attributes["service.name"] = without_separators(service_name)
-            resource.warnings = (*resource.warnings, REPLACED_SEPARATOR)
+            resource.repairs = (*resource.repairs, REPLACED_SEPARATOR)
         self._resource = resource
         self._resource_json = orjson.Fragment(orjson.dumps({"attributes": attributes}))
         self._project = self._project_of(attributes)
@@ -146,40 +147,34 @@ class RequestLines:
             "resource_entity_refs": resource.entity_refs,
         }
         self._scope_extras = {key: value for key, value in extras.items() if value}
-        self._outer_warnings = resource.warnings + scope.warnings
+        self._outer_repairs = resource.repairs + scope.repairs
+        self._open_lines = None
         self._context = ScopeContext(
             project_slug=self._project.slug,
             resource_attributes=resource.attributes,
             scope_name=scope.name,
         )
 
-    def add(
-        self,
-        fields: LineFields,
-        *,
-        start_unix_ns: int,
-        end_unix_ns: int,
-        warnings: Sequence[str] = (),
-    ) -> None:
+    def add(self, fields: LineFields, repairs: list[str], *, ends_early: bool) -> None:
         """
         Take one span of the open scope, or count it as rejected.
 
         Args:
             fields: The line's object as described at the top of this module; the values
                 of ``resource`` and ``scope`` are filled in here. Changed in place.
-            start_unix_ns: The span's start, for the comparison with its end.
-            end_unix_ns: The span's end; 0 while it is pending.
-            warnings: What the decoder repaired in this span.
+            repairs: What the decoder repaired in this span; added to.
+            ends_early: Whether the span has an end, and it is before its start.
         """
-        reason = _defect(fields)
+        reason = _defect(fields["trace_id"], fields["span_id"])
         if reason:
             self._rejected[reason] += 1
             self._first_rejected_name = self._first_rejected_name or fields["name"]
             return
-        repairs = [*self._outer_warnings, *warnings]
+        if self._outer_repairs:
+            repairs[:0] = self._outer_repairs
         if fields["parent_span_id"]:
             _repair_parent(fields, repairs)
-        if 0 < end_unix_ns < start_unix_ns:
+        if ends_early:
             repairs.append(END_BEFORE_START)
         fields["resource"] = self._resource_json
         fields["scope"] = self._scope_json
@@ -189,8 +184,9 @@ class RequestLines:
         project_span(fields, self._context, repairs)
         if repairs:
             self.warnings.update(repairs)
-        line = orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
-        self._lines.setdefault(self._project, []).append(line)
+        if self._open_lines is None:
+            self._open_lines = self._lines.setdefault(self._project, [])
+        self._open_lines.append(orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE))
 
     def finish(self, *, hint: str = "") -> DecodedRequest:
         """
@@ -221,12 +217,10 @@ class RequestLines:
         )
 
 
-def _defect(fields: LineFields) -> str:
-    """Why the span cannot be stored; ``""`` when it can."""
-    trace_id = fields["trace_id"]
+def _defect(trace_id: str, span_id: str) -> str:
+    """Why a span with these ids cannot be stored; ``""`` when it can."""
     if len(trace_id) != _TRACE_ID_DIGITS or trace_id == _ZERO_TRACE_ID:
         return INVALID_TRACE_ID
-    span_id = fields["span_id"]
     if len(span_id) != _SPAN_ID_DIGITS or span_id == _ZERO_SPAN_ID:
         return INVALID_SPAN_ID
     return ""
@@ -246,14 +240,14 @@ def _repair_parent(fields: LineFields, repairs: list[str]) -> None:
 
 def _name_enums(fields: LineFields) -> None:
     kind = fields["kind"]
-    if 0 <= kind < len(KIND_NAMES):
+    if 0 <= kind < _KINDS:
         fields["kind"] = KIND_NAMES[kind]
     else:
         fields["kind"] = KIND_NAMES[0]
         fields["kind_raw"] = kind
     status = fields["status"]
     code = status["code"]
-    if 0 <= code < len(STATUS_NAMES):
+    if 0 <= code < _STATUSES:
         status["code"] = STATUS_NAMES[code]
     else:
         status["code"] = STATUS_NAMES[0]

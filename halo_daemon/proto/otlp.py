@@ -90,33 +90,33 @@ class _Walk:
         for i, resource_spans in enumerate(request.resource_spans):
             self._lines.open_resource(
                 self._resource(
-                    resource_spans.resource, resource_spans.schema_url, self._warned((i,))
+                    resource_spans.resource, resource_spans.schema_url, self._repaired((i,))
                 )
             )
             for j, scope_spans in enumerate(resource_spans.scope_spans):
                 spans = scope_spans.spans
                 self._lines.open_scope(
-                    self._scope(scope_spans.scope, scope_spans.schema_url, self._warned((i, j))),
+                    self._scope(scope_spans.scope, scope_spans.schema_url, self._repaired((i, j))),
                     spans=len(spans),
                 )
                 self._spans(spans, (i, j))
 
-    def _warned(self, path: tuple[int, ...]) -> tuple[str, ...]:
+    def _repaired(self, path: tuple[int, ...]) -> tuple[str, ...]:
         return (INVALID_UTF8,) if path in self._repairs else ()
 
     def _resource(
-        self, resource: Resource, schema_url: str, warnings: tuple[str, ...]
+        self, resource: Resource, schema_url: str, repairs: tuple[str, ...]
     ) -> ResourceParts:
         return ResourceParts(
             attributes=self._attributes(resource.attributes),
             dropped_attributes_count=resource.dropped_attributes_count,
             schema_url=schema_url,
             entity_refs=[_entity_ref(ref) for ref in resource.entity_refs],
-            warnings=warnings,
+            repairs=repairs,
         )
 
     def _scope(
-        self, scope: InstrumentationScope, schema_url: str, warnings: tuple[str, ...]
+        self, scope: InstrumentationScope, schema_url: str, repairs: tuple[str, ...]
     ) -> ScopeParts:
         return ScopeParts(
             name=scope.name,
@@ -124,12 +124,12 @@ class _Walk:
             attributes=self._attributes(scope.attributes),
             dropped_attributes_count=scope.dropped_attributes_count,
             schema_url=schema_url,
-            warnings=warnings,
+            repairs=repairs,
         )
 
     def _spans(self, spans: Sequence[Span], path: tuple[int, int]) -> None:
         add = self._lines.add
-        attributes_of = self._attributes
+        object_of = self._object
         for k, span in enumerate(spans):
             start = span.start_time_unix_nano
             end = span.end_time_unix_nano
@@ -146,29 +146,22 @@ class _Walk:
                 "status": {"code": status.code, "message": status.message},
                 "resource": None,
                 "scope": None,
-                "attributes": attributes_of(span.attributes),
+                "attributes": object_of(span.attributes, 0),
             }
-            warnings = self._extras(span, fields)
-            if self._repairs and (*path, k) in self._repairs:
-                warnings = [*warnings, INVALID_UTF8]
-            add(fields, start_unix_ns=start, end_unix_ns=end, warnings=warnings)
-
-    def _extras(self, span: Span, fields: LineFields) -> Sequence[str]:
-        """Add what OTLP has besides the twelve fields; the warnings it gives."""
-        warnings: list[str] = []
-        if flags := span.flags:
-            fields["flags"] = flags
-        if events := span.events:
-            fields["events"] = [self._event(event) for event in events]
-        if links := span.links:
-            fields["links"] = [self._link(link, warnings) for link in links]
-        if dropped := span.dropped_attributes_count:
-            fields["dropped_attributes_count"] = dropped
-        if dropped := span.dropped_events_count:
-            fields["dropped_events_count"] = dropped
-        if dropped := span.dropped_links_count:
-            fields["dropped_links_count"] = dropped
-        return warnings
+            repairs = [INVALID_UTF8] if self._repairs and (*path, k) in self._repairs else []
+            if flags := span.flags:
+                fields["flags"] = flags
+            if events := span.events:
+                fields["events"] = [self._event(event) for event in events]
+            if links := span.links:
+                fields["links"] = [self._link(link, repairs) for link in links]
+            if dropped := span.dropped_attributes_count:
+                fields["dropped_attributes_count"] = dropped
+            if dropped := span.dropped_events_count:
+                fields["dropped_events_count"] = dropped
+            if dropped := span.dropped_links_count:
+                fields["dropped_links_count"] = dropped
+            add(fields, repairs, ends_early=0 < end < start)
 
     def _event(self, event: Span.Event) -> JsonObject:
         fields: JsonObject = {
@@ -180,10 +173,10 @@ class _Walk:
             fields["dropped_attributes_count"] = dropped
         return fields
 
-    def _link(self, link: Span.Link, warnings: list[str]) -> JsonObject:
+    def _link(self, link: Span.Link, repairs: list[str]) -> JsonObject:
         trace_id, span_id = link.trace_id, link.span_id
         if len(trace_id) != _TRACE_ID_BYTES or len(span_id) != _SPAN_ID_BYTES:
-            warnings.append(INVALID_LINK_ID)
+            repairs.append(INVALID_LINK_ID)
         fields: JsonObject = {
             "trace_id": trace_id.hex(),
             "span_id": span_id.hex(),
@@ -203,7 +196,10 @@ class _Walk:
         value_of = self._value
         # The last of duplicate keys wins at the place of the first: a dict's own rule.
         found: JsonObject = {
-            pair.key: pair.value.string_value or value_of(pair.value, depth) for pair in pairs
+            pair.key: (value := pair.value).string_value
+            or value.int_value
+            or value_of(value, depth)
+            for pair in pairs
         }
         if len(found) != len(pairs):
             self._lines.warnings[DUPLICATE_KEYS] += len(pairs) - len(found)

@@ -13,7 +13,7 @@ Rule 2: nothing recurses deeper than `DecodeLimits.max_depth` values.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, cast
 
 import orjson
@@ -221,8 +221,9 @@ class _Walk:
             "scope": None,
             "attributes": self._attributes(span),
         }
-        warnings = self._extras(span, fields)
-        self._lines.add(fields, start_unix_ns=start, end_unix_ns=end, warnings=warnings)
+        repairs: list[str] = []
+        self._add_extras(span, fields, repairs)
+        self._lines.add(fields, repairs, ends_early=0 < end < start)
 
     def _status(self, status: JsonObject) -> JsonObject:
         return {
@@ -236,19 +237,17 @@ class _Walk:
             self._lines.warnings[ENUM_NAME] += 1
         return number
 
-    def _extras(self, span: JsonObject, fields: LineFields) -> Sequence[str]:
-        """Add what OTLP has besides the twelve fields; the warnings it gives."""
-        warnings: list[str] = []
+    def _add_extras(self, span: JsonObject, fields: LineFields, repairs: list[str]) -> None:
+        """Add what OTLP has besides the twelve fields."""
         extras = {
             "flags": read.integer(span, _FLAGS, read.UINT32),
             "events": self._each(self._event, span, _EVENTS),
-            "links": self._each(lambda link: self._link(link, warnings), span, _LINKS),
+            "links": self._each(lambda link: self._link(link, repairs), span, _LINKS),
             "dropped_attributes_count": read.integer(span, _DROPPED_ATTRIBUTES, read.UINT32),
             "dropped_events_count": read.integer(span, _DROPPED_EVENTS, read.UINT32),
             "dropped_links_count": read.integer(span, _DROPPED_LINKS, read.UINT32),
         }
         fields.update({key: value for key, value in extras.items() if value})
-        return warnings
 
     @staticmethod
     def _each(
@@ -273,12 +272,12 @@ class _Walk:
             fields["dropped_attributes_count"] = dropped
         return fields
 
-    def _link(self, link: JsonObject, warnings: list[str]) -> JsonObject:
+    def _link(self, link: JsonObject, repairs: list[str]) -> JsonObject:
         ids: list[str] = []
         for field, length_bytes in ((_TRACE_ID, _TRACE_ID_BYTES), (_SPAN_ID, _SPAN_ID_BYTES)):
             found = read.hex_id(link, field, length_bytes)
             if len(found) != 2 * length_bytes:
-                warnings.append(INVALID_LINK_ID)
+                repairs.append(INVALID_LINK_ID)
                 found = read.text(link, field)
             ids.append(found)
         fields: JsonObject = {

@@ -7,11 +7,11 @@ status into an error. What is only found in a tool's answer or in a span event s
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
-from halo_daemon.proto.semconv.messages import parsed
 from halo_daemon.proto.semconv.plan import Plan
+from halo_daemon.proto.semconv.readers import parsed
 from halo_daemon.proto.semconv.targets import (
     DERIVED_ERROR,
     ERROR_TYPE,
@@ -42,13 +42,18 @@ def judge_failure(fields: Mapping[str, Any], plan: Plan, kind: str, remarks: Jso
     attributes: JsonObject = fields["attributes"]
     status: dict[str, str] = fields["status"]
     events = fields.get("events", ())
-    exception = _last_exception(events)
     as_sent = status["code"]
-    if as_sent == _UNSET and _sender_says_failed(fields, plan, exception):
+    exception = _last_exception(events) if events else None
+    is_stated, is_flagged = (
+        _signals(plan, attributes, exception, is_server=fields["kind"] == _SERVER)
+        if plan.failures
+        else _Signals(is_stated=False, is_flagged=False)
+    )
+    if is_stated and as_sent == _UNSET:
         status["code"] = _ERROR
         remarks[DERIVED_ERROR] = True
     elif as_sent != _ERROR and (
-        _flagged(plan, attributes)
+        is_flagged
         or (kind == TOOL and _result_failed(attributes.get(OUTPUT_VALUE)))
         or (as_sent == _UNSET and kind in {TOOL, LLM} and _ends_in_exception(events))
     ):
@@ -57,21 +62,29 @@ def judge_failure(fields: Mapping[str, Any], plan: Plan, kind: str, remarks: Jso
         _fill_from_exception(attributes, status, exception, is_failure=DERIVED_ERROR in remarks)
 
 
-def _sender_says_failed(
-    fields: Mapping[str, Any], plan: Plan, exception: JsonObject | None
-) -> bool:
-    attributes: JsonObject = fields["attributes"]
-    first_error = _FIRST_SERVER_ERROR if fields["kind"] == _SERVER else _FIRST_HTTP_ERROR
+class _Signals(NamedTuple):
+    is_stated: bool
+    """The sender says that the span failed."""
+    is_flagged: bool
+    """A flag beside the span's own outcome says so."""
+
+
+def _signals(
+    plan: Plan, attributes: JsonObject, exception: JsonObject | None, *, is_server: bool
+) -> _Signals:
+    first_error = _FIRST_SERVER_ERROR if is_server else _FIRST_HTTP_ERROR
+    is_stated = is_flagged = False
     for key, read, _, _ in plan.failures:
         signal = read(attributes[key])
-        if isinstance(signal, int) and not isinstance(signal, bool):
-            if signal >= first_error:
-                return True
-        elif isinstance(signal, str) and not (
-            key == ERROR_TYPE and _was_filled(attributes, exception)
-        ):
-            return True
-    return False
+        if signal is None:
+            continue
+        if signal is True:
+            is_flagged = True
+        elif isinstance(signal, int):
+            is_stated = is_stated or signal >= first_error
+        elif key != ERROR_TYPE or not _was_filled(attributes, exception):
+            is_stated = True
+    return _Signals(is_stated, is_flagged)
 
 
 def _was_filled(attributes: JsonObject, exception: JsonObject | None) -> bool:
@@ -81,10 +94,6 @@ def _was_filled(attributes: JsonObject, exception: JsonObject | None) -> bool:
         and SCHEMA_VERSION in attributes
         and exception.get("exception.type") == attributes[ERROR_TYPE]
     )
-
-
-def _flagged(plan: Plan, attributes: JsonObject) -> bool:
-    return any(read(attributes[key]) is True for key, read, _, _ in plan.failures)
 
 
 def _result_failed(result: JsonValue) -> bool:

@@ -1,5 +1,7 @@
 """Fields in OpenInference's form, written where the client sent none."""
 
+from typing import cast
+
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.semconv.messages import write_messages
 from halo_daemon.proto.semconv.plan import Plan, answer
@@ -15,6 +17,6 @@ def fill_absent(plan: Plan, attributes: JsonObject, kind: str) -> None:
         if value is None:
             continue
         if target in _MESSAGES:
-            write_messages(attributes, target, value)
+            write_messages(attributes, target, cast("list[JsonObject]", value))
         else:
             attributes[target] = value

@@ -1,145 +1,271 @@
 """
 The forms in which messages arrive, and the one in which they are written.
 
-Readers here turn an attribute into a list of messages; a message is an object with
-``role``, ``content`` or ``contents``, ``tool_calls``, ``tool_call_id`` and ``name``, each
-left out when unknown. Parts that cannot be read are passed over one by one: one bad
-message never costs the others.
+Every framework nests text, tool calls and tool answers in its own way, but the shapes
+are few. A message is read by what it holds, not by who sent it: one reader takes the
+parts of OpenTelemetry GenAI, the content blocks of OpenAI, Anthropic, Bedrock and the
+AI SDK, the parts of Gemini and pydantic-ai, and the choices and events around them.
+
+A message is an object with ``role``, ``content`` or ``contents``, ``tool_calls``,
+``tool_call_id`` and ``name``, each left out when unknown. What cannot be read is passed
+over item by item: one bad message never costs the others.
 """
 
-from collections.abc import Iterator
 from typing import Final, cast
 
-import orjson
-
 from halo_daemon.proto.json_value import JsonObject, JsonValue
-from halo_daemon.proto.semconv.readers import Reader, compact_json
+from halo_daemon.proto.semconv.readers import Reader, as_text, parsed
 
 MAX_MESSAGES: Final = 10_001
 """Messages rebuilt for one field; the rest stays in the raw attribute."""
 
-
-def write_messages(attributes: JsonObject, prefix: str, messages: JsonValue) -> None:
-    """Write *messages* as flat keys under *prefix*, in OpenInference's form."""
-    if not isinstance(messages, list):
-        return
-    for index, message in enumerate(messages):
-        if isinstance(message, dict):
-            _write_message(attributes, f"{prefix}.{index}.message.", message)
-
-
-def _write_message(attributes: JsonObject, stem: str, message: JsonObject) -> None:
-    for name in ("role", "content"):
-        if name in message:
-            attributes[stem + name] = message[name]
-    contents = message.get("contents")
-    for index, part in enumerate(contents if isinstance(contents, list) else ()):
-        if isinstance(part, dict):
-            for name, value in part.items():
-                attributes[f"{stem}contents.{index}.message_content.{name}"] = value
-    calls = message.get("tool_calls")
-    for index, call in enumerate(calls if isinstance(calls, list) else ()):
-        if isinstance(call, dict):
-            _write_call(attributes, f"{stem}tool_calls.{index}.tool_call.", call)
-    for name in ("tool_call_id", "name"):
-        if name in message:
-            attributes[stem + name] = message[name]
-
-
-def _write_call(attributes: JsonObject, stem: str, call: JsonObject) -> None:
-    for name, key in (("id", "id"), ("name", "function.name"), ("arguments", "function.arguments")):
-        if name in call:
-            attributes[stem + key] = call[name]
+_ROLES: Final = {
+    "human": "user",
+    "ai": "assistant",
+    "model": "assistant",
+    "developer": "system",
+    "function": "tool",
+    "tool-return": "tool",
+    "system-prompt": "system",
+    "user-prompt": "user",
+}
+_PART_LISTS: Final = ("parts", "content", "contents")
+_WRAPPERS: Final = ("messages", "choices", "message", "contents", "candidates", "generations")
+_CALLS: Final = frozenset(
+    {"tool_call", "tool_use", "tool-call", "function_call", "function", "server_tool_use"}
+)
+_CALL_KEYS: Final = ("functionCall", "function_call", "toolUse", "tool_use")
+_ANSWERS: Final = frozenset(
+    {"tool_call_response", "tool_result", "tool-result", "function_call_output", "tool-return"}
+)
+_ANSWER_KEYS: Final = ("functionResponse", "function_response", "toolResult", "tool_result")
+_ID_KEYS: Final = ("id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId")
+_NAME_KEYS: Final = ("name", "tool_name", "toolName")
+_ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters")
+_RESULT_KEYS: Final = ("response", "result", "output", "content", "text")
+_TEXT_KEYS: Final = ("text", "content", "thinking", "reasoning")
+_TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", "user-prompt"})
+_CONTENT_TYPES: Final = {"thinking": "reasoning", "image_url": "image", "input_image": "image"}
+_URL_KEYS: Final = ("url", "uri", "image_url", "image")
+_ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
+_MAX_WRAPPERS = 6
 
 
-def parsed(value: JsonValue) -> JsonValue:
-    """Parse a JSON string; None when it does not parse, other values as they are."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return cast("JsonValue", orjson.loads(value))
-    except orjson.JSONDecodeError:
-        return None
+def messages_of(value: JsonValue, role: str) -> list[JsonObject]:
+    """
+    Read messages in whatever form they came.
 
+    Args:
+        value: Text, a JSON string, or a structured value.
+        role: The role of a message that does not tell its own.
 
-def _read_parts(value: JsonValue) -> JsonValue:
-    messages = list(_messages_of_parts(parsed(value)))
-    return messages or None
-
-
-def _messages_of_parts(value: JsonValue) -> Iterator[JsonValue]:
-    for item in (value if isinstance(value, list) else [value])[:MAX_MESSAGES]:
+    Returns:
+        The messages in order, at most `MAX_MESSAGES`; empty when there is none.
+    """
+    found: list[JsonObject] = []
+    for item in _items(value)[:MAX_MESSAGES]:
         if isinstance(item, dict):
-            yield from _message_of_parts(item)
+            plain = _plain(item)
+            if plain is None:
+                found += _messages(item, role)
+            else:
+                found.append(plain)
+        elif isinstance(item, str) and item:
+            found.append({"role": role, "content": item})
+    return found[:MAX_MESSAGES]
 
 
-def _message_of_parts(item: JsonObject) -> Iterator[JsonObject]:
-    """The message of one item; one for each tool answer that it holds."""
-    message: JsonObject = {}
-    if isinstance(item.get("role"), str):
-        message["role"] = item["role"]
-    texts: list[JsonObject] = []
-    calls: list[JsonValue] = []
-    answers: list[JsonObject] = []
+def write_messages(attributes: JsonObject, prefix: str, messages: list[JsonObject]) -> None:
+    """Write *messages* as flat keys under *prefix*, in OpenInference's form."""
+    for index, message in enumerate(messages):
+        stem = f"{prefix}.{index}.message."
+        for name, value in message.items():
+            if name == "contents":
+                _write_each(attributes, f"{stem}contents.", ".message_content.", value)
+            elif name == "tool_calls":
+                _write_each(attributes, f"{stem}tool_calls.", ".tool_call.", value)
+            else:
+                attributes[stem + name] = value
+
+
+def _write_each(attributes: JsonObject, stem: str, infix: str, items: JsonValue) -> None:
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict):
+            for name, value in item.items():
+                attributes[f"{stem}{index}{infix}{name}"] = value
+
+
+def _items(value: JsonValue) -> list[JsonValue]:
+    """The messages in *value*, whatever stands around them."""
+    if isinstance(value, str):
+        if value[:1] not in {"[", "{"}:
+            return [value] if value else []
+        value = parsed(value)
+    for _ in range(_MAX_WRAPPERS):
+        if isinstance(value, dict):
+            wrapper = None if "role" in value else _first(value, _WRAPPERS)
+            if not isinstance(wrapper, list | dict):
+                return [value] if value else []
+            value = wrapper
+        elif isinstance(value, list):
+            if not value or not isinstance(value[0], list):
+                return value
+            value = value[0]
+        else:
+            break
+    return []
+
+
+def _plain(item: JsonObject) -> JsonObject | None:
+    """The message of an item that is one text and no more; a short cut for the usual one."""
+    role = item.get("role")
+    text = item.get("content")
     parts = item.get("parts")
-    for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, dict):
-            _sort_part(part, texts, calls, answers)
-    if len(texts) == 1 and texts[0]["type"] == "text":
-        message["content"] = texts[0]["text"]
-    elif texts:
-        message["contents"] = list(texts)
-    if calls:
-        message["tool_calls"] = calls
-    if texts or calls or not answers:
-        yield message
-    for tool_answer in answers:
-        yield {**message_role(message, "tool"), **tool_answer}
+    if isinstance(parts, list) and len(parts) == 1 and isinstance(part := parts[0], dict):
+        text = part.get("content") if part.get("type") == "text" else None
+    known = 3 if "finish_reason" in item else 2
+    if not isinstance(role, str) or not isinstance(text, str) or len(item) != known:
+        return None
+    return {"role": _ROLES.get(role, role), "content": text}
 
 
-def message_role(message: JsonObject, fallback: str) -> JsonObject:
-    """The role of *message* as an object of its own."""
-    return {"role": message.get("role", fallback)}
+def _messages(item: JsonObject, role: str) -> list[JsonObject]:
+    """The message of one item, and one more for each tool answer that it holds."""
+    inner = item.get("message", item.get("kwargs"))
+    if isinstance(inner, dict):
+        item = inner
+    named = item.get("role") or item.get("type")
+    message: JsonObject = {"role": role}
+    if isinstance(named, str) and (named not in _ITEM_TYPES):
+        message["role"] = _ROLES.get(named, named)
+    parts = _Parts()
+    if _is_part(item):
+        parts.add(item)
+    else:
+        _read_body(item, message, parts)
+    return parts.finish(message)
 
 
-def _sort_part(
-    part: JsonObject,
-    texts: list[JsonObject],
-    calls: list[JsonValue],
-    answers: list[JsonObject],
-) -> None:
-    kind = part.get("type")
-    if kind == "tool_call":
-        calls.append(_call(part))
-    elif kind == "tool_call_response":
-        answers.append(_answer(part))
-    elif "content" in part:
-        texts.append({"type": as_text(kind) or "text", "text": as_text(part["content"])})
+def _read_body(item: JsonObject, message: JsonObject, parts: "_Parts") -> None:
+    body = _first(item, _PART_LISTS)
+    if isinstance(body, list):
+        for part in body:
+            parts.add(part)
+    elif isinstance(body, dict):
+        parts.add(body)
+    elif body is not None:
+        message["content"] = as_text(body)
+    elif isinstance(item.get("text"), str):
+        message["content"] = item["text"]
+    calls = item.get("tool_calls", item.get("toolCalls"))
+    for call in calls if isinstance(calls, list) else [item.get("function_call")]:
+        if isinstance(call, dict):
+            parts.calls.append(_call(call))
+    answered = _first(item, _ID_KEYS[1:])
+    if answered is not None:
+        message["tool_call_id"] = as_text(answered)
+    if isinstance(item.get("name"), str):
+        message["name"] = item["name"]
+
+
+class _Parts:
+    """The parts of one message, sorted by what they are."""
+
+    def __init__(self) -> None:
+        self.contents: list[JsonValue] = []
+        self.calls: list[JsonValue] = []
+        self.answers: list[JsonObject] = []
+
+    def add(self, part: JsonValue) -> None:
+        if isinstance(part, str):
+            self.contents.append({"type": "text", "text": part})
+        if not isinstance(part, dict):
+            return
+        kind = part.get("type", part.get("part_kind"))
+        if not isinstance(kind, str):
+            kind = ""
+        if kind in _CALLS:
+            self.calls.append(_call(part))
+        elif kind in _ANSWERS:
+            self.answers.append(_answer(part))
+        elif isinstance(inner := _first(part, _CALL_KEYS), dict):
+            self.calls.append(_call(inner))
+        elif isinstance(inner := _first(part, _ANSWER_KEYS), dict):
+            self.answers.append(_answer(inner))
+        else:
+            self._add_content(part, kind)
+
+    def _add_content(self, part: JsonObject, kind: str) -> None:
+        text = _first(part, _TEXT_KEYS)
+        content: JsonObject = {
+            "type": "text" if not kind or kind in _TEXT_TYPES else _CONTENT_TYPES.get(kind, kind)
+        }
+        if isinstance(text, str):
+            content["text"] = text
+        elif isinstance(url := _first(part, _URL_KEYS), str):
+            content["image.image.url"] = url
+        self.contents.append(content)
+
+    def finish(self, message: JsonObject) -> list[JsonObject]:
+        """The message with its parts, then the answers as messages of their own."""
+        match self.contents:
+            case []:
+                pass
+            case [{"type": "text", "text": str() as text}]:
+                message["content"] = text
+            case _:
+                message["contents"] = self.contents
+        if self.calls:
+            message["tool_calls"] = self.calls
+        if self.answers and not self.calls and not self.contents and "content" not in message:
+            return self.answers
+        return [message, *self.answers]
+
+
+def _is_part(item: JsonObject) -> bool:
+    return "role" not in item and item.get("type") in _ITEM_TYPES
 
 
 def _call(part: JsonObject) -> JsonObject:
+    """A tool call, under the names of OpenInference."""
+    function = part.get("function")
+    inner = function if isinstance(function, dict) else part
     call: JsonObject = {}
-    for name in ("id", "name"):
-        if part.get(name):
-            call[name] = as_text(part[name])
-    if part.get("arguments") is not None:
-        call["arguments"] = as_text(part["arguments"])
+    for name, source, keys in (
+        ("id", part, _ID_KEYS),
+        ("function.name", inner, _NAME_KEYS),
+        ("function.arguments", inner, _ARGUMENT_KEYS),
+    ):
+        value = _first(source, keys)
+        if value is not None:
+            call[name] = as_text(value)
     return call
 
 
 def _answer(part: JsonObject) -> JsonObject:
-    content = part.get("response", part.get("result"))
-    found: JsonObject = {"content": as_text(content)}
-    if part.get("id"):
-        found["tool_call_id"] = as_text(part["id"])
-    return found
+    answer: JsonObject = {"role": "tool", "content": as_text(_first(part, _RESULT_KEYS))}
+    called = _first(part, _ID_KEYS)
+    if called is not None:
+        answer["tool_call_id"] = as_text(called)
+    return answer
 
 
-def as_text(value: JsonValue) -> str:
-    """Text as it is, other values as compact JSON, absent as ``""``."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else compact_json(value)
+def _first(fields: JsonObject, keys: tuple[str, ...]) -> JsonValue:
+    """The first of *keys* with a value that is not null."""
+    for key in keys:
+        value = fields.get(key)
+        if value is not None:
+            return value
+    return None
 
 
-PARTS = Reader(_read_parts, "list of {role, parts}, structured or as a JSON string")
+def _reader(role: str) -> Reader:
+    def read(value: JsonValue) -> JsonValue:
+        return cast("list[JsonValue]", messages_of(value, role)) or None
+
+    return Reader(read, "messages in any form")
+
+
+INPUT = _reader("user")
+OUTPUT = _reader("assistant")
+SYSTEM = _reader("system")

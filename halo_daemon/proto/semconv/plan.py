@@ -17,6 +17,9 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Row
 from halo_daemon.proto.semconv.targets import (
+    AGGREGATES,
+    CACHE_WRITE_TOKENS,
+    CACHED_TOKENS,
     FAILURE,
     FILLED,
     KIND,
@@ -24,6 +27,7 @@ from halo_daemon.proto.semconv.targets import (
     MODEL,
     SCALARS,
     TAIL,
+    TOTAL_TOKENS,
 )
 
 _MAX_PLANS = 2048
@@ -48,8 +52,13 @@ class Plan(NamedTuple):
     """What the attributes of a span can answer; sources stand best first."""
 
     kind: tuple[Source, ...]
-    scalars: tuple[tuple[int, tuple[Source, ...]], ...]
-    """By position in `SCALARS`; positions without a source are left out."""
+    scalars: tuple[tuple[str, tuple[Source, ...]], ...]
+    """By field; fields without a source are left out."""
+    cache_write: tuple[Source, ...]
+    total: tuple[Source, ...]
+    has_cache_counts: bool
+    has_usage: bool
+    """Whether there is a count or a cost, which only a model call may keep."""
     fills: tuple[tuple[str, tuple[Source, ...]], ...]
     """By field, in the order they are written; fields that the span has are left out."""
     failures: tuple[Source, ...]
@@ -92,11 +101,11 @@ def _plan(keys: tuple[str, ...]) -> Plan:
     sources = {target: _best_first(hits) for target, hits in found.items()}
     return Plan(
         kind=sources.get(KIND, ()),
-        scalars=tuple(
-            (position, sources[target])
-            for position, target in enumerate(SCALARS)
-            if target in sources
-        ),
+        scalars=tuple((target, sources[target]) for target in SCALARS if target in sources),
+        cache_write=sources.get(CACHE_WRITE_TOKENS, ()),
+        total=sources.get(TOTAL_TOKENS, ()),
+        has_cache_counts=not sources.keys().isdisjoint({CACHED_TOKENS, CACHE_WRITE_TOKENS}),
+        has_usage=not sources.keys().isdisjoint({*AGGREGATES, CACHE_WRITE_TOKENS}),
         fills=tuple(
             (target, sources[target])
             for target, own_name in FILLED.items()

@@ -17,25 +17,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from halo_daemon.proto.json_value import Attributes, JsonObject, JsonValue
-from halo_daemon.proto.semconv import targets
+from halo_daemon.proto.json_value import Attributes, JsonObject
 from halo_daemon.proto.semconv.failures import judge_failure
 from halo_daemon.proto.semconv.fills import fill_absent
 from halo_daemon.proto.semconv.names import kind_by_name
 from halo_daemon.proto.semconv.plan import Plan, answer, plan_of
 from halo_daemon.proto.semconv.targets import (
+    AGENT_ID,
+    AGENT_NAME,
+    AGGREGATES,
+    CACHED_TOKENS,
     CLIENT_PREFIX,
     INGEST_WARNING,
+    INPUT_TOKENS,
     KIND,
     KIND_MIRROR,
     LLM,
+    MODEL,
+    OUTPUT_TOKENS,
     PROJECT,
     REMARKS,
-    SCALARS,
     SCHEMA_VERSION,
     SPAN,
     TAIL,
-    TAIL_SCALARS,
     TOKEN_KINDS,
     TOOL,
 )
@@ -43,18 +47,6 @@ from halo_daemon.proto.separators import without_separators
 
 REPLACED_SEPARATOR: Final = "replaced_separator"
 SCHEMA: Final = 1
-
-_MODEL = SCALARS.index(targets.MODEL)
-_AGENT_NAME = SCALARS.index(targets.AGENT_NAME)
-_AGENT_ID = SCALARS.index(targets.AGENT_ID)
-_INPUT = SCALARS.index(targets.INPUT_TOKENS)
-_OUTPUT = SCALARS.index(targets.OUTPUT_TOKENS)
-_CACHED = SCALARS.index(targets.CACHED_TOKENS)
-_CACHE_WRITE = SCALARS.index(targets.CACHE_WRITE_TOKENS)
-_TOTAL = SCALARS.index(targets.TOTAL_TOKENS)
-_INDEXED_NAMES = (_MODEL, _AGENT_NAME, _AGENT_ID)
-_AGGREGATED = tuple((SCALARS.index(target), key) for target, key in targets.AGGREGATES.items())
-_NOTHING: Final[list[JsonValue]] = [None] * len(SCALARS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,12 @@ class ScopeContext:
     project_slug: str = ""
     resource_attributes: Attributes = field(default_factory=dict)
     scope_name: str = ""
+    tail: JsonObject = field(init=False, repr=False)
+    """The keys of every line, with nothing known but the project."""
+
+    def __post_init__(self) -> None:
+        known: JsonObject = {SCHEMA_VERSION: SCHEMA, PROJECT: self.project_slug, AGENT_NAME: ""}
+        object.__setattr__(self, "tail", dict.fromkeys(TAIL) | known)
 
 
 def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list[str]) -> None:
@@ -79,97 +77,92 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
     attributes: JsonObject = fields["attributes"]
     plan = plan_of(attributes)
     kind = _kind(plan, attributes, fields["name"], context)
-    values = _scalars(plan, attributes, kind)
+    tail = context.tail.copy()
+    tail[KIND] = kind
     remarks: JsonObject = {}
+    if plan.scalars:
+        _read_scalars(plan, attributes, kind, tail)
+        if plan.has_cache_counts:
+            _include_cached(plan, attributes, kind, tail)
+        if plan.has_usage and kind not in TOKEN_KINDS:
+            _set_totals_apart(tail, remarks)
+        _clean_names(tail, repairs)
     if plan.fills:
         fill_absent(plan, attributes, kind)
     if plan.failures or "events" in fields or kind == TOOL:
         judge_failure(fields, plan, kind, remarks)
     if not plan.has_kind_mirror and kind != SPAN:
         attributes[KIND_MIRROR] = kind
-    if kind not in TOKEN_KINDS:
-        _set_totals_apart(values, remarks)
-    _clean_names(values, repairs)
     if plan.sends_tail:
-        remarks |= _write_over_sent(attributes, (SCHEMA, context.project_slug, kind, *values))
-    else:
-        attributes[SCHEMA_VERSION] = SCHEMA
-        attributes[PROJECT] = context.project_slug
-        attributes[KIND] = kind
-        attributes.update(zip(TAIL_SCALARS, values, strict=False))
+        remarks |= _replaced(attributes, tail)
+    attributes |= tail
     if repairs or remarks:
         _write_remarks(attributes, repairs, remarks)
 
 
 def _kind(plan: Plan, attributes: JsonObject, name: str, context: ScopeContext) -> str:
-    kind = answer(plan.kind, attributes, "")
+    kind = answer(plan.kind, attributes, "") if plan.kind else None
     if kind is None:
         kind = kind_by_name(name, context.scope_name) or (LLM if plan.has_model else SPAN)
     return cast("str", kind)
 
 
-def _scalars(plan: Plan, attributes: JsonObject, kind: str) -> list[JsonValue]:
-    values = _NOTHING.copy()
-    for position, sources in plan.scalars:
+def _read_scalars(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
+    for target, sources in plan.scalars:
         for key, read, only, _ in sources:
             if only is None or kind in only:
                 value = read(attributes[key])
                 if value is not None:
-                    values[position] = value
+                    tail[target] = value
                     break
-    if values[_CACHED] or values[_CACHE_WRITE]:
-        _include_cached(plan, attributes, kind, values)
-    if values[_AGENT_NAME] is None:
-        values[_AGENT_NAME] = ""
-    return values
 
 
-def _include_cached(plan: Plan, attributes: JsonObject, kind: str, values: list[JsonValue]) -> None:
+def _include_cached(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
     """Make the input count include cached tokens, by whatever shows that it does not."""
-    read, written, given, output, total = (
-        cast("int", values[position] or 0)
-        for position in (_CACHED, _CACHE_WRITE, _INPUT, _OUTPUT, _TOTAL)
-    )
+    read = cast("int", tail[CACHED_TOKENS] or 0)
+    written = cast("int", answer(plan.cache_write, attributes, kind) or 0)
+    total = answer(plan.total, attributes, kind)
+    given = cast("int", tail[INPUT_TOKENS] or 0)
+    output = cast("int", tail[OUTPUT_TOKENS] or 0)
     cached = read + written
-    if read > given or total == given + cached + output or _is_exclusive(plan, attributes, kind):
-        values[_INPUT] = given + cached
+    if cached and (
+        read > given or total == given + cached + output or _is_exclusive(plan, attributes, kind)
+    ):
+        tail[INPUT_TOKENS] = given + cached
 
 
 def _is_exclusive(plan: Plan, attributes: JsonObject, kind: str) -> bool:
     """Whether the attribute that gave the input count is one that leaves cached ones out."""
-    for position, sources in plan.scalars:
-        if position == _INPUT:
-            for source in sources:
-                if answer((source,), attributes, kind) is not None:
-                    return source.excludes_cache
+    for source in dict(plan.scalars).get(INPUT_TOKENS, ()):
+        if answer((source,), attributes, kind) is not None:
+            return source.excludes_cache
     return False
 
 
-def _set_totals_apart(values: list[JsonValue], remarks: JsonObject) -> None:
-    for position, key in _AGGREGATED:
-        if values[position] is not None:
-            remarks[key] = values[position]
-            values[position] = None
+def _set_totals_apart(tail: JsonObject, remarks: JsonObject) -> None:
+    for target, key in AGGREGATES.items():
+        if tail[target] is not None:
+            remarks[key] = tail[target]
+            tail[target] = None
 
 
-def _clean_names(values: list[JsonValue], repairs: list[str]) -> None:
-    for position in _INDEXED_NAMES:
-        name = values[position]
-        if name and not cast("str", name).isascii():
-            cleaned = without_separators(cast("str", name))
+def _clean_names(tail: JsonObject, repairs: list[str]) -> None:
+    for target in (MODEL, AGENT_NAME, AGENT_ID):
+        name = cast("str | None", tail[target])
+        if name and not name.isascii():
+            cleaned = without_separators(name)
             if cleaned != name:
-                values[position] = cleaned
+                tail[target] = cleaned
                 repairs.append(REPLACED_SEPARATOR)
 
 
-def _write_over_sent(attributes: JsonObject, tail: tuple[JsonValue, ...]) -> JsonObject:
-    """Write the keys of every line over those the client sent; what had to be replaced."""
+def _replaced(attributes: JsonObject, tail: JsonObject) -> JsonObject:
+    """What the client sent under the daemon's own keys, where the daemon says otherwise."""
     replaced: JsonObject = {}
-    for key, value in zip(TAIL, tail, strict=False):
+    for key, value in tail.items():
         sent = attributes.get(key)
         if sent is not None and (sent != value or type(sent) is not type(value)):
             replaced[CLIENT_PREFIX + key] = sent
-        attributes[key] = value
     return replaced
 
 

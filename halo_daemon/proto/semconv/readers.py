@@ -8,7 +8,7 @@ type); the next source in order of precedence is asked then. Readers never raise
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import orjson
 
@@ -53,6 +53,23 @@ def _number(value: JsonValue) -> float | int | None:
     if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return value if 0 <= value <= _MAX_COUNT else None
+
+
+def parsed(value: JsonValue) -> JsonValue:
+    """Parse a JSON string; None when it does not parse, other values as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return cast("JsonValue", orjson.loads(value))
+    except orjson.JSONDecodeError:
+        return None
+
+
+def as_text(value: JsonValue) -> str:
+    """Text as it is, other values as compact JSON, absent as ``""``."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else compact_json(value)
 
 
 def _content(value: JsonValue) -> str | None:

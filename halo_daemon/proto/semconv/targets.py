@@ -53,15 +53,14 @@ TAIL: Final = (
 )
 """The keys that every line has, in their order."""
 
+SCALARS: Final = TAIL[TAIL.index(PROVIDER) :]
+"""Those of them that one attribute value answers."""
+
 # Read, but not written under these names.
 CACHE_WRITE_TOKENS: Final = "cache write tokens"
 TOTAL_TOKENS: Final = "total tokens"
 INSTRUCTIONS: Final = "system instructions"
 FAILURE: Final = "failure"
-
-TAIL_SCALARS: Final = TAIL[TAIL.index(PROVIDER) :]
-SCALARS: Final = (*TAIL_SCALARS, CACHE_WRITE_TOKENS, TOTAL_TOKENS)
-"""The targets that one attribute value answers, as positions of `Plan.scalars`."""
 
 # Written in this order where the client sent none.
 INPUT_MESSAGES: Final = "llm.input_messages"

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from halo_daemon.proto.semconv import targets
-from halo_daemon.proto.semconv.messages import PARTS
+from halo_daemon.proto.semconv import messages, targets
 from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, kinds
 from halo_daemon.proto.semconv.rows import Convention, row
 from halo_daemon.proto.semconv.targets import AGENT, CHAIN, EMBEDDING, LLM, RETRIEVER, TOOL
@@ -44,9 +43,9 @@ GENAI: Final = Convention(
         row(targets.USER, "enduser.id"),
         row(targets.AGENT_NAME, "gen_ai.agent.name"),
         row(targets.AGENT_ID, "gen_ai.agent.id"),
-        row(targets.INPUT_MESSAGES, "gen_ai.input.messages", read=PARTS),
-        row(targets.OUTPUT_MESSAGES, "gen_ai.output.messages", read=PARTS),
-        row(targets.INSTRUCTIONS, "gen_ai.system_instructions", read=PARTS),
+        row(targets.INPUT_MESSAGES, "gen_ai.input.messages", read=messages.INPUT),
+        row(targets.OUTPUT_MESSAGES, "gen_ai.output.messages", read=messages.OUTPUT),
+        row(targets.INSTRUCTIONS, "gen_ai.system_instructions", read=messages.SYSTEM),
         row(targets.TOOL_NAME, "gen_ai.tool.name", only=_ON_TOOLS),
         row(targets.TOOL_PARAMETERS, "gen_ai.tool.call.arguments", read=CONTENT, only=_ON_TOOLS),
         row(targets.INPUT_VALUE, "gen_ai.tool.call.arguments", read=CONTENT, only=_ON_TOOLS),
