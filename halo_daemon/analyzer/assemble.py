@@ -1,12 +1,13 @@
 """From merged observations to findings: counts, intervals, severity, evidence, order."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from halo_daemon.analyzer.evidence import evidence_of
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
-from halo_daemon.analyzer.partial import Hit, Partial, TraceFacts
+from halo_daemon.analyzer.merge_hint import merge_alike, merged
+from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial, TraceFacts
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
 from halo_daemon.analyzer.rules.registry import RULE_IDS
 from halo_daemon.analyzer.settings import MinerSettings
@@ -25,7 +26,6 @@ from halo_daemon.findings import (
 from halo_daemon.proto.times import format_unix_ns
 
 _CONFIDENCE: dict[Certainty, float] = {"proved": 0.97, "event": 0.9, "candidate": 0.6}
-_CERTAINTIES: tuple[Certainty, ...] = ("proved", "event", "candidate")
 _DIGITS = 6
 _MAX_VERSIONS = 20
 
@@ -45,23 +45,67 @@ class Assembled(NamedTuple):
     weak_signals: list[Finding]
     ids: dict[FindingKey, str]
     """Every key that was observed, also those that did not make it into the report."""
+    groups: dict[str, Group]
+    """Everything observed of a finding, by its id."""
     left_out: int
     """Findings beyond the limit of the report."""
 
 
-def assemble(known: Partial, settings: MinerSettings) -> Assembled:
-    """Count, weigh and order everything observed; the same for any order of arrival."""
+class _Scored(NamedTuple):
+    score: float
+    finding: Finding
+    is_supported: bool
+    """Seen in at least one trace with enough to count."""
+    is_strong: bool
+    """Seen often enough to be claimed."""
+
+
+def assemble(
+    known: Partial, settings: MinerSettings, known_ids: Collection[str] = frozenset()
+) -> Assembled:
+    """
+    Count, weigh and order everything observed; the same for any order of arrival.
+
+    Findings in *known_ids* are open from earlier reports: they need no minimum
+    support, and stand for others that are alike.
+    """
     window = _window_cost(known.traces.values())
+    heads = merge_alike(known.groups, known_ids)
+    groups = merged(known.groups, heads)
     scored = [
-        _finding(known, key, window=window, settings=settings) for key in sorted(known.groups)
+        _finding(known, key, group=group, window=window, settings=settings)
+        for key, group in groups.items()
     ]
-    scored.sort(key=lambda row: (-row[0], row[1].finding_id))
-    strong = [finding for _, finding, weak in scored if not weak]
-    weak = [finding for _, finding, weak in scored if weak]
+    scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
+    strong = [row for row in scored if row.is_strong or _stays(row, known_ids)]
+    weak = [row for row in scored if not (row.is_strong or _stays(row, known_ids))]
     limit = settings.max_findings
-    ids = {key: finding_id(key) for key in sorted(known.groups)}
-    left_out = max(0, len(strong) - limit) + max(0, len(weak) - limit)
-    return Assembled(strong[:limit], weak[:limit], ids, left_out)
+    parts = _parts(heads)
+    return Assembled(
+        findings=[_with_parts(row.finding, parts) for row in strong[:limit]],
+        weak_signals=[_with_parts(row.finding, parts) for row in weak[:limit]],
+        ids={key: finding_id(head) for key, head in heads.items()},
+        groups={finding_id(key): group for key, group in groups.items()},
+        left_out=max(0, len(strong) - limit) + max(0, len(weak) - limit),
+    )
+
+
+def _stays(row: "_Scored", known_ids: Collection[str]) -> bool:
+    return row.is_supported and row.finding.finding_id in known_ids
+
+
+def _parts(heads: dict[FindingKey, FindingKey]) -> dict[str, tuple[str, ...]]:
+    """Ids of the findings that were put into another one, by its id."""
+    parts: dict[str, list[str]] = {}
+    for key, head in heads.items():
+        if key != head:
+            parts.setdefault(finding_id(head), []).append(finding_id(key))
+    return {identity: tuple(sorted(ids)) for identity, ids in parts.items()}
+
+
+def _with_parts(finding: Finding, parts: dict[str, tuple[str, ...]]) -> Finding:
+    found = parts.get(finding.finding_id)
+    return finding.model_copy(update={"merged_from": found}) if found else finding
 
 
 def _window_cost(traces: Iterable[TraceFacts]) -> Waste:
@@ -73,9 +117,8 @@ def _window_cost(traces: Iterable[TraceFacts]) -> Waste:
 
 
 def _finding(
-    known: Partial, key: FindingKey, *, window: Waste, settings: MinerSettings
-) -> tuple[float, Finding, bool]:
-    group = known.groups[key]
+    known: Partial, key: FindingKey, *, group: Group, window: Waste, settings: MinerSettings
+) -> _Scored:
     strong = {trace_id: hit for trace_id, hit in group.hits.items() if not hit.is_weak}
     hits = strong or group.hits
     eligible = known.eligible[group.population] | group.hits.keys()
@@ -89,7 +132,7 @@ def _finding(
         cost_share=share,
         settings=settings,
     )
-    certainty = min((hit.certainty for hit in hits.values()), key=_CERTAINTIES.index)
+    certainty = min((hit.certainty for hit in hits.values()), key=CERTAINTIES.index)
     record = _record(
         key, weighed=weighed, counts=counts, certainty=certainty, seen=_seen(known, hits)
     )
@@ -100,10 +143,13 @@ def _finding(
             "evidence": evidence_of(known, key, group, settings.max_evidence),
         }
     )
-    is_weak = not strong or (
-        counts.affected_traces < settings.min_support_traces and weighed.severity != "critical"
+    enough = counts.affected_traces >= settings.min_support_traces
+    return _Scored(
+        score=score_of(weighed.severity, certainty, counts.ci95[0], share),
+        finding=finding,
+        is_supported=bool(strong),
+        is_strong=bool(strong) and (enough or weighed.severity == "critical"),
     )
-    return score_of(weighed.severity, certainty, counts.ci95[0], share), finding, is_weak
 
 
 def _counts(known: Partial, hits: dict[str, Hit], eligible: set[str]) -> tuple[Counts, Interval]:

@@ -96,7 +96,14 @@ _HEADER = re.compile(
     r"</?\w+>"
     r"|<?(?:exit|return)[ _-]?(?:code|status)>?\s*[:=]?\s*-?[0-9]+(?:\s*</\w+>)?[.:]?"
     r"(?:\s*\([^)]{0,60}\))?"
-    r"|(?:code )?(?:output|stdout|stderr|execution logs?|last output from code snippet)\s*:",
+    r"|(?:code )?(?:output|stdout|stderr|execution logs?|last output from code snippet)\s*:"
+    r"|(?:(?:code )?(?:output|stderr):\s*)?file \"[^\"]*\", line [0-9]+.*"
+    r"|[-=~_^* ]{3,}[^-=~_^*]{0,60}[-=~_^* ]{3,}|[-=~_^* ]{3,}",
+    re.IGNORECASE,
+)
+_ERROR_WORDS = re.compile(
+    r"\b(?:error|failed|failure|fatal|cannot|could not|can't|denied|not found|no such|invalid"
+    r"|unable|undefined|missing|unexpected|refused|exception)\b",
     re.IGNORECASE,
 )
 _TRACEBACK = "Traceback (most recent call last)"
@@ -109,8 +116,9 @@ def core_message(text: str) -> str:
     """
     Reduce an error text to the one line that names the mistake.
 
-    The last line of a traceback, else the first line that is not blank; of a chain
-    ``… due to: …`` the innermost cause. Empty for blank text.
+    The last line of a traceback, else the first line that says something; of the
+    output of a failed command the line that names an exception or an error, and of
+    a chain ``… due to: …`` the innermost cause. Empty for blank text.
     """
     scanned = text[:_MAX_SCANNED_CHARS]
     at = scanned.find(_TRACEBACK)
@@ -123,15 +131,21 @@ def core_message(text: str) -> str:
     return body[0].strip() if body else line or _TRACEBACK
 
 
-def says_nothing(line: str) -> bool:
-    """Whether a line only announces what follows, such as an exit code or ``Output:``."""
-    return _HEADER.fullmatch(line.strip()) is not None
-
-
 def _first_line(text: str) -> str:
     """The first line that says more than an exit code does; that one when there is no other."""
     lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
-    return next((line for line in lines if not says_nothing(line)), lines[0] if lines else "")
+    telling = [line for line in lines if not says_nothing(line)]
+    if len(telling) < len(lines):
+        # What follows an exit code is the output of a command, with the error at no fixed place.
+        named = [line for line in telling if _EXCEPTION.match(line)]
+        worded = [line for line in telling if _ERROR_WORDS.search(line)]
+        telling = named[-1:] or worded[:1] or telling
+    return next(iter(telling), lines[0] if lines else "")
+
+
+def says_nothing(line: str) -> bool:
+    """Whether a line only announces what follows, such as an exit code or ``Output:``."""
+    return _HEADER.fullmatch(line.strip()) is not None
 
 
 def exception_type(text: str) -> str:

@@ -13,6 +13,7 @@ import structlog
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
 from halo_daemon.analyzer.partial import (
+    CERTAINTIES,
     Case,
     Checked,
     Defects,
@@ -29,12 +30,10 @@ from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.trace_view import Subject, TraceView
-from halo_daemon.findings import Certainty
 from halo_daemon.proto.trace import Trace
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-_CERTAINTIES: tuple[Certainty, ...] = ("proved", "event", "candidate")
 _NS_PER_MS = 1_000_000
 
 
@@ -113,7 +112,7 @@ def _hit(view: TraceView, found: list[Observation]) -> Hit:
         spans=sum(observation.spans for observation in counted),
         is_recovered=all(observation.recovered for observation in counted),
         wasted=tuple(o.wasted for o in counted if o.wasted.end > o.wasted.first),
-        certainty=min((o.certainty for o in counted), key=_CERTAINTIES.index),
+        certainty=min((o.certainty for o in counted), key=CERTAINTIES.index),
         is_weak=not strong,
     )
 

@@ -30,6 +30,10 @@ MAX_EXAMPLES = 3
 _T = TypeVar("_T", "Case", "Example")
 
 
+CERTAINTIES: tuple[Certainty, ...] = ("proved", "event", "candidate")
+"""From the surest to the least sure."""
+
+
 class SpanRole(NamedTuple):
     """A span of a trace that a finding names."""
 
@@ -107,7 +111,9 @@ class Group:
 
     def absorb(self, other: "Group") -> None:
         """Add the traces of *other*."""
-        self.hits.update(other.hits)
+        for trace_id, hit in other.hits.items():
+            known = self.hits.get(trace_id)
+            self.hits[trace_id] = hit if known is None else _joined(known, hit)
         self.unrecovered = best(self.unrecovered + other.unrecovered, MAX_CASES)
         self.recovered = best(self.recovered + other.recovered, MAX_CASES)
 
@@ -171,6 +177,21 @@ class Partial:
         for subject, examples in other.examples.items():
             kept = self.examples.get(subject, [])
             self.examples[subject] = best(kept + examples, MAX_EXAMPLES)
+
+
+def _joined(left: Hit, right: Hit) -> Hit:
+    """Two findings that turned out to be one, in one trace."""
+    if left.is_weak != right.is_weak:
+        return right if left.is_weak else left
+    return Hit(
+        roles=tuple(sorted({*left.roles, *right.roles}, key=lambda role: (role.step, role))),
+        occurrences=left.occurrences + right.occurrences,
+        spans=left.spans + right.spans,
+        is_recovered=left.is_recovered and right.is_recovered,
+        wasted=tuple(sorted({*left.wasted, *right.wasted})),
+        certainty=min(left.certainty, right.certainty, key=CERTAINTIES.index),
+        is_weak=left.is_weak,
+    )
 
 
 def best(candidates: Iterable[_T], limit: int) -> list[_T]:

@@ -20,6 +20,7 @@ from halo_daemon.analyzer.observation import (
     quote,
 )
 from halo_daemon.analyzer.rules.error_kinds import error_kind
+from halo_daemon.analyzer.rules.tool_words import runs_anything
 from halo_daemon.analyzer.trace_view import LeafError, Subject, TraceView
 from halo_daemon.findings import Certainty
 from halo_daemon.proto.span import TOOL, Span
@@ -75,8 +76,19 @@ def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
         quotes=tuple(_quotes(view, error, recovery)),
         certainty=certainty,
         recovered=recovery is not None,
+        is_weak=recovery is not None and _is_work(rule, subject),
         wasted=_wasted(view, error, recovery),
     )
+
+
+def _is_work(rule: str, subject: Subject) -> bool:
+    """
+    Whether a failure that was recovered from belongs to working with the tool.
+
+    What runs anything answers with exit codes; looking, trying and testing make
+    most of them. Such a one is no finding unless the agent stopped there.
+    """
+    return rule == TOOL_ERROR and runs_anything(subject.name)
 
 
 def _quotes(view: TraceView, error: LeafError, recovery: Span | None) -> Iterator[Quote]:
