@@ -53,7 +53,7 @@ class AnalysisRequest:
     projects: tuple[str, ...] = ()
     """Slugs or names; empty means every project with spans in the window."""
 
-    engine: Literal["builtin"] = "builtin"
+    engine: str = "builtin"
     trigger: Trigger = "manual"
     schedule: str = ""
     """Name of the schedule entry; ``""`` for a run on demand."""
@@ -86,7 +86,7 @@ def analyze(
         try:
             if not request.projects and not reader.overview(request.window).traces:
                 continue
-            runs.append(_analyze_project(config, request, project, reader, now_unix_ns))
+            runs.append(_analyze_project(config, request, project, reader, now_unix_ns=now_unix_ns))
         finally:
             reader.close()
     return runs
@@ -105,6 +105,7 @@ def _analyze_project(
     request: AnalysisRequest,
     project: StoredProject,
     reader: LocalTraceReader,
+    *,
     now_unix_ns: Callable[[], int],
 ) -> FinishedRun:
     started_unix_ns = now_unix_ns()

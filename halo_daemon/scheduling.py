@@ -19,10 +19,11 @@ async def scheduled_analyses(config: Config, *, config_path: Path | None) -> Asy
     """
     Run the configured analyses while the block runs.
 
+    Child processes read *config_path*, which is None where no file was named.
     Leaving the block stops the run at hand; it is made up for at the next start.
     """
     root = config.data.dir
-    config_arguments = ["--config", str(config_path.absolute())] if config_path else []
+    config_arguments = ["--config", str(config_path)] if config_path else []
 
     async def run(request: RunRequest) -> None:
         arguments = [
@@ -30,7 +31,7 @@ async def scheduled_analyses(config: Config, *, config_path: Path | None) -> Asy
             *("--since", format_unix_ns(request.from_unix_ns)),
             *("--until", format_unix_ns(request.to_unix_ns)),
             *("--engine", request.entry.engine),
-            *("--trigger", "schedule", "--schedule", request.entry.name),
+            *("--schedule", request.entry.name),
             *("--data", str(root)),
             *config_arguments,
         ]

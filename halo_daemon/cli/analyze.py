@@ -46,13 +46,6 @@ class Engine(StrEnum):
     BUILTIN = "builtin"
 
 
-class Trigger(StrEnum):
-    """Who asked for the run."""
-
-    MANUAL = "manual"
-    SCHEDULE = "schedule"
-
-
 def analyze(
     ctx: typer.Context,
     *,
@@ -72,8 +65,9 @@ def analyze(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Print to FILE.")
     ] = None,
     no_notify: Annotated[bool, typer.Option("--no-notify", help="Tell no target.")] = False,
-    trigger: Annotated[Trigger, typer.Option("--trigger", hidden=True)] = Trigger.MANUAL,
-    schedule: Annotated[str, typer.Option("--schedule", hidden=True)] = "",
+    schedule: Annotated[
+        str, typer.Option("--schedule", metavar="ENTRY", help="Run on behalf of a schedule entry.")
+    ] = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -90,13 +84,12 @@ def analyze(
     from halo_daemon import log
     from halo_daemon.analysis import AnalysisRequest, analyze as run_analysis
 
-    level = "info" if trigger is Trigger.SCHEDULE else "warning"
-    log.configure(level=level, log_format=settings.telemetry.log.format)
+    log.configure(level="info" if schedule else "warning", log_format=settings.telemetry.log.format)
     request = AnalysisRequest(
         window=window,
         projects=tuple(project or ()),
-        engine="builtin",
-        trigger=trigger.value,
+        engine=engine.value,
+        trigger="schedule" if schedule else "manual",
         schedule=schedule,
         notify=not no_notify,
     )

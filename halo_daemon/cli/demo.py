@@ -83,7 +83,10 @@ def _show(daemon: "DaemonProcess") -> "list[FinishedRun]":
     exported = _export(daemon)
     traces, spans = sum(each.traces for each in exported), sum(each.spans for each in exported)
     seconds = time.monotonic() - started_s
-    print(f"{len(exported)} sample agents through the OTLP ports: {traces} traces, {spans} spans", end="")
+    print(
+        f"{len(exported)} sample agents through the OTLP ports: {traces} traces, {spans} spans",
+        end="",
+    )
     print(f"  ({seconds:.1f} s)")
     for each in exported:
         print(f"  {each.project:12} {each.transport:4} {each.traces:4} traces {each.spans:5} spans")

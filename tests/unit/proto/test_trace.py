@@ -8,6 +8,7 @@ TRACE = "5b8efff798038103d269b633813fc60c"
 
 
 def span(number, *, parent=0, start=1, end=2, name="s"):
+    """A span of one trace, by its number."""
     return make_span(
         trace_id=TRACE,
         span_id=f"{number:016x}",
