@@ -1,1 +1,1 @@
-"""Delivery of findings to the outside."""
+"""Who is told of what: events, routes, the outbox, and the targets that take deliveries."""

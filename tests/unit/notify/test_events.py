@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given, strategies as st
+
+from halo_daemon.findings import Finding, Report
+from halo_daemon.findings.dataset import RunBlock, WindowBlock
+from halo_daemon.findings.report import Summary
+from halo_daemon.notify.events import MAX_BODY_BYTES, printable, report_created
+
+INSTANT = "2026-11-20T03:00:00.000000000Z"
+
+
+def _report(titles: list[str], headline: str = "2 findings", report_id: str = "r_1.x") -> Report:
+    return Report(
+        report_id=report_id,
+        project="support-bot",
+        created_at=INSTANT,
+        run=RunBlock(id="run_1", trigger="schedule", started_at=INSTANT),
+        window=WindowBlock.model_validate({"from": INSTANT, "to": INSTANT}),
+        summary=Summary(headline=headline),
+        findings=tuple(
+            Finding(
+                finding_id=f"F-{number:012d}",
+                title=title,
+                category="other",
+                source="rule:tool_error@1",
+            )
+            for number, title in enumerate(titles)
+        ),
+    )
+
+
+def test_a_report_is_told_in_short():
+    """The document names project, report, place and the first findings."""
+    event = report_created(_report(["A", "B"]), Path("/data/runs/r_1"))
+
+    document = orjson.loads(event.body)
+    assert document["type"] == "report.created"
+    assert document["timestamp"] == INSTANT
+    assert document["data"]["project"] == "support-bot"
+    assert document["data"]["path"] == "/data/runs/r_1"
+    assert [finding["title"] for finding in document["data"]["findings"]] == ["A", "B"]
+
+
+def test_an_empty_report_is_told_as_well():
+    """No findings is news, too."""
+    document = orjson.loads(report_created(_report([]), Path("/d")).body)
+
+    assert (document["data"]["findings_total"], document["data"]["findings"]) == (0, [])
+
+
+@given(st.lists(st.text(max_size=2_000), max_size=30), st.text(max_size=5_000))
+def test_a_document_is_small_whatever_strangers_wrote(titles, headline):
+    """Long and odd texts never make a body above the limit, or one that is not JSON."""
+    event = report_created(_report(titles, headline), Path("/d"))
+
+    document = orjson.loads(event.body)
+    assert len(event.body) <= MAX_BODY_BYTES
+    assert document["data"]["findings_total"] == len(titles)
+
+
+def test_ids_are_stable_and_differ_by_target_and_report():
+    """A retry after a restart carries the same id; another target or report another one."""
+    event = report_created(_report([]), Path("/d"))
+    again = report_created(_report([]), Path("/elsewhere"))
+    other = report_created(_report([], report_id="r_2"), Path("/d"))
+
+    assert event.message_id("ops") == again.message_id("ops")
+    assert len({event.message_id("ops"), event.message_id("b"), other.message_id("ops")}) == 3
+    assert "." not in event.message_id("a.b")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mb", "a[31mb"),
+        ("a\n\tb", "a b"),
+        ("safe\u202eevil", "safeevil"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("\ud800x", "x"),
+        ("x" * 50, "x" * 9 + "…"),
+        ("café ☕", "café ☕"),
+    ],
+)
+def test_text_of_strangers_is_made_harmless(text, shown):
+    """Controls, overrides and invisible characters are dropped, long texts cut."""
+    assert printable(text, 10) == shown
