@@ -74,6 +74,7 @@ class Spent:
     requests: int = 0
     turns: int = 0
     subagents: int = 0
+    bytes_sent: int = 0
     earlier_seconds: float = 0.0
     """Wall clock of the runs that this one resumes."""
 
@@ -88,11 +89,23 @@ class Need:
 
     input_tokens: int
     output_tokens: int
+    price: Price | None = None
+    """None when the price of the model is unknown."""
 
     @property
     def tokens(self) -> int:
         """Both sides."""
         return self.input_tokens + self.output_tokens
+
+    @property
+    def usd(self) -> float:
+        """What it would cost; 0 when the price is unknown."""
+        return cost_usd(Usage(self.input_tokens, self.output_tokens), self.price)
+
+
+def cost_usd(usage: Usage, price: Price | None) -> float:
+    """What *usage* costs; 0 when the price is unknown."""
+    return price.cost_usd(usage) if price else 0.0
 
 
 @dataclass(slots=True)
@@ -112,12 +125,11 @@ class SizeEstimator:
             self.bytes_per_token = min(max(ratio, _MIN_BYTES_PER_TOKEN), _MAX_BYTES_PER_TOKEN)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Reservation:
-    """Room for one request that is on its way."""
+    """Room for one request that is on its way; told apart by identity."""
 
     need: Need
-    usd: float
 
 
 @dataclass(slots=True)
@@ -126,9 +138,6 @@ class Ledger:
 
     budget: Budget
     monotonic_s: Callable[[], float]
-    price: Price | None = None
-    """None when the price of the model is unknown."""
-
     spent: Spent = field(default_factory=Spent)
     closing_need: Need = field(default_factory=lambda: Need(0, CLOSING_OUTPUT_TOKENS))
     """The root's closing request at its present size."""
@@ -161,12 +170,6 @@ class Ledger:
         """How long a request may take: *limit_s*, or what the deadline leaves; at least 0."""
         return max(0.0, min(limit_s, self.remaining_s - self.closing_s))
 
-    def cost_usd(self, need: Need) -> float:
-        """What *need* would cost; 0 when the price is unknown."""
-        if self.price is None:
-            return 0.0
-        return self.price.cost_usd(Usage(need.input_tokens, need.output_tokens))
-
     def obstacle(self, need: Need, *, keep_closing: bool) -> str:
         """
         Which limit forbids a request: the word of the report, ``""`` when it fits.
@@ -178,9 +181,9 @@ class Ledger:
         """
         closing = self.closing_need if keep_closing else Need(0, 0)
         promised_tokens = sum(reserved.need.tokens for reserved in self._reserved)
-        promised_usd = sum(reserved.usd for reserved in self._reserved)
+        promised_usd = sum(reserved.need.usd for reserved in self._reserved)
         wanted_tokens = need.tokens + closing.tokens
-        wanted_usd = self.cost_usd(need) + self.cost_usd(closing)
+        wanted_usd = need.usd + closing.usd
         more = 1 + keep_closing
         limits: tuple[tuple[str, float | None, float], ...] = (
             ("usd", self.budget.usd, self.spent.usd + promised_usd + wanted_usd),
@@ -217,13 +220,14 @@ class Ledger:
                 f"the limit of {reason} is reached (`analysis.budget.{reason}`)",
                 reason=reason,
             )
-        reservation = Reservation(need, self.cost_usd(need))
+        reservation = Reservation(need)
         self._reserved.append(reservation)
         return reservation
 
-    def count_request(self) -> None:
-        """Book that a request goes out, a retry or the first."""
+    def count_request(self, size_bytes: int) -> None:
+        """Book that a request of that size goes out, a retry or the first."""
         self.spent.requests += 1
+        self.spent.bytes_sent += size_bytes
 
     def release(self, reservation: Reservation) -> None:
         """Give back the room of a request that was not answered."""
@@ -239,15 +243,15 @@ class Ledger:
         self.release(reservation)
         need = reservation.need
         booked = usage or Usage(need.input_tokens, need.output_tokens, estimated=True)
-        self.add(booked)
+        self.add(booked, cost_usd(booked, need.price))
         return booked
 
-    def add(self, booked: Usage) -> None:
+    def add(self, booked: Usage, usd: float) -> None:
         """Book one answer, without a reservation; a resumed run takes over the old ones so."""
         spent = self.spent
         spent.turns += 1
         spent.tokens += booked.total_tokens
-        spent.usd += self.price.cost_usd(booked) if self.price else 0.0
+        spent.usd += usd
         spent.estimated_tokens += booked.total_tokens if booked.estimated else 0
         total = spent.usage
         spent.usage = Usage(

@@ -57,7 +57,9 @@ class Recorded:
     lost_tokens: int = 0
     """Estimates of requests that were sent and have no answer."""
 
-    usages: list[Usage] = field(default_factory=list)
+    usages: list[tuple[Usage, float]] = field(default_factory=list)
+    """What each answer used, and what it cost in dollars."""
+
     findings: list[JsonObject] = field(default_factory=list)
     end: JsonObject = field(default_factory=dict)
     """The record of the run's end; empty when it did not end."""
@@ -112,7 +114,7 @@ class Recorded:
         sha256 = as_text(record.get("sha256"))
         self._unanswered.pop((agent_id, sha256), None)
         usage = Usage.from_json(as_object(record["usage"]))
-        self.usages.append(usage)
+        self.usages.append((usage, cast("float", record.get("usd", 0.0))))
         reply = ModelReply(
             message=Message.from_json(as_object(record["message"])),
             finish=Finish(as_text(record["finish"])),

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from halo_daemon.analyzer.agent.budget import CLOSING_OUTPUT_TOKENS, Ledger, Need, SizeEstimator
+from halo_daemon.analyzer.agent.budget import (
+    CLOSING_OUTPUT_TOKENS,
+    Ledger,
+    Need,
+    SizeEstimator,
+    cost_usd,
+)
 from halo_daemon.analyzer.agent.clock import Clock
 from halo_daemon.analyzer.agent.errors import (
     Action,
@@ -23,6 +29,7 @@ from halo_daemon.analyzer.agent.errors import (
 from halo_daemon.analyzer.agent.journal import Journal
 from halo_daemon.analyzer.agent.messages import Message, Usage
 from halo_daemon.analyzer.agent.model import ChatModel, ModelReply, ModelRequest, TextSink
+from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.proto.json_value import JsonObject
 
 MAX_FAILURES_OF_AGENT = 6
@@ -61,6 +68,9 @@ class Requester:
     ledger: Ledger
     journal: Journal
     clock: Clock = field(default_factory=Clock)
+    price: Price | None = None
+    """None when the price of the model is unknown."""
+
     request_timeout_s: float = 600.0
     max_output_tokens: int | None = None
     estimator: SizeEstimator = field(default_factory=SizeEstimator)
@@ -73,6 +83,7 @@ class Requester:
         return Need(
             self.estimator.tokens(request_size_bytes(request)),
             limit_tokens or CLOSING_OUTPUT_TOKENS,
+            self.price,
         )
 
     async def ask(self, asking: Asking, request: ModelRequest, *, on_text: TextSink) -> ModelReply:
@@ -127,7 +138,7 @@ class Requester:
     async def _try(self, asking: Asking, request: ModelRequest, on_text: TextSink) -> ModelReply:
         refused_once = False
         while True:
-            self.ledger.count_request()
+            self.ledger.count_request(request_size_bytes(request))
             try:
                 reply = await self.model.complete(self._timed(request), on_text=on_text)
             except ModelError as exc:
@@ -187,6 +198,7 @@ class Requester:
             message=reply.message.to_json(),
             finish=reply.finish,
             usage=booked.to_json(),
+            usd=cost_usd(booked, self.price),
             reasoning=reply.reasoning,
             request_id=reply.request_id,
         )

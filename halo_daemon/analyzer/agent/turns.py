@@ -90,12 +90,13 @@ def what_fits(ledger: Ledger, need: Need, *, is_root: bool) -> tuple[bool, str]:
         Whether only the closing request is left, and the limit that forbids even
         that one, ``""`` when none does.
     """
-    closing = Need(need.input_tokens, CLOSING_OUTPUT_TOKENS)
+    closing = Need(need.input_tokens, CLOSING_OUTPUT_TOKENS, need.price)
     if is_root:
         ledger.closing_need = closing
         wanted = need
     else:
-        wanted = Need(need.input_tokens * 2, need.output_tokens + closing.output_tokens)
+        output_tokens = need.output_tokens + closing.output_tokens
+        wanted = Need(need.input_tokens * 2, output_tokens, need.price)
     if not ledger.obstacle(wanted, keep_closing=True):
         return False, ""
     return True, ledger.obstacle(need, keep_closing=not is_root)

@@ -76,7 +76,7 @@ class Bench:
     def build(self) -> Agent:
         """Put the agent together."""
         clock = self.time.clock
-        self.ledger = Ledger(self.budget, clock.monotonic_s, self.price)
+        self.ledger = Ledger(self.budget, clock.monotonic_s)
         self.journal = Journal(
             self.journal_path,
             elapsed_s=lambda: self.ledger.elapsed_s,
@@ -87,6 +87,7 @@ class Bench:
             self.ledger,
             self.journal,
             clock,
+            self.price,
             max_output_tokens=self.max_output_tokens,
         )
         around = Surroundings(

@@ -1,0 +1,145 @@
+"""
+Searching the spans of a trace with a pattern, in linear time.
+
+The raw line is searched as HALO does, and every decoded value besides: quotes,
+line ends and letters that JSON escapes are found as people write them.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol, cast
+
+import orjson
+
+from halo_daemon.analyzer.agent.answers import cut_text
+from halo_daemon.analyzer.agent.errors import EngineToolError
+from halo_daemon.analyzer.content import text_of
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.span import Span
+
+_MAX_MATCH_CHARS = 1_024
+_MAX_PATTERN_CHARS = 2_000
+
+
+class Match(Protocol):
+    """What a pattern finds."""
+
+    def start(self) -> int:
+        """Where it begins, in characters."""
+
+    def end(self) -> int:
+        """Where it ends, in characters."""
+
+
+class Pattern(Protocol):
+    """A compiled pattern."""
+
+    def search(self, text: str) -> Match | None:
+        """The first match."""
+
+    def finditer(self, text: str) -> Iterator[Match]:
+        """All matches, in order."""
+
+
+def compile_pattern(text: str) -> Pattern:
+    """
+    Compile a pattern for RE2.
+
+    Raises:
+        EngineToolError: RE2 is not installed, or it cannot express *text*.
+    """
+    if len(text) > _MAX_PATTERN_CHARS:
+        raise EngineToolError(f"cannot use a pattern of {len(text)} characters", retryable=True)
+    try:
+        import re2  # noqa: PLC0415 -- has no wheel on some platforms
+    except ImportError as exc:
+        raise EngineToolError(
+            "cannot search: RE2 is not installed", hint="use `query_traces` and `view_spans`"
+        ) from exc
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return cast("Pattern", re2.compile(text, options))
+    except re2.error as exc:
+        raise EngineToolError(
+            f"cannot use the pattern: {exc}",
+            hint="RE2 syntax: no look-around, no back-references; `(?i)` for any case",
+            retryable=True,
+        ) from exc
+
+
+def line_of(span: Span) -> str:
+    """The raw line of a span, without its newline."""
+    return orjson.dumps(span.fields).decode()
+
+
+def values_of(span: Span) -> Iterator[tuple[str, str]]:
+    """Every text of a span that people wrote, with its path."""
+    yield "name", span.name
+    yield "status.message", span.status_message
+    for key, value in span.attributes.items():
+        if value is not None:
+            yield key, text_of(value)
+    for place, event in enumerate(span.events):
+        attributes = event.get("attributes")
+        if isinstance(attributes, dict):
+            for key, value in attributes.items():
+                yield f"events[{place}].{key}", text_of(value)
+
+
+def search_spans(
+    spans: tuple[Span, ...], pattern: Pattern, *, context_chars: int, max_matches: int, skip: int
+) -> JsonObject:
+    """
+    Find *pattern* in *spans*.
+
+    Returns:
+        All matches counted, *max_matches* of them shown after the first *skip*.
+    """
+    matches: list[JsonValue] = []
+    count = 0
+    for index, span in enumerate(spans):
+        for path, text, found in _matches_in(span, pattern):
+            count += 1
+            if skip < count and len(matches) < max_matches:
+                place: JsonObject = {
+                    "span_index": index,
+                    "where": "value" if path else "raw",
+                    "attribute": path,
+                }
+                matches.append({**_match_row(span, text, found, context_chars), **place})
+    return {
+        "match_count": count,
+        "returned_match_count": len(matches),
+        "has_more": count > skip + len(matches),
+        "matches": matches,
+    }
+
+
+def _matches_in(span: Span, pattern: Pattern) -> Iterator[tuple[str, str, Match]]:
+    line = line_of(span)
+    in_line = [("", line, found) for found in pattern.finditer(line)]
+    yield from in_line
+    if in_line:
+        return
+    for path, text in values_of(span):
+        for found in pattern.finditer(text):
+            yield path, text, found
+
+
+def _match_row(span: Span, text: str, found: Match, context_chars: int) -> JsonObject:
+    start, end = found.start(), found.end()
+    before = text[max(0, start - context_chars) : start]
+    return {
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "span_name": span.name,
+        "kind": span.kind,
+        "status_code": span.status_code,
+        "parent_span_id": span.parent_span_id,
+        "match_text": cut_text(text[start:end], _MAX_MATCH_CHARS),
+        "matched_context": before
+        + cut_text(text[start:end], _MAX_MATCH_CHARS)
+        + text[end : end + context_chars],
+        "match_start_char": start,
+        "match_end_char": end,
+    }
