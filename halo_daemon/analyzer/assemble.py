@@ -8,6 +8,7 @@ from halo_daemon.analyzer.evidence import evidence_of
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial, TraceFacts
+from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
 from halo_daemon.analyzer.rules.registry import RULE_IDS
 from halo_daemon.analyzer.settings import MinerSettings
@@ -121,7 +122,7 @@ def _finding(
 ) -> _Scored:
     strong = {trace_id: hit for trace_id, hit in group.hits.items() if not hit.is_weak}
     hits = strong or group.hits
-    eligible = known.eligible[group.population] | group.hits.keys()
+    eligible = known.eligible[population_of(key)] | group.hits.keys()
     waste = _waste(known, hits)
     share = _cost_share(waste, window)
     counts, unrecovered = _counts(known, hits, eligible)

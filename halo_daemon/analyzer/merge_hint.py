@@ -63,5 +63,5 @@ def merged(
     found: dict[FindingKey, Group] = {}
     for key in sorted(groups):
         group = groups[key]
-        found.setdefault(heads[key], Group(group.population)).absorb(group)
+        found.setdefault(heads[key], Group()).absorb(group)
     return found

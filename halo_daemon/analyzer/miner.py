@@ -24,6 +24,7 @@ from halo_daemon.analyzer.partial import (
     SpanRole,
     TraceFacts,
 )
+from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.quality import defects_of
 from halo_daemon.analyzer.risk import decisive_span, risk_signals
 from halo_daemon.analyzer.rules.registry import RULES
@@ -88,14 +89,14 @@ def _group(known: Partial, view: TraceView, observations: list[Observation]) -> 
         by_key.setdefault(observation.key, []).append(observation)
     for found in by_key.values():
         first = found[0]
-        group = Group(first.population)
+        group = Group()
         hit = _hit(view, found)
         group.hits[view.trace_id] = hit
         case = _case(view, found)
         (group.recovered if hit.is_recovered else group.unrecovered).append(case)
         known.groups[first.key] = group
         # A finding that shows up proves that it could: its own trace is always eligible.
-        known.eligible.setdefault(first.population, set()).add(view.trace_id)
+        known.eligible.setdefault(population_of(first.key), set()).add(view.trace_id)
 
 
 def _hit(view: TraceView, found: list[Observation]) -> Hit:

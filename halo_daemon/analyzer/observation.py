@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.content import Text
 from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.findings import Certainty, NotCheckedReason, Role
 from halo_daemon.proto.span import Span
 
@@ -33,23 +34,11 @@ class StepRange(NamedTuple):
 NO_STEPS = StepRange(0, 0)
 
 
-class Population(NamedTuple):
-    """What a finding's denominator counts: the traces that could have shown it."""
-
-    unit: str
-    """``span``: ran a span of that name; ``repeated``: called that tool twice or more;
-    ``failed``: saw that tool fail; ``model``: called that model; ``requested``: asked for
-    that tool; ``agent``: ran that agent."""
-    agent: str
-    name: str
-
-
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One occurrence of a finding in a trace."""
 
     key: FindingKey
-    population: Population
     quotes: tuple[Quote, ...]
     """The symptom first; then decision and recovery where there are any."""
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from halo_daemon.analyzer.fingerprint import FindingKey
-from halo_daemon.analyzer.observation import Population, Quote, StepRange
+from halo_daemon.analyzer.observation import Quote, StepRange
 from halo_daemon.analyzer.outcome import Outcome
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.trace_view import Subject
 from halo_daemon.findings import Certainty, NotCheckedReason, Role
 
@@ -104,7 +105,6 @@ class TraceFacts(NamedTuple):
 class Group:
     """One finding over many traces."""
 
-    population: Population
     hits: dict[str, Hit] = field(default_factory=dict)
     unrecovered: list[Case] = field(default_factory=list)
     recovered: list[Case] = field(default_factory=list)
@@ -167,7 +167,7 @@ class Partial:
         self.traces.update(other.traces)
         self.skipped.update(other.skipped)
         for key, group in other.groups.items():
-            self.groups.setdefault(key, Group(group.population)).absorb(group)
+            self.groups.setdefault(key, Group()).absorb(group)
         for population, traces in other.eligible.items():
             self.eligible.setdefault(population, set()).update(traces)
         for rule, checked in other.checked.items():

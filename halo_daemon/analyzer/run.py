@@ -6,12 +6,14 @@ traces there are and where the report goes.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from halo_daemon import __version__
 from halo_daemon.analyzer import risk
 from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.headline import summary_of
+from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, resolved_rows
+from halo_daemon.analyzer.memory import Memory, memory_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.partial import Partial, TraceFacts
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
@@ -20,7 +22,6 @@ from halo_daemon.analyzer.stats import median
 from halo_daemon.analyzer.verify import verify_findings
 from halo_daemon.findings import (
     Engine,
-    Finding,
     Report,
     Repro,
     RunBlock,
@@ -48,6 +49,17 @@ class RunInfo:
     config_hash: str = ""
 
 
+class Asked(NamedTuple):
+    """Everything about a run but the traces."""
+
+    project: str
+    window: Window
+    run: RunInfo
+    previous: Report | None
+    memory: Memory
+    settings: MinerSettings
+
+
 def analyze_window(
     reader: TraceReader,
     *,
@@ -55,58 +67,56 @@ def analyze_window(
     window: Window,
     run: RunInfo,
     previous: Report | None = None,
+    memory: Memory | None = None,
     settings: MinerSettings | None = None,
 ) -> Report:
     """
     Mine every trace of *window* and return the complete report.
 
     Open traces are examined as well and counted; rules that need an end leave them
-    out. A window without traces gives a complete report that says so.
+    out. A window without traces gives a complete report that says so. States come
+    from *memory*; without one, from *previous* alone.
 
     Raises:
         StoreError: The traces cannot be read.
     """
     chosen = settings or MinerSettings()
     known = mine(reader.iter_traces(window), chosen)
-    return report_of(
-        known, reader, project=project, window=window, run=run, previous=previous, settings=chosen
-    )
+    asked = Asked(project, window, run, previous, memory or memory_of(previous), chosen)
+    return report_of(known, reader, asked)
 
 
-def report_of(
-    known: Partial,
-    reader: TraceReader,
-    *,
-    project: str,
-    window: Window,
-    run: RunInfo,
-    previous: Report | None,
-    settings: MinerSettings,
-) -> Report:
+def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     """Test, rank and verify what the miner knows; *reader* is asked for cited traces only."""
-    overview = reader.overview(window)
-    assembled = assemble(known, settings)
-    before = {row.finding_id: row for row in previous.findings} if previous else {}
-    aged = [_aged(finding, before) for finding in assembled.findings]
-    findings = verify_findings(aged, reader.load_trace)
+    overview = reader.overview(asked.window)
+    histories, now = asked.memory.histories, format_unix_ns(asked.run.started_unix_ns)
+    assembled = assemble(known, asked.settings, open_ids(histories))
+    findings = verify_findings(
+        (aged(found, histories, asked.memory.triage, now) for found in assembled.findings),
+        reader.load_trace,
+    )
     weak = verify_findings(assembled.weak_signals, reader.load_trace)
-    coverage = coverage_of(known, overview, [*findings, *weak], settings)
+    seen = frozenset(finding.finding_id for finding in findings)
+    window = _window_block(asked.window, asked.run)
+    absent = absent_findings(histories, seen, known, window.from_)
+    previous, run = asked.previous, asked.run
     report = Report(
         report_id=run.report_id,
-        project=project,
-        created_at=format_unix_ns(run.started_unix_ns),
+        project=asked.project,
+        created_at=now,
         previous_report_id=previous.report_id if previous else None,
         run=_run_block(run),
-        window=_window_block(window, run),
+        window=window,
         engine=Engine(version=__version__, rules_version=RULES_VERSION),
         dataset=dataset_of(known),
         totals=totals_of(known, previous),
         data_quality=data_quality_of(known),
-        coverage=coverage,
+        coverage=coverage_of(known, overview, [*findings, *weak], asked.settings),
         findings=tuple(finding for finding in findings if finding.verified),
         unverified_claims=tuple(finding for finding in findings if not finding.verified),
         weak_signals=tuple(finding for finding in weak if finding.verified),
         traces=_trace_rows(known, assembled),
+        resolved=resolved_rows(absent),
         repro=Repro(command=run.command, config_hash=run.config_hash),
         limits=_limits(known, assembled),
     )
@@ -120,16 +130,6 @@ def finish(report: Report, ended_unix_ns: int) -> Report:
     wall_ms = max(0, ended_unix_ns - started_ns) // 1_000_000
     engine = report.engine.model_copy(update={"wall_ms": wall_ms})
     return report.model_copy(update={"run": run, "engine": engine})
-
-
-def _aged(finding: Finding, before: dict[str, Finding]) -> Finding:
-    known = before.get(finding.finding_id)
-    if known is None:
-        return finding
-    first = min(known.first_seen or "~", finding.first_seen or "~")
-    return finding.model_copy(
-        update={"state": "ongoing", "first_seen": first, "reports_seen": known.reports_seen + 1}
-    )
 
 
 def _run_block(run: RunInfo) -> RunBlock:

@@ -43,6 +43,13 @@ from halo_daemon.findings.finding import (
     VersionCount,
     severity_rank,
 )
+from halo_daemon.findings.ledger import (
+    EntryType,
+    History,
+    LedgerCounts,
+    LedgerEntry,
+    fold,
+)
 from halo_daemon.findings.report import (
     SCHEMA_VERSION,
     Privacy,
@@ -59,6 +66,7 @@ from halo_daemon.findings.report import (
     to_json,
 )
 from halo_daemon.findings.short_id import short_ids
+from halo_daemon.findings.triage import TriageBook, in_force, is_silent
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -73,12 +81,16 @@ __all__ = [
     "Engine",
     "EngineBudget",
     "EngineTokens",
+    "EntryType",
     "ErrorRate",
     "Evidence",
     "Exposure",
     "Finding",
     "FindingState",
     "Fingerprint",
+    "History",
+    "LedgerCounts",
+    "LedgerEntry",
     "Link",
     "NextQuery",
     "NotChecked",
@@ -107,9 +119,13 @@ __all__ = [
     "TraceRow",
     "Trend",
     "Triage",
+    "TriageBook",
     "VersionCount",
     "WindowBlock",
+    "fold",
     "from_json",
+    "in_force",
+    "is_silent",
     "report_schema",
     "severity_rank",
     "short_ids",

@@ -5,7 +5,8 @@ import re
 from halo_daemon.analyzer.content import ModelCall, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
-from halo_daemon.analyzer.observation import Observation, Population, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.error_kinds import BUDGET_TEXT
 from halo_daemon.analyzer.rules.errors import BUDGET_EXHAUSTED, decision_quote, observe_errors
 from halo_daemon.analyzer.rules.tool_choice import bare_name, requested_populations
@@ -45,7 +46,6 @@ def _unrun_call(view: TraceView) -> Observation | None:
     cited = requested.arguments if requested.arguments.value else Text("", "")
     return Observation(
         key=FindingKey(PREMATURE_END, subject.agent, subject.name, _CALL_NOT_RUN, ""),
-        population=Population("requested", *subject),
         quotes=(quote(last.span, "decision", cited),),
         certainty="event",
     )
@@ -67,7 +67,6 @@ def _no_answer(view: TraceView) -> Observation | None:
         quotes.append(decision_quote(view.final_call.span))
     return Observation(
         key=FindingKey(PREMATURE_END, view.agent_of(root), "", _EMPTY_ANSWER, ""),
-        population=Population("agent", view.agent_of(root), ""),
         quotes=tuple(quotes),
         certainty="event",
     )
@@ -88,6 +87,4 @@ def _from_answer(view: TraceView) -> Observation | None:
     if answer is None or match is None or match.start() > len("Agent stopped: reached the limit"):
         return None
     key = FindingKey(BUDGET_EXHAUSTED, view.agent_of(view.root), "", "", "")
-    return Observation(
-        key, Population("agent", key.agent, ""), (quote(answer[0], "symptom", answer[1]),)
-    )
+    return Observation(key, (quote(answer[0], "symptom", answer[1]),))

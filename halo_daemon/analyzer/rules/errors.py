@@ -13,12 +13,12 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import core_message, mask_name
 from halo_daemon.analyzer.observation import (
     Observation,
-    Population,
     Quote,
     RuleOutput,
     StepRange,
     quote,
 )
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.tool_words import runs_anything
 from halo_daemon.analyzer.trace_view import LeafError, Subject, TraceView
@@ -72,7 +72,6 @@ def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
     certainty: Certainty = "proved" if rule in {BAD_ARGUMENTS, MADE_UP_TOOL} else "event"
     return Observation(
         key=key,
-        population=Population("span", *subject),
         quotes=tuple(_quotes(view, error, recovery)),
         certainty=certainty,
         recovered=recovery is not None,

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from halo_daemon.analyzer.content import ModelCall, Text, parse_json, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
-from halo_daemon.analyzer.observation import Observation, Population, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.trace_view import Subject, TraceView
 from halo_daemon.findings import Certainty
 
@@ -53,7 +54,6 @@ def _check(view: TraceView, rule: str, how: Callable[[ModelCall], _Cut | None]) 
         observations.append(
             Observation(
                 key=FindingKey(rule, subject.agent, subject.name, found.kind, ""),
-                population=Population("model", *subject),
                 quotes=(quote(call.span, "decision", found.words, found.needle),),
                 certainty=found.certainty,
             )

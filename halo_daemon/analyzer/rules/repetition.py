@@ -6,12 +6,12 @@ from itertools import accumulate
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import (
     Observation,
-    Population,
     Quote,
     RuleOutput,
     StepRange,
     quote,
 )
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.tool_words import changes_state, repeats_are_normal
@@ -72,7 +72,6 @@ def _repeated(view: TraceView, subject: Subject, group: Sequence[ToolCall]) -> O
     first, again = group[0], group[1]
     return Observation(
         key=FindingKey(REPEATED_CALL, subject.agent, subject.name, "", ""),
-        population=Population("repeated", *subject),
         recovered=_moved_on(view, group[-1]),
         quotes=tuple(_loop_quotes(view, first, group[-1])),
         wasted=StepRange(
@@ -138,7 +137,6 @@ def _retried(view: TraceView, failed: ToolCall, again: ToolCall, earlier: int) -
     quotes.append(quote(failed.span, "symptom", failed.result))
     return Observation(
         key=FindingKey(BLIND_RETRY, again.agent, again.tool, "", ""),
-        population=Population("failed", again.agent, again.tool),
         quotes=tuple(quotes),
         recovered=again.signal is None,
         wasted=StepRange(

@@ -1,13 +1,13 @@
 """Calls of tools that were not offered, and calls that the offered schema does not allow."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from halo_daemon.analyzer.content import ModelCall, OfferedTool, RequestedCall, parse_json
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.json_schema import violation
 from halo_daemon.analyzer.masking import mask_name
-from halo_daemon.analyzer.observation import Observation, Population, Quote, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import (
     BAD_ARGUMENTS,
     MADE_UP_TOOL,
@@ -21,11 +21,7 @@ from halo_daemon.analyzer.trace_view import ToolCall, TraceView
 def check_made_up_tools(view: TraceView) -> RuleOutput:
     """Calls of a name that the same LLM span does not offer, or that a tool runner refused."""
     offering = [call for call in view.model_calls if call.offered]
-    # A tool that does not exist has no users to count among: its agent's runs are.
-    observations = [
-        replace(refused, population=Population("agent", refused.key.agent, ""))
-        for refused in observe_errors(view, MADE_UP_TOOL).observations
-    ]
+    observations = list(observe_errors(view, MADE_UP_TOOL).observations)
     named = {observation.key.subject for observation in observations}
     for call in offering:
         names = {bare_name(tool.name) for tool in call.offered}
@@ -58,7 +54,6 @@ def _made_up(view: TraceView, call: ModelCall, requested: RequestedCall) -> Obse
     agent = view.agent_of(call.span)
     return Observation(
         key=FindingKey(MADE_UP_TOOL, agent, mask_name(requested.name), "", ""),
-        population=Population("agent", agent, ""),
         quotes=(decision_quote(call.span),),
         certainty="proved",
     )
@@ -131,7 +126,6 @@ def _bad_arguments(
     agent = view.agent_of(call.span)
     return Observation(
         key=FindingKey(BAD_ARGUMENTS, agent, mask_name(requested.name), "schema", broken),
-        population=Population("requested", agent, mask_name(requested.name)),
         quotes=tuple(_cited(call, requested)),
         certainty="proved",
     )

@@ -1,0 +1,231 @@
+"""
+The life of findings: which state follows from what was known and what was seen.
+
+Pure: the ledger's history, this window's counts and the triage go in, states and
+new ledger lines come out.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.partial import Partial
+from halo_daemon.analyzer.populations import population_of
+from halo_daemon.analyzer.stats import newcombe
+from halo_daemon.findings import (
+    Finding,
+    FindingState,
+    History,
+    LedgerCounts,
+    LedgerEntry,
+    Report,
+    ResolvedFinding,
+    Trend,
+    Triage,
+    TriageBook,
+    in_force,
+)
+
+_WORSE_RATIO = 1.5
+_MIN_REGRESSED_TRACES = 5
+_UNLIKELY = 0.05
+_SHOWN_SERIES = 12
+OPEN_STATES: frozenset[FindingState] = frozenset(
+    {"new", "ongoing", "regressed", "reopened", "not_seen"}
+)
+
+
+class Absent(NamedTuple):
+    """A known finding that this window did not show."""
+
+    state: FindingState
+    exposure: int
+    p_zero: float
+    new_exposure: int
+
+
+def open_ids(histories: Mapping[str, History]) -> frozenset[str]:
+    """Findings that are not resolved."""
+    return frozenset(
+        identity for identity, history in histories.items() if history.state in OPEN_STATES
+    )
+
+
+def state_when_seen(
+    history: History | None, affected: int, eligible: int, *, version_reached: bool = True
+) -> FindingState:
+    """
+    The state of a finding that the window shows.
+
+    Args:
+        history: What the ledger knows of it; None the first time.
+
+        affected: Traces of this window that show it.
+
+        eligible: Traces of this window that could.
+
+        version_reached: Whether the window holds the version that a person said
+            resolves it, or a later one; True when no version was named.
+    """
+    if history is None or not history.reports_seen:
+        return "new"
+    if history.state == "resolved":
+        return "reopened" if version_reached else "resolved"
+    return "regressed" if _is_worse(history.counts, affected, eligible) else "ongoing"
+
+
+def _is_worse(before: LedgerCounts, affected: int, eligible: int) -> bool:
+    if affected < _MIN_REGRESSED_TRACES or not before.eligible or not eligible:
+        return False
+    low = newcombe(affected, eligible, before.affected, before.eligible).low
+    return low > 0 and affected / eligible >= _WORSE_RATIO * before.rate
+
+
+def state_when_absent(history: History, eligible: int) -> Absent:
+    """
+    The state of a finding that the window does not show, *eligible* traces notwithstanding.
+
+    Resolved only when that many traces without it would be unlikely (below 5 %) had
+    nothing changed, reckoned with the lower bound of its old rate.
+    """
+    exposure = history.exposure + eligible
+    p_zero = math.pow(1 - history.counts.rate_low, exposure)
+    is_gone = exposure > 0 and p_zero < _UNLIKELY
+    state: FindingState = "resolved" if is_gone or history.state == "resolved" else "not_seen"
+    return Absent(state, exposure, round(p_zero, 6), eligible)
+
+
+def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, now: str) -> Finding:
+    """*finding* with its state, its dates, its trend and what people said of it."""
+    history = histories.get(finding.finding_id)
+    counts = finding.counts
+    state = state_when_seen(
+        history,
+        counts.affected_traces,
+        counts.eligible_traces,
+        version_reached=_has_version(finding, history),
+    )
+    triage = in_force(
+        book.get(finding.finding_id, Triage()), now, regressed=state in {"regressed", "reopened"}
+    )
+    update: dict[str, object] = {"state": state, "triage": triage}
+    if history is not None and history.reports_seen:
+        first = min(filter(None, (history.first_seen, finding.first_seen)))
+        update |= {
+            "first_seen": first,
+            "reports_seen": history.reports_seen + 1,
+            "trend": _trend(finding, history),
+        }
+    return finding.model_copy(update=update)
+
+
+def _has_version(finding: Finding, history: History | None) -> bool:
+    wanted = history.resolved_in_version if history else ""
+    if not wanted:
+        return True
+    shown = [row.service_version for row in finding.by_version if row.affected]
+    return not shown or any(_version_key(version) >= _version_key(wanted) for version in shown)
+
+
+def _version_key(version: str) -> tuple[tuple[int, str], ...]:
+    """Versions in order: numbers as numbers, so 1.10 comes after 1.9."""
+    parts = version.removeprefix("v").replace("-", ".").replace("+", ".").split(".")
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+
+
+def _trend(finding: Finding, history: History) -> Trend:
+    counts, before = finding.counts, history.counts
+    interval = newcombe(
+        counts.affected_traces, counts.eligible_traces, before.affected, before.eligible
+    )
+    return Trend(
+        previous_rate=before.rate,
+        diff=round(counts.rate - before.rate, 6),
+        diff_ci95=(round(interval.low, 6), round(interval.high, 6)),
+        series=(*history.series, counts.rate)[-_SHOWN_SERIES:],
+    )
+
+
+def absent_findings(
+    histories: Mapping[str, History], seen: frozenset[str], known: Partial, window_from: str
+) -> list[tuple[History, Absent]]:
+    """Open findings that the window does not show, by id, with what that says."""
+    rows = []
+    for identity in sorted(histories):
+        history = histories[identity]
+        if identity in seen or history.state not in OPEN_STATES or not history.reports_seen:
+            continue
+        # A window that overlaps the last one would count its traces twice.
+        is_fresh = window_from >= history.exposed_until
+        rows.append((history, state_when_absent(history, _eligible(history, known) * is_fresh)))
+    return rows
+
+
+def _eligible(history: History, known: Partial) -> int:
+    if len(history.parts) != len(FindingKey._fields):
+        return 0
+    return len(known.eligible.get(population_of(FindingKey(*history.parts)), ()))
+
+
+def resolved_rows(absent: list[tuple[History, Absent]]) -> tuple[ResolvedFinding, ...]:
+    """The report's rows for findings that were not seen."""
+    return tuple(
+        ResolvedFinding(
+            finding_id=history.finding_id,
+            title=history.title,
+            state=row.state,
+            exposure=row.exposure,
+            p_zero_if_unchanged=row.p_zero,
+        )
+        for history, row in absent
+    )
+
+
+def entries_of(report: Report, histories: Mapping[str, History]) -> list[LedgerEntry]:
+    """
+    The ledger lines that *report* adds: one for each finding seen, one for each absent.
+
+    Writing them is what makes the next report know this one.
+    """
+    lines = [_seen_entry(report, finding) for finding in report.findings]
+    return [*lines, *_absent_entries(report, histories)]
+
+
+def _seen_entry(report: Report, finding: Finding) -> LedgerEntry:
+    counts = finding.counts
+    return LedgerEntry(
+        at=report.created_at,
+        type="seen",
+        finding_id=finding.finding_id,
+        report_id=report.report_id,
+        to=finding.state,
+        title=finding.title,
+        parts=finding.fingerprint.parts,
+        window_from=report.window.from_,
+        window_to=report.window.to,
+        first_seen=finding.first_seen or "",
+        last_seen=finding.last_seen or "",
+        counts=LedgerCounts(
+            affected=counts.affected_traces,
+            eligible=counts.eligible_traces,
+            rate=counts.rate,
+            rate_low=counts.ci95[0],
+        ),
+    )
+
+
+def _absent_entries(report: Report, histories: Mapping[str, History]) -> Iterator[LedgerEntry]:
+    for row in report.resolved:
+        history = histories[row.finding_id]
+        yield LedgerEntry(
+            at=report.created_at,
+            type="state",
+            finding_id=row.finding_id,
+            report_id=report.report_id,
+            from_=history.state,
+            to=row.state,
+            window_from=report.window.from_,
+            window_to=report.window.to,
+            counts=LedgerCounts(eligible=row.exposure - history.exposure),
+        )

@@ -1,0 +1,49 @@
+"""
+What a finding's denominator counts: the traces that could have shown it.
+
+A pure function of the finding's key, so that a finding known from an earlier
+report has its denominator also in a window that does not show it.
+"""
+
+from typing import NamedTuple
+
+from halo_daemon.analyzer.fingerprint import FindingKey
+
+
+class Population(NamedTuple):
+    """A set of traces by what they did."""
+
+    unit: str
+    """``span``: ran a span of that name; ``repeated``: called that tool twice or more;
+    ``failed``: saw that tool fail; ``model``: called that model; ``requested``: asked for
+    that tool; ``agent``: ran that agent; others belong to the rule that names them."""
+    agent: str
+    name: str
+
+
+_UNITS: dict[str, str] = {
+    "bad_arguments": "span",
+    "blind_retry": "failed",
+    "filtered_output": "model",
+    "infra_error": "span",
+    "premature_end": "requested",
+    "repeated_call": "repeated",
+    "span_error": "span",
+    "tool_error": "span",
+    "truncated_output": "model",
+}
+"""
+Unit by rule; the traces of the agent for all others.
+
+A made-up tool is among those: what does not exist has no users to count among.
+"""
+
+
+def population_of(key: FindingKey) -> Population:
+    """The traces that could have shown the finding with that key."""
+    unit = _UNITS.get(key.rule, "agent")
+    if key.rule == "bad_arguments" and key.error_type == "schema":
+        unit = "requested"
+    if unit == "agent" or not key.subject:
+        return Population("agent", key.agent, "")
+    return Population(unit, key.agent, key.subject)

@@ -1,0 +1,136 @@
+"""
+The ledger of findings: one line for everything that happened to one.
+
+What is known of a finding is a fold over its lines, so a lost report costs
+nothing and rebuilding gives the same answer.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import Field
+
+from halo_daemon.findings.finding import FindingState
+from halo_daemon.findings.record import Count, Instant, Record, Share
+
+MAX_SERIES = 30
+
+EntryType = Literal["seen", "state", "triage", "escalation", "superseded", "merged", "delivered"]
+
+
+class LedgerCounts(Record):
+    """The figures that the next report compares with."""
+
+    affected: Count = 0
+    eligible: Count = 0
+    rate: Share = 0.0
+    rate_low: Share = 0.0
+    """Lower bound of the rate's interval."""
+
+
+class LedgerEntry(Record):
+    """One line of ``findings.jsonl``."""
+
+    at: Instant
+    type: EntryType
+    finding_id: str
+    report_id: str = ""
+    from_: str = Field(default="", alias="from")
+    to: str = ""
+    by: str = ""
+    note: str = ""
+    title: str = ""
+    parts: tuple[str, ...] = ()
+    """The finding's fingerprint."""
+    window_from: Instant = ""
+    window_to: Instant = ""
+    first_seen: Instant = ""
+    last_seen: Instant = ""
+    counts: LedgerCounts = LedgerCounts()
+
+
+_NO_COUNTS = LedgerCounts()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the ledger knows of one finding."""
+
+    finding_id: str
+    title: str = ""
+    parts: tuple[str, ...] = ()
+    state: FindingState = "new"
+    first_seen: str = ""
+    last_seen: str = ""
+    reports_seen: int = 0
+    counts: LedgerCounts = _NO_COUNTS
+    """Of the last report that saw it."""
+    series: tuple[float, ...] = ()
+    """Rates of the last reports that could see it, oldest first; 0 where it was not seen."""
+    exposure: int = 0
+    """Eligible traces since it was last seen, each stretch of time counted once."""
+    exposed_until: str = ""
+    """End of the last window that counted as exposure, or in which it was seen."""
+    resolved_in_version: str = ""
+
+
+def fold(entries: Iterable[LedgerEntry]) -> dict[str, History]:
+    """What is known of every finding after *entries*, in the order they were written."""
+    known: dict[str, History] = {}
+    for entry in entries:
+        history = known.get(entry.finding_id) or History(entry.finding_id)
+        known[entry.finding_id] = _after(history, entry)
+    return known
+
+
+def _after(history: History, entry: LedgerEntry) -> History:
+    if entry.type == "seen":
+        return _seen(history, entry)
+    if entry.type == "state":
+        return _changed(history, entry)
+    return history
+
+
+def _seen(history: History, entry: LedgerEntry) -> History:
+    return replace(
+        history,
+        title=entry.title,
+        parts=entry.parts,
+        state=_state(entry.to, history.state),
+        first_seen=min(filter(None, (history.first_seen, entry.first_seen)), default=""),
+        last_seen=max(history.last_seen, entry.last_seen),
+        reports_seen=history.reports_seen + 1,
+        counts=entry.counts,
+        series=(*history.series, entry.counts.rate)[-MAX_SERIES:],
+        exposure=0,
+        exposed_until=max(history.exposed_until, entry.window_to),
+        resolved_in_version="",
+    )
+
+
+def _changed(history: History, entry: LedgerEntry) -> History:
+    changed = replace(history, state=_state(entry.to, history.state))
+    if entry.by:
+        version = entry.note if entry.to == "resolved" else ""
+        return replace(changed, resolved_in_version=version, exposure=0)
+    return replace(
+        changed,
+        series=(*history.series, 0.0)[-MAX_SERIES:],
+        exposure=history.exposure + entry.counts.eligible,
+        exposed_until=max(history.exposed_until, entry.window_to),
+    )
+
+
+_STATES: tuple[FindingState, ...] = (
+    "new",
+    "ongoing",
+    "regressed",
+    "reopened",
+    "resolved",
+    "not_seen",
+)
+
+
+def _state(name: str, otherwise: FindingState) -> FindingState:
+    return next((state for state in _STATES if state == name), otherwise)

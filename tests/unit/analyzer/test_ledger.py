@@ -1,0 +1,64 @@
+import pytest
+
+from halo_daemon.analyzer.ledger import state_when_absent, state_when_seen
+from halo_daemon.findings import History, LedgerCounts
+
+
+def history(state="ongoing", *, affected=10, eligible=100, low=0.05, exposure=0):
+    """A finding that earlier reports knew."""
+    counts = LedgerCounts(
+        affected=affected, eligible=eligible, rate=affected / eligible, rate_low=low
+    )
+    return History("F-1", state=state, reports_seen=3, counts=counts, exposure=exposure)
+
+
+@pytest.mark.parametrize(
+    ("known", "affected", "state"),
+    [
+        pytest.param(None, 3, "new", id="first time"),
+        pytest.param(history("new"), 10, "ongoing", id="new, seen again"),
+        pytest.param(history("ongoing"), 12, "ongoing", id="hardly more"),
+        pytest.param(history("ongoing"), 40, "regressed", id="much more"),
+        pytest.param(history("new"), 40, "regressed", id="new and much more"),
+        pytest.param(history("regressed"), 11, "ongoing", id="regressed, then stable"),
+        pytest.param(history("ongoing", affected=0, low=0.0), 4, "ongoing", id="too few traces"),
+        pytest.param(history("not_seen"), 10, "ongoing", id="seen again"),
+        pytest.param(history("resolved"), 1, "reopened", id="back after it was resolved"),
+        pytest.param(history("reopened"), 10, "ongoing", id="reopened, seen again"),
+    ],
+)
+def test_states_of_a_finding_that_is_seen(known, affected, state):
+    """Every row of the table of states that begins with a finding seen."""
+    assert state_when_seen(known, affected, 100) == state
+
+
+@pytest.mark.parametrize(
+    ("low", "eligible", "state"),
+    [
+        pytest.param(0.10, 28, "not_seen", id="10 %, one trace too few"),
+        pytest.param(0.10, 29, "resolved", id="10 %, enough"),
+        pytest.param(0.05, 58, "not_seen", id="5 %, one too few"),
+        pytest.param(0.05, 59, "resolved", id="5 %, enough"),
+        pytest.param(0.02, 149, "resolved", id="2 %"),
+        pytest.param(0.01, 299, "resolved", id="1 %"),
+        pytest.param(0.50, 0, "not_seen", id="nothing could have shown it"),
+    ],
+)
+def test_a_finding_is_resolved_only_by_enough_exposure(low, eligible, state):
+    """So many traces without it must be unlikely, had nothing changed."""
+    assert state_when_absent(history(low=low), eligible).state == state
+
+
+def test_exposure_adds_up_over_reports():
+    """Twenty traces yesterday and ten today are thirty."""
+    row = state_when_absent(history(low=0.1, exposure=20), 10)
+
+    assert row.state == "resolved"
+    assert row.exposure == 30
+
+
+def test_a_version_not_reached_keeps_a_finding_resolved():
+    """What a person resolved in a version comes back only when that version shows it."""
+    known = history("resolved")
+
+    assert state_when_seen(known, 5, 100, version_reached=False) == "resolved"
