@@ -21,8 +21,11 @@ from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.run import RunInfo, analyze_window, finish
 from halo_daemon.config import Config
+from halo_daemon.deliveries import outbox_of
 from halo_daemon.errors import StoreError
 from halo_daemon.findings import Report, from_json, to_json
+from halo_daemon.notify.courier import queue_event
+from halo_daemon.notify.events import report_created
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import StoredProject, find_project, list_projects
@@ -130,6 +133,13 @@ def _analyze_project(
     )
     report = finish(report, now_unix_ns())
     directory = reports.write(identity, rendered(report))
+    if request.notify and config.notify.routes:
+        queue_event(
+            report_created(report, directory),
+            config.notify,
+            outbox_of(config),
+            now_unix_ns=now_unix_ns(),
+        )
     log.info(
         "report_written",
         project=project.slug,

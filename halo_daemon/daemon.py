@@ -30,6 +30,7 @@ from typing import NamedTuple
 import structlog
 
 from halo_daemon.config import Config, RouteRule
+from halo_daemon.deliveries import deliveries
 from halo_daemon.errors import ConfigError
 from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.receiver.counters import IngestCounters
@@ -88,6 +89,7 @@ async def _serve(config: Config, *, schedule: bool, config_path: Path | None) ->
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(_stop_signals())
         addresses = await stack.enter_async_context(_receiving(config))
+        await stack.enter_async_context(deliveries(config))
         if schedule:
             await stack.enter_async_context(scheduled_analyses(config, config_path=config_path))
         log.info(

@@ -21,6 +21,7 @@ from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.analysis import FinishedRun
+    from halo_daemon.config import Config
     from halo_daemon.findings import Report
     from halo_daemon.store.trace_reader import Window
 
@@ -94,12 +95,23 @@ def analyze(
         notify=not no_notify,
     )
     runs = run_analysis(settings, request, now_unix_ns=time.time_ns)
+    if runs and request.notify and settings.notify.routes:
+        _deliver(settings)
     if not runs:
         print_note(
             f"no spans in {settings.data.dir} {by.value} between {since} and {until}",
             hint="point an exporter at `halo-daemon serve`, or widen --since",
         )
     write_output(_rendered([run.report for run in runs], output_format, runs), output)
+
+
+def _deliver(settings: "Config") -> None:
+    """Try what the outbox holds once; a running daemon goes on with what was not accepted."""
+    import asyncio
+
+    from halo_daemon.deliveries import courier_of
+
+    asyncio.run(courier_of(settings).deliver_due())
 
 
 def _window(since: str, until: str, by: By, *, now_unix_ns: int) -> "Window":

@@ -55,7 +55,11 @@ def test_one_project_is_one_object_in_a_file(data, tmp_path):
     assert run.stdout == ""
     assert report["project"] == "support-bot"
     latest = data / "projects" / "support-bot" / "latest"
-    assert sorted(each.name for each in latest.iterdir()) >= ["report.html", "report.json", "report.md"]
+    assert sorted(each.name for each in latest.iterdir()) >= [
+        "report.html",
+        "report.json",
+        "report.md",
+    ]
 
 
 def test_the_window_selects_by_receipt_unless_told(data):

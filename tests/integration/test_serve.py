@@ -49,7 +49,9 @@ def test_one_ready_line_names_both_ports(tmp_path):
 def test_a_second_daemon_is_refused_with_the_first_ones_pid(tmp_path):
     """Two daemons never write to one directory, and the message says who does."""
     with DaemonProcess(tmp_path / "data") as daemon:
-        run = _serve("--data", str(tmp_path / "data"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
+        run = _serve(
+            "--data", str(tmp_path / "data"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"
+        )
 
         assert run.returncode == 1
         assert f"pid {daemon.pid}" in run.stderr
