@@ -7,7 +7,7 @@ PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 EXTRAS ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports docs fix bench test-wheel constraints clean
+.PHONY: help demo test check lint types imports docs fix coverage bench halo test-wheel constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -38,6 +38,15 @@ imports: .venv/.stamp-dev
 docs: .venv/.stamp-dev
 	$(BIN)/python -m scripts.reference --check
 
+# HALO's reader needs pydantic alone; the rest of its pins do not install everywhere.
+.venv-halo/.stamp:
+	$(PYTHON) -m venv --without-pip .venv-halo
+	$(PYTHON) -m pip --python .venv-halo/bin/python --disable-pip-version-check install -q --no-deps halo-engine==0.3.5
+	$(PYTHON) -m pip --python .venv-halo/bin/python --disable-pip-version-check install -q pydantic==2.13.3 2>/dev/null
+	touch $@
+halo: .venv-halo/.stamp ## Install stock HALO's reader, so that its tests run
+	.venv-halo/bin/python -c "import engine.traces.trace_store"
+
 fix: .venv/.stamp-dev ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
@@ -60,4 +69,4 @@ constraints: ## Take newer versions and write them down; keep them if `make chec
 	$(PIP) list --format=freeze --exclude-editable > constraints.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-halo dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
