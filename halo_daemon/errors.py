@@ -119,6 +119,10 @@ class UnknownProjectError(StoreError):
     """No such project in the data directory."""
 
 
+class QueryError(StoreError):
+    """A question that cannot be asked: a bad pattern, a field that is none, a time limit."""
+
+
 class AnalysisError(HaloError):
     """A run ended without a report."""
 

@@ -33,6 +33,7 @@ from halo_daemon.store.database import StaleIndexError, inode_of, open_database,
 from halo_daemon.store.paths import DayPaths, ShardName
 from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.span_row import SPAN_COLUMNS, ParsedBlock, Shape, SpanRow, parse_block
+from halo_daemon.store.trace_reader import Window, WindowBy
 
 _BLOCK_BYTES = 16 * 1024**2
 _MAX_KNOWN_SHAPES = 50_000
@@ -114,6 +115,16 @@ class DayIndex:
                 return True
         self._seen = (changed_ns, sizes)
         return False
+
+    def is_within(self, window: Window) -> bool:
+        """Whether every trace of the day is in *window*, by its rows of this day alone."""
+        first, last = (
+            ("first_start_ns", "last_start_ns")
+            if window.by is WindowBy.START
+            else ("first_received_ns", "last_received_ns")
+        )
+        row = self.connection.execute(f"SELECT min({first}), max({last}) FROM traces").fetchone()  # noqa: S608 -- names of columns
+        return row[0] is None or (window.from_unix_ns <= row[0] and row[1] < window.to_unix_ns)
 
     def set_shared(self, trace_ids: Iterable[bytes]) -> None:
         """Say which traces have rows elsewhere too; queries find them in ``temp.shared``."""

@@ -5,7 +5,7 @@ All of it can be deleted at any time. A change here means another
 `SCHEMA_VERSION`: older files are then thrown away and built again.
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 DAY_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -55,6 +55,7 @@ CREATE TABLE spans (
     superseded INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX span_winners ON spans (trace_id, span_id) WHERE superseded = 0;
+CREATE INDEX span_shapes ON spans (shape, start_ns) WHERE superseded = 0;
 CREATE INDEX superseded_spans ON spans (trace_id) WHERE superseded = 1;
 
 CREATE TABLE traces (

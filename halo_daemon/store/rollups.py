@@ -39,7 +39,7 @@ _BY_START = """
 
 _VERSIONS = """
 SELECT trace_id, span_id, parent_id, flags, name, start_ns, end_ns, received_ns, input_tokens,
-       output_tokens, superseded, stem, offset, length, service, tool, model, agent
+       output_tokens, cost_usd, superseded, stem, offset, length, service, tool, model, agent
 FROM spans JOIN shards ON shards.id = shard JOIN shapes ON shapes.id = shape
 WHERE superseded = {superseded} AND trace_id IN ({marks})
 """
@@ -58,6 +58,7 @@ class Version(NamedTuple):
     received_ns: int
     input_tokens: int | None
     output_tokens: int | None
+    cost_usd: float | None
     superseded: int
     stem: str
     offset: int

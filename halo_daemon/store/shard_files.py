@@ -45,6 +45,22 @@ class ShardFiles:
             start = end
         return found
 
+    def read_block(self, shard: ShardName, offset: int, size: int) -> bytes:
+        """
+        Read complete lines from *offset* on, at least one if there is one.
+
+        ``b""`` at the end, behind the last newline, and where the shard is gone.
+        """
+        while True:
+            try:
+                data = os.pread(self._descriptor(shard), size, offset)
+            except OSError:
+                return b""
+            end = data.rfind(b"\n") + 1
+            if end or len(data) < size:
+                return data[:end]
+            size *= 2
+
     def close(self) -> None:
         """Close every file; they are opened again when needed."""
         while self._open:

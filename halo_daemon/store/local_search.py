@@ -1,0 +1,222 @@
+"""
+Searching the shards of a project.
+
+A day that the question covers whole is read from end to end, as fast as the
+disk gives it; of other days only the lines that the index names. Either way a
+line must pass the byte filter before it is decoded, and a match counts only if
+the index says that its line is the version of its span that counts.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import orjson
+
+from halo_daemon.errors import QueryError
+from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.store.conditions import attributes_hold
+from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.paths import ShardName
+from halo_daemon.store.project_index import ProjectIndex
+from halo_daemon.store.query import SearchAnswer, SearchMatch, SearchQuery, SpanFilter
+from halo_daemon.store.rollups import shared_in_window, window_condition
+from halo_daemon.store.shard_files import Extent, ShardFiles
+from halo_daemon.store.span_search import ValueSearch
+from halo_daemon.store.span_sql import Condition, span_condition
+from halo_daemon.store.trace_reader import Window
+
+_BLOCK_BYTES = 4 * 1024**2
+_READ_LINES = 512
+
+
+class _Line(NamedTuple):
+    extent: Extent
+    data: bytes
+
+
+class LocalSearch:
+    """
+    One search over an index that has caught up.
+
+    Raises:
+        QueryError: The pattern or the cursor cannot be used.
+    """
+
+    def __init__(
+        self,
+        index: ProjectIndex,
+        files: ShardFiles,
+        window: Window,
+        query: SearchQuery,
+        *,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._index = index
+        self._files = files
+        self._window = window
+        self._query = query
+        self._now_s = now_s
+        self._deadline_s = now_s() + query.time_limit_s
+        self._values = ValueSearch(
+            query.pattern, ignore_case=query.ignore_case, context_chars=query.context_chars
+        )
+        self._judge = _Judge(index, window, query.filter)
+        self._done = _parse_cursor(query.after)
+        self._scanned_bytes = 0
+        self._timed_out = False
+
+    def run(self) -> SearchAnswer:
+        """Search on until the end, the limit or the time limit."""
+        matches: list[SearchMatch] = []
+        next_cursor = ""
+        for line in self._lines():
+            found = self._match(line)
+            if found is None:
+                continue
+            if len(matches) == self._query.limit:
+                next_cursor = _cursor(self._done)
+                break
+            matches.append(found)
+            self._done = line.extent
+        return SearchAnswer(
+            matches=tuple(matches),
+            scanned_bytes=self._scanned_bytes,
+            next=_cursor(self._done) if self._timed_out else next_cursor,
+            timed_out=self._timed_out,
+        )
+
+    def _match(self, line: _Line) -> SearchMatch | None:
+        try:
+            fields: JsonObject = orjson.loads(line.data)
+        except ValueError:
+            return None
+        found = self._values.first_match(fields)
+        if found is None or not self._judge.counts(fields, line.extent):
+            return None
+        return SearchMatch(
+            trace_id=str(fields["trace_id"]),
+            span_id=str(fields["span_id"]),
+            name=str(fields["name"]),
+            **found._asdict(),
+        )
+
+    def _lines(self) -> Iterator[_Line]:
+        """Lines that can match and were not yet looked at, by day, shard and offset."""
+        is_unfiltered = self._query.filter.model_copy(update={"attributes": ()}) == SpanFilter()
+        for day in self._index.days:
+            if self._done is not None and day.day < self._done.shard.day:
+                continue
+            is_whole = is_unfiltered and day.is_within(self._window)
+            for line in self._scan(day) if is_whole else self._read_named(day):
+                if not self._is_done(line.extent):
+                    yield line
+            if self._timed_out:
+                return
+
+    def _is_done(self, extent: Extent) -> bool:
+        return self._done is not None and extent[:2] <= self._done[:2]
+
+    def _has_time(self) -> bool:
+        self._timed_out = self._now_s() >= self._deadline_s
+        return not self._timed_out
+
+    def _scan(self, day: DayIndex) -> Iterator[_Line]:
+        """Read a day's shards from end to end."""
+        rows = day.connection.execute("SELECT stem FROM shards ORDER BY stem").fetchall()
+        for (stem,) in rows:
+            shard = ShardName(day.day, stem)
+            done = self._done
+            if done is not None and shard < done.shard:
+                continue
+            offset = done.offset if done is not None and shard == done.shard else 0
+            while block := self._files.read_block(shard, offset, _BLOCK_BYTES):
+                for start, end in self._values.lines.candidates(block):
+                    yield _Line(Extent(shard, offset + start, end - start), block[start:end])
+                offset += len(block)
+                self._scanned_bytes += len(block)
+                if not self._has_time():
+                    # The next line begins at this very offset.
+                    self._done = Extent(shard, offset - 1, 0)
+                    return
+
+    def _read_named(self, day: DayIndex) -> Iterator[_Line]:
+        """Read the lines of a day that the index names."""
+        condition = span_condition(self._query.filter, Condition())
+        condition.add("s.superseded = 0")
+        sql, parameters = window_condition(self._window)
+        condition.add(
+            f"(EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {sql})"  # noqa: S608 -- constants
+            " OR s.trace_id IN (SELECT trace_id FROM temp.shared))"
+        )
+        condition.parameters.update(parameters)
+        rows = day.connection.execute(
+            "SELECT d.stem, s.offset, s.length FROM spans s"  # noqa: S608 -- marks only
+            f" JOIN shards d ON d.id = s.shard WHERE {condition} ORDER BY d.stem, s.offset",
+            condition.parameters,
+        )
+        while chunk := rows.fetchmany(_READ_LINES):
+            extents = [Extent(ShardName(day.day, stem), *place) for stem, *place in chunk]
+            for extent, line in zip(extents, self._files.read(extents), strict=True):
+                if line is None:
+                    continue
+                self._scanned_bytes += len(line)
+                if next(self._values.lines.candidates(line + b"\n"), None) is not None:
+                    yield _Line(extent, line)
+            if not self._has_time():
+                self._done = max(filter(None, (self._done, extents[-1])))
+                return
+
+
+def _cursor(extent: Extent | None) -> str:
+    return f"{extent.shard.day}/{extent.shard.stem}/{extent.offset}" if extent else ""
+
+
+def _parse_cursor(text: str) -> Extent | None:
+    if not text:
+        return None
+    day, _, rest = text.partition("/")
+    stem, _, offset = rest.partition("/")
+    if not offset.isascii() or not offset.isdigit():
+        raise QueryError(
+            f"cannot continue a search after `{text[:80]}`",
+            hint="pass the `next` of the answer before, unchanged",
+        )
+    return Extent(ShardName(day, stem), int(offset), 0)
+
+
+class _Judge:
+    """Tells whether a line is a span that the question means."""
+
+    def __init__(self, index: ProjectIndex, window: Window, wanted: SpanFilter) -> None:
+        self._index = index
+        self._wanted = wanted
+        self._window = window
+        shared = shared_in_window(index, window)
+        self._shared = {span.extent[:2] for trace in shared for span in trace.spans}
+
+    def counts(self, fields: JsonObject, extent: Extent) -> bool:
+        """Whether the index takes the line for the version that counts, in window and filter."""
+        day = self._index.open_day(extent.shard.day)
+        if day is None or not attributes_hold(fields, self._wanted.attributes):
+            return False
+        condition = span_condition(self._wanted, Condition())
+        condition.add("s.superseded = 0")
+        trace_id = bytes.fromhex(str(fields["trace_id"]))
+        if trace_id in self._index.shared:
+            if extent[:2] not in self._shared:
+                return False
+        elif not day.is_within(self._window):
+            sql, parameters = window_condition(self._window)
+            condition.add(
+                f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {sql})"  # noqa: S608 -- marks only
+            )
+            condition.parameters.update(parameters)
+        condition.add(f"s.trace_id = {condition.mark(trace_id)}")
+        condition.add(f"s.span_id = {condition.mark(bytes.fromhex(str(fields['span_id'])))}")
+        condition.add(f"s.offset = {condition.mark(extent.offset)}")
+        row = day.connection.execute(
+            "SELECT d.stem FROM spans s INDEXED BY span_winners"  # noqa: S608 -- marks only
+            f" JOIN shards d ON d.id = s.shard WHERE {condition}",
+            condition.parameters,
+        ).fetchone()
+        return row is not None and row[0] == extent.shard.stem

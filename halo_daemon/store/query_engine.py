@@ -1,0 +1,340 @@
+"""
+`TraceQueries` over the index of a local data directory.
+
+A day's index answers for the traces that it alone holds; the few that have
+rows in several days are merged first and judged one by one. Conditions on
+attributes read the lines that the other conditions leave.
+"""
+
+import heapq
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from threading import RLock
+from typing import Any, NamedTuple
+
+import orjson
+
+from halo_daemon.store.conditions import attributes_hold, is_meant
+from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.local_search import LocalSearch
+from halo_daemon.store.paths import DataPaths, ShardName
+from halo_daemon.store.project_index import ProjectIndex
+from halo_daemon.store.projects import find_project
+from halo_daemon.store.query import (
+    AggregateAnswer,
+    AggregateQuery,
+    AggregateRow,
+    Bucket,
+    Dimension,
+    SearchAnswer,
+    SearchQuery,
+    SpanFilter,
+    SpanOrder,
+    SpanPage,
+    SpanQuery,
+    TracePage,
+    TraceQuery,
+)
+from halo_daemon.store.rollups import shared_in_window, window_condition
+from halo_daemon.store.shard_files import Extent, ShardFiles
+from halo_daemon.store.span_sql import (
+    DURATION_MS,
+    RECORD_COLUMNS,
+    TOKENS,
+    Condition,
+    record_from_row,
+    span_condition,
+)
+from halo_daemon.store.trace_query import query_traces
+from halo_daemon.store.trace_reader import Window
+
+_READ_LINES = 512
+_BUCKET_NS = {Bucket.HOUR: 3_600 * 10**9, Bucket.DAY: 86_400 * 10**9}
+
+Row = tuple[Any, ...]
+"""A row of `RECORD_COLUMNS`, then stem and offset."""
+
+_ORDER = {
+    SpanOrder.START: "s.start_ns",
+    SpanOrder.DURATION: DURATION_MS,
+    SpanOrder.TOKENS: TOKENS,
+    SpanOrder.COST: "coalesce(s.cost_usd, 0)",
+}
+_COLUMN = {
+    Dimension.NAME: 3,
+    Dimension.KIND: 5,
+    Dimension.TOOL: 6,
+    Dimension.MODEL: 7,
+    Dimension.PROVIDER: 8,
+    Dimension.AGENT: 9,
+    Dimension.SERVICE: 10,
+    Dimension.VERSION: 11,
+    Dimension.SESSION: 12,
+    Dimension.USER: 13,
+    Dimension.STATUS: 14,
+    Dimension.ERROR_TYPE: 15,
+}
+
+
+class _Ranked(NamedTuple):
+    rank: float
+    trace_id: bytes
+    span_id: bytes
+    row: Row
+
+
+class LocalQueries:
+    """
+    Answers questions over one project; see `TraceQueries` for the promises.
+
+    Threads take turns; for parallel questions give each its own object.
+
+    Args:
+        root: The data directory.
+
+        project: Slug or name of the project.
+
+        now_unix_ns: Wall clock, to know which days may still grow.
+
+        now_monotonic_s: Clock of time limits.
+
+    Raises:
+        UnknownProjectError: There is no such project.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        project: str,
+        *,
+        now_unix_ns: Callable[[], int],
+        now_monotonic_s: Callable[[], float],
+    ) -> None:
+        paths = DataPaths(root)
+        place = paths.project(find_project(paths, project).slug)
+        self._index = ProjectIndex(place, now_unix_ns=now_unix_ns)
+        self._files = ShardFiles(place.spans)
+        self._now_monotonic_s = now_monotonic_s
+        self._lock = RLock()
+
+    def close(self) -> None:
+        """Close every file; a later call opens them again."""
+        with self._lock:
+            self._index.close()
+            self._files.close()
+
+    def query_traces(self, window: Window, query: TraceQuery) -> TracePage:
+        """One page of traces."""
+        with self._lock:
+            return self._index.answer(lambda: query_traces(self._index, window, query))
+
+    def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
+        """One page of the spans of the traces in *window*."""
+        with self._lock:
+            return self._index.answer(lambda: self._query_spans(window, query))
+
+    def aggregate(self, window: Window, query: AggregateQuery) -> AggregateAnswer:
+        """Figures over groups of the spans of the traces in *window*."""
+        with self._lock:
+            return self._index.answer(
+                lambda: aggregate_rows(self._rows(window, query.filter), query)
+            )
+
+    def search(self, window: Window, query: SearchQuery) -> SearchAnswer:
+        """Spans of the traces in *window* with a value that matches a pattern."""
+        with self._lock:
+            return self._index.answer(
+                lambda: LocalSearch(
+                    self._index, self._files, window, query, now_s=self._now_monotonic_s
+                ).run()
+            )
+
+    def _query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
+        sign = -1 if query.descending else 1
+        end = query.offset + query.limit
+        if query.filter.attributes:
+            total, ranked = _count_and_rank(self._rows(window, query.filter), query, end)
+        else:
+            shared = list(self._shared_rows(window, query.filter))
+            total = len(shared)
+            ranked = [_rank(row, query.order_by, sign) for row in shared]
+            for day in self._index.days:
+                count, rows = self._page_of_day(day, window, query)
+                total += count
+                ranked.extend(_rank(row, query.order_by, sign) for row in rows)
+            ranked.sort(key=lambda entry: entry[:3])
+        page = ranked[query.offset : end]
+        return SpanPage(spans=tuple(record_from_row(entry.row) for entry in page), total=total)
+
+    def _page_of_day(
+        self, day: DayIndex, window: Window, query: SpanQuery
+    ) -> tuple[int, Iterable[Row]]:
+        condition = self._condition(day, window, query.filter)
+        (total,) = day.connection.execute(
+            f"SELECT count(*) FROM spans s WHERE {condition}",  # noqa: S608 -- marks only
+            condition.parameters,
+        ).fetchone()
+        direction = "DESC" if query.descending else "ASC"
+        # The page is chosen by ids alone, so only its own rows are read whole.
+        rows = day.connection.execute(
+            f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM ("  # noqa: S608 -- marks only
+            f" SELECT s.id AS chosen FROM spans s WHERE {condition}"
+            f" ORDER BY {_ORDER[query.order_by]} {direction}, s.trace_id, s.span_id"
+            f" LIMIT {condition.mark(query.offset + query.limit)})"
+            " JOIN spans s ON s.id = chosen JOIN shapes h ON h.id = s.shape"
+            " JOIN shards d ON d.id = s.shard",
+            condition.parameters,
+        )
+        return total, rows
+
+    def _rows(self, window: Window, wanted: SpanFilter) -> Iterator[Row]:
+        """Rows of all spans that *wanted* means, by day and place."""
+        for day in self._index.days:
+            condition = self._condition(day, window, wanted)
+            rows = day.connection.execute(
+                f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM spans s"  # noqa: S608 -- marks only
+                " JOIN shapes h ON h.id = s.shape JOIN shards d ON d.id = s.shard"
+                f" WHERE {condition} ORDER BY s.id",
+                condition.parameters,
+            )
+            yield from self._with_attributes(day.day, rows, wanted)
+        for day_name, row in self._shared_entries(window, wanted):
+            yield from self._with_attributes(day_name, iter([row]), wanted)
+
+    def _with_attributes(self, day: str, rows: Iterator[Row], wanted: SpanFilter) -> Iterator[Row]:
+        if not wanted.attributes:
+            yield from rows
+            return
+        while chunk := list(islice(rows, _READ_LINES)):
+            extents = [Extent(ShardName(day, row[-2]), row[-1], row[22]) for row in chunk]
+            for row, line in zip(chunk, self._files.read(extents), strict=True):
+                if line is not None and attributes_hold(orjson.loads(line), wanted.attributes):
+                    yield row
+
+    def _condition(self, day: DayIndex, window: Window, wanted: SpanFilter) -> Condition:
+        condition = span_condition(wanted, Condition())
+        condition.add("s.superseded = 0")
+        if any(day.day in days for days in self._index.shared.values()):
+            condition.add("s.trace_id NOT IN (SELECT trace_id FROM temp.shared)")
+        if not day.is_within(window):
+            sql, parameters = window_condition(window)
+            condition.add(
+                f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {sql})"  # noqa: S608 -- marks only
+            )
+            condition.parameters.update(parameters)
+        return condition
+
+    def _shared_rows(self, window: Window, wanted: SpanFilter) -> Iterator[Row]:
+        return (row for _, row in self._shared_entries(window, wanted))
+
+    def _shared_entries(self, window: Window, wanted: SpanFilter) -> Iterator[tuple[str, Row]]:
+        """Day and row of each span that *wanted* means, of traces with rows in several days."""
+        for trace in shared_in_window(self._index, window):
+            for span in trace.spans:
+                day = self._index.open_day(span.day)
+                assert day is not None
+                row = day.connection.execute(
+                    f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM spans s"  # noqa: S608 -- constants
+                    " JOIN shapes h ON h.id = s.shape JOIN shards d ON d.id = s.shard"
+                    " WHERE s.trace_id = ? AND s.span_id = ? AND s.superseded = 0",
+                    (span.trace_id, span.span_id),
+                ).fetchone()
+                if is_meant(record_from_row(row), wanted):
+                    yield span.day, row
+
+
+def _rank(row: Row, order_by: SpanOrder, sign: int) -> _Ranked:
+    record = record_from_row(row)
+    value: float = {
+        SpanOrder.START: record.start_unix_ns,
+        SpanOrder.DURATION: record.duration_ms,
+        SpanOrder.TOKENS: record.tokens,
+        SpanOrder.COST: record.cost_usd or 0.0,
+    }[order_by]
+    return _Ranked(sign * value, row[0], row[1], row)
+
+
+def _count_and_rank(rows: Iterator[Row], query: SpanQuery, most: int) -> tuple[int, list[_Ranked]]:
+    """Count all rows and keep the first *most* of their order."""
+    sign = -1 if query.descending else 1
+    total = 0
+
+    def ranked() -> Iterator[_Ranked]:
+        nonlocal total
+        for row in rows:
+            total += 1
+            yield _rank(row, query.order_by, sign)
+
+    kept = heapq.nsmallest(most, ranked(), key=lambda entry: entry[:3])
+    return total, kept
+
+
+class _Group:
+    """The running figures of one group."""
+
+    __slots__ = ("cost_usd", "durations_ms", "errors", "input_tokens", "output_tokens", "traces")
+
+    def __init__(self) -> None:
+        self.traces: set[bytes] = set()
+        self.durations_ms = array("d")
+        self.errors = self.input_tokens = self.output_tokens = 0
+        self.cost_usd = 0.0
+
+    def add(self, row: Row) -> None:
+        """Count one span."""
+        start_ns, end_ns = row[17], row[18]
+        self.traces.add(row[0])
+        self.durations_ms.append(max(0, end_ns - start_ns) / 1e6 if end_ns else 0.0)
+        self.errors += row[16] != 0
+        self.input_tokens += row[19] or 0
+        self.output_tokens += row[20] or 0
+        self.cost_usd += row[21] or 0.0
+
+    def figures(self, key: tuple[str, ...], bucket_unix_ns: int | None) -> AggregateRow:
+        """The finished row."""
+        durations = sorted(self.durations_ms)
+        return AggregateRow(
+            key=key,
+            bucket_unix_ns=bucket_unix_ns,
+            spans=len(durations),
+            traces=len(self.traces),
+            errors=self.errors,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost_usd=self.cost_usd,
+            duration_ms_sum=sum(durations),
+            duration_ms_p50=quantile(durations, 0.50),
+            duration_ms_p95=quantile(durations, 0.95),
+            duration_ms_max=durations[-1],
+        )
+
+
+def quantile(ascending: list[float], share: float) -> float:
+    """The smallest value that at least *share* of all values do not exceed; not of nothing."""
+    return ascending[max(0, -int(-share * len(ascending) // 1) - 1)]
+
+
+def aggregate_rows(rows: Iterable[Row], query: AggregateQuery) -> AggregateAnswer:
+    """Group rows and add them up."""
+    columns = [_COLUMN[dimension] for dimension in query.group_by]
+    width_ns = _BUCKET_NS[query.bucket] if query.bucket else 0
+    groups: dict[tuple[int | None, tuple[str, ...]], _Group] = {}
+    for row in rows:
+        bucket = row[17] // width_ns * width_ns if width_ns else None
+        key = tuple(row[column] or "" for column in columns)
+        group = groups.get((bucket, key))
+        if group is None:
+            group = groups[bucket, key] = _Group()
+        group.add(row)
+    ordered = sorted(
+        groups.items(),
+        key=lambda item: (-len(item[1].durations_ms), item[0][0] or 0, item[0][1]),
+    )
+    listed = ordered[: query.top]
+    return AggregateAnswer(
+        rows=tuple(group.figures(key, bucket) for (bucket, key), group in listed),
+        groups=len(ordered),
+        other_spans=sum(len(group.durations_ms) for _, group in ordered[query.top :]),
+    )

@@ -1,0 +1,124 @@
+"""
+Finding a pattern in the decoded values of spans; pure.
+
+People and models write what they see, not how JSON escapes it, so values are
+matched as texts: quotes, line ends and letters as themselves. Raw lines are
+only used to tell early that a line cannot match.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import orjson
+
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.store.patterns import (
+    Pattern,
+    compile_line_filter,
+    compile_pattern,
+    has_anchors,
+    required_literal,
+)
+
+MAX_MATCH_CHARS = 1_024
+_MAX_DEPTH = 64
+
+
+class ValueMatch(NamedTuple):
+    """The first match of a pattern in a span."""
+
+    where: str
+    start_char: int
+    end_char: int
+    match_text: str
+    context: str
+
+
+class LineFilter:
+    """
+    Tells early which raw lines can hold a value that matches.
+
+    A plain run of characters that every match contains appears in the line as
+    JSON writes it, which a byte search finds fastest. Without one, and without
+    anchors, a line that holds no escape shows its values as they are, so the
+    pattern itself can be tried on the bytes; lines with escapes always pass.
+    """
+
+    def __init__(self, pattern: str, *, ignore_case: bool) -> None:
+        literal = required_literal(pattern, ignore_case=ignore_case)
+        escaped = orjson.dumps(literal)[1:-1].decode() if literal else ""
+        self._literal: Pattern | None = None
+        self._raw: Pattern | None = None
+        if literal:
+            self._literal = compile_line_filter(re.escape(escaped))
+        elif not has_anchors(pattern):
+            self._raw = compile_line_filter(pattern, ignore_case=ignore_case)
+
+    def candidates(self, block: bytes) -> Iterator[tuple[int, int]]:
+        """Start and end (without the newline) of each line of *block* that can match."""
+        finder = self._literal or (None if b"\\" in block else self._raw)
+        start = 0
+        if finder is None:
+            while (end := block.find(b"\n", start)) >= 0:
+                yield start, end
+                start = end + 1
+            return
+        for match in finder.finditer(block):
+            if match.start() < start:
+                continue
+            begin = block.rfind(b"\n", 0, match.start()) + 1
+            start = end = block.index(b"\n", match.start())
+            yield begin, end
+
+
+class ValueSearch:
+    """
+    One pattern, ready to be tried on spans.
+
+    Raises:
+        QueryError: RE2 cannot express the pattern, or is not installed.
+    """
+
+    def __init__(
+        self, pattern: str, *, ignore_case: bool = False, context_chars: int = 100
+    ) -> None:
+        self._pattern = compile_pattern(pattern, ignore_case=ignore_case)
+        self._context_chars = context_chars
+        self.lines = LineFilter(pattern, ignore_case=ignore_case)
+
+    def first_match(self, fields: JsonObject) -> ValueMatch | None:
+        """The first match in the values of a line, in the order of its keys."""
+        for where, text in values_of(fields):
+            match = self._pattern.search(text)
+            if match is not None:
+                start, end = match.start(), match.end()
+                return ValueMatch(
+                    where,
+                    start,
+                    end,
+                    text[start : min(end, start + MAX_MATCH_CHARS)],
+                    text[max(0, start - self._context_chars) : start + MAX_MATCH_CHARS][
+                        : self._context_chars * 2 + min(end - start, MAX_MATCH_CHARS)
+                    ],
+                )
+        return None
+
+
+def values_of(value: JsonValue, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """
+    Every scalar below *value* as text, with its path, in the order of the line.
+
+    Paths are keys joined by dots, with list places in brackets. Values nested
+    deeper than a canonical line allows are given as JSON.
+    """
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict) and depth < _MAX_DEPTH:
+        for key, below in value.items():
+            yield from values_of(below, f"{path}.{key}" if path else key, depth + 1)
+    elif isinstance(value, list) and depth < _MAX_DEPTH:
+        for place, below in enumerate(value):
+            yield from values_of(below, f"{path}[{place}]", depth + 1)
+    elif value is not None:
+        yield path, orjson.dumps(value).decode()

@@ -1,0 +1,155 @@
+"""`SpanFilter` and `TraceFilter` as conditions on the tables of a day's index; pure."""
+
+from typing import Any
+
+from halo_daemon.store.query import SpanFilter, SpanRecord, TraceFilter
+from halo_daemon.store.span_row import STATUS_ERROR_FLAG
+
+Parameters = dict[str, Any]
+"""Values for the named marks of a statement; whatever SQLite binds."""
+
+# In the order of `SpanRecord`, then what places the line.
+RECORD_COLUMNS = """
+    s.trace_id, s.span_id, s.parent_id, s.name, h.kind, h.observation_kind, h.tool, h.model,
+    h.provider, h.agent, h.service, h.service_version, s.session, s.user, h.status, h.error_type,
+    s.flags, s.start_ns, s.end_ns, s.input_tokens, s.output_tokens, s.cost_usd, s.length
+"""
+
+DURATION_MS = "(CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END / 1e6)"
+TOKENS = "(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0))"
+
+_SHAPE_FIELDS = {
+    "observation_kinds": "observation_kind",
+    "tool_names": "tool",
+    "model_names": "model",
+    "agent_names": "agent",
+    "service_names": "service",
+    "service_versions": "service_version",
+    "status_codes": "status",
+    "error_types": "error_type",
+}
+
+
+class Condition:
+    """Parts of a condition, all of which must hold, and their parameters."""
+
+    def __init__(self, prefix: str = "p") -> None:
+        self._prefix = prefix
+        self.parts: list[str] = []
+        self.parameters: Parameters = {}
+
+    def mark(self, value: object) -> str:
+        """A named mark for *value*."""
+        name = f"{self._prefix}{len(self.parameters)}"
+        self.parameters[name] = value
+        return f":{name}"
+
+    def add(self, part: str) -> None:
+        """One more part."""
+        self.parts.append(part)
+
+    def add_any(self, column: str, values: tuple[Any, ...]) -> None:
+        """The column has one of *values*."""
+        self.add(f"{column} IN ({', '.join(self.mark(value) for value in values)})")
+
+    def add_bound(self, expression: str, operator: str, value: float | None) -> None:
+        """The expression is within a bound, where there is one."""
+        if value is not None:
+            self.add(f"{expression} {operator} {self.mark(value)}")
+
+    def __str__(self) -> str:
+        return " AND ".join(self.parts) or "1"
+
+
+def ids(texts: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Ids as stored; what is no id matches nothing and is left out."""
+    found = []
+    for text in texts:
+        try:
+            found.append(bytes.fromhex(text))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
+    """Add what *wanted* says of a row ``s`` of ``spans``, but for attributes."""
+    shape = [
+        f"{column} IN ({', '.join(condition.mark(value) for value in getattr(wanted, field))})"
+        for field, column in _SHAPE_FIELDS.items()
+        if getattr(wanted, field)
+    ]
+    if shape:
+        condition.add(f"s.shape IN (SELECT id FROM shapes WHERE {' AND '.join(shape)})")  # noqa: S608 -- marks only
+    if wanted.trace_ids:
+        condition.add_any("s.trace_id", ids(wanted.trace_ids))
+    for column, values in (
+        ("s.name", wanted.span_names),
+        ("coalesce(s.session, '')", wanted.session_ids),
+        ("coalesce(s.user, '')", wanted.user_ids),
+    ):
+        if values:
+            condition.add_any(column, values)
+    if wanted.has_error is not None:
+        condition.add("s.flags != 0" if wanted.has_error else "s.flags = 0")
+    condition.add_bound("s.start_ns", ">=", wanted.start_unix_ns_gte)
+    condition.add_bound("s.start_ns", "<", wanted.start_unix_ns_lt)
+    condition.add_bound(DURATION_MS, ">=", wanted.min_duration_ms)
+    condition.add_bound(DURATION_MS, "<=", wanted.max_duration_ms)
+    condition.add_bound(TOKENS, ">=", wanted.min_tokens)
+    condition.add_bound("coalesce(s.cost_usd, 0)", ">=", wanted.min_cost_usd)
+    return condition
+
+
+def trace_condition(wanted: TraceFilter, condition: Condition) -> Condition:
+    """Add what *wanted* says of a row ``t`` of ``traces``, but for ``any_span``."""
+    if wanted.trace_ids:
+        condition.add_any("t.trace_id", ids(wanted.trace_ids))
+    for flag, expression in (
+        (wanted.has_errors, "(t.error_spans > 0)"),
+        (wanted.has_error_signals, "(t.error_spans + t.derived_errors > 0)"),
+        (wanted.is_open, "(t.ended_roots = 0)"),
+    ):
+        if flag is not None:
+            condition.add(f"{expression} = {int(flag)}")
+    duration = "(CASE WHEN t.end_ns > 0 THEN max(0, t.end_ns - t.first_start_ns) ELSE 0 END / 1e6)"
+    condition.add_bound("t.first_start_ns", ">=", wanted.start_unix_ns_gte)
+    condition.add_bound("t.end_ns", "<=", wanted.end_unix_ns_lte)
+    condition.add_bound(duration, ">=", wanted.min_duration_ms)
+    condition.add_bound(duration, "<=", wanted.max_duration_ms)
+    condition.add_bound("t.spans", ">=", wanted.min_spans)
+    condition.add_bound("t.spans", "<=", wanted.max_spans)
+    return condition
+
+
+def record_from_row(row: tuple[Any, ...]) -> SpanRecord:
+    """A row of `RECORD_COLUMNS` as a record."""
+    parent = row[2]
+    return SpanRecord.model_construct(
+        trace_id=row[0].hex(),
+        span_id=row[1].hex(),
+        parent_span_id=parent.hex() if isinstance(parent, bytes) else parent or "",
+        name=row[3],
+        kind=row[4],
+        observation_kind=row[5],
+        tool_name=row[6],
+        model_name=row[7],
+        provider=row[8],
+        agent_name=row[9],
+        service_name=row[10],
+        service_version=row[11],
+        session_id=row[12] or "",
+        user_id=row[13] or "",
+        status_code=row[14],
+        error_type=row[15],
+        has_error=row[16] != 0,
+        start_unix_ns=row[17],
+        end_unix_ns=row[18],
+        input_tokens=row[19],
+        output_tokens=row[20],
+        cost_usd=row[21],
+        line_bytes=row[22],
+    )
+
+
+assert STATUS_ERROR_FLAG == 1, "a span without an error signal has no flag set"

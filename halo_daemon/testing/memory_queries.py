@@ -1,0 +1,189 @@
+"""Questions answered by looking at every span: the oracle of `TraceQueries`."""
+
+from collections.abc import Iterator
+
+from halo_daemon.proto.span import Span
+from halo_daemon.proto.trace import Trace
+from halo_daemon.store.conditions import attributes_hold, is_meant, record_of
+from halo_daemon.store.query import (
+    AggregateAnswer,
+    AggregateQuery,
+    AggregateRow,
+    Bucket,
+    SearchAnswer,
+    SearchMatch,
+    SearchQuery,
+    SpanFilter,
+    SpanOrder,
+    SpanPage,
+    SpanQuery,
+    SpanRecord,
+    TraceFilter,
+    TraceOrder,
+    TracePage,
+    TraceQuery,
+    TraceRecord,
+)
+from halo_daemon.store.span_search import ValueSearch
+from halo_daemon.store.trace_reader import TraceReader, Window
+
+_WIDTH_NS = {Bucket.HOUR: 3_600 * 10**9, Bucket.DAY: 86_400 * 10**9}
+
+
+class MemoryQueries:
+    """`TraceQueries` over any `TraceReader`; slow and plain on purpose."""
+
+    def __init__(self, reader: TraceReader) -> None:
+        self._reader = reader
+
+    def query_traces(self, window: Window, query: TraceQuery) -> TracePage:
+        """One page of traces."""
+        found = [
+            _trace_record(trace)
+            for trace in self._reader.iter_traces(window)
+            if _is_trace_meant(trace, query.filter)
+        ]
+        sign = -1 if query.descending else 1
+        found.sort(key=lambda trace: (sign * _trace_rank(trace, query.order_by), trace.trace_id))
+        return TracePage(
+            traces=tuple(found[query.offset : query.offset + query.limit]), total=len(found)
+        )
+
+    def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
+        """One page of spans."""
+        found = [record_of(span) for span in self._spans(window, query.filter)]
+        sign = -1 if query.descending else 1
+        found.sort(
+            key=lambda span: (sign * _span_rank(span, query.order_by), span.trace_id, span.span_id)
+        )
+        return SpanPage(
+            spans=tuple(found[query.offset : query.offset + query.limit]), total=len(found)
+        )
+
+    def aggregate(self, window: Window, query: AggregateQuery) -> AggregateAnswer:
+        """Figures over groups of spans."""
+        groups: dict[tuple[int | None, tuple[str, ...]], list[SpanRecord]] = {}
+        for span in self._spans(window, query.filter):
+            record = record_of(span)
+            width = _WIDTH_NS[query.bucket] if query.bucket else 0
+            bucket = record.start_unix_ns // width * width if width else None
+            key = tuple(str(getattr(record, dimension.value)) for dimension in query.group_by)
+            groups.setdefault((bucket, key), []).append(record)
+        rows = [_figures(bucket, key, spans) for (bucket, key), spans in groups.items()]
+        rows.sort(key=lambda row: (-row.spans, row.bucket_unix_ns or 0, row.key))
+        return AggregateAnswer(
+            rows=tuple(rows[: query.top]),
+            groups=len(rows),
+            other_spans=sum(row.spans for row in rows[query.top :]),
+        )
+
+    def search(self, window: Window, query: SearchQuery) -> SearchAnswer:
+        """Spans with a value that matches; in order of trace, not of arrival, and unlimited."""
+        values = ValueSearch(
+            query.pattern, ignore_case=query.ignore_case, context_chars=query.context_chars
+        )
+        matches = tuple(
+            SearchMatch(
+                trace_id=span.trace_id, span_id=span.span_id, name=span.name, **found._asdict()
+            )
+            for span in self._spans(window, query.filter)
+            if (found := values.first_match(span.fields)) is not None
+        )
+        return SearchAnswer(matches=matches, scanned_bytes=0, next="", timed_out=False)
+
+    def _spans(self, window: Window, wanted: SpanFilter) -> Iterator[Span]:
+        for trace in self._reader.iter_traces(window):
+            yield from (span for span in trace.spans if _is_span_meant(span, wanted))
+
+
+def _is_span_meant(span: Span, wanted: SpanFilter) -> bool:
+    return is_meant(record_of(span), wanted) and attributes_hold(span.fields, wanted.attributes)
+
+
+def _is_trace_meant(trace: Trace, wanted: TraceFilter) -> bool:
+    record = _trace_record(trace)
+    signals = record.error_spans + record.derived_error_spans
+    checks = [
+        not wanted.trace_ids or record.trace_id in wanted.trace_ids,
+        wanted.has_errors is None or wanted.has_errors == (record.error_spans > 0),
+        wanted.has_error_signals is None or wanted.has_error_signals == (signals > 0),
+        wanted.is_open is None or wanted.is_open != record.has_ended_root,
+        wanted.start_unix_ns_gte is None or record.start_unix_ns >= wanted.start_unix_ns_gte,
+        wanted.end_unix_ns_lte is None or record.end_unix_ns <= wanted.end_unix_ns_lte,
+        wanted.min_duration_ms is None or record.duration_ms >= wanted.min_duration_ms,
+        wanted.max_duration_ms is None or record.duration_ms <= wanted.max_duration_ms,
+        wanted.min_spans is None or record.spans >= wanted.min_spans,
+        wanted.max_spans is None or record.spans <= wanted.max_spans,
+    ]
+    return all(checks) and all(
+        any(_is_span_meant(span, one) for span in trace.spans) for one in wanted.any_span
+    )
+
+
+def _trace_record(trace: Trace) -> TraceRecord:
+    spans = trace.spans
+    return TraceRecord(
+        trace_id=trace.trace_id,
+        start_unix_ns=trace.start_unix_ns,
+        end_unix_ns=trace.end_unix_ns,
+        spans=len(spans),
+        duplicate_spans=trace.duplicate_spans,
+        error_spans=sum(span.has_error_status for span in spans),
+        derived_error_spans=sum(span.has_derived_error for span in spans),
+        has_ended_root=any(span.is_complete and not span.parent_span_id for span in spans),
+        input_tokens=sum(span.input_tokens or 0 for span in spans),
+        output_tokens=sum(span.output_tokens or 0 for span in spans),
+        cost_usd=sum(span.cost_usd or 0.0 for span in spans),
+        line_bytes=sum(len(span.to_line()) - 1 for span in spans),
+    )
+
+
+def _trace_rank(trace: TraceRecord, order_by: TraceOrder) -> float:
+    match order_by:
+        case TraceOrder.START:
+            return trace.start_unix_ns
+        case TraceOrder.DURATION:
+            return trace.duration_ms
+        case TraceOrder.SPANS:
+            return trace.spans
+        case TraceOrder.TOKENS:
+            return trace.input_tokens + trace.output_tokens
+        case TraceOrder.ERRORS:
+            return trace.error_spans
+
+
+def _span_rank(span: SpanRecord, order_by: SpanOrder) -> float:
+    match order_by:
+        case SpanOrder.START:
+            return span.start_unix_ns
+        case SpanOrder.DURATION:
+            return span.duration_ms
+        case SpanOrder.TOKENS:
+            return span.tokens
+        case SpanOrder.COST:
+            return span.cost_usd or 0.0
+
+
+def _figures(
+    bucket_unix_ns: int | None, key: tuple[str, ...], spans: list[SpanRecord]
+) -> AggregateRow:
+    durations = sorted(span.duration_ms for span in spans)
+    return AggregateRow(
+        key=key,
+        bucket_unix_ns=bucket_unix_ns,
+        spans=len(spans),
+        traces=len({span.trace_id for span in spans}),
+        errors=sum(span.has_error for span in spans),
+        input_tokens=sum(span.input_tokens or 0 for span in spans),
+        output_tokens=sum(span.output_tokens or 0 for span in spans),
+        cost_usd=sum(span.cost_usd or 0.0 for span in spans),
+        duration_ms_sum=sum(durations),
+        duration_ms_p50=_nearest(durations, 50),
+        duration_ms_p95=_nearest(durations, 95),
+        duration_ms_max=durations[-1],
+    )
+
+
+def _nearest(ascending: list[float], percent: int) -> float:
+    # Nearest rank in whole numbers: the ceiling of percent x n / 100.
+    return ascending[(percent * len(ascending) + 99) // 100 - 1]
