@@ -203,8 +203,8 @@ class _Walk:
         }
         if len(found) != len(pairs):
             self._lines.warnings[DUPLICATE_KEYS] += len(pairs) - len(found)
-        if "" in found:
-            self._lines.warnings[STRING_INDEX] += sum(1 for pair in pairs if pair.key_strindex)
+        if "" in found and (indices := sum(1 for pair in pairs if pair.key_strindex)):
+            self._lines.warnings[STRING_INDEX] += indices
         return found
 
     def _value(self, value: AnyValue, depth: int) -> JsonValue:

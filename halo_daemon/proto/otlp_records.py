@@ -104,5 +104,5 @@ def _objects(parent: JsonObject, key: str) -> Iterator[JsonObject]:
 def _not_a_request(body: bytes, signal: str) -> DecodeError:
     return DecodeError(
         f"cannot decode {len(body)} bytes as an OTLP {signal} request",
-        hint=f"this endpoint takes {signal}; traces have one of their own",
+        hint=f"this endpoint takes {signal}; traces go to /v1/traces",
     )

@@ -33,7 +33,9 @@ def test_reading_gives_back_what_was_written(unix_ns):
     assert parse_unix_ns(format_unix_ns(unix_ns)) == unix_ns
 
 
-@pytest.mark.parametrize("text", ["", "2018-12-13T14:51:00Z", "2018-12-13T14:51:00.000000000+", "x" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "2018-12-13T14:51:00Z", "2018-12-13T14:51:00.000000000+", "x" * 30]
+)
 def test_other_forms_are_refused(text):
     """Only the canonical form is read."""
     with pytest.raises(ValueError):
