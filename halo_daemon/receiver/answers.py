@@ -2,11 +2,19 @@
 
 from typing import Final
 
+from halo_daemon.errors import IngestError
 from halo_daemon.proto.otlp_response import Answer, retry_info, status_body
 from halo_daemon.receiver.status import INVALID_ARGUMENT, RETRY_DELAY_S, Status
 
 _STATUS_DETAILS_TRAILER: Final = "grpc-status-details-bin"
 _RETRY_INFO_TRAILER: Final = "google.rpc.retryinfo-bin"
+
+
+def told(error: Exception) -> str:
+    """What the sender learns of *error*: its message and its remedy, nothing of a defect."""
+    if not isinstance(error, IngestError):
+        return "defect in the receiver"
+    return f"{error}; {error.hint}" if error.hint else str(error)
 
 
 def error_answer(status: Status, message: str) -> Answer:

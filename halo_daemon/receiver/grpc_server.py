@@ -24,7 +24,8 @@ import grpc.aio
 import structlog
 
 from halo_daemon.errors import IngestError
-from halo_daemon.receiver.answers import trailers
+from halo_daemon.proto.line import trimmed_message
+from halo_daemon.receiver.answers import told, trailers
 from halo_daemon.receiver.counters import Transport, TransportCounts
 from halo_daemon.receiver.encoding import Encoding
 from halo_daemon.receiver.ingest import Received, TraceIngest
@@ -183,6 +184,6 @@ def _header_of(context: Context) -> HeaderOf:
 
 async def _abort(context: Context, error: Exception) -> NoReturn:
     status = status_of(error)
-    message = str(error) if isinstance(error, IngestError) else "defect in the receiver"
+    message = trimmed_message(told(error))
     await context.abort(_CODES[status.grpc], message, trailers(status, message))
     raise AssertionError("abort returned")

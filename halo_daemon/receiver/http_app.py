@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from halo_daemon.errors import IngestError, UnsupportedMediaError
-from halo_daemon.receiver.answers import error_answer
+from halo_daemon.receiver.answers import error_answer, told
 from halo_daemon.receiver.asgi import ClientGoneError, Exchange, Receive, Response, Scope, Send
 from halo_daemon.receiver.body import (
     ACCEPTED_ENCODINGS,
@@ -144,17 +144,17 @@ class OtlpHttpApp:
             )
         except UnknownEncodingError as exc:
             return _failure(
-                status_of(exc), str(exc), media, ("accept-encoding", ACCEPTED_ENCODINGS)
+                status_of(exc), told(exc), media, ("accept-encoding", ACCEPTED_ENCODINGS)
             )
         except IngestError as exc:
-            return _failure(status_of(exc), str(exc), media)
+            return _failure(status_of(exc), told(exc), media)
         except TimeoutError:
             return _failure(_TOO_SLOW, "the body took too long to arrive", media)
         except ClientGoneError:
             raise
         except Exception as exc:  # the border of one request
             log.exception("request_failed", transport=Transport.HTTP)
-            return _failure(status_of(exc), "defect in the receiver", media)
+            return _failure(status_of(exc), told(exc), media)
         return Response(200, body, media.media_type)
 
     async def _export_traces(self, exchange: Exchange) -> bytes:

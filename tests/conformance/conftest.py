@@ -29,6 +29,7 @@ _SMALL = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names another receiver."""
     parser.addoption(
         "--endpoint",
         metavar="HTTP,GRPC",

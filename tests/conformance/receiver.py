@@ -32,6 +32,7 @@ class HttpAnswer:
 
     @property
     def media_type(self) -> str:
+        """The content type without its parameters."""
         return self.headers.get("content-type", "").partition(";")[0]
 
     @property
@@ -83,10 +84,12 @@ class Receiver:
         )
 
     def close(self) -> None:
+        """Close the gRPC channel."""
         self._channel.close()
 
     @property
     def is_ours(self) -> bool:
+        """Whether its files can be looked at."""
         return self.data is not None
 
     def request(

@@ -77,9 +77,7 @@ def json_body(**changes: object) -> bytes:
 
 def as_json(request: ExportTraceServiceRequest) -> bytes:
     """The same request in OTLP/JSON: hex ids, enums as numbers."""
-    return json.dumps(
-        _with_hex_ids(MessageToDict(request, use_integers_for_enums=True))
-    ).encode()
+    return json.dumps(_with_hex_ids(MessageToDict(request, use_integers_for_enums=True))).encode()
 
 
 def _with_hex_ids(value: object, key: str = "") -> object:

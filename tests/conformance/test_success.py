@@ -147,9 +147,7 @@ def test_c05_deflate_over_grpc(receiver, project):
 )
 def test_c06_other_encodings(receiver, project, encoding, compress):
     """Every encoding that exporters use is taken, in any letter case."""
-    answer = receiver.post(
-        compress(t1()), project=project, headers={"content-encoding": encoding}
-    )
+    answer = receiver.post(compress(t1()), project=project, headers={"content-encoding": encoding})
 
     assert answer.is_empty_success
     if receiver.is_ours:
@@ -274,8 +272,7 @@ def test_c10_every_line_has_its_own_copy_of_resource_and_scope(ours, project):
     ours.post(request.SerializeToString(), project=project)
 
     places = [
-        (span["resource"]["attributes"]["r"], span["scope"]["name"])
-        for span in ours.spans(project)
+        (span["resource"]["attributes"]["r"], span["scope"]["name"]) for span in ours.spans(project)
     ]
     assert places == [(r, f"scope-{s}") for r in range(2) for s in range(2) for _ in range(3)]
 
@@ -314,7 +311,19 @@ def test_c12_the_header_wins_over_the_resource(ours, project, send):
 
 @pytest.mark.parametrize(
     "name",
-    ["../../x", "a\x00b", "x" * 300, "e\u0301", "\u00e9", "CON", ".", "..", "a/b", "\ud7ff", "nul.txt"],
+    [
+        "../../x",
+        "a\x00b",
+        "x" * 300,
+        "e\u0301",
+        "\u00e9",
+        "CON",
+        ".",
+        "..",
+        "a/b",
+        "\ud7ff",
+        "nul.txt",
+    ],
 )
 def test_c12_hostile_project_names_stay_inside_the_data_directory(ours, name):
     """Whatever a client names a project, its spans are stored under `projects/<slug>`."""
