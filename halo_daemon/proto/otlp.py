@@ -37,6 +37,7 @@ from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.line import LineFields, RequestLines, ResourceParts, ScopeParts
 from halo_daemon.proto.otlp_repair import NO_REPAIRS, Repairs, repair_trace_request
+from halo_daemon.proto.otlp_signals import may_be_foreign, refuse_foreign
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.value import (
     DUPLICATE_KEYS,
@@ -72,19 +73,30 @@ def decode_protobuf(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits)
         request = ExportTraceServiceRequest.FromString(body)
         repairs = NO_REPAIRS
     except ProtobufDecodeError as exc:
+        # Before the repair, or metrics would be repaired into spans.
+        refuse_foreign(body)
         request, repairs = repair_trace_request(body, cause=exc, max_depth=limits.max_depth)
     lines = RequestLines(project_of, limits)
-    _Walk(lines, limits, repairs).walk(request)
+    walk = _Walk(lines, limits, repairs)
+    walk.walk(request)
+    if walk.may_be_foreign:
+        refuse_foreign(body)
     return lines.finish()
 
 
 class _Walk:
-    """One walk over one parsed request."""
+    """
+    One walk over one parsed request.
+
+    Attributes:
+        may_be_foreign: Whether a span looked like a record of another signal.
+    """
 
     def __init__(self, lines: RequestLines, limits: DecodeLimits, repairs: Repairs) -> None:
         self._lines = lines
         self._max_depth = limits.max_depth
         self._repairs = repairs
+        self.may_be_foreign = False
 
     def walk(self, request: ExportTraceServiceRequest) -> None:
         for i, resource_spans in enumerate(request.resource_spans):
@@ -161,6 +173,8 @@ class _Walk:
                 fields["dropped_events_count"] = dropped
             if dropped := span.dropped_links_count:
                 fields["dropped_links_count"] = dropped
+            if not start and not end and may_be_foreign(fields["name"]):
+                self.may_be_foreign = True
             add(fields, repairs, ends_early=0 < end < start)
 
     def _event(self, event: Span.Event) -> JsonObject:

@@ -1,7 +1,19 @@
-"""Telling a sender that it posted another signal than traces."""
+"""
+Telling a sender that it posted another signal than traces.
+
+The three export requests share their outer field numbers, so metrics and logs may parse
+as traces, with names for ids and zero for times.
+"""
 
 from typing import Final
 
+from google.protobuf.message import DecodeError as ProtobufDecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+
+from halo_daemon.errors import DecodeError
 from halo_daemon.proto.json_value import JsonObject
 
 METRICS: Final = "metrics"
@@ -11,6 +23,7 @@ _JSON_KEYS: Final = {
     METRICS: ("resourceMetrics", "resource_metrics"),
     LOGS: ("resourceLogs", "resource_logs"),
 }
+_ENCODED_VALUE_TAGS: Final = ("\x0a", "\x32", "\x2a")
 
 
 def hint(signal: str) -> str:
@@ -28,3 +41,49 @@ def hint_of_json(request: JsonObject) -> str:
         if any(key in request for key in keys):
             return hint(signal)
     return ""
+
+
+def may_be_foreign(span_name: str) -> bool:
+    """Whether a span without times and with this name may be a metric or a log record."""
+    return not span_name or span_name.startswith(_ENCODED_VALUE_TAGS)
+
+
+def refuse_foreign(body: bytes) -> None:
+    """
+    Refuse a protobuf request that is metrics or logs.
+
+    Raises:
+        DecodeError: *body* is one of them; the message is the hint.
+    """
+    for signal, is_signal in ((METRICS, _is_metrics), (LOGS, _is_logs)):
+        if is_signal(body):
+            raise DecodeError(
+                f"cannot decode {len(body)} bytes as OTLP traces: {hint(signal)}",
+                hint="halo-daemon stores traces",
+            )
+
+
+def _is_metrics(body: bytes) -> bool:
+    try:
+        request = ExportMetricsServiceRequest.FromString(body)
+    except ProtobufDecodeError:
+        return False
+    return any(
+        metric.name and metric.WhichOneof("data")
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
+
+
+def _is_logs(body: bytes) -> bool:
+    try:
+        request = ExportLogsServiceRequest.FromString(body)
+    except ProtobufDecodeError:
+        return False
+    return any(
+        record.time_unix_nano or record.observed_time_unix_nano
+        for resource in request.resource_logs
+        for scope in resource.scope_logs
+        for record in scope.log_records
+    )
