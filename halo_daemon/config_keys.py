@@ -1,6 +1,8 @@
 """Which keys a configuration has: their kind, unit, default and sentence, read from the model."""
 
 import difflib
+import json
+import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +17,10 @@ from halo_daemon.config import Config
 from halo_daemon.quantities import TextForm
 
 Model = type[BaseModel]
+
+# Texts that YAML reads back as they are, and those among them that it would type.
+_PLAIN = re.compile(r"[A-Za-z0-9~/][A-Za-z0-9._/:~-]*(?<!:)")
+_TYPED = re.compile(r"[0-9.]+|true|false|null|~", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,40 @@ def _setting(key: str, field: FieldInfo) -> Setting:
     )
 
 
+def settings_at(key: str) -> list[Setting]:
+    """
+    The settings at *key* or below it; empty when there is no such key.
+
+    List indexes and names that the operator chose may stand in *key*:
+    ``analysis.schedule[0].cron``, ``notify.targets.ops.url``.
+    """
+    wanted = re.sub(r"\[[0-9]*\]", "[]", key)
+    pattern = re.compile(
+        r"(\[\])?\.".join(
+            f"(<name>|{re.escape(part)})(\\[\\])?" for part in wanted.replace("[]", "").split(".")
+        )
+        + r"(\..*)?"
+    )
+    return [setting for setting in settings() if pattern.fullmatch(setting.key)]
+
+
+def flat_values(config: Config) -> dict[str, str]:
+    """Every effective value by its key, as a file would write it; secrets masked."""
+    plain = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return dict(_flat(plain, ""))
+
+
+def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            yield from _flat(item, f"{key}[{index}]")
+    else:
+        yield key, render(tuple(value) if isinstance(value, list) else value)
+
+
 def is_secret(field: FieldInfo) -> bool:
     """Whether the field's value must never be shown."""
     return _holds(field.annotation, SecretStr)
@@ -169,9 +209,18 @@ def _render_scalar(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    if isinstance(value, str) and not text[:1].isalnum():
-        return f'"{text}"'
-    return f'"{text}"' if isinstance(value, str) and " " in text else text
+    is_plain = not isinstance(value, (str, Path)) or (
+        _PLAIN.fullmatch(text) is not None and _TYPED.fullmatch(text) is None
+    )
+    return text if is_plain else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """Write *text* in double quotes, with YAML's escapes for what does not print."""
+    return "".join(
+        character if character.isprintable() else f"\\U{ord(character):08x}"
+        for character in json.dumps(text, ensure_ascii=False)
+    )
 
 
 def _name(model: Model, key: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from halo_daemon.config import Config
+    from halo_daemon.config_file import Loaded
 
 ConfigOption = Annotated[
     Path | None,
@@ -47,7 +48,23 @@ def load_config(
     overrides: Mapping[str, str] | None = None,
 ) -> "Config":
     """
-    Load the configuration that a command works with.
+    Load the configuration that a command works with; see `load_settings`.
+
+    Raises:
+        ConfigError: The file is missing or wrong.
+    """
+    return load_settings(ctx, config=config, data=data, overrides=overrides).config
+
+
+def load_settings(
+    ctx: typer.Context,
+    *,
+    config: Path | None,
+    data: Path | None,
+    overrides: Mapping[str, str] | None = None,
+) -> "Loaded":
+    """
+    Load the configuration and where each value came from.
 
     Args:
         ctx: The command's context, with the options given before the verb.
@@ -61,10 +78,10 @@ def load_config(
     Raises:
         ConfigError: The file is missing or wrong.
     """
-    from halo_daemon.config_file import load
+    from halo_daemon.config_file import load_with_origins
 
     before = ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
     flags = dict(overrides or {})
     if data_dir := data or before.data:
         flags["data.dir"] = str(data_dir.absolute())
-    return load(config or before.config, os.environ, overrides=flags)
+    return load_with_origins(config or before.config, os.environ, overrides=flags)

@@ -1,0 +1,172 @@
+"""``halo-daemon config``: check and explain the configuration without starting anything."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_settings
+from halo_daemon.cli.output import print_table, printable
+from halo_daemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from halo_daemon.config import Config
+    from halo_daemon.config_keys import Setting
+
+EXIT_WARNINGS = 1
+
+app = typer.Typer(
+    help="Check and explain the configuration.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.command("validate")
+def validate(
+    ctx: typer.Context,
+    *,
+    no_environment: Annotated[
+        bool, typer.Option("--no-environment", help="Look at the values only, not at the machine.")
+    ] = False,
+    deny_warnings: Annotated[
+        bool, typer.Option("--deny-warnings", help="Exit 1 when there are warnings.")
+    ] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Check everything that a start would check; exits 2 on any mistake."""
+    loaded = load_settings(ctx, config=config, data=data)
+    if not no_environment:
+        _check_environment(loaded.config)
+    for warning in loaded.warnings:
+        typer.echo(f"warning: {printable(warning)}", err=True)
+    where = loaded.path or "the defaults"
+    count = len(loaded.warnings)
+    print(f"ok: {where}, {count} warning{'' if count == 1 else 's'}")
+    if deny_warnings and count:
+        raise typer.Exit(EXIT_WARNINGS)
+
+
+@app.command("show")
+def show(
+    ctx: typer.Context,
+    *,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Say where each value comes from.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Print the effective values, secrets masked."""
+    from halo_daemon.config_keys import flat_values
+
+    loaded = load_settings(ctx, config=config, data=data)
+    values = flat_values(loaded.config)
+    origins = {key: _origin(key, loaded.origins) for key in values}
+    if as_json:
+        document = {"schema": "halo.config-show/v1", "values": values, "origins": origins}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    elif origin:
+        print_table(
+            ("KEY", "VALUE", "ORIGIN"), [(key, values[key], origins[key]) for key in values]
+        )
+    else:
+        for key, value in values.items():
+            print(f"{key}: {printable(value)}")
+
+
+@app.command("explain")
+def explain(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(help="A key or section, such as analysis.schedule.")],
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Say what a key means, what it takes, its default and its effective value."""
+    from halo_daemon.config_keys import flat_values, nearest, settings, settings_at
+
+    found = settings_at(key)
+    if not found:
+        known = [setting.key for setting in settings()]
+        raise ConfigError(f"no key `{key}` – {nearest(key, known)}")
+    # A file that is wrong is no reason not to explain what would be right.
+    try:
+        loaded = load_settings(ctx, config=config, data=data)
+        values, origins = flat_values(loaded.config), loaded.origins
+    except ConfigError as exc:
+        typer.echo(f"the effective value is unknown: {printable(str(exc))}", err=True)
+        values, origins = {}, {}
+    print("\n\n".join(_explained(setting, values, origins) for setting in found))
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of the file, for editors."""
+    from halo_daemon.config_schema import config_schema
+
+    print(json.dumps(config_schema(), indent=2, ensure_ascii=False))
+
+
+def _explained(
+    setting: "Setting", values: "Mapping[str, str]", origins: "Mapping[str, str]"
+) -> str:
+    from halo_daemon.config_keys import settings_at
+
+    default = "required" if setting.is_required else setting.default or "nothing"
+    effective = [
+        f"  effective  {printable(value)}  ({_origin(key, origins)})"
+        for key, value in values.items()
+        if setting.key in {found.key for found in settings_at(key)}
+        and key.count(".") == setting.key.count(".")
+    ]
+    lines = (
+        setting.key,
+        f"  {setting.sentence}",
+        f"  takes      {setting.kind}",
+        f"  default    {default}",
+        *effective,
+    )
+    return "\n".join(lines)
+
+
+def _origin(key: str, origins: "Mapping[str, str]") -> str:
+    """The place of the nearest key at or above *key* that was given."""
+    while key:
+        if key in origins:
+            return origins[key]
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
+    return "default"
+
+
+def _check_environment(config: "Config") -> None:
+    import os
+    import socket
+
+    place = config.data.dir
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    problems = []
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        problems.append(f"data.dir: cannot write to {place}")
+    for name, endpoint in (
+        ("grpc", config.receivers.otlp.grpc.endpoint),
+        ("http", config.receivers.otlp.http.endpoint),
+    ):
+        try:
+            family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(endpoint)
+        except OSError as exc:
+            problems.append(
+                f"receivers.otlp.{name}.endpoint: cannot bind {endpoint}: {exc.strerror}"
+            )
+    if problems:
+        raise ConfigError(
+            f"{len(problems)} problems with this machine" if problems[1:] else problems[0],
+            hint="stop what holds the port (a running daemon?), or pass --no-environment",
+            diagnostics=tuple(problems),
+        )
