@@ -86,7 +86,8 @@ def _checked_cron(text: str) -> str:
 
 
 def _checked_time_zone(name: str) -> str:
-    if name == "local":
+    # These two are always there, also on a machine without a zone database.
+    if name in {"local", "UTC"}:
         return name
     try:
         ZoneInfo(name)

@@ -88,6 +88,8 @@ class _Waiting(NamedTuple):
 
 def zone_of(entry: ScheduleEntry) -> tzinfo:
     """The time zone that the entry's expression is meant in; UTC when the local one is unknown."""
+    if entry.timezone == "UTC":
+        return UTC
     if entry.timezone != "local":
         return ZoneInfo(entry.timezone)
     try:

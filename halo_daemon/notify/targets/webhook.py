@@ -1,5 +1,5 @@
 """
-Webhooks after the Standard Webhooks specification; the only `httpx2` import.
+Webhooks after the Standard Webhooks specification.
 
 The host is resolved once per attempt, every address is checked, and the
 connection goes to a checked address and no other, so a second answer of the
