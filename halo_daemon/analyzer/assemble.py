@@ -4,9 +4,12 @@ import math
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from halo_daemon.analyzer.contrast import Contrasts, contrast
+from halo_daemon.analyzer.contrast_findings import contrast_finding
 from halo_daemon.analyzer.evidence import evidence_of
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
+from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial, TraceFacts
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
@@ -15,6 +18,7 @@ from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
 from halo_daemon.analyzer.wording import Wording, wording_of
 from halo_daemon.findings import (
+    Association,
     Certainty,
     Cost,
     Counts,
@@ -48,6 +52,8 @@ class Assembled(NamedTuple):
     """Every key that was observed, also those that did not make it into the report."""
     groups: dict[str, Group]
     """Everything observed of a finding, by its id."""
+    tests: int
+    discoveries: int
     left_out: int
     """Findings beyond the limit of the report."""
 
@@ -73,10 +79,19 @@ def assemble(
     window = _window_cost(known.traces.values())
     heads = merge_alike(known.groups, known_ids)
     groups = merged(known.groups, heads)
+    contrasts = _contrasts(known, groups, settings)
     scored = [
-        _finding(known, key, group=group, window=window, settings=settings)
+        _finding(
+            known,
+            key,
+            group=group,
+            window=window,
+            association=contrasts.findings.get(finding_id(key)),
+            settings=settings,
+        )
         for key, group in groups.items()
     ]
+    scored += _contrast_rows(known, contrasts, settings)
     scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
     strong = [row for row in scored if row.is_strong or _stays(row, known_ids)]
     weak = [row for row in scored if not (row.is_strong or _stays(row, known_ids))]
@@ -87,8 +102,35 @@ def assemble(
         weak_signals=[_with_parts(row.finding, parts) for row in weak[:limit]],
         ids={key: finding_id(head) for key, head in heads.items()},
         groups={finding_id(key): group for key, group in groups.items()},
+        tests=contrasts.tests,
+        discoveries=contrasts.discoveries,
         left_out=max(0, len(strong) - limit) + max(0, len(weak) - limit),
     )
+
+
+def _contrasts(
+    known: Partial, groups: dict[FindingKey, Group], settings: MinerSettings
+) -> Contrasts:
+    affected = {
+        finding_id(key): frozenset(t for t, hit in group.hits.items() if not hit.is_weak)
+        for key, group in groups.items()
+    }
+    return contrast(known, affected, _outcomes(known), fdr_q=settings.fdr_q)
+
+
+def _outcomes(known: Partial) -> dict[str, Outcome]:
+    return {trace_id: facts.outcome for trace_id, facts in known.traces.items()}
+
+
+def _contrast_rows(
+    known: Partial, contrasts: Contrasts, settings: MinerSettings
+) -> list["_Scored"]:
+    rows = []
+    for found in contrasts.features:
+        finding = contrast_finding(known, found, _outcomes(known), settings)
+        score = score_of(finding.severity, finding.certainty, finding.counts.ci95[0], 0.0)
+        rows.append(_Scored(score, finding, is_supported=True, is_strong=True))
+    return rows
 
 
 def _stays(row: "_Scored", known_ids: Collection[str]) -> bool:
@@ -118,7 +160,13 @@ def _window_cost(traces: Iterable[TraceFacts]) -> Waste:
 
 
 def _finding(
-    known: Partial, key: FindingKey, *, group: Group, window: Waste, settings: MinerSettings
+    known: Partial,
+    key: FindingKey,
+    *,
+    group: Group,
+    window: Waste,
+    association: Association | None,
+    settings: MinerSettings,
 ) -> _Scored:
     strong = {trace_id: hit for trace_id, hit in group.hits.items() if not hit.is_weak}
     hits = strong or group.hits
@@ -129,7 +177,7 @@ def _finding(
     weighed = severity_of(
         unrecovered=counts.affected_traces - counts.recovered,
         unrecovered_ci=unrecovered,
-        associated=False,
+        associated=_goes_with_failure(association, settings),
         cost_share=share,
         settings=settings,
     )
@@ -139,6 +187,7 @@ def _finding(
     )
     finding = record.model_copy(
         update={
+            "association": association,
             "cost": _cost(waste),
             "by_version": _by_version(known, hits, eligible),
             "evidence": evidence_of(known, key, group, settings.max_evidence),
@@ -150,6 +199,12 @@ def _finding(
         finding=finding,
         is_supported=bool(strong),
         is_strong=bool(strong) and (enough or weighed.severity == "critical"),
+    )
+
+
+def _goes_with_failure(association: Association | None, settings: MinerSettings) -> bool:
+    return (
+        association is not None and association.q <= settings.fdr_q and association.odds_ratio > 1
     )
 
 

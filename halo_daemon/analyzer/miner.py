@@ -10,6 +10,7 @@ from typing import Literal
 
 import structlog
 
+from halo_daemon.analyzer.features import features_of
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
 from halo_daemon.analyzer.partial import (
@@ -170,4 +171,6 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         step_usd=tuple(span.cost_usd or 0.0 for span in steps if wasted and costs),
         signals=risk_signals(view, observations),
         decisive_span_id=decisive_span(view, observations),
+        root_span_id=view.root.span_id,
+        features=features_of(view),
     )

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+from halo_daemon.analyzer.features import Feature
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Quote, StepRange
 from halo_daemon.analyzer.outcome import Outcome
@@ -94,6 +95,8 @@ class TraceFacts(NamedTuple):
     signals: tuple[float, ...]
     """Figures that risk is made of; see `risk`."""
     decisive_span_id: str | None
+    root_span_id: str
+    features: tuple[Feature, ...]
 
     @property
     def duration_ms(self) -> int:

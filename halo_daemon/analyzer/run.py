@@ -5,6 +5,7 @@ Nothing here looks at a clock or at a file; the caller says when it is, which
 traces there are and where the report goes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,6 +16,7 @@ from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, resolved_rows
 from halo_daemon.analyzer.memory import Memory, memory_of
 from halo_daemon.analyzer.miner import mine
+from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import Partial, TraceFacts
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
@@ -68,6 +70,7 @@ def analyze_window(
     run: RunInfo,
     previous: Report | None = None,
     memory: Memory | None = None,
+    outcomes: Mapping[str, Outcome] | None = None,
     settings: MinerSettings | None = None,
 ) -> Report:
     """
@@ -75,15 +78,24 @@ def analyze_window(
 
     Open traces are examined as well and counted; rules that need an end leave them
     out. A window without traces gives a complete report that says so. States come
-    from *memory*; without one, from *previous* alone.
+    from *memory*; without one, from *previous* alone. *outcomes* by trace id win over
+    what the traces say of themselves.
 
     Raises:
         StoreError: The traces cannot be read.
     """
     chosen = settings or MinerSettings()
     known = mine(reader.iter_traces(window), chosen)
+    state_outcomes(known, outcomes or {})
     asked = Asked(project, window, run, previous, memory or memory_of(previous), chosen)
     return report_of(known, reader, asked)
+
+
+def state_outcomes(known: Partial, outcomes: Mapping[str, Outcome]) -> None:
+    """Put outcomes that someone else knows in the place of those in the traces."""
+    for trace_id, outcome in outcomes.items():
+        if trace_id in known.traces:
+            known.traces[trace_id] = known.traces[trace_id]._replace(outcome=outcome)
 
 
 def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
@@ -111,7 +123,9 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         dataset=dataset_of(known),
         totals=totals_of(known, previous),
         data_quality=data_quality_of(known),
-        coverage=coverage_of(known, overview, [*findings, *weak], asked.settings),
+        coverage=coverage_of(
+            known, overview, [*findings, *weak], assembled, fdr_q=asked.settings.fdr_q
+        ),
         findings=tuple(finding for finding in findings if finding.verified),
         unverified_claims=tuple(finding for finding in findings if not finding.verified),
         weak_signals=tuple(finding for finding in weak if finding.verified),

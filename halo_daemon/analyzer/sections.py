@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from halo_daemon.analyzer.assemble import Assembled
 from halo_daemon.analyzer.partial import Partial, TraceFacts
 from halo_daemon.analyzer.quality import FIXES
 from halo_daemon.analyzer.rules.registry import RULES
-from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.stats import percentile, wilson
 from halo_daemon.findings import (
     Coverage,
@@ -108,7 +108,7 @@ def data_quality_of(known: Partial) -> tuple[DataQuality, ...]:
 
 
 def coverage_of(
-    known: Partial, overview: Overview, shown: list[Finding], settings: MinerSettings
+    known: Partial, overview: Overview, shown: list[Finding], assembled: Assembled, *, fdr_q: float
 ) -> Coverage:
     """What was looked at, and how many of the quotes in *shown* were found in their spans."""
     quotes = [row.quote_verified for finding in shown for row in finding.evidence]
@@ -118,7 +118,9 @@ def coverage_of(
         skipped=tuple(Skipped(reason=reason, count=traces) for reason, traces in skipped),
         quarantined_lines=overview.quarantined_lines,
         rules=tuple(_rule_row(known, rule.id) for rule in RULES),
-        fdr_q=settings.fdr_q,
+        tests=assembled.tests,
+        discoveries=assembled.discoveries,
+        fdr_q=fdr_q,
         evidence_verified=(sum(quotes), len(quotes)),
     )
 
