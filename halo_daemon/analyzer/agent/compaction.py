@@ -19,6 +19,9 @@ _LONG_ANSWER_BYTES = 1_000
 _MAX_SUMMARY_CHARS = 1_200
 _MAX_OLD_TEXT_CHARS = 200
 
+DEFAULT_TARGET = 0.6
+"""Share of the window down to which room is made."""
+
 Summarise = Callable[[str], Awaitable[str]]
 """Summarises the text of older turns; ``""`` when it cannot."""
 
@@ -30,7 +33,7 @@ class CompactionSettings:
     compact_at: float = 0.85
     """Share of the window at which room is made."""
 
-    target: float = 0.6
+    target: float = DEFAULT_TARGET
     """Share of the window down to which room is made."""
 
     keep_turns: int = 3

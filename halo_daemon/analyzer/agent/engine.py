@@ -1,0 +1,366 @@
+"""
+HALO's six entry points: a question and trace files in, events or messages out.
+
+`stream_engine_async` is the engine; the other five choose what is passed on and
+whether the caller waits. They raise only for bad configuration: whatever else
+happens, the events that came before it are handed over.
+"""
+
+import asyncio
+import os
+import queue
+import secrets
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from halo_daemon.analyzer.agent.compaction import DEFAULT_TARGET, CompactionSettings
+from halo_daemon.analyzer.agent.engine_config import EngineConfig, ModelConfig
+from halo_daemon.analyzer.agent.events import AgentMessage, AgentOutputItem, Event, EventSink
+from halo_daemon.analyzer.agent.file_reader import EVERYTHING, FileTraceReader
+from halo_daemon.analyzer.agent.messages import Message
+from halo_daemon.analyzer.agent.model import ChatModel
+from halo_daemon.analyzer.agent.sandbox import SandboxSettings
+from halo_daemon.analyzer.agent.session import RoleModel, Run, RunModels, RunSettings
+from halo_daemon.analyzer.agent.toolbox import Tool
+from halo_daemon.analyzer.agent.trace_source import TraceSource
+from halo_daemon.analyzer.agent.tree import TreeSettings
+from halo_daemon.analyzer.agent.usage import Price, price_of
+from halo_daemon.findings import Finding
+from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.store.trace_reader import TraceReader, Window
+
+Messages = Sequence[AgentMessage | Mapping[str, Any] | str]
+"""A conversation: HALO's messages, objects of the same fields, or texts of the user."""
+
+TracePaths = Path | str | Sequence[Path | str]
+"""One file or several, read as one data set."""
+
+_RUN_ID_BYTES = 6
+_JOURNAL_NAME = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Traces of a store in place of files."""
+
+    reader: TraceReader
+    window: Window
+    findings: tuple[Finding, ...] = ()
+    """What rules found in them."""
+
+
+async def stream_engine_async(
+    messages: Messages,
+    engine_config: EngineConfig,
+    trace_paths: TracePaths | Stored = (),
+    *,
+    trace_path: TracePaths | None = None,
+    telemetry: bool = False,
+) -> AsyncIterator[Event]:
+    """
+    Run the engine and yield its events, deltas included.
+
+    Args:
+        messages: The conversation; a system message at its front replaces the
+            engine's own.
+
+        engine_config: Agents, models, limits.
+
+        trace_paths: Files, or traces of a store.
+
+        trace_path: The older name of the same.
+
+        telemetry: Accepted for compatibility; nothing is ever uploaded.
+
+    Raises:
+        ConfigError: A file cannot be read, or a key is missing.
+    """
+    del telemetry
+    stored = await asyncio.to_thread(_stored, trace_path if trace_path is not None else trace_paths)
+    models = models_of(engine_config, os.environ)
+    events: asyncio.Queue[Event | None] = asyncio.Queue()
+    run = run_of(engine_config, stored, models, events.put_nowait)
+    task = [_message(message) for message in messages]
+
+    async def go() -> None:
+        try:
+            await run.go(task)
+        finally:
+            events.put_nowait(None)
+
+    going = asyncio.ensure_future(go())
+    try:
+        while (event := await events.get()) is not None:
+            yield event
+        await going
+    finally:
+        going.cancel()
+        await asyncio.wait({going})
+        await _close(models)
+
+
+async def stream_engine_output_async(
+    messages: Messages,
+    engine_config: EngineConfig,
+    trace_paths: TracePaths | Stored = (),
+    *,
+    trace_path: TracePaths | None = None,
+    telemetry: bool = False,
+) -> AsyncIterator[AgentOutputItem]:
+    """As `stream_engine_async`, with whole items only."""
+    stream = stream_engine_async(
+        messages, engine_config, trace_paths, trace_path=trace_path, telemetry=telemetry
+    )
+    async with aclosing(cast("Any", stream)) as events:
+        async for event in events:
+            if isinstance(event, AgentOutputItem):
+                yield event
+
+
+async def run_engine_async(
+    messages: Messages,
+    engine_config: EngineConfig,
+    trace_paths: TracePaths | Stored = (),
+    *,
+    trace_path: TracePaths | None = None,
+    telemetry: bool = False,
+) -> list[AgentOutputItem]:
+    """As `stream_engine_output_async`, all items at the end."""
+    items = stream_engine_output_async(
+        messages, engine_config, trace_paths, trace_path=trace_path, telemetry=telemetry
+    )
+    return [item async for item in items]
+
+
+def stream_engine(
+    messages: Messages,
+    engine_config: EngineConfig,
+    trace_paths: TracePaths | Stored = (),
+    *,
+    trace_path: TracePaths | None = None,
+    telemetry: bool = False,
+) -> Iterator[Event]:
+    """As `stream_engine_async`, for callers without an event loop."""
+    return _in_thread(
+        stream_engine_async(
+            messages, engine_config, trace_paths, trace_path=trace_path, telemetry=telemetry
+        )
+    )
+
+
+def stream_engine_output(
+    messages: Messages,
+    engine_config: EngineConfig,
+    trace_paths: TracePaths | Stored = (),
+    *,
+    trace_path: TracePaths | None = None,
+    telemetry: bool = False,
+) -> Iterator[AgentOutputItem]:
+    """As `stream_engine_output_async`, for callers without an event loop."""
+    events = stream_engine(
+        messages, engine_config, trace_paths, trace_path=trace_path, telemetry=telemetry
+    )
+    return (event for event in events if isinstance(event, AgentOutputItem))
+
+
+def run_engine(
+    messages: Messages,
+    engine_config: EngineConfig,
+    trace_paths: TracePaths | Stored = (),
+    *,
+    trace_path: TracePaths | None = None,
+    telemetry: bool = False,
+) -> list[AgentOutputItem]:
+    """As `run_engine_async`, for callers without an event loop."""
+    return asyncio.run(
+        run_engine_async(
+            messages, engine_config, trace_paths, trace_path=trace_path, telemetry=telemetry
+        )
+    )
+
+
+def run_of(config: EngineConfig, stored: Stored, models: RunModels, sink: EventSink) -> Run:
+    """Put a run together from HALO's configuration."""
+    run_id = config.resume_from or f"run-{secrets.token_hex(_RUN_ID_BYTES)}"
+    journal_path = config.journal_dir / run_id / _JOURNAL_NAME if config.journal_dir else None
+    return Run(
+        run_id,
+        models,
+        TraceSource(stored.reader, stored.window),
+        settings_of(config),
+        rule_findings=stored.findings,
+        more_tools=_repo_tools(config.repo_path),
+        journal_path=journal_path,
+        sink=sink,
+    )
+
+
+def settings_of(config: EngineConfig) -> RunSettings:
+    """Limits and habits out of HALO's configuration."""
+    sandbox = config.sandbox
+    return RunSettings(
+        tree=TreeSettings(
+            root_name=config.root_agent.name,
+            subagent_name=config.subagent.name,
+            root_turns=config.root_agent.maximum_turns,
+            subagent_turns=config.subagent.maximum_turns,
+            refusal_retries=config.root_agent.refusal_retries,
+            final_answer_reprompts=config.root_agent.final_answer_reprompts,
+            maximum_depth=config.maximum_depth,
+            maximum_parallel_subagents=config.maximum_parallel_subagents,
+            answer_budget_bytes=config.answer_budget_bytes,
+            dataset_context=config.dataset_context or "",
+            tools_allowed=frozenset(config.tools.allow),
+            tools_denied=frozenset(config.tools.deny),
+        ),
+        budget=config.budget,
+        compaction=CompactionSettings(
+            compact_at=config.compact_at,
+            target=min(DEFAULT_TARGET, config.compact_at),
+            keep_turns=config.tool_call_compaction_keep_last_turns,
+            keep_texts=config.text_message_compaction_keep_last_messages,
+        ),
+        sandbox=SandboxSettings(sandbox.enabled, sandbox.memory_mb, sandbox.seconds),
+        emit_checkpoints=config.emit_run_checkpoints,
+        emit_extras=config.emit_extra_events,
+    )
+
+
+def models_of(config: EngineConfig, environ: Mapping[str, str]) -> RunModels:
+    """
+    The models of a configuration; equal ones share a client.
+
+    Raises:
+        ConfigError: The default provider needs a key and there is none.
+    """
+    made: dict[str, RoleModel] = {}
+
+    def role(model: ModelConfig) -> RoleModel:
+        key = model.model_dump_json()
+        if key not in made:
+            price = price_of(model.name, _prices(config))
+            made[key] = RoleModel(
+                make_model(config, model, environ),
+                model.name,
+                price,
+                model.maximum_output_tokens,
+                config.context_window,
+            )
+        return made[key]
+
+    return RunModels(
+        role(config.root_agent.model),
+        role(config.subagent.model),
+        role(config.synthesis_model),
+        role(config.compaction_model),
+    )
+
+
+def make_model(config: EngineConfig, model: ModelConfig, environ: Mapping[str, str]) -> ChatModel:
+    """
+    A client for one model.
+
+    Raises:
+        ConfigError: The default provider needs a key and there is none.
+    """
+    # Importing the client costs most of a second; what only reads events never pays it.
+    from halo_daemon.analyzer.agent.llm import (  # noqa: PLC0415
+        DEFAULT_BASE_URL,
+        OpenAIModel,
+        OpenAISettings,
+    )
+
+    provider = config.model_provider
+    key = provider.api_key.get_secret_value() if provider.api_key else None
+    fields: JsonObject = {
+        "model": model.name,
+        "base_url": provider.base_url or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL,
+        "api_key": key or environ.get("OPENAI_API_KEY", ""),
+        "headers": {**(provider.default_headers or {})},
+        "api": config.api,
+        "temperature": model.temperature,
+        "reasoning_effort": model.reasoning_effort or "",
+        "parallel_tool_calls": model.parallel_tool_calls,
+    }
+    return OpenAIModel(OpenAISettings.model_validate(fields))
+
+
+def _prices(config: EngineConfig) -> dict[str, Price]:
+    return {
+        name: Price(price.input_usd, price.output_usd, price.cached_input_usd)
+        for name, price in config.prices.items()
+    }
+
+
+def _stored(paths: TracePaths | Stored) -> Stored:
+    if isinstance(paths, Stored):
+        return paths
+    given = [paths] if isinstance(paths, (str, Path)) else [*paths]
+    return Stored(FileTraceReader([Path(path) for path in given]), EVERYTHING)
+
+
+def _message(message: AgentMessage | Mapping[str, Any] | str) -> Message:
+    if isinstance(message, str):
+        message = AgentMessage(role="user", content=message)
+    elif not isinstance(message, AgentMessage):
+        message = AgentMessage.model_validate(message)
+    return Message.from_json(message.model_dump(mode="json", exclude_none=True))
+
+
+def _repo_tools(repo_path: Path | None) -> Sequence[Tool[Any]]:
+    if repo_path is None:
+        return ()
+    from halo_daemon.analyzer.agent.repo_tools import repo_tools  # noqa: PLC0415
+
+    return repo_tools(repo_path)
+
+
+async def _close(models: RunModels) -> None:
+    for model in {id(role.model): role.model for role in _roles(models)}.values():
+        await model.aclose()
+
+
+def _roles(models: RunModels) -> tuple[RoleModel, ...]:
+    return models.root, models.subagent, models.synthesis, models.compaction
+
+
+def _in_thread(stream: AsyncIterator[Event]) -> Iterator[Event]:
+    """Drive *stream* on an event loop of its own; closing the iterator cancels the run."""
+    passed: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
+    loop = asyncio.new_event_loop()
+
+    async def drive() -> None:
+        async with aclosing(cast("Any", stream)) as events:
+            async for event in events:
+                passed.put(event)
+
+    driving = loop.create_task(drive())
+
+    def work() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            end: BaseException | None = None
+            try:
+                runner.run(_outcome_of(driving))
+            except BaseException as exc:  # noqa: BLE001 -- the border of a thread: the caller raises it
+                end = exc
+            passed.put(end)
+
+    thread = threading.Thread(target=work, name="halo-engine", daemon=True)
+    thread.start()
+    try:
+        while (event := passed.get()) is not None:
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+    finally:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(driving.cancel)
+        thread.join()
+
+
+async def _outcome_of(driving: asyncio.Task[None]) -> None:
+    await driving

@@ -1,0 +1,222 @@
+"""
+The model's part of an analysis: the rules' report in, the merged report out.
+
+Whatever happens to the model, a complete report comes back; how the run ended
+stands in its ``engine`` block.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from halo_daemon.analyzer.agent.agent_tools import finding_row
+from halo_daemon.analyzer.agent.budget import CLOSING_OUTPUT_TOKENS, SizeEstimator
+from halo_daemon.analyzer.agent.errors import EngineError
+from halo_daemon.analyzer.agent.events import EventSink, discard_event
+from halo_daemon.analyzer.agent.merge import engine_block, merge
+from halo_daemon.analyzer.agent.messages import Message, Role, Usage
+from halo_daemon.analyzer.agent.model import ChatModel
+from halo_daemon.analyzer.agent.prompts import load_prompt
+from halo_daemon.analyzer.agent.queries import QueryLog
+from halo_daemon.analyzer.agent.session import RoleModel, Run, RunEnd, RunModels, RunSettings
+from halo_daemon.analyzer.agent.toolbox import Tool
+from halo_daemon.analyzer.agent.trace_source import TraceSource
+from halo_daemon.analyzer.agent.trace_tools import TraceTools
+from halo_daemon.analyzer.agent.usage import Price
+from halo_daemon.findings import Report
+from halo_daemon.proto.times import parse_unix_ns
+from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
+
+DEFAULT_QUESTION = (
+    "Examine the traces of this window. Explain the causes of what the rules found, find the "
+    "failure modes that leave no error, and say what to change. Record every finding with "
+    "quoted evidence, then finish."
+)
+_CANCEL_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainSettings:
+    """How the model is asked."""
+
+    model_name: str
+    """For the report and the table of windows."""
+
+    question: str = DEFAULT_QUESTION
+    price: Price | None = None
+    """None when it is unknown; then dollars do not bind."""
+
+    window_tokens: int | None = None
+    max_output_tokens: int | None = None
+    run: RunSettings = field(default_factory=RunSettings)
+    more_tools: tuple[Tool[Any], ...] = ()
+    """Tools beside those over traces, such as those over a repository."""
+
+
+async def explain(
+    report: Report,
+    reader: TraceReader,
+    model: ChatModel,
+    *,
+    settings: ExplainSettings,
+    journal_path: Path | None,
+    stop: asyncio.Event | None = None,
+    sink: EventSink = discard_event,
+) -> Report:
+    """
+    Let the model explain and extend *report*.
+
+    Args:
+        report: What rules found; complete by itself.
+
+        reader: The traces of the report's window.
+
+        model: Who is asked; not closed here.
+
+        settings: Limits and habits.
+
+        journal_path: Where each step is kept, and what is resumed when it exists.
+
+        stop: When set, the run ends at once, as partial.
+
+        sink: Receives events.
+
+    Returns:
+        The merged report; with status ``partial`` and a reason when the model did
+        not come to its end. *report* itself, so marked, when nothing could be done.
+    """
+    run = _run_of(report, reader, model, settings=settings, journal_path=journal_path, sink=sink)
+    task = [Message(Role.USER, settings.question)]
+    try:
+        end = await _unless_stopped(run, task, stop)
+    except EngineError as exc:
+        return _failed(report, run, exc)
+    return merge(report, end)
+
+
+def _run_of(
+    report: Report,
+    reader: TraceReader,
+    model: ChatModel,
+    *,
+    settings: ExplainSettings,
+    journal_path: Path | None,
+    sink: EventSink,
+) -> Run:
+    role = RoleModel(
+        model,
+        settings.model_name,
+        settings.price,
+        settings.max_output_tokens,
+        settings.window_tokens,
+    )
+    return Run(
+        report.run.id,
+        RunModels.all_by(role),
+        TraceSource(reader, window_of(report)),
+        settings.run,
+        rule_findings=report.findings,
+        more_tools=settings.more_tools,
+        journal_path=journal_path,
+        sink=sink,
+    )
+
+
+async def _unless_stopped(run: Run, task: Sequence[Message], stop: asyncio.Event | None) -> RunEnd:
+    if stop is None:
+        return await run.go(task)
+    going = asyncio.ensure_future(run.go(task))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({going, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not going.done():
+            going.cancel()
+            await asyncio.wait({going}, timeout=_CANCEL_GRACE_S)
+        if going.cancelled() or not going.done():
+            return run.cancelled_end()
+        return going.result()
+    finally:
+        stopping.cancel()
+        going.cancel()
+
+
+def _failed(report: Report, run: Run, exc: EngineError) -> Report:
+    engine = engine_block(report.engine, run.cancelled_end())
+    return report.model_copy(
+        update={
+            "engine": engine.model_copy(update={"status": "partial", "reason": "journal"}),
+            "limits": (*report.limits, f"The model was not asked: {exc}."),
+        }
+    )
+
+
+def window_of(report: Report) -> Window:
+    """The window that a report is about."""
+    return Window(
+        parse_unix_ns(report.window.from_),
+        parse_unix_ns(report.window.to),
+        WindowBy(report.window.by),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run would send and could cost, before anything is sent."""
+
+    model: str
+    traces: int
+    readable_bytes: int
+    """All that the tools could show, before masking."""
+
+    attributes: tuple[str, ...]
+    """Keys whose values could leave the machine, sorted."""
+
+    first_request_bytes: int
+    first_request_tokens: int
+    most_tokens: int | None
+    """The budget; None when tokens are not limited."""
+
+    most_usd: float | None
+    """The budget, or what the tokens of the budget cost at most; None when neither is known."""
+
+    cost_note: str
+
+
+def dry_run(report: Report, reader: TraceReader, settings: ExplainSettings) -> DryRun:
+    """Say what `explain` would do; reads the window once and sends nothing."""
+    source = TraceSource(reader, window_of(report))
+    tools = [tool.schema.to_json() for tool in TraceTools(source, QueryLog()).tools()]
+    digest = [finding_row(finding) for finding in report.findings]
+    prompt = load_prompt("root") + settings.run.tree.dataset_context + settings.question
+    first_bytes = len(orjson.dumps([tools, digest])) + len(prompt.encode())
+    keys: set[str] = set()
+    for trace in reader.iter_traces(source.window):
+        for span in trace.spans:
+            keys.update(span.attributes)
+    budget, price = settings.run.budget, settings.price
+    most_usd = budget.usd
+    if most_usd is None and price is not None and budget.tokens is not None:
+        most_usd = price.cost_usd(Usage(budget.tokens, CLOSING_OUTPUT_TOKENS))
+    return DryRun(
+        model=settings.model_name,
+        traces=len(source.rows),
+        readable_bytes=sum(row.raw_jsonl_bytes for row in source.rows),
+        attributes=tuple(sorted(keys)),
+        first_request_bytes=first_bytes,
+        first_request_tokens=SizeEstimator().tokens(first_bytes),
+        most_tokens=budget.tokens,
+        most_usd=most_usd,
+        cost_note="" if price is not None else "price unknown: the token budget binds",
+    )
+
+
+def with_budget_seconds(settings: ExplainSettings, seconds: float) -> ExplainSettings:
+    """*settings* with at most *seconds* of wall clock."""
+    budget = settings.run.budget
+    limit_s = seconds if budget.seconds is None else min(seconds, budget.seconds)
+    run = replace(settings.run, budget=budget.model_copy(update={"seconds": limit_s}))
+    return replace(settings, run=run)
