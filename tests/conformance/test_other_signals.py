@@ -100,7 +100,6 @@ def _hint(answer):
     return answer.message if answer.status == 400 else answer.body.decode("utf-8", "replace")
 
 
-@pytest.mark.xfail(reason="the decoder does not recognise other signals yet")
 def test_c66_metrics_on_the_traces_path_are_recognised(ours, project):
     """A metrics body posted as traces stores nothing and says what it looks like."""
     answer = ours.post(_metrics(), project=project)
@@ -109,7 +108,6 @@ def test_c66_metrics_on_the_traces_path_are_recognised(ours, project):
     assert ours.lines(project) == []
 
 
-@pytest.mark.xfail(reason="the decoder does not recognise other signals yet")
 @pytest.mark.parametrize("records", [1, 3])
 def test_c67_logs_on_the_traces_path_are_recognised(ours, project, records):
     """A logs body posted as traces stores nothing and says what it looks like."""
