@@ -18,7 +18,15 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 from halo_daemon.quantities import ENDPOINT, Endpoint, duration, quoted, size
 
@@ -116,6 +124,12 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _path_text(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise ValueError(f"{quoted(value)} is not a path")
+    return value
+
+
 def _checked_secret(secret: SecretStr) -> SecretStr:
     signing_key(secret.get_secret_value())
     return secret
@@ -164,7 +178,9 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Where everything is kept."""
 
-    dir: Annotated[Path, Field(strict=False)] = Path("~/.local/state/halo-daemon")
+    dir: Annotated[Path, Field(strict=False), BeforeValidator(_path_text)] = Path(
+        "~/.local/state/halo-daemon"
+    )
     """Shards, indexes, reports and outbox; one daemon per directory. As a service, the state
     directory that systemd gives; else `$XDG_STATE_HOME/halo-daemon` where that is set."""
 

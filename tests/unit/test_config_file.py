@@ -98,6 +98,8 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(write, environ):
     [
         ("receivers: 7", '1:12: receivers: "7" is not a mapping'),
         ("receivers: [1]", "1:12: receivers: a list is not a mapping"),
+        ("data: {dir: ' '}", '1:13: data.dir: " " is not a path'),
+        ('data: {dir: "a\\0b"}', "is not a path"),
         ("data: {dir: {}}", "1:13: data.dir: a mapping is not a path"),
         ("projects: {max_auto_created: -1}", '1:30: projects.max_auto_created: "-1" is below'),
         ("projects: {max_auto_created: 1.5}", "is not a whole number"),
