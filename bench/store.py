@@ -14,9 +14,24 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import orjson
+
 from halo_daemon.store.paths import DataPaths, shard_stem
+from halo_daemon.store.query import (
+    AggregateQuery,
+    Bucket,
+    Dimension,
+    SearchQuery,
+    SpanFilter,
+    SpanOrder,
+    SpanQuery,
+    TraceFilter,
+    TraceQuery,
+)
+from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.spans import make_line, span_id_of
@@ -88,7 +103,66 @@ def timed(label: str, action: Callable[[], object], *, repeat: int = 1) -> None:
         begin = time.perf_counter()
         action()
         seconds.append(time.perf_counter() - begin)
-    print(f"{label:<34}{statistics.median(seconds) * 1000:>12.2f} ms")
+    print(f"{label:<40}{statistics.median(seconds) * 1000:>12.2f} ms")
+
+
+def view(reader: LocalTraceReader, trace_id: str) -> int:
+    """Load a trace and write it as JSON, as a tool's answer would; returns its bytes."""
+    trace = reader.load_trace(trace_id)
+    assert trace is not None
+    return len(orjson.dumps([span.fields for span in trace.spans]))
+
+
+def time_questions(root: Path, everything: Window, half: Window) -> None:
+    """Time pages, figures and searches."""
+    queries = LocalQueries(
+        root,
+        "bench",
+        now_unix_ns=lambda: NOW_UNIX_NS,
+        now_monotonic_s=time.monotonic,
+    )
+    failing_tool = SpanFilter(tool_names=("run_sql",), has_error=True)
+    questions: dict[str, TraceQuery | SpanQuery] = {
+        "page of 50 traces": TraceQuery(),
+        "page of 50 traces with errors": TraceQuery(filter=TraceFilter(has_errors=True)),
+        "page of 50 traces with a failing tool": TraceQuery(
+            filter=TraceFilter(any_span=(failing_tool,))
+        ),
+        "page of 50 spans": SpanQuery(),
+        "page of 50 failing tool spans": SpanQuery(filter=failing_tool),
+        "page of 50 slowest LLM spans": SpanQuery(
+            filter=SpanFilter(observation_kinds=("LLM",)), order_by=SpanOrder.DURATION
+        ),
+    }
+    for label, question in questions.items():
+        if isinstance(question, TraceQuery):
+            timed(label, partial(queries.query_traces, everything, question), repeat=10)
+        else:
+            timed(label, partial(queries.query_spans, everything, question), repeat=10)
+    timed(
+        "page of 50 traces, partial window",
+        lambda: queries.query_traces(half, TraceQuery()),
+        repeat=10,
+    )
+    by_tool = AggregateQuery(group_by=(Dimension.TOOL, Dimension.STATUS), bucket=Bucket.HOUR)
+    timed("figures by tool, status and hour", lambda: queries.aggregate(everything, by_tool))
+    for label, pattern in (
+        ("search: a rare literal", "session-499 that is nowhere"),
+        ("search: no literal, no match", r"[a-f]+[0-9]{3}zz"),
+        ("search: 50 of very many", "refund [a-z]+ plan"),
+    ):
+        search = SearchQuery(pattern=pattern, time_limit_s=60)
+        timed(label, partial(queries.search, everything, search), repeat=3)
+    queries.close()
+
+
+def append_lines(root: Path, spans: int) -> None:
+    """Add a small shard, as a writer under way would."""
+    day = DataPaths(root).project("bench").day("2026-09-21")
+    lines = [make_line(span_id=span_id_of(2**40 + number)) for number in range(spans)]
+    sequence = len(day.stems()) + 1
+    stem = shard_stem(NOW_UNIX_NS, worker=1, sequence=sequence)
+    day.plain(stem).write_bytes(b"".join(lines))
 
 
 def main() -> None:
@@ -115,9 +189,13 @@ def main() -> None:
     ids = [trace.trace_id for trace in reader.list_traces(everything, limit=50)]
     chosen = iter(ids * 2)
     timed("load one trace", lambda: reader.load_trace(next(chosen)), repeat=50)
+    timed("view: load and serialise one trace", lambda: view(reader, ids[0]), repeat=50)
+    time_questions(root, everything, half)
+    append_lines(root, 1_000)
+    timed("1,000 new spans, until seen", lambda: reader.overview(everything))
     timed("iterate all", lambda: sum(1 for _ in reader.iter_traces(everything)))
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{'peak resident memory':<34}{peak_mib:>12.0f} MiB")
+    print(f"{'peak resident memory':<40}{peak_mib:>12.0f} MiB")
     reader.close()
     if options.keep is None:
         shutil.rmtree(root)

@@ -5,7 +5,7 @@ All of it can be deleted at any time. A change here means another
 `SCHEMA_VERSION`: older files are then thrown away and built again.
 """
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 DAY_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,8 +28,9 @@ CREATE TABLE shapes (
     provider TEXT NOT NULL,
     agent TEXT NOT NULL,
     error_type TEXT NOT NULL,
+    flags INTEGER NOT NULL,
     UNIQUE (service, service_version, kind, observation_kind, status, tool, model, provider,
-            agent, error_type)
+            agent, error_type, flags)
 );
 
 CREATE TABLE spans (

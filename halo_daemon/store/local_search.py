@@ -215,7 +215,7 @@ class _Judge:
         condition.add(f"s.span_id = {condition.mark(bytes.fromhex(str(fields['span_id'])))}")
         condition.add(f"s.offset = {condition.mark(extent.offset)}")
         row = day.connection.execute(
-            "SELECT d.stem FROM spans s INDEXED BY span_winners"  # noqa: S608 -- marks only
+            "SELECT d.stem FROM spans s"  # noqa: S608 -- marks only
             f" JOIN shards d ON d.id = s.shard WHERE {condition}",
             condition.parameters,
         ).fetchone()

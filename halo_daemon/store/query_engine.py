@@ -44,13 +44,16 @@ from halo_daemon.store.span_sql import (
     RECORD_COLUMNS,
     TOKENS,
     Condition,
+    is_of_shape_only,
     record_from_row,
+    shape_condition,
     span_condition,
 )
 from halo_daemon.store.trace_query import query_traces
 from halo_daemon.store.trace_reader import Window
 
 _READ_LINES = 512
+_MAX_SHAPES = 300
 _BUCKET_NS = {Bucket.HOUR: 3_600 * 10**9, Bucket.DAY: 86_400 * 10**9}
 
 Row = tuple[Any, ...]
@@ -176,18 +179,53 @@ class LocalQueries:
             f"SELECT count(*) FROM spans s WHERE {condition}",  # noqa: S608 -- marks only
             condition.parameters,
         ).fetchone()
+        return total, self._read_chosen(day, self._choose(day, condition, query))
+
+    def _choose(self, day: DayIndex, condition: Condition, query: SpanQuery) -> list[int]:
+        """Row ids of a day's spans that can be on the page, and some more."""
         direction = "DESC" if query.descending else "ASC"
-        # The page is chosen by ids alone, so only its own rows are read whole.
-        rows = day.connection.execute(
-            f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM ("  # noqa: S608 -- marks only
-            f" SELECT s.id AS chosen FROM spans s WHERE {condition}"
-            f" ORDER BY {_ORDER[query.order_by]} {direction}, s.trace_id, s.span_id"
-            f" LIMIT {condition.mark(query.offset + query.limit)})"
-            " JOIN spans s ON s.id = chosen JOIN shapes h ON h.id = s.shape"
-            " JOIN shards d ON d.id = s.shard",
-            condition.parameters,
+        order = f"ORDER BY {_ORDER[query.order_by]} {direction}, s.trace_id, s.span_id"
+        end = condition.mark(query.offset + query.limit)
+        shapes = self._shapes(day, query)
+        if not shapes:
+            statement = f"SELECT s.id FROM spans s WHERE {condition} {order} LIMIT {end}"  # noqa: S608 -- marks only
+            return [row for (row,) in day.connection.execute(statement, condition.parameters)]
+        # Each shape has its spans in order of start, so nothing needs to be sorted whole.
+        statement = (
+            "SELECT s.id FROM spans s INDEXED BY span_shapes"  # noqa: S608 -- marks only
+            f" WHERE s.shape = :shape AND {condition} {order} LIMIT {end}"
         )
-        return total, rows
+        return [
+            row
+            for shape in shapes
+            for (row,) in day.connection.execute(
+                statement, {**condition.parameters, "shape": shape}
+            )
+        ]
+
+    def _shapes(self, day: DayIndex, query: SpanQuery) -> list[int]:
+        """The few shapes that decide *query*; empty when it takes more than shapes."""
+        if query.order_by is not SpanOrder.START or not is_of_shape_only(query.filter):
+            return []
+        condition = Condition()
+        wanted = shape_condition(query.filter, condition) or "1"
+        rows = day.connection.execute(
+            f"SELECT id FROM shapes WHERE {wanted} LIMIT {_MAX_SHAPES + 1}",  # noqa: S608 -- marks only
+            condition.parameters,
+        ).fetchall()
+        return [shape for (shape,) in rows] if len(rows) <= _MAX_SHAPES else []
+
+    def _read_chosen(self, day: DayIndex, chosen: list[int]) -> list[Row]:
+        found: list[Row] = []
+        for start in range(0, len(chosen), _READ_LINES):
+            part = chosen[start : start + _READ_LINES]
+            found += day.connection.execute(
+                f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM spans s"  # noqa: S608 -- marks only
+                " JOIN shapes h ON h.id = s.shape JOIN shards d ON d.id = s.shard"
+                f" WHERE s.id IN ({', '.join('?' * len(part))})",
+                part,
+            )
+        return found
 
     def _rows(self, window: Window, wanted: SpanFilter) -> Iterator[Row]:
         """Rows of all spans that *wanted* means, by day and place."""
@@ -246,13 +284,16 @@ class LocalQueries:
 
 
 def _rank(row: Row, order_by: SpanOrder, sign: int) -> _Ranked:
-    record = record_from_row(row)
-    value: float = {
-        SpanOrder.START: record.start_unix_ns,
-        SpanOrder.DURATION: record.duration_ms,
-        SpanOrder.TOKENS: record.tokens,
-        SpanOrder.COST: record.cost_usd or 0.0,
-    }[order_by]
+    start_ns, end_ns, input_tokens, output_tokens, cost_usd = row[17:22]
+    match order_by:
+        case SpanOrder.START:
+            value: float = start_ns
+        case SpanOrder.DURATION:
+            value = max(0, end_ns - start_ns) if end_ns else 0
+        case SpanOrder.TOKENS:
+            value = (input_tokens or 0) + (output_tokens or 0)
+        case SpanOrder.COST:
+            value = cost_usd or 0.0
     return _Ranked(sign * value, row[0], row[1], row)
 
 

@@ -38,7 +38,7 @@ _BY_START = """
 """
 
 _VERSIONS = """
-SELECT trace_id, span_id, parent_id, flags, name, start_ns, end_ns, received_ns, input_tokens,
+SELECT trace_id, span_id, parent_id, spans.flags, name, start_ns, end_ns, received_ns, input_tokens,
        output_tokens, cost_usd, superseded, stem, offset, length, service, tool, model, agent
 FROM spans JOIN shards ON shards.id = shard JOIN shapes ON shapes.id = shape
 WHERE superseded = {superseded} AND trace_id IN ({marks})

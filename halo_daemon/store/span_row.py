@@ -47,6 +47,8 @@ class Shape(NamedTuple):
     provider: str
     agent: str
     error_type: str
+    flags: int
+    """`STATUS_ERROR_FLAG` and `DERIVED_ERROR_FLAG`; 0 without an error signal."""
 
 
 # One stored line as a row of the index, in the order of `SPAN_COLUMNS`. A plain tuple: SQLite
@@ -142,6 +144,9 @@ def _row(
     get = attributes.get
     name = _required_text(fields["name"])
     observation_kind = _text(get("inference.observation_kind")) or "SPAN"
+    flags = STATUS_ERROR_FLAG if status == STATUS_ERROR else 0
+    if get("halo.derived.error") is True:
+        flags |= DERIVED_ERROR_FLAG
     shape = Shape(
         _text(resource.get("service.name")),
         _text(resource.get("service.version")),
@@ -153,6 +158,7 @@ def _row(
         _text(get("inference.llm.provider")),
         _text(get("inference.agent_name")),
         _text(get("error.type")),
+        flags,
     )
     return (
         row_id,
@@ -160,8 +166,7 @@ def _row(
         _id(fields["span_id"], _SPAN_ID_LENGTH),
         _parent_id(fields["parent_span_id"]),  # type: ignore[arg-type]
         shape_id(shape),
-        (STATUS_ERROR_FLAG if status == STATUS_ERROR else 0)
-        | (DERIVED_ERROR_FLAG if get("halo.derived.error") is True else 0),
+        flags,
         name,
         min(parse_unix_ns(fields["start_time"]), MAX_INDEXED_NS),  # type: ignore[arg-type]
         min(parse_unix_ns(fields["end_time"]), MAX_INDEXED_NS),  # type: ignore[arg-type]

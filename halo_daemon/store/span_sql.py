@@ -72,15 +72,29 @@ def ids(texts: tuple[str, ...]) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
-    """Add what *wanted* says of a row ``s`` of ``spans``, but for attributes."""
-    shape = [
+def shape_condition(wanted: SpanFilter, condition: Condition) -> str:
+    """What *wanted* says of a row of ``shapes``; ``""`` when nothing."""
+    parts = [
         f"{column} IN ({', '.join(condition.mark(value) for value in getattr(wanted, field))})"
         for field, column in _SHAPE_FIELDS.items()
         if getattr(wanted, field)
     ]
+    if wanted.has_error is not None:
+        parts.append("flags != 0" if wanted.has_error else "flags = 0")
+    return " AND ".join(parts)
+
+
+def is_of_shape_only(wanted: SpanFilter) -> bool:
+    """Whether a span's shape alone decides."""
+    cleared = dict.fromkeys(_SHAPE_FIELDS, ())
+    return wanted.model_copy(update={**cleared, "has_error": None}) == SpanFilter()
+
+
+def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
+    """Add what *wanted* says of a row ``s`` of ``spans``, but for attributes."""
+    shape = shape_condition(wanted, condition)
     if shape:
-        condition.add(f"s.shape IN (SELECT id FROM shapes WHERE {' AND '.join(shape)})")  # noqa: S608 -- marks only
+        condition.add(f"s.shape IN (SELECT id FROM shapes WHERE {shape})")  # noqa: S608 -- marks only
     if wanted.trace_ids:
         condition.add_any("s.trace_id", ids(wanted.trace_ids))
     for column, values in (
@@ -90,8 +104,6 @@ def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
     ):
         if values:
             condition.add_any(column, values)
-    if wanted.has_error is not None:
-        condition.add("s.flags != 0" if wanted.has_error else "s.flags = 0")
     condition.add_bound("s.start_ns", ">=", wanted.start_unix_ns_gte)
     condition.add_bound("s.start_ns", "<", wanted.start_unix_ns_lt)
     condition.add_bound(DURATION_MS, ">=", wanted.min_duration_ms)

@@ -5,12 +5,21 @@ from typing import Any
 from halo_daemon.store.conditions import is_meant
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.query import TraceFilter, TraceOrder, TracePage, TraceQuery, TraceRecord
+from halo_daemon.store.query import (
+    SpanFilter,
+    TraceFilter,
+    TraceOrder,
+    TracePage,
+    TraceQuery,
+    TraceRecord,
+)
 from halo_daemon.store.rollups import NOT_SHARED, StoredTrace, shared_in_window, window_condition
 from halo_daemon.store.span_sql import (
     RECORD_COLUMNS,
     Condition,
+    is_of_shape_only,
     record_from_row,
+    shape_condition,
     span_condition,
     trace_condition,
 )
@@ -81,12 +90,7 @@ def _page_of_day(day: DayIndex, window: Window, query: TraceQuery) -> tuple[int,
     condition = trace_condition(query.filter, Condition())
     condition.add(NOT_SHARED)
     for wanted in query.filter.any_span:
-        span = span_condition(wanted, Condition(f"q{len(condition.parts)}_"))
-        condition.add(
-            "t.trace_id IN (SELECT s.trace_id FROM spans s"  # noqa: S608 -- marks only
-            f" WHERE s.superseded = 0 AND {span})"
-        )
-        condition.parameters.update(span.parameters)
+        _add_any_span(condition, wanted)
     if not day.is_within(window):
         sql, parameters = window_condition(window)
         condition.add(sql)
@@ -103,6 +107,22 @@ def _page_of_day(day: DayIndex, window: Window, query: TraceQuery) -> tuple[int,
         condition.parameters,
     )
     return total, [_record(row) for row in rows]
+
+
+def _add_any_span(condition: Condition, wanted: SpanFilter) -> None:
+    span = Condition(f"q{len(condition.parts)}_")
+    if is_of_shape_only(wanted):
+        shape = shape_condition(wanted, span) or "1"
+        condition.add(
+            "t.trace_id IN (SELECT trace_id FROM trace_shapes"  # noqa: S608 -- marks only
+            f" WHERE shape IN (SELECT id FROM shapes WHERE {shape}))"
+        )
+    else:
+        condition.add(
+            "t.trace_id IN (SELECT s.trace_id FROM spans s"  # noqa: S608 -- marks only
+            f" WHERE s.superseded = 0 AND {span_condition(wanted, span)})"
+        )
+    condition.parameters.update(span.parameters)
 
 
 def _record(row: tuple[Any, ...]) -> TraceRecord:
