@@ -6,18 +6,11 @@ sentence under a field is its reference documentation. Unknown keys are errors.
 Where values come from is the business of `halo_daemon.config_file`.
 """
 
-import base64
-import binascii
-import ipaddress
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -28,140 +21,25 @@ from pydantic import (
     model_validator,
 )
 
-from halo_daemon.quantities import ENDPOINT, Endpoint, duration, quoted, size
+from halo_daemon.config_checks import (
+    checked_cron,
+    checked_header,
+    checked_name,
+    checked_path,
+    checked_secret,
+    checked_time_zone,
+    checked_url,
+    is_loopback,
+    not_blank,
+)
+from halo_daemon.quantities import ENDPOINT, Endpoint, duration, size
 
 KIB, MIB = 2**10, 2**20
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
 
 # grpcio keeps a message's length in a signed 32-bit integer.
 _MAX_MESSAGE_BYTES = 2**31 - 1
-_MAX_CRON_CHARACTERS = 200
-_CRON_FIELDS = 5
-_CRON_WORDS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
-_ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_SECRET_PREFIX = "whsec_"  # noqa: S105 -- how every such secret begins, not a secret
-_MIN_SECRET_BYTES, _MAX_SECRET_BYTES = 24, 64
-
-
-def five_field_cron(expression: str) -> str:
-    """Spell out ``@daily`` and its kin; other expressions come back as they are."""
-    return _CRON_WORDS.get(expression.lower(), expression)
-
-
-def signing_key(secret: str) -> bytes:
-    """
-    The key inside a Standard Webhooks secret, ``whsec_`` and base64 of 24 to 64 bytes.
-
-    Raises:
-        ValueError: it is none; the message does not repeat it.
-    """
-    encoded = secret.removeprefix(_SECRET_PREFIX)
-    try:
-        key = b"" if encoded == secret else base64.b64decode(encoded, validate=True)
-    except (ValueError, binascii.Error):
-        key = b""
-    if not key:
-        raise ValueError("the secret is not `whsec_` and base64")
-    if not _MIN_SECRET_BYTES <= len(key) <= _MAX_SECRET_BYTES:
-        raise ValueError(
-            f"the secret holds {len(key)} bytes, not {_MIN_SECRET_BYTES} to {_MAX_SECRET_BYTES}"
-        )
-    return key
-
-
-def _checked_cron(text: str) -> str:
-    expression = five_field_cron(text)
-    if len(expression) > _MAX_CRON_CHARACTERS or len(expression.split()) != _CRON_FIELDS:
-        raise ValueError(f"{quoted(text)} is not a cron expression – write for example 0 3 * * *")
-    try:
-        next(CronSim(expression, _ANY_MOMENT))
-    except (CronSimError, ValueError) as exc:
-        reason = str(exc).lower() if isinstance(exc, CronSimError) else "a number is too large"
-        raise ValueError(f"{quoted(text)} is not a cron expression: {reason}") from exc
-    except StopIteration:
-        raise ValueError(f"{quoted(text)} never fires") from None
-    return text
-
-
-def _checked_time_zone(name: str) -> str:
-    # These two are always there, also on a machine without a zone database.
-    if name in {"local", "UTC"}:
-        return name
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(
-            f"{quoted(name)} is not a time zone – write for example UTC, local or Europe/Berlin"
-        ) from None
-    return name
-
-
-def _checked_name(text: str) -> str:
-    if _NAME.fullmatch(text) is None:
-        raise ValueError(f"{quoted(text)} is not a name of letters, digits, `.`, `_`, `-`")
-    return text
-
-
-def _checked_header(text: str) -> str:
-    if _HEADER.fullmatch(text) is None:
-        raise ValueError(f"{quoted(text)} is not a header's name")
-    return text.lower()
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is empty")
-    return text
-
-
-def _path_text(value: object) -> object:
-    if isinstance(value, str) and (not value.strip() or "\0" in value):
-        raise ValueError(f"{quoted(value)} is not a path")
-    return value
-
-
-def _checked_secret(secret: SecretStr) -> SecretStr:
-    signing_key(secret.get_secret_value())
-    return secret
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* names this machine without asking a resolver."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _checked_url(text: str) -> str:
-    if not text.isascii() or re.search(r"[\x00-\x20\x7f\\]", text):
-        raise ValueError("the URL holds spaces, control or other than ASCII characters")
-    try:
-        parts = urlsplit(text)
-        has_user = parts.username is not None or parts.password is not None
-        is_web = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if has_user:
-        raise ValueError("a URL with user or password is refused")
-    if not is_web:
-        raise ValueError("is not an http or https URL with a host")
-    return text
-
-
-Name = Annotated[str, AfterValidator(_checked_name)]
+Name = Annotated[str, AfterValidator(checked_name)]
 
 
 class _Section(BaseModel):
@@ -178,7 +56,7 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Where everything is kept."""
 
-    dir: Annotated[Path, Field(strict=False), BeforeValidator(_path_text)] = Path(
+    dir: Annotated[Path, Field(strict=False), BeforeValidator(checked_path)] = Path(
         "~/.local/state/halo-daemon"
     )
     """Shards, indexes, reports and outbox; one daemon per directory. As a service, the state
@@ -236,10 +114,10 @@ class ReceiversConfig(_Section):
 class RouteRule(_Section):
     """One place where a project's name may stand: exactly one of the two keys."""
 
-    header: Annotated[str, AfterValidator(_checked_header)] | None = None
+    header: Annotated[str, AfterValidator(checked_header)] | None = None
     """A request header, or key of gRPC metadata."""
 
-    resource: Annotated[str, AfterValidator(_not_blank)] | None = None
+    resource: Annotated[str, AfterValidator(not_blank)] | None = None
     """A resource attribute."""
 
     @model_validator(mode="after")
@@ -259,7 +137,7 @@ class ProjectsConfig(_Section):
     )
     """Where the project's name is looked up; the first that is there wins."""
 
-    default: Annotated[str, AfterValidator(_not_blank)] = "default"
+    default: Annotated[str, AfterValidator(not_blank)] = "default"
     """The project of spans that name none."""
 
     max_auto_created: int = Field(default=100, ge=0, le=100_000)
@@ -296,10 +174,10 @@ class ScheduleEntry(_Section):
     name: Name = "nightly"
     """What the entry is called in logs and reports; no two are alike."""
 
-    cron: Annotated[str, AfterValidator(_checked_cron)] = "0 3 * * *"
+    cron: Annotated[str, AfterValidator(checked_cron)] = "0 3 * * *"
     """Five fields, or `@daily` and its kin; Monday is 1, names such as `mon-fri` are read."""
 
-    timezone: Annotated[str, AfterValidator(_checked_time_zone)] = "local"
+    timezone: Annotated[str, AfterValidator(checked_time_zone)] = "local"
     """The zone the expression is meant in: `local`, `UTC` or a name such as `Europe/Berlin`."""
 
     since_s: Annotated[
@@ -310,7 +188,7 @@ class ScheduleEntry(_Section):
     engine: Literal["builtin"] = "builtin"
     """What finds failures: `builtin` needs no model and no key."""
 
-    projects: tuple[Annotated[str, AfterValidator(_not_blank)], ...] = ("*",)
+    projects: tuple[Annotated[str, AfterValidator(not_blank)], ...] = ("*",)
     """The projects to analyse, as patterns with `*` and `?`."""
 
 
@@ -333,10 +211,10 @@ class WebhookTarget(_Section):
     type: Literal["webhook"]
     """The kind of target."""
 
-    url: Annotated[str, AfterValidator(_checked_url)]
+    url: Annotated[str, AfterValidator(checked_url)]
     """Where to post; `https` unless the host is this machine or `allow_http` is set."""
 
-    secret: Annotated[SecretStr, Field(strict=False), AfterValidator(_checked_secret)]
+    secret: Annotated[SecretStr, Field(strict=False), AfterValidator(checked_secret)]
     """The key of the signature: `whsec_` and base64 of 24 to 64 random bytes."""
 
     allow_http: bool = False

@@ -31,7 +31,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from cronsim import CronSim
 
-from halo_daemon.config import ScheduleEntry, five_field_cron
+from halo_daemon.config import ScheduleEntry
+from halo_daemon.config_checks import five_field_cron
 from halo_daemon.errors import HaloError
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -8,9 +8,8 @@ from halo_daemon.config import (
     RouteRule,
     ScheduleEntry,
     WebhookTarget,
-    is_loopback,
-    signing_key,
 )
+from halo_daemon.config_checks import is_loopback, signing_key
 from halo_daemon.config_keys import settings
 
 SECRET = "whsec_" + "MDEy" * 8
