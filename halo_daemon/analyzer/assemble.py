@@ -14,6 +14,7 @@ from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial, Trace
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
 from halo_daemon.analyzer.rules.registry import RULE_IDS
+from halo_daemon.analyzer.rules.side_effects import DOUBLE_SIDE_EFFECT
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
 from halo_daemon.analyzer.wording import Wording, wording_of
@@ -174,14 +175,15 @@ def _finding(
     waste = _waste(known, hits)
     share = _cost_share(waste, window)
     counts, unrecovered = _counts(known, hits, eligible)
+    certainty = min((hit.certainty for hit in hits.values()), key=CERTAINTIES.index)
     weighed = severity_of(
+        doubled=key.rule == DOUBLE_SIDE_EFFECT and certainty == "proved",
         unrecovered=counts.affected_traces - counts.recovered,
         unrecovered_ci=unrecovered,
         associated=_goes_with_failure(association, settings),
         cost_share=share,
         settings=settings,
     )
-    certainty = min((hit.certainty for hit in hits.values()), key=CERTAINTIES.index)
     record = _record(
         key, weighed=weighed, counts=counts, certainty=certainty, seen=_seen(known, hits)
     )

@@ -98,6 +98,7 @@ _HEADER = re.compile(
     r"(?:\s*\([^)]{0,60}\))?"
     r"|(?:code )?(?:output|stdout|stderr|execution logs?|last output from code snippet)\s*:"
     r"|(?:(?:code )?(?:output|stderr):\s*)?file \"[^\"]*\", line [0-9]+.*"
+    r"|\[error\] tool (?:reported failure|failed)"
     r"|[-=~_^* ]{3,}[^-=~_^*]{0,60}[-=~_^* ]{3,}|[-=~_^* ]{3,}",
     re.IGNORECASE,
 )

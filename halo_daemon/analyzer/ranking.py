@@ -27,6 +27,7 @@ def severity_of(
     *,
     unrecovered: int,
     unrecovered_ci: Interval,
+    doubled: bool = False,
     associated: bool,
     cost_share: float,
     settings: MinerSettings,
@@ -39,12 +40,16 @@ def severity_of(
 
         unrecovered_ci: Interval of their rate over the eligible ones.
 
+        doubled: Whether a side effect that must happen once was seen to happen twice.
+
         associated: Whether traces with it fail more often, all tests of the report considered.
 
         cost_share: Share of the window's tokens, or of its time, that it wasted.
 
         settings: Where the thresholds stand.
     """
+    if doubled:
+        return Weighed("critical", "a side effect that must happen once happened twice")
     low = unrecovered_ci.low
     if associated and low >= settings.medium_rate:
         return Weighed("high", "goes with failed traces, all tests of the report considered")

@@ -6,6 +6,8 @@ A change of what a parameter means raises the version of the rules that use it.
 
 from dataclasses import dataclass
 
+from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
+
 RULES_VERSION = "1"
 
 
@@ -42,3 +44,6 @@ class MinerSettings:
 
     medium_cost_share: float = 0.05
     """Share of the window's tokens wasted from which a finding is medium."""
+
+    contract: Contract = NO_CONTRACT
+    """What the project states about its tools."""

@@ -295,6 +295,30 @@ class TraceView:
         value = value_at(error.span, path) if path else None
         return Text(path, value) if value else Text("", "")
 
+    def following_call(self, call: ToolCall) -> Span | None:
+        """The first LLM span that began after *call* ended; None when there is none."""
+        moment = max(call.span.end_unix_ns, call.span.start_unix_ns)
+        later = (c.span for c in self.model_calls if c.span.start_unix_ns >= moment)
+        return next(later, None)
+
+    @cached_property
+    def given_texts(self) -> tuple[str, ...]:
+        """Everything the agent was told: inputs, messages, results of tools."""
+        answer = self.final_answer
+        texts = [call.result.value for call in self.tool_calls]
+        for span in self.trace.spans:
+            if answer is not None and span is answer[0]:
+                continue
+            texts += [
+                value
+                for key, value in span.attributes.items()
+                if isinstance(value, str)
+                and (key == "input.value" or key.startswith("llm.input_messages."))
+            ]
+            if span.observation_kind not in _STEP_KINDS and span is not self.root:
+                texts.append(span.text("output.value"))
+        return tuple(filter(None, texts))
+
     @cached_property
     def final_answer(self) -> tuple[Span, Text] | None:
         """The span and the text that the trace ended with; None when it gave no answer."""

@@ -156,3 +156,14 @@ def check_span_errors(view: TraceView) -> RuleOutput:
 def check_infra_errors(view: TraceView) -> RuleOutput:
     """Leaf errors that come from outside: limits, outages, credentials, resources."""
     return observe_errors(view, INFRA_ERROR)
+
+
+def check_unrecovered(view: TraceView) -> RuleOutput:
+    """
+    Count the leaf errors whose recovery was looked for.
+
+    An error and its recovery are one finding: whether it lasted is said by the
+    finding's recovered share and weighs in its severity, so nothing is reported twice.
+    """
+    errors = len(view.leaf_errors)
+    return RuleOutput(checked=errors, of=errors)

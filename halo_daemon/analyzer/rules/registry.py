@@ -1,28 +1,62 @@
 """Every rule, in one place; the order here has no influence on a report."""
 
+from halo_daemon.analyzer.rules.answers import check_claims, check_grounding, check_refusals
 from halo_daemon.analyzer.rules.ending import check_budget, check_premature_end
 from halo_daemon.analyzer.rules.errors import (
     check_infra_errors,
     check_span_errors,
     check_tool_errors,
+    check_unrecovered,
 )
+from halo_daemon.analyzer.rules.feedback import check_feedback
+from halo_daemon.analyzer.rules.loops import check_cycles, check_near_repeats
 from halo_daemon.analyzer.rules.model_output import check_filtered, check_truncated
+from halo_daemon.analyzer.rules.model_use import (
+    check_context_growth,
+    check_model_swap,
+    check_output_decay,
+)
 from halo_daemon.analyzer.rules.repetition import check_blind_retries, check_repeated_calls
+from halo_daemon.analyzer.rules.retrieval import check_empty_results
 from halo_daemon.analyzer.rules.rule import Rule
+from halo_daemon.analyzer.rules.security import check_injection, check_secrets
+from halo_daemon.analyzer.rules.side_effects import (
+    check_double_side_effects,
+    check_failed_values,
+    check_off_limits,
+    check_preconditions,
+)
 from halo_daemon.analyzer.rules.tool_choice import check_arguments, check_made_up_tools
 
 RULES: tuple[Rule, ...] = (
     Rule("bad_arguments", 1, "tool calls", check_arguments),
     Rule("blind_retry", 1, "failing tools", check_blind_retries),
     Rule("budget_exhausted", 1, "traces", check_budget),
+    Rule("claimed_not_done", 1, "traces", check_claims),
+    Rule("context_growth", 1, "traces", check_context_growth),
+    Rule("cycle", 1, "traces", check_cycles),
+    Rule("double_side_effect", 1, "writing calls", check_double_side_effects),
+    Rule("empty_result", 1, "look-ups", check_empty_results),
+    Rule("failed_value_used", 1, "traces", check_failed_values),
     Rule("filtered_output", 1, "model calls", check_filtered),
     Rule("infra_error", 1, "tools and span names", check_infra_errors),
+    Rule("injection_text", 1, "tool calls", check_injection),
     Rule("made_up_tool", 1, "model calls", check_made_up_tools),
+    Rule("model_swap", 1, "model calls", check_model_swap),
+    Rule("near_repeat", 1, "tools called four times", check_near_repeats),
+    Rule("negative_feedback", 1, "traces", check_feedback),
+    Rule("off_limits_source", 1, "traces", check_off_limits),
+    Rule("output_decay", 1, "traces", check_output_decay),
+    Rule("precondition", 1, "calls with a requirement", check_preconditions),
     Rule("premature_end", 1, "traces", check_premature_end),
+    Rule("refusal", 1, "traces", check_refusals),
     Rule("repeated_call", 1, "tools called twice", check_repeated_calls),
+    Rule("secret_in_span", 1, "steps", check_secrets),
     Rule("span_error", 1, "span names", check_span_errors),
     Rule("tool_error", 1, "tools", check_tool_errors),
     Rule("truncated_output", 1, "model calls", check_truncated),
+    Rule("ungrounded_answer", 1, "traces", check_grounding),
+    Rule("unrecovered_error", 1, "leaf errors", check_unrecovered),
 )
 
 RULE_IDS: dict[str, str] = {rule.name: rule.id for rule in RULES}

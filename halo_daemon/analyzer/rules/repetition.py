@@ -38,7 +38,7 @@ def check_repeated_calls(view: TraceView) -> RuleOutput:
 
 def _repeats(view: TraceView, subject: Subject) -> Iterator[list[ToolCall]]:
     """Runs of equal calls of one tool with equal results, each longer than one."""
-    if repeats_are_normal(subject.name):
+    if repeats_are_normal(subject.name) or _is_polling(view, subject.name):
         return
     changes = list(accumulate(changes_state(call.tool) for call in view.tool_calls))
     runs: dict[str, list[ToolCall]] = {}
@@ -52,6 +52,11 @@ def _repeats(view: TraceView, subject: Subject) -> Iterator[list[ToolCall]]:
             run = runs[call.canonical] = []
         run.append(call)
     yield from (run for run in runs.values() if len(run) > 1)
+
+
+def _is_polling(view: TraceView, tool: str) -> bool:
+    stated = view.settings.contract.tools.get(tool)
+    return stated is not None and stated.polling
 
 
 def _is_again(before: ToolCall, call: ToolCall, changes: Sequence[int]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from halo_daemon.analyzer.content import ModelCall, OfferedTool, RequestedCall, parse_json
+from halo_daemon.analyzer.contract import schema_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.json_schema import violation
 from halo_daemon.analyzer.masking import mask_name
@@ -71,7 +72,9 @@ def check_arguments(view: TraceView) -> RuleOutput:
         schemas = {bare_name(tool.name): tool for tool in call.offered}
         for requested in call.requested:
             calls += 1
-            tool = schemas.get(bare_name(requested.name))
+            stated = schema_of(view.settings.contract, requested.name)
+            offered = schemas.get(bare_name(requested.name))
+            tool = OfferedTool(requested.name, stated) if stated else offered
             with_schema += tool is not None and tool.parameters is not None
             broken = _broken(requested, tool)
             if broken and not _was_refused(view, requested, refused_ids):

@@ -1,0 +1,158 @@
+"""What a run tells its user, held against what it did."""
+
+import re
+from collections.abc import Iterator
+
+from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.rules.tool_words import runs_anything, words_of, writes
+from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.proto.span import Span
+
+REFUSAL = "refusal"
+CLAIMED_NOT_DONE = "claimed_not_done"
+UNGROUNDED_ANSWER = "ungrounded_answer"
+_HEAD_CHARS = 300
+_MAX_ANSWER_CHARS = 3_000
+_MAX_VALUES = 20
+
+_REFUSALS = re.compile(
+    r"\s*(?:(?:i'?m|i am) (?:very |so |really )?(?:sorry|afraid)[^.!\n]{0,40}"
+    r"(?:can'?t|cannot|unable|not able|won'?t)|sorry[,.]? (?:but )?i (?:can'?t|cannot|am unable)"
+    r"|i (?:can'?t|cannot|am unable to|won'?t) (?:help|assist|comply|do that|provide|discuss)"
+    r"|as an ai (?:language )?model"
+    r"|(?:es )?tut mir leid[,.]? (?:aber )?(?:ich kann|das kann ich)"
+    r"|lo siento[,.]? (?:pero )?no (?:puedo|me es posible)"
+    r"|(?:je suis )?désolée?[,.]? (?:mais )?je ne peux"
+    r"|mi dispiace[,.]? (?:ma )?non posso|desculpe[,.]? (?:mas )?não posso"
+    r"|抱歉|对不起|申し訳(?:あり|ござい)ません|죄송)",
+    re.IGNORECASE,
+)
+_DONE: dict[str, frozenset[str]] = {
+    "sent": frozenset({"email", "mail", "message", "notify", "post", "send", "sms"}),
+    "emailed": frozenset({"email", "mail", "send"}),
+    "booked": frozenset({"book", "create", "reserve", "schedule"}),
+    "reserved": frozenset({"book", "create", "hold", "reserve"}),
+    "scheduled": frozenset({"add", "book", "create", "schedule", "set"}),
+    "cancelled": frozenset({"cancel", "delete", "remove", "update"}),
+    "canceled": frozenset({"cancel", "delete", "remove", "update"}),
+    "refunded": frozenset({"cancel", "credit", "pay", "refund", "return"}),
+    "updated": frozenset({"change", "edit", "modify", "patch", "put", "set", "update", "write"}),
+    "changed": frozenset({"change", "edit", "modify", "set", "update", "write"}),
+    "created": frozenset({"add", "create", "insert", "make", "new", "open", "post", "write"}),
+    "deleted": frozenset({"clear", "delete", "drop", "remove"}),
+    "removed": frozenset({"clear", "delete", "drop", "remove", "update"}),
+    "saved": frozenset({"add", "create", "put", "save", "store", "update", "write"}),
+    "uploaded": frozenset({"put", "store", "upload", "write"}),
+    "submitted": frozenset({"create", "post", "send", "submit"}),
+}
+_CLAIM = re.compile(
+    r"\b(?:i(?:'ve| have)?(?: (?:just|now|already|successfully))*"
+    r"|(?:has|have) (?:now |just |already )?been(?: successfully)?) "
+    rf"({'|'.join(_DONE)})\b",
+    re.IGNORECASE,
+)
+_VALUE = re.compile(
+    r"https?://[^\s\"'<>)\]}]+|\b(?=[A-Z0-9_-]*[0-9])(?=[A-Z0-9_-]*[A-Z])[A-Z0-9_-]{6,}\b"
+    r"|\b[0-9]{5,}\b"
+)
+_CODE = re.compile(
+    r"```|^diff --git|^[ \t]*(?:def|class|import|from|function|const|SELECT)\b", re.MULTILINE
+)
+
+
+def check_refusals(view: TraceView) -> RuleOutput:
+    """Final answers that open with a refusal; no failure unless it goes with one."""
+    answer = None if view.is_open else view.final_answer
+    if answer is None:
+        return RuleOutput(of=1, not_checked={"not_applicable": 1})
+    agent = view.agent_of(view.root)
+    observations: tuple[Observation, ...] = ()
+    if _REFUSALS.match(answer[1].value[:_HEAD_CHARS]):
+        cited = quote(answer[0], "symptom", answer[1])
+        key = FindingKey(REFUSAL, agent, "", "", "")
+        observations = (Observation(key, (cited,), certainty="event", recovered=True),)
+    return RuleOutput(observations, _agent(agent), checked=1, of=1)
+
+
+def _agent(agent: str) -> frozenset[Population]:
+    return frozenset({Population("agent", agent, "")})
+
+
+def check_claims(view: TraceView) -> RuleOutput:
+    """Words to the user that something was done, without a successful call that could have done it."""
+    if not view.tool_calls or any(runs_anything(call.tool) for call in view.tool_calls):
+        return RuleOutput(of=1, not_checked={"not_applicable": 1})
+    observations: dict[FindingKey, Observation] = {}
+    for span, text in _told(view):
+        for match in _CLAIM.finditer(text.value[:_MAX_ANSWER_CHARS]):
+            verb = match[1].lower()
+            if _could_do(view, verb) and not _was_done(view, verb, span.end_unix_ns):
+                key = FindingKey(CLAIMED_NOT_DONE, view.agent_of(span), "", verb, "")
+                cited = quote(span, "decision", text, _sentence(text.value, match.start()))
+                observations.setdefault(key, Observation(key, (cited,)))
+    eligible = frozenset(Population("agent", agent, "") for agent in view.agents)
+    return RuleOutput(tuple(observations.values()), eligible, checked=1, of=1)
+
+
+def _told(view: TraceView) -> Iterator[tuple[Span, Text]]:
+    """What the model said without asking for a tool in the same breath."""
+    for call in view.model_calls:
+        if not call.requested and call.answer.value:
+            yield call.span, call.answer
+
+
+def _could_do(view: TraceView, verb: str) -> bool:
+    """Whether the tools are known, or one of them that was called could have done it."""
+    if any(call.offered for call in view.model_calls):
+        return True
+    return any(not words_of(call.tool).isdisjoint(_DONE[verb]) for call in view.tool_calls)
+
+
+def _was_done(view: TraceView, verb: str, until_unix_ns: int) -> bool:
+    """Whether a call of that kind had succeeded, or any other write: names are not exact."""
+    wanted = _DONE[verb]
+    return any(
+        call.signal is None
+        and call.span.start_unix_ns <= until_unix_ns
+        and (writes(call.tool) or not words_of(call.tool).isdisjoint(wanted))
+        for call in view.tool_calls
+    )
+
+
+def _sentence(text: str, at: int) -> str:
+    start = max(text.rfind(mark, 0, at) for mark in ".!?\n") + 1
+    ends = [end for mark in ".!?\n" if (end := text.find(mark, at)) >= 0]
+    return text[start : min(ends, default=len(text)) + 1].strip()[:_HEAD_CHARS]
+
+
+def check_grounding(view: TraceView) -> RuleOutput:
+    """Addresses, codes and long numbers in the final answer that no input or result holds."""
+    answer = None if view.is_open else view.final_answer
+    if answer is None or not view.tool_calls or _CODE.search(answer[1].value):
+        return RuleOutput(of=1, not_checked={"not_applicable": 1})
+    if len(answer[1].value) > _MAX_ANSWER_CHARS:
+        return RuleOutput(of=1, not_checked={"over_limit": 1})
+    agent = view.agent_of(view.root)
+    invented = next((value for value in _values(answer[1].value) if not _is_known(view, value)), "")
+    observations: tuple[Observation, ...] = ()
+    if invented:
+        kind = "address" if "://" in invented else "number" if invented.isdecimal() else "code"
+        key = FindingKey(UNGROUNDED_ANSWER, agent, "", kind, "")
+        quotes = [quote(answer[0], "symptom", answer[1], invented)]
+        if view.final_call and view.final_call.span is not answer[0]:
+            quotes.append(quote(view.final_call.span, "decision", view.final_call.answer))
+        observations = (Observation(key, tuple(quotes)),)
+    return RuleOutput(observations, _agent(agent), checked=1, of=1)
+
+
+def _values(answer: str) -> list[str]:
+    return [match[0].rstrip(".,;:") for match in _VALUE.finditer(answer)][:_MAX_VALUES]
+
+
+def _is_known(view: TraceView, value: str) -> bool:
+    if value in view.task_input.value:
+        return True
+    return any(value in text for text in view.given_texts)

@@ -1,0 +1,131 @@
+"""Longer ways of getting nowhere: rounds of several calls, and calls that hardly differ."""
+
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, StepRange, quote
+from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.rules.tool_words import repeats_are_normal, runs_anything
+from halo_daemon.analyzer.trace_view import Subject, ToolCall, TraceView
+
+CYCLE = "cycle"
+NEAR_REPEAT = "near_repeat"
+_MIN_CYCLE_CALLS = 6
+_PERIODS = (2, 3, 4)
+_ROUNDS = 3
+_MIN_NEAR_CALLS = 4
+_ALIKE = 0.9
+_COMPARED_CHARS = 400
+
+
+def check_cycles(view: TraceView) -> RuleOutput:
+    """Two to four calls made again and again in the same order with the same results."""
+    calls = view.tool_calls
+    if len(calls) < _MIN_CYCLE_CALLS:
+        return RuleOutput(of=1, not_checked={"too_few": 1})
+    eligible = frozenset(Population("agent", agent, "") for agent in view.agents)
+    found = next(_cycles(calls), None)
+    observations = (_cycle(view, *found),) if found else ()
+    return RuleOutput(observations, eligible, checked=1, of=1)
+
+
+def _cycles(calls: Sequence[ToolCall]) -> Iterator[tuple[Sequence[ToolCall], int]]:
+    for period in _PERIODS:
+        length = period * _ROUNDS
+        run = 0
+        for at in range(period, len(calls)):
+            run = run + 1 if _is_equal(calls[at - period], calls[at]) else 0
+            if run >= length - period:
+                rounds = calls[at - length + 1 : at + 1]
+                if _is_round(rounds[:period]):
+                    yield rounds, period
+                    return
+
+
+def _is_equal(left: ToolCall, right: ToolCall) -> bool:
+    return (
+        (left.agent, left.tool) == (right.agent, right.tool)
+        and left.canonical == right.canonical
+        and left.exact_result == right.exact_result
+    )
+
+
+def _is_round(calls: Sequence[ToolCall]) -> bool:
+    distinct = {(call.tool, call.canonical) for call in calls}
+    return len(distinct) > 1 and not any(repeats_are_normal(call.tool) for call in calls)
+
+
+def _cycle(view: TraceView, rounds: Sequence[ToolCall], period: int) -> Observation:
+    tools = sorted({call.tool for call in rounds[:period]})
+    second, last = rounds[period], rounds[-1]
+    return Observation(
+        key=FindingKey(CYCLE, last.agent, " + ".join(tools), "", ""),
+        quotes=tuple(_shown(view, last, rounds[-2])),
+        recovered=last.position + 1 < len(view.tool_calls),
+        wasted=StepRange(
+            view.step_at(second.span.start_unix_ns), view.step_at(last.span.start_unix_ns) + 1
+        ),
+        spans=len(rounds),
+    )
+
+
+def _shown(view: TraceView, last: ToolCall, other: ToolCall) -> Iterator[Quote]:
+    yield quote(last.span, "symptom", last.arguments)
+    decision = view.decision_of(last.span)
+    if decision:
+        yield decision_quote(decision)
+    yield quote(other.span, "symptom", other.arguments)
+
+
+def check_near_repeats(view: TraceView) -> RuleOutput:
+    """Calls of one tool whose arguments hardly differ and whose results are the same."""
+    eligible = [
+        subject
+        for subject, calls in view.used_tools.items()
+        if calls >= _MIN_NEAR_CALLS and not repeats_are_normal(subject.name)
+    ]
+    found = (_near(view, subject) for subject in sorted(eligible))
+    return RuleOutput(
+        tuple(observation for observation in found if observation),
+        frozenset(Population("repeated", *subject) for subject in eligible),
+        checked=len(eligible),
+        of=len(eligible),
+    )
+
+
+def _near(view: TraceView, subject: Subject) -> Observation | None:
+    if runs_anything(subject.name):
+        return None
+    run: list[ToolCall] = []
+    longest: list[ToolCall] = []
+    for call in view.tool_calls:
+        if (call.agent, call.tool) != subject:
+            continue
+        run = [*run, call] if run and _is_near(run[-1], call) else [call]
+        if len(run) > len(longest):
+            longest = run
+    if len(longest) < _MIN_NEAR_CALLS or len({call.canonical for call in longest}) < 2:  # noqa: PLR2004 -- equal calls are another rule's
+        return None
+    second, last = longest[1], longest[-1]
+    return Observation(
+        key=FindingKey(NEAR_REPEAT, subject.agent, subject.name, "", ""),
+        quotes=tuple(_shown(view, last, longest[0])),
+        recovered=last.position + 1 < len(view.tool_calls),
+        wasted=StepRange(
+            view.step_at(second.span.start_unix_ns), view.step_at(last.span.start_unix_ns) + 1
+        ),
+        spans=len(longest),
+    )
+
+
+def _is_near(left: ToolCall, right: ToolCall) -> bool:
+    if left.signal or right.signal or not left.result.value.strip():
+        return False
+    if left.exact_result != right.exact_result:
+        return False
+    matcher = SequenceMatcher(
+        None, left.canonical[:_COMPARED_CHARS], right.canonical[:_COMPARED_CHARS], autojunk=False
+    )
+    return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE

@@ -1,0 +1,104 @@
+"""How models are used: another model than asked for, prompts that grow, answers that fade."""
+
+import re
+
+from halo_daemon.analyzer.content import ModelCall, Text, first_text
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.masking import mask_name
+from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.stats import median
+from halo_daemon.analyzer.trace_view import TraceView
+
+MODEL_SWAP = "model_swap"
+CONTEXT_GROWTH = "context_growth"
+OUTPUT_DECAY = "output_decay"
+_ASKED_KEYS = ("gen_ai.request.model", "llm.request.model_name")
+_SERVED_KEYS = ("gen_ai.response.model", "llm.response.model_name")
+_SUFFIX = re.compile(r"[-@:._]?(?:[0-9][0-9.:-]*|latest|preview|exp|v[0-9].*|[-@:._])*")
+_MIN_GROWTH_CALLS = 4
+_GROWTH = 5.0
+_LARGE_PROMPT_TOKENS = 50_000
+_MIN_DECAY_CALLS = 8
+_DECAY = 0.2
+_MIN_MEDIAN_TOKENS = 50
+
+
+def check_model_swap(view: TraceView) -> RuleOutput:
+    """Model calls that another family of model answered than was asked."""
+    observations = []
+    recorded = 0
+    for call in view.model_calls:
+        asked = first_text(call.span, _ASKED_KEYS)
+        served = first_text(call.span, _SERVED_KEYS)
+        if not (asked.value and served.value):
+            continue
+        recorded += 1
+        if not is_same_family(asked.value, served.value):
+            key = FindingKey(
+                MODEL_SWAP, view.agent_of(call.span), mask_name(asked.value), served.value, ""
+            )
+            observations.append(
+                Observation(key, (quote(call.span, "decision", served),), certainty="event")
+            )
+    calls = len(view.model_calls)
+    eligible = frozenset(Population("agent", agent, "") for agent in view.agents)
+    return RuleOutput(
+        tuple(observations),
+        eligible,
+        checked=recorded,
+        of=calls,
+        not_checked={"not_recorded": calls - recorded},
+    )
+
+
+def is_same_family(asked: str, served: str) -> bool:
+    """Whether two model names differ in nothing but provider, date and version."""
+    left, right = _bare(asked), _bare(served)
+    shorter, longer = sorted((left, right), key=len)
+    return longer.startswith(shorter) and _SUFFIX.fullmatch(longer[len(shorter) :]) is not None
+
+
+def _bare(model: str) -> str:
+    return model.rpartition("/")[2].strip().lower()
+
+
+def check_context_growth(view: TraceView) -> RuleOutput:
+    """Prompts that grow five-fold over a run; a cost, unless it goes with failure."""
+    calls = [call for call in view.model_calls if call.span.input_tokens]
+    if len(calls) < _MIN_GROWTH_CALLS:
+        return RuleOutput(of=1, not_checked={"too_few": 1})
+    first, last = calls[0].span.input_tokens or 0, calls[-1].span.input_tokens or 0
+    agent = view.agent_of(calls[-1].span)
+    observations: tuple[Observation, ...] = ()
+    if first and last >= _GROWTH * first:
+        key = FindingKey(CONTEXT_GROWTH, agent, "", "", "")
+        cited = decision_quote(calls[-1].span)._replace(role="symptom")
+        is_small = last < _LARGE_PROMPT_TOKENS
+        observations = (
+            Observation(key, (cited,), certainty="event", recovered=True, is_weak=is_small),
+        )
+    return RuleOutput(observations, frozenset({Population("agent", agent, "")}), checked=1, of=1)
+
+
+def check_output_decay(view: TraceView) -> RuleOutput:
+    """Answers in the last quarter of a run that fall below a fifth of its median length."""
+    calls = [call for call in view.model_calls if call.span.output_tokens is not None]
+    if len(calls) < _MIN_DECAY_CALLS:
+        return RuleOutput(of=1, not_checked={"too_few": 1})
+    lengths = [call.span.output_tokens or 0 for call in calls]
+    usual = median(lengths)
+    tail = calls[-(len(calls) // 4) :]
+    longest = max(call.span.output_tokens or 0 for call in tail)
+    agent = view.agent_of(calls[-1].span)
+    observations: tuple[Observation, ...] = ()
+    if usual >= _MIN_MEDIAN_TOKENS and longest < _DECAY * usual:
+        key = FindingKey(OUTPUT_DECAY, agent, "", "", "")
+        cited = quote(tail[0].span, "symptom", _said(tail[0]))
+        observations = (Observation(key, (cited,), spans=len(tail)),)
+    return RuleOutput(observations, frozenset({Population("agent", agent, "")}), checked=1, of=1)
+
+
+def _said(call: ModelCall) -> Text:
+    return call.answer

@@ -1,0 +1,57 @@
+"""Results with nothing in them, and agents that go on as if there were."""
+
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.rules.tool_words import changes_state, repeats_are_normal
+from halo_daemon.analyzer.trace_view import ToolCall, TraceView
+
+EMPTY_RESULT = "empty_result"
+_EMPTY = frozenset({"", "null", "[]", "{}", '""', "none", "no results", "no results found"})
+_EMPTY_LISTS = ('{"results": []}', '{"items": []}', '{"data": []}', '{"documents": []}')
+
+
+def check_empty_results(view: TraceView) -> RuleOutput:
+    """
+    Look-ups that find nothing, after which the agent does not ask differently.
+
+    By itself this says little: there may be nothing to find. It is a weak signal
+    while the run goes on, and never weighs more than low unless it goes with failure.
+    """
+    lookups = [
+        call
+        for call in view.tool_calls
+        if not (changes_state(call.tool) or repeats_are_normal(call.tool))
+    ]
+    observations: dict[FindingKey, Observation] = {}
+    for call in lookups:
+        if call.signal is None and is_empty(call.result.value) and not _asked_again(view, call):
+            key = FindingKey(EMPTY_RESULT, call.agent, call.tool, "", "")
+            quotes = [quote(call.span, "symptom", call.arguments)]
+            decision = view.decision_of(call.span)
+            if decision:
+                quotes.append(decision_quote(decision))
+            gave_up = call.position + 1 == len(view.tool_calls)
+            observations.setdefault(
+                key, Observation(key, tuple(quotes), recovered=True, is_weak=not gave_up)
+            )
+    recorded = sum(bool(call.result.attribute) for call in lookups)
+    eligible = frozenset(Population("span", call.agent, call.tool) for call in lookups)
+    return RuleOutput(tuple(observations.values()), eligible, checked=recorded, of=len(lookups))
+
+
+def is_empty(result: str) -> bool:
+    """Whether a result says that there is nothing."""
+    text = result.strip().rstrip(".").lower()
+    return text in _EMPTY or result.strip() in _EMPTY_LISTS
+
+
+def _asked_again(view: TraceView, call: ToolCall) -> bool:
+    """Whether the same tool is called with other arguments afterwards, or nothing was recorded."""
+    if not call.result.attribute and not call.result.value:
+        return "output.value" not in call.span.attributes
+    return any(
+        (later.agent, later.tool) == (call.agent, call.tool) and later.canonical != call.canonical
+        for later in view.tool_calls[call.position + 1 :]
+    )
