@@ -1,22 +1,92 @@
-"""Fields in OpenInference's form, written where the client sent none."""
+"""Fields in the common form, written where the client sent none."""
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
-from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.semconv.events import fields_of_events, is_any_cut
+from halo_daemon.proto.semconv.listed import write_documents, write_tools
 from halo_daemon.proto.semconv.messages import write_messages
+from halo_daemon.proto.semconv.names import name_in_name
 from halo_daemon.proto.semconv.plan import Plan, answer
-from halo_daemon.proto.semconv.targets import INPUT_MESSAGES, OUTPUT_MESSAGES
+from halo_daemon.proto.semconv.readers import is_cut
+from halo_daemon.proto.semconv.targets import (
+    DOCUMENTS,
+    FILLED,
+    INPUT_MESSAGES,
+    INSTRUCTIONS,
+    OUTPUT_MESSAGES,
+    TOOL,
+    TOOL_NAME,
+    TOOLS,
+    TRUNCATED,
+)
 
-_MESSAGES = frozenset({INPUT_MESSAGES, OUTPUT_MESSAGES})
+_MESSAGES: Final = frozenset({INPUT_MESSAGES, OUTPUT_MESSAGES})
 
 
-def fill_absent(plan: Plan, attributes: JsonObject, kind: str) -> None:
-    """Write the fields that the span lacks and other attributes of it answer."""
+def fill_absent(
+    fields: Mapping[str, Any], plan: Plan, kind: str, remarks: JsonObject, *, scope_name: str
+) -> None:
+    """
+    Write the fields that the span lacks and other attributes, its events or its name answer.
+
+    Args:
+        fields: The span; ``attributes`` is added to.
+        plan: The plan of its attributes as they were sent.
+        kind: Its observation kind.
+        remarks: The daemon's remarks; ``halo.truncated`` is added where JSON arrived cut.
+        scope_name: Its instrumentation scope.
+    """
+    attributes: JsonObject = fields["attributes"]
+    found = _from_attributes(plan, attributes, kind, remarks)
+    events: list[JsonObject] = fields.get("events", [])
+    if events:
+        found = fields_of_events(events, kind) | found
+        if is_any_cut(events):
+            remarks[TRUNCATED] = True
+    if kind == TOOL and TOOL_NAME not in found:
+        found[TOOL_NAME] = name_in_name(fields["name"], scope_name, TOOL) or None
+    if INSTRUCTIONS in plan.other and INPUT_MESSAGES not in plan.sent:
+        _prepend_instructions(plan, attributes, kind, found)
+    for target in FILLED if len(found) > 1 else [*found]:
+        value = found.get(target)
+        if value is not None and target not in plan.sent:
+            _write(attributes, target, value)
+
+
+def _from_attributes(
+    plan: Plan, attributes: JsonObject, kind: str, remarks: JsonObject
+) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
     for target, sources in plan.fills:
         value = answer(sources, attributes, kind)
-        if value is None:
-            continue
-        if target in _MESSAGES:
-            write_messages(attributes, target, cast("list[JsonObject]", value))
-        else:
-            attributes[target] = value
+        if value is not None:
+            found[target] = value
+        if any(is_cut(attributes.get(source.key)) for source in sources):
+            remarks[TRUNCATED] = True
+    return found
+
+
+def _prepend_instructions(
+    plan: Plan, attributes: JsonObject, kind: str, found: dict[str, JsonValue]
+) -> None:
+    instructions = answer(plan.other[INSTRUCTIONS], attributes, kind)
+    messages = found.get(INPUT_MESSAGES)
+    if not isinstance(instructions, list):
+        return
+    if not isinstance(messages, list):
+        messages = []
+    if not any(isinstance(item, dict) and item.get("role") == "system" for item in messages[:1]):
+        found[INPUT_MESSAGES] = [*instructions, *messages]
+
+
+def _write(attributes: JsonObject, target: str, value: JsonValue) -> None:
+    if target in _MESSAGES:
+        write_messages(attributes, target, cast("list[JsonObject]", value))
+    elif target == TOOLS:
+        write_tools(attributes, value)
+    elif target == DOCUMENTS:
+        write_documents(attributes, value)
+    else:
+        attributes[target] = value

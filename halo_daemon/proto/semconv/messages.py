@@ -11,10 +11,11 @@ A message is an object with ``role``, ``content`` or ``contents``, ``tool_calls`
 over item by item: one bad message never costs the others.
 """
 
+import re
 from typing import Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
-from halo_daemon.proto.semconv.readers import Reader, as_text, parsed
+from halo_daemon.proto.semconv.readers import Reader, as_text, is_cut, parsed
 
 MAX_MESSAGES: Final = 10_001
 """Messages rebuilt for one field; the rest stays in the raw attribute."""
@@ -30,7 +31,9 @@ _ROLES: Final = {
     "user-prompt": "user",
 }
 _PART_LISTS: Final = ("parts", "content", "contents")
-_WRAPPERS: Final = ("messages", "choices", "message", "contents", "candidates", "generations")
+_WRAPPERS: Final = (
+    "messages", "choices", "message", "contents", "candidates", "generations", "prompt", "kwargs"
+)  # fmt: skip
 _CALLS: Final = frozenset(
     {"tool_call", "tool_use", "tool-call", "function_call", "function", "server_tool_use"}
 )
@@ -49,6 +52,8 @@ _CONTENT_TYPES: Final = {"thinking": "reasoning", "image_url": "image", "input_i
 _URL_KEYS: Final = ("url", "uri", "image_url", "image")
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
 _MAX_WRAPPERS = 6
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
+_FLAT_CALL: Final = re.compile(r"tool_calls\.([0-9]{1,9})\.(?:.*\.)?([a-z_]+)")
 
 
 def messages_of(value: JsonValue, role: str) -> list[JsonObject]:
@@ -100,20 +105,27 @@ def _items(value: JsonValue) -> list[JsonValue]:
     if isinstance(value, str):
         if value[:1] not in {"[", "{"}:
             return [value] if value else []
-        value = parsed(value)
+        found = parsed(value)
+        if found is None:
+            # Text may begin with a bracket; JSON that was cut is no message.
+            return [] if is_cut(value) else [value]
+        value = found
+    leading: list[JsonValue] = []
     for _ in range(_MAX_WRAPPERS):
         if isinstance(value, dict):
+            if isinstance(value.get("system"), str) and "role" not in value:
+                leading.append({"role": "system", "content": value["system"]})
             wrapper = None if "role" in value else _first(value, _WRAPPERS)
-            if not isinstance(wrapper, list | dict):
-                return [value] if value else []
+            if wrapper is None:
+                return [*leading, value] if value else leading
             value = wrapper
-        elif isinstance(value, list):
-            if not value or not isinstance(value[0], list):
-                return value
+        elif isinstance(value, list) and value and isinstance(value[0], list):
             value = value[0]
         else:
             break
-    return []
+    if isinstance(value, list):
+        return [*leading, *value]
+    return [*leading, value] if isinstance(value, str) else leading
 
 
 def _plain(item: JsonObject) -> JsonObject | None:
@@ -266,6 +278,37 @@ def _reader(role: str) -> Reader:
     return Reader(read, "messages in any form")
 
 
+def _indexed_reader(role: str) -> Reader:
+    def read(value: JsonValue) -> JsonValue:
+        items = _from_flat_keys(value) if isinstance(value, dict) else []
+        return cast("list[JsonValue]", messages_of(items, role)) or None
+
+    return Reader(read, "flat keys `N.role`, `N.content`, `N.tool_calls.M.name`, by number")
+
+
+def _from_flat_keys(fields: JsonObject) -> list[JsonValue]:
+    items: dict[int, JsonObject] = {}
+    calls: dict[tuple[int, int], JsonObject] = {}
+    for key, value in fields.items():
+        number, _, name = key.partition(".")
+        if not _INDEX.fullmatch(number):
+            continue
+        item = items.setdefault(int(number), {})
+        call = _FLAT_CALL.fullmatch(name)
+        if call is None:
+            item[name.rpartition(".")[2]] = value
+        else:
+            calls.setdefault((int(number), int(call[1])), {})[call[2]] = value
+    for place in sorted(calls):
+        listed = items[place[0]].setdefault("tool_calls", [])
+        if isinstance(listed, list):
+            listed.append(calls[place])
+    # By number, not by text: 10 stands after 2.
+    return [items[number] for number in sorted(items)]
+
+
 INPUT = _reader("user")
 OUTPUT = _reader("assistant")
 SYSTEM = _reader("system")
+INDEXED_INPUT = _indexed_reader("user")
+INDEXED_OUTPUT = _indexed_reader("assistant")

@@ -1,24 +1,43 @@
-"""The kind of a span by its name, asked when no attribute tells it."""
+"""What a span's name tells: its kind, and sometimes whose it is."""
 
 from functools import lru_cache
+from typing import Final, NamedTuple
 
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.rows import Convention
 
 _MAX_NAMES = 4096
+_BY_RANK: Final = sorted(CONVENTIONS, key=lambda convention: convention.rank)
+
+
+class _Match(NamedTuple):
+    kind: str
+    rest: str
+    """What stands after the part that tells the kind."""
+
+
+def kind_by_name(name: str, scope_name: str) -> str | None:
+    """The observation kind that *name* stands for in that scope; None when in no table."""
+    match = _match(name, scope_name)
+    return None if match is None else match.kind
+
+
+def name_in_name(name: str, scope_name: str, kind: str) -> str:
+    """The agent or tool that a span name of that kind names; ``""`` when it names none."""
+    match = _match(name, scope_name)
+    return "" if match is None or match.kind != kind else match.rest
 
 
 @lru_cache(maxsize=_MAX_NAMES)
-def kind_by_name(name: str, scope_name: str) -> str | None:
-    """The observation kind that *name* stands for in that scope; None when in no table."""
-    for convention in sorted(CONVENTIONS, key=lambda convention: convention.rank):
+def _match(name: str, scope_name: str) -> _Match | None:
+    for convention in _BY_RANK:
         if _speaks_in(convention, scope_name):
             for pattern, kind in convention.names:
                 stem = pattern.removesuffix("*")
                 if name == stem or (stem != pattern and name.startswith(stem)):
-                    return kind
+                    return _Match(kind, name.removeprefix(stem).strip())
     return None
 
 
 def _speaks_in(convention: Convention, scope_name: str) -> bool:
-    return not convention.name_scopes or scope_name.startswith(convention.name_scopes)
+    return not convention.scopes or scope_name.startswith(convention.scopes)

@@ -8,41 +8,43 @@ field the attributes to ask, best first. Reading a span by its plan touches only
 that are there.
 """
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
-from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Row
+from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Convention, Row
 from halo_daemon.proto.semconv.targets import (
     AGGREGATES,
     CACHE_WRITE_TOKENS,
     CACHED_TOKENS,
     FAILURE,
     FILLED,
+    INPUT_COST,
+    INSTRUCTIONS,
     KIND,
     KIND_MIRROR,
     MODEL,
+    OUTPUT_COST,
     SCALARS,
     TAIL,
     TOTAL_TOKENS,
+    WEAK_KIND,
 )
 
 _MAX_PLANS = 2048
 _MAX_REMEMBERED_KEYS = 256
-_INDEXED = re.compile(r"(.+?)\.\d+(?:\.|$)")
 
-Precedence = tuple[int, int, int]
-"""Rank of the convention, row in it, key in the row; lower goes first."""
+Precedence = tuple[int, int, int, int]
+"""Rank and place of the convention, row in it, key in the row; lower goes first."""
 
 
 class Source(NamedTuple):
     """One attribute that can answer a field."""
 
     key: str
-    """The attribute; for an indexed family the beginning of its keys, dot included."""
+    """The attribute; for a family the beginning of its keys, dot included."""
     read: Callable[[JsonValue], JsonValue]
     only: frozenset[str] | None
     excludes_cache: bool
@@ -52,20 +54,33 @@ class Plan(NamedTuple):
     """What the attributes of a span can answer; sources stand best first."""
 
     kind: tuple[Source, ...]
+    weak_kind: tuple[Source, ...]
     scalars: tuple[tuple[str, tuple[Source, ...]], ...]
     """By field; fields without a source are left out."""
-    cache_write: tuple[Source, ...]
-    total: tuple[Source, ...]
-    has_cache_counts: bool
-    has_usage: bool
-    """Whether there is a count or a cost, which only a model call may keep."""
+    other: dict[str, tuple[Source, ...]]
+    """By field, those that are read on the way to another one."""
     fills: tuple[tuple[str, tuple[Source, ...]], ...]
     """By field, in the order they are written; fields that the span has are left out."""
     failures: tuple[Source, ...]
     has_model: bool
+    has_cache_counts: bool
+    has_part_costs: bool
+    has_usage: bool
+    """Whether there is a count or a cost, which only a model call may keep."""
+    sent: frozenset[str]
+    """The fields of `FILLED` that the span has itself."""
     has_kind_mirror: bool
     sends_tail: bool
     """Whether one of the daemon's own ``inference.*`` keys was sent."""
+
+
+class _Hit(NamedTuple):
+    """What one key can answer, and by which convention."""
+
+    target: str
+    precedence: Precedence
+    source: Source
+    convention: Convention
 
 
 def answer(sources: tuple[Source, ...], attributes: JsonObject, kind: str) -> JsonValue:
@@ -84,68 +99,116 @@ def family(attributes: JsonObject, prefix: str) -> JsonObject:
     return {key[cut:]: value for key, value in attributes.items() if key.startswith(prefix)}
 
 
-def plan_of(attributes: JsonObject) -> Plan:
-    """The plan for the keys of *attributes*."""
+def gate_of(scope_name: str) -> str:
+    """
+    What of a scope's name decides which keys count on its spans.
+
+    ``""`` for almost all scopes, so that their spans share plans.
+    """
+    return scope_name if scope_name.startswith(_GATING_SCOPES) else ""
+
+
+def plan_of(attributes: JsonObject, gate: str = "") -> Plan:
+    """The plan for the keys of *attributes* on a span whose scope has that `gate_of`."""
     keys = tuple(attributes)
     # One span with very many keys must not fill the memory of plans.
-    return _plan(keys) if len(keys) <= _MAX_REMEMBERED_KEYS else _plan.__wrapped__(keys)
+    remembered = len(keys) <= _MAX_REMEMBERED_KEYS
+    return _plan(keys, gate) if remembered else _plan.__wrapped__(keys, gate)
 
 
-@lru_cache(maxsize=_MAX_PLANS)
-def _plan(keys: tuple[str, ...]) -> Plan:
-    found: dict[str, list[tuple[Precedence, Source]]] = {}
-    present = dict.fromkeys(name for key in keys for name in _names(key))
-    for name in present:
-        for target, precedence, source in _SOURCES.get(name, ()):
-            found.setdefault(target, []).append((precedence, source))
-    sources = {target: _best_first(hits) for target, hits in found.items()}
-    return Plan(
-        kind=sources.get(KIND, ()),
-        scalars=tuple((target, sources[target]) for target in SCALARS if target in sources),
-        cache_write=sources.get(CACHE_WRITE_TOKENS, ()),
-        total=sources.get(TOTAL_TOKENS, ()),
-        has_cache_counts=not sources.keys().isdisjoint({CACHED_TOKENS, CACHE_WRITE_TOKENS}),
-        has_usage=not sources.keys().isdisjoint({*AGGREGATES, CACHE_WRITE_TOKENS}),
-        fills=tuple(
-            (target, sources[target])
-            for target, own_name in FILLED.items()
-            if target in sources and own_name not in present
-        ),
-        failures=sources.get(FAILURE, ()),
-        has_model=MODEL in sources,
-        has_kind_mirror=KIND_MIRROR in present,
-        sends_tail=not present.keys().isdisjoint(TAIL),
+def explain(key: str) -> tuple[tuple[str, str], ...]:
+    """Which conventions know *key*, and for which field; empty for an unknown key."""
+    return tuple(
+        (hit.convention.id, hit.target) for name in _names(key) for hit in _HITS.get(name, ())
     )
 
 
-def _names(key: str) -> Iterator[str]:
-    """Under which names the mapping may know *key*: its own, and that of its family."""
-    yield key
-    indexed = _INDEXED.match(key)
-    if indexed is not None:
-        yield indexed[1] + FAMILY_SUFFIX
+@lru_cache(maxsize=_MAX_PLANS)
+def _plan(keys: tuple[str, ...], gate: str) -> Plan:
+    present = dict.fromkeys(name for key in keys for name in _names(key))
+    found: dict[str, list[_Hit]] = {}
+    for name in present:
+        for hit in _HITS.get(name, ()):
+            if _speaks(hit.convention, present, gate):
+                found.setdefault(hit.target, []).append(hit)
+    sources = {target: _best_first(hits) for target, hits in found.items()}
+    sent = frozenset(
+        target for target in FILLED if target in present or target + FAMILY_SUFFIX in present
+    )
+    return Plan(
+        kind=sources.get(KIND, ()),
+        weak_kind=sources.get(WEAK_KIND, ()),
+        scalars=tuple((target, sources[target]) for target in SCALARS if target in sources),
+        other={target: sources[target] for target in _OTHER if target in sources},
+        fills=tuple(
+            (target, sources[target])
+            for target in FILLED
+            if target in sources and target not in sent
+        ),
+        failures=sources.get(FAILURE, ()),
+        has_model=MODEL in sources,
+        has_cache_counts=_any(sources, (CACHED_TOKENS, CACHE_WRITE_TOKENS)),
+        has_part_costs=_any(sources, (INPUT_COST, OUTPUT_COST)),
+        has_usage=_any(sources, (*AGGREGATES, CACHE_WRITE_TOKENS, INPUT_COST, OUTPUT_COST)),
+        sent=sent,
+        has_kind_mirror=KIND_MIRROR in present,
+        sends_tail=_any(present, TAIL),
+    )
 
 
-def _best_first(hits: list[tuple[Precedence, Source]]) -> tuple[Source, ...]:
-    return tuple(source for _, source in sorted(hits, key=lambda hit: hit[0]))
+def _any(present: Iterable[str], wanted: tuple[str, ...]) -> bool:
+    return any(name in present for name in wanted)
 
 
-def _compiled() -> dict[str, list[tuple[str, Precedence, Source]]]:
+def _speaks(convention: Convention, present: dict[str, None], gate: str) -> bool:
+    return (
+        not convention.is_gated
+        or any(sign in present for sign in convention.signs)
+        or bool(gate and gate.startswith(convention.scopes))
+    )
+
+
+def _names(key: str) -> list[str]:
+    """Under which names the mapping may know *key*: its own, and those of its families."""
+    return [key, *(name for name, prefix in _FAMILIES if key.startswith(prefix))]
+
+
+def _best_first(hits: list[_Hit]) -> tuple[Source, ...]:
+    return tuple(hit.source for hit in sorted(hits, key=lambda hit: hit.precedence))
+
+
+def _compiled() -> dict[str, list[_Hit]]:
     """What each key, or family of keys, can answer."""
-    compiled: dict[str, list[tuple[str, Precedence, Source]]] = {}
-    for convention in CONVENTIONS:
+    compiled: dict[str, list[_Hit]] = {}
+    for place, convention in enumerate(CONVENTIONS):
         for i, row in enumerate(convention.rows):
             for j, key in enumerate(row.keys):
-                compiled.setdefault(key, []).append(
-                    (row.target, (convention.rank, i, j), _source(row, key))
-                )
+                precedence = (convention.rank, place, i, j)
+                hit = _Hit(row.target, precedence, _source(row, key), convention)
+                compiled.setdefault(key, []).append(hit)
     return compiled
 
 
 def _source(row: Row, key: str) -> Source:
     # `.*` becomes the dot that `answer` knows a family by; no plain key ends with a dot.
-    name = key.removesuffix("*")
-    return Source(name, row.reader.read, row.only, row.excludes_cache)
+    return Source(key.removesuffix("*"), row.reader.read, row.only, row.excludes_cache)
 
 
-_SOURCES: Final = _compiled()
+_HITS: Final = _compiled()
+_OTHER: Final = (CACHE_WRITE_TOKENS, TOTAL_TOKENS, INPUT_COST, OUTPUT_COST, INSTRUCTIONS)
+_FAMILIES: Final = tuple(
+    (name, name.removesuffix("*"))
+    for name in dict.fromkeys(
+        [
+            *(key for key in _HITS if key.endswith(FAMILY_SUFFIX)),
+            *(
+                sign
+                for convention in CONVENTIONS
+                for sign in convention.signs
+                if sign.endswith(FAMILY_SUFFIX)
+            ),
+            *(target + FAMILY_SUFFIX for target in FILLED),
+        ]
+    )
+)
+_GATING_SCOPES: Final = tuple(scope for convention in CONVENTIONS for scope in convention.scopes)

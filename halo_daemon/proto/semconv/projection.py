@@ -17,23 +17,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from halo_daemon.proto.json_value import Attributes, JsonObject
+from halo_daemon.proto.json_value import Attributes, JsonObject, JsonValue
 from halo_daemon.proto.semconv.failures import judge_failure
 from halo_daemon.proto.semconv.fills import fill_absent
-from halo_daemon.proto.semconv.names import kind_by_name
-from halo_daemon.proto.semconv.plan import Plan, answer, plan_of
+from halo_daemon.proto.semconv.names import kind_by_name, name_in_name
+from halo_daemon.proto.semconv.plan import Plan, answer, gate_of, plan_of
 from halo_daemon.proto.semconv.targets import (
+    AGENT,
     AGENT_ID,
     AGENT_NAME,
     AGGREGATES,
+    CACHE_WRITE_TOKENS,
     CACHED_TOKENS,
     CLIENT_PREFIX,
+    COST,
     INGEST_WARNING,
+    INPUT_COST,
     INPUT_TOKENS,
     KIND,
     KIND_MIRROR,
     LLM,
     MODEL,
+    OUTPUT_COST,
     OUTPUT_TOKENS,
     PROJECT,
     REMARKS,
@@ -42,6 +47,7 @@ from halo_daemon.proto.semconv.targets import (
     TAIL,
     TOKEN_KINDS,
     TOOL,
+    TOTAL_TOKENS,
 )
 from halo_daemon.proto.separators import without_separators
 
@@ -58,10 +64,13 @@ class ScopeContext:
     scope_name: str = ""
     tail: JsonObject = field(init=False, repr=False)
     """The keys of every line, with nothing known but the project."""
+    gate: str = field(init=False, repr=False)
+    """Which attributes count only because the scope is this one (`plan.gate_of`)."""
 
     def __post_init__(self) -> None:
         known: JsonObject = {SCHEMA_VERSION: SCHEMA, PROJECT: self.project_slug, AGENT_NAME: ""}
         object.__setattr__(self, "tail", dict.fromkeys(TAIL) | known)
+        object.__setattr__(self, "gate", gate_of(self.scope_name))
 
 
 def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list[str]) -> None:
@@ -75,20 +84,20 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
         repairs: What was repaired so far; added to, and written as the span's warnings.
     """
     attributes: JsonObject = fields["attributes"]
-    plan = plan_of(attributes)
-    kind = _kind(plan, attributes, fields["name"], context)
+    plan = plan_of(attributes, context.gate)
+    name = fields["name"]
+    kind = _kind(plan, attributes, name, context.scope_name)
     tail = context.tail.copy()
     tail[KIND] = kind
     remarks: JsonObject = {}
-    if plan.scalars:
-        _read_scalars(plan, attributes, kind, tail)
-        if plan.has_cache_counts:
-            _include_cached(plan, attributes, kind, tail)
-        if plan.has_usage and kind not in TOKEN_KINDS:
-            _set_totals_apart(tail, remarks)
-        _clean_names(tail, repairs)
-    if plan.fills:
-        fill_absent(plan, attributes, kind)
+    _read_scalars(plan, attributes, kind, tail)
+    if plan.has_usage:
+        _settle_usage(plan, attributes, kind, tail, remarks)
+    if kind == AGENT and not tail[AGENT_NAME]:
+        tail[AGENT_NAME] = name_in_name(name, context.scope_name, AGENT)
+    _clean_names(tail, repairs)
+    if plan.fills or kind == TOOL or "events" in fields:
+        fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name)
     if plan.failures or "events" in fields or kind == TOOL:
         judge_failure(fields, plan, kind, remarks)
     if not plan.has_kind_mirror and kind != SPAN:
@@ -100,11 +109,13 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
         _write_remarks(attributes, repairs, remarks)
 
 
-def _kind(plan: Plan, attributes: JsonObject, name: str, context: ScopeContext) -> str:
+def _kind(plan: Plan, attributes: JsonObject, name: str, scope_name: str) -> str:
     kind = answer(plan.kind, attributes, "") if plan.kind else None
     if kind is None:
-        kind = kind_by_name(name, context.scope_name) or (LLM if plan.has_model else SPAN)
-    return cast("str", kind)
+        kind = kind_by_name(name, scope_name)
+    if kind is None and plan.weak_kind:
+        kind = answer(plan.weak_kind, attributes, "")
+    return cast("str", kind or (LLM if plan.has_model else SPAN))
 
 
 def _read_scalars(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
@@ -117,11 +128,22 @@ def _read_scalars(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObjec
                     break
 
 
+def _settle_usage(
+    plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject, remarks: JsonObject
+) -> None:
+    if plan.has_cache_counts:
+        _include_cached(plan, attributes, kind, tail)
+    if plan.has_part_costs:
+        _add_up_costs(plan, attributes, kind, tail)
+    if kind not in TOKEN_KINDS:
+        _set_totals_apart(tail, remarks)
+
+
 def _include_cached(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
     """Make the input count include cached tokens, by whatever shows that it does not."""
     read = cast("int", tail[CACHED_TOKENS] or 0)
-    written = cast("int", answer(plan.cache_write, attributes, kind) or 0)
-    total = answer(plan.total, attributes, kind)
+    written = cast("int", _other(plan, CACHE_WRITE_TOKENS, attributes, kind) or 0)
+    total = _other(plan, TOTAL_TOKENS, attributes, kind)
     given = cast("int", tail[INPUT_TOKENS] or 0)
     output = cast("int", tail[OUTPUT_TOKENS] or 0)
     cached = read + written
@@ -137,6 +159,17 @@ def _is_exclusive(plan: Plan, attributes: JsonObject, kind: str) -> bool:
         if answer((source,), attributes, kind) is not None:
             return source.excludes_cache
     return False
+
+
+def _add_up_costs(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
+    parts = [_other(plan, target, attributes, kind) for target in (INPUT_COST, OUTPUT_COST)]
+    known = [part for part in parts if isinstance(part, int | float)]
+    if known and tail[COST] is None:
+        tail[COST] = sum(known)
+
+
+def _other(plan: Plan, target: str, attributes: JsonObject, kind: str) -> JsonValue:
+    return answer(plan.other.get(target, ()), attributes, kind)
 
 
 def _set_totals_apart(tail: JsonObject, remarks: JsonObject) -> None:

@@ -16,6 +16,8 @@ from halo_daemon.proto.json_value import JsonValue
 
 _MAX_COUNT = 2**63 - 1
 _MAX_NUMBER_CHARS = 32
+_OPENING = frozenset("[{")
+_CLOSING = frozenset("]}")
 _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
 
 
@@ -65,6 +67,11 @@ def parsed(value: JsonValue) -> JsonValue:
         return None
 
 
+def is_cut(value: JsonValue) -> bool:
+    """Whether *value* begins as JSON and ends in the middle of it."""
+    return isinstance(value, str) and value[:1] in _OPENING and value.rstrip()[-1:] not in _CLOSING
+
+
 def as_text(value: JsonValue) -> str:
     """Text as it is, other values as compact JSON, absent as ``""``."""
     if isinstance(value, str):
@@ -101,13 +108,79 @@ def kinds(names: Mapping[str, str]) -> Reader:
     return Reader(read, ", ".join(f"{name} → {kind}" for name, kind in names.items()))
 
 
-def always(answer: str, *, said: str = "") -> Reader:
-    """Give *answer* whenever the attribute is there."""
+def always(answer: str) -> Reader:
+    """Give *answer* whenever the attribute says something."""
 
-    def read(_: JsonValue) -> str:
-        return answer
+    def read(value: JsonValue) -> str | None:
+        return None if value in (None, "", [], {}) else answer
 
-    return Reader(read, said or f"present → {answer}")
+    return Reader(read, f"present → {answer}")
+
+
+def at(path: str, reader: Reader) -> Reader:
+    """Read the value at *path* (keys joined by dots) of an object or of its JSON string."""
+    keys = path.split(".")
+
+    def read(value: JsonValue) -> JsonValue:
+        found = parsed(value)
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return None if found is None else reader.read(found)
+
+    return Reader(read, f"JSON `.{path}`")
+
+
+def unless(placeholders: frozenset[str], reader: Reader) -> Reader:
+    """Read as *reader* does, but take *placeholders* for absent."""
+
+    def read(value: JsonValue) -> JsonValue:
+        return None if isinstance(value, str) and value in placeholders else reader.read(value)
+
+    words = ", ".join(f"`{word}`" for word in sorted(placeholders))
+    return Reader(read, f"{words} means absent")
+
+
+def quoted(reader: Reader) -> Reader:
+    """Read as *reader* does, but take off the quotes of a JSON string first."""
+
+    def read(value: JsonValue) -> JsonValue:
+        if isinstance(value, str) and value[:1] == '"':
+            value = parsed(value)
+        return reader.read(value)
+
+    return Reader(read, "JSON-quoted")
+
+
+def renamed(names: Mapping[str, str]) -> Reader:
+    """Read text, some of it under another name."""
+
+    def read(value: JsonValue) -> str | None:
+        text = _text(value)
+        return None if text is None else names.get(text, text)
+
+    return Reader(read, ", ".join(f"{name} → {other}" for name, other in names.items()))
+
+
+def _before_dot(value: JsonValue) -> str | None:
+    return value.partition(".")[0] or None if isinstance(value, str) else None
+
+
+def _reasons(value: JsonValue) -> list[JsonValue] | None:
+    """Finish reasons, from one word, a list, or messages that carry theirs."""
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        value = parsed(value)
+    found: list[JsonValue] = []
+    for item in value if isinstance(value, list) else [value]:
+        reason = item.get("finish_reason") if isinstance(item, dict) else item
+        if isinstance(reason, str) and reason:
+            found.append(reason)
+    return found or None
+
+
+def _indexed_reasons(value: JsonValue) -> list[JsonValue] | None:
+    if not isinstance(value, dict):
+        return None
+    return [reason for key, reason in value.items() if key.endswith("finish_reason")] or None
 
 
 def _stated(value: JsonValue) -> str | None:
@@ -132,3 +205,6 @@ STATED = Reader(_stated, "present → status ERROR")
 HTTP_STATUS = Reader(_http_status, "400 or above (SERVER spans: 500) → status ERROR")
 ERROR_WORD = Reader(_error_word, "`error` → derived flag")
 TRUE = Reader(_true, "true → derived flag")
+BEFORE_DOT = Reader(_before_dot, "the part before the dot")
+REASONS = Reader(_reasons, "one word, a list, or the `finish_reason` of messages")
+INDEXED_REASONS = Reader(_indexed_reasons, "`N.finish_reason`")

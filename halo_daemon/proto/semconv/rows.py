@@ -23,7 +23,12 @@ class Row(NamedTuple):
 
 
 class NameRow(NamedTuple):
-    """A span name, or its beginning where it ends with ``*``, that tells the kind."""
+    """
+    A span name that tells the kind.
+
+    A pattern that ends with ``*`` matches the beginning; on AGENT and TOOL spans the
+    rest of the name is then the agent's or the tool's name, unless an attribute tells it.
+    """
 
     pattern: str
     kind: str
@@ -39,9 +44,17 @@ class Convention:
     """Of two conventions on one span, the lower rank wins, field by field."""
     rows: tuple[Row, ...]
     names: tuple[NameRow, ...] = ()
-    """Asked last, when no attribute tells the kind."""
-    name_scopes: tuple[str, ...] = ()
-    """Beginnings of scope names in which `names` count; empty for all scopes."""
+    """Asked when no attribute tells the kind."""
+    scopes: tuple[str, ...] = ()
+    """Beginnings of scope names by which the convention is known."""
+    signs: tuple[str, ...] = ()
+    """Attributes by which it is known. With neither scopes nor signs its keys speak for
+    themselves and count everywhere; else they count only where one of them is seen."""
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the keys count only on spans that are known to be of this convention."""
+        return bool(self.scopes or self.signs)
 
 
 def row(

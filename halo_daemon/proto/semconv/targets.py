@@ -57,30 +57,49 @@ SCALARS: Final = TAIL[TAIL.index(PROVIDER) :]
 """Those of them that one attribute value answers."""
 
 # Read, but not written under these names.
+WEAK_KIND: Final = "kind, when nothing else tells it"
 CACHE_WRITE_TOKENS: Final = "cache write tokens"
 TOTAL_TOKENS: Final = "total tokens"
+INPUT_COST: Final = "cost of the input"
+OUTPUT_COST: Final = "cost of the output"
 INSTRUCTIONS: Final = "system instructions"
 FAILURE: Final = "failure"
 
-# Written in this order where the client sent none.
 INPUT_MESSAGES: Final = "llm.input_messages"
 OUTPUT_MESSAGES: Final = "llm.output_messages"
+TOOLS: Final = "llm.tools"
 TOOL_NAME: Final = "tool.name"
 TOOL_PARAMETERS: Final = "tool.parameters"
 INPUT_VALUE: Final = "input.value"
 OUTPUT_VALUE: Final = "output.value"
-TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+DOCUMENTS: Final = "retrieval.documents"
 REQUEST_MODEL: Final = "gen_ai.request.model"
 FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
-FILLED: Final = {
-    INPUT_MESSAGES: "llm.input_messages.*",
-    OUTPUT_MESSAGES: "llm.output_messages.*",
-    TOOL_NAME: TOOL_NAME,
-    TOOL_PARAMETERS: TOOL_PARAMETERS,
-    INPUT_VALUE: INPUT_VALUE,
-    OUTPUT_VALUE: OUTPUT_VALUE,
-}
-"""The fields filled where the client sent none, and the name by which one was sent."""
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+SCORE_NAME: Final = "gen_ai.evaluation.name"
+SCORE_VALUE: Final = "gen_ai.evaluation.score.value"
+SCORE_LABEL: Final = "gen_ai.evaluation.score.label"
+SCORE_REASON: Final = "gen_ai.evaluation.explanation"
+FILLED: Final = (
+    INPUT_MESSAGES,
+    OUTPUT_MESSAGES,
+    TOOLS,
+    TOOL_NAME,
+    TOOL_PARAMETERS,
+    INPUT_VALUE,
+    OUTPUT_VALUE,
+    DOCUMENTS,
+    REQUEST_MODEL,
+    FINISH_REASONS,
+    TOOL_CALL_ID,
+    SCORE_NAME,
+    SCORE_VALUE,
+    SCORE_LABEL,
+    SCORE_REASON,
+)
+"""The fields filled where the client sent none, in the order they are written.
+
+A field was sent when its key is there, or one that begins with it and a dot."""
 
 ERROR_TYPE: Final = "error.type"
 KIND_MIRROR: Final = "openinference.span.kind"
