@@ -45,35 +45,34 @@ def mine(
     """Examine *traces*, each one once, and add up what was found; empty for none."""
     known = Partial()
     for trace in traces:
-        known.absorb(examine(trace, settings, rules))
+        _examine(known, trace, settings, rules)
     return known
 
 
-def examine(trace: Trace, settings: MinerSettings, rules: tuple[Rule, ...] = RULES) -> Partial:
-    """Run *rules* over one trace; one that is too large is only counted."""
-    known = Partial()
+def _examine(
+    known: Partial, trace: Trace, settings: MinerSettings, rules: tuple[Rule, ...]
+) -> None:
+    """Add what *rules* find in one trace; one that is too large is only counted."""
     if len(trace.spans) > settings.max_trace_spans:
         known.skipped["oversized"] += 1
-        return known
+        return
     view = TraceView(trace, settings)
-    outputs = [(rule, _checked(rule, view)) for rule in rules]
-    for rule, output in outputs:
-        known.checked[rule.id] = Checked()
-        known.checked[rule.id].checked = output.checked
-        known.checked[rule.id].of = output.of
-        known.checked[rule.id].not_checked.update(
-            {reason: units for reason, units in output.not_checked.items() if units}
-        )
+    observations: list[Observation] = []
+    for rule in rules:
+        output = _checked(rule, view)
+        observations += output.observations
+        checked = known.checked.get(rule.id)
+        if checked is None:
+            checked = known.checked[rule.id] = Checked()
+        checked.add(output.checked, output.of, output.not_checked)
         for population in output.eligible:
-            known.eligible.setdefault(population, {trace.trace_id})
-    observations = [found for _, output in outputs for found in output.observations]
+            known.eligible.setdefault(population, set()).add(trace.trace_id)
     _group(known, view, observations)
     known.traces[trace.trace_id] = _facts(view, observations)
-    known.examples = _examples(view)
+    known.add_examples(_examples(view))
     for defect in defects_of(view):
         example = (trace.trace_id, defect.span_id) if defect.met else ("", "")
-        known.defects[defect.code] = Defects(defect.met, defect.of, example)
-    return known
+        known.add_defects(defect.code, Defects(defect.met, defect.of, example))
 
 
 def _checked(rule: Rule, view: TraceView) -> RuleOutput:
@@ -95,7 +94,7 @@ def _group(known: Partial, view: TraceView, observations: list[Observation]) -> 
         group.hits[view.trace_id] = hit
         case = _case(view, found)
         (group.recovered if hit.is_recovered else group.unrecovered).append(case)
-        known.groups[first.key] = group
+        known.groups.setdefault(first.key, Group()).absorb(group)
         # A finding that shows up proves that it could: its own trace is always eligible.
         known.eligible.setdefault(population_of(first.key), set()).add(view.trace_id)
 

@@ -10,7 +10,7 @@ of spans: of quotes only the best few of each finding are kept.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -129,11 +129,13 @@ class Checked:
     of: int = 0
     not_checked: Counter[NotCheckedReason] = field(default_factory=Counter)
 
-    def absorb(self, other: "Checked") -> None:
-        """Add the units of *other*."""
-        self.checked += other.checked
-        self.of += other.of
-        self.not_checked.update(other.not_checked)
+    def add(self, checked: int, of: int, not_checked: Mapping[NotCheckedReason, int]) -> None:
+        """Add units."""
+        self.checked += checked
+        self.of += of
+        for reason, units in not_checked.items():
+            if units:
+                self.not_checked[reason] += units
 
 
 class Defects(NamedTuple):
@@ -174,12 +176,23 @@ class Partial:
         for population, traces in other.eligible.items():
             self.eligible.setdefault(population, set()).update(traces)
         for rule, checked in other.checked.items():
-            self.checked.setdefault(rule, Checked()).absorb(checked)
+            self.checked.setdefault(rule, Checked()).add(
+                checked.checked, checked.of, checked.not_checked
+            )
         for code, defects in other.defects.items():
-            self.defects[code] = _both(self.defects.get(code), defects)
-        for subject, examples in other.examples.items():
-            kept = self.examples.get(subject, [])
-            self.examples[subject] = best(kept + examples, MAX_EXAMPLES)
+            self.add_defects(code, defects)
+        self.add_examples(other.examples)
+
+    def add_defects(self, code: str, defects: Defects) -> None:
+        """Count defects of one kind."""
+        self.defects[code] = _both(self.defects.get(code), defects)
+
+    def add_examples(self, examples: Mapping[Subject, list[Example]]) -> None:
+        """Keep the least of *examples* and those already known."""
+        for subject, found in examples.items():
+            kept = self.examples.get(subject)
+            if kept is None or len(kept) < MAX_EXAMPLES or found[0] < kept[-1]:
+                self.examples[subject] = best((kept or []) + found, MAX_EXAMPLES)
 
 
 def _joined(left: Hit, right: Hit) -> Hit:

@@ -31,7 +31,7 @@ _ERROR_TEXT = re.compile(
 _EXIT_CODE = re.compile(
     r"\s*<?(?:exit|return)[ _-]?(?:code|status)>?\s*(?:is|[:=])?\s*(-?[1-9][0-9]*)\b", re.IGNORECASE
 )
-_TRAILER = re.compile(r"\[error\] tool (?:reported failure|failed)\s*$", re.IGNORECASE)
+_TRAILER = re.compile(r"\[error\] tool (?:reported failure|failed)\s*$")
 _SEARCH_COMMAND = re.compile(r"(?:^|[|;&]\s*)\s*(?:e?grep|rg|ag|diff|cmp|test|\[)\b[^|;&]*$")
 
 
@@ -124,11 +124,16 @@ def _from_result(span: Span) -> ErrorSignal | None:
         return ErrorSignal(
             "text", result.value, exception_type(core_message(result.value)), result.attribute
         )
-    if _ERROR_TEXT.match(head) or _TRAILER.search(result.value[-_HEAD_CHARS:]):
+    if _ERROR_TEXT.match(head) or _has_trailer(result.value):
         return ErrorSignal(
             "text", result.value, exception_type(core_message(result.value)), result.attribute
         )
     return None
+
+
+def _has_trailer(result: str) -> bool:
+    tail = result[-_HEAD_CHARS:]
+    return "[error]" in tail and _TRAILER.search(tail) is not None
 
 
 def _is_no_match(exit_code: str, span: Span) -> bool:

@@ -19,6 +19,7 @@ from halo_daemon.analyzer.content import (
     tool_result,
 )
 from halo_daemon.analyzer.masking import mask_name, mask_volatile, template_of
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.signals import ErrorSignal, error_signal
 from halo_daemon.analyzer.verify import value_at
@@ -34,6 +35,7 @@ class Subject(NamedTuple):
 
 
 _STEP_KINDS = frozenset({LLM, TOOL})
+_VOLATILE_CHARS = 100
 _INPUT_KEYS = ("input.value", "llm.input_messages.0.message.content")
 
 
@@ -84,6 +86,15 @@ class ToolCall:
         """Digest of the result without its volatile parts; equal results have equal ones."""
         text = mask_volatile(self.result.value)
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def has_result_of(self, other: "ToolCall") -> bool:
+        """Whether both calls came out the same, their volatile parts aside."""
+        ours, theirs = self.result.value, other.result.value
+        if ours == theirs:
+            return True
+        return abs(len(ours) - len(theirs)) < _VOLATILE_CHARS and (
+            self.exact_result == other.exact_result
+        )
 
 
 class TraceView:
@@ -232,6 +243,11 @@ class TraceView:
     def span_subjects(self) -> frozenset[Subject]:
         """(agent, masked name) of every span."""
         return frozenset(self._spans_by_subject)
+
+    @cached_property
+    def span_populations(self) -> frozenset[Population]:
+        """Every span name of the trace, tools under their tool's name."""
+        return frozenset(Population("span", *subject) for subject in self._spans_by_subject)
 
     def spans_of(self, subject: Subject) -> list[Span]:
         """Spans of one agent and masked name, in order of start."""

@@ -18,7 +18,6 @@ from halo_daemon.analyzer.observation import (
     StepRange,
     quote,
 )
-from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.tool_words import runs_anything
 from halo_daemon.analyzer.trace_view import LeafError, Subject, TraceView
@@ -56,13 +55,8 @@ def observe_errors(view: TraceView, rule: str) -> RuleOutput:
     """Report the leaf errors that belong to *rule*."""
     errors = view.leaf_errors
     observations = [_observe(view, error, rule) for error in errors if rule_of(view, error) == rule]
-    eligible = span_populations(view)
+    eligible = view.span_populations
     return RuleOutput(tuple(observations), eligible, checked=len(eligible), of=len(eligible))
-
-
-def span_populations(view: TraceView) -> frozenset[Population]:
-    """Every span name of the trace, tools under their tool's name."""
-    return frozenset(Population("span", *subject) for subject in view.span_subjects)
 
 
 def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:

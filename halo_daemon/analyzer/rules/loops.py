@@ -48,7 +48,7 @@ def _is_equal(left: ToolCall, right: ToolCall) -> bool:
     return (
         (left.agent, left.tool) == (right.agent, right.tool)
         and left.canonical == right.canonical
-        and left.exact_result == right.exact_result
+        and left.has_result_of(right)
     )
 
 
@@ -123,7 +123,7 @@ def _near(view: TraceView, subject: Subject) -> Observation | None:
 def _is_near(left: ToolCall, right: ToolCall) -> bool:
     if left.signal or right.signal or not left.result.value.strip():
         return False
-    if left.exact_result != right.exact_result:
+    if not left.has_result_of(right):
         return False
     matcher = SequenceMatcher(
         None, left.canonical[:_COMPARED_CHARS], right.canonical[:_COMPARED_CHARS], autojunk=False

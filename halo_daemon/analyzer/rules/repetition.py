@@ -62,7 +62,7 @@ def _is_polling(view: TraceView, tool: str) -> bool:
 def _is_again(before: ToolCall, call: ToolCall, changes: Sequence[int]) -> bool:
     """Whether nothing that changes state ran in between, and the result stayed the same."""
     changed_between = changes[call.position - 1] - changes[before.position]
-    return changed_between == 0 and before.exact_result == call.exact_result
+    return changed_between == 0 and call.has_result_of(before)
 
 
 def _is_comparable(call: ToolCall) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from halo_daemon.analyzer.observation import RuleOutput
 from halo_daemon.analyzer.trace_view import TraceView
@@ -9,7 +10,7 @@ from halo_daemon.analyzer.trace_view import TraceView
 Check = Callable[[TraceView], RuleOutput]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One detector; *check* neither keeps nor shares anything between traces."""
 
@@ -19,7 +20,7 @@ class Rule:
     """What `RuleOutput.checked` counts."""
     check: Check
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Name and version, as in ``tool_error@1``."""
         return f"{self.name}@{self.version}"

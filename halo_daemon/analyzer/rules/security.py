@@ -7,7 +7,7 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
-from halo_daemon.analyzer.rules.errors import decision_quote, span_populations
+from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import Span
 
@@ -64,7 +64,7 @@ def check_injection(view: TraceView) -> RuleOutput:
                 quotes.append(decision_quote(following))
             observations.append(Observation(key, tuple(quotes), recovered=True))
     calls = len(view.tool_calls)
-    return RuleOutput(tuple(observations), span_populations(view), checked=calls, of=calls)
+    return RuleOutput(tuple(observations), view.span_populations, checked=calls, of=calls)
 
 
 def check_secrets(view: TraceView) -> RuleOutput:

@@ -8,7 +8,7 @@ from halo_daemon.analyzer.contract import Requirement, at_pointer
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
-from halo_daemon.analyzer.rules.errors import decision_quote, span_populations
+from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.tool_words import runs_anything, words_of, writes
 from halo_daemon.analyzer.trace_view import ToolCall, TraceView
 from halo_daemon.findings import Certainty
@@ -41,7 +41,7 @@ def check_double_side_effects(view: TraceView) -> RuleOutput:
         first = done.setdefault(identity, call)
         if first is not call:
             observations.append(_again(view, first, call, certainty))
-    return RuleOutput(tuple(observations), span_populations(view), checked=units, of=units)
+    return RuleOutput(tuple(observations), view.span_populations, checked=units, of=units)
 
 
 def _once_only(view: TraceView, tool: str) -> Certainty | None:
@@ -84,7 +84,7 @@ def check_preconditions(view: TraceView) -> RuleOutput:
     unstated = 0 if view.settings.contract.tools else len(view.tool_calls)
     return RuleOutput(
         tuple(observations),
-        span_populations(view),
+        view.span_populations,
         checked=units,
         of=units + unstated,
         not_checked={"needs_contract": unstated},
@@ -123,7 +123,7 @@ def check_failed_values(view: TraceView) -> RuleOutput:
                 quotes.append(quote(failed.span, "symptom", failed.result, used))
                 observations.append(Observation(key, tuple(quotes)))
                 break
-    return RuleOutput(tuple(observations), span_populations(view), checked=1, of=1)
+    return RuleOutput(tuple(observations), view.span_populations, checked=1, of=1)
 
 
 def _is_write(view: TraceView, call: ToolCall) -> bool:
