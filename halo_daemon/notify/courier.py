@@ -82,8 +82,11 @@ def next_attempt_unix_ns(
     if message.attempts >= len(RETRY_DELAYS_S):
         return None
     pause_s = RETRY_DELAYS_S[message.attempts] * rng.uniform(1, 1 + _JITTER)
-    asked_s = min(max(outcome.retry_after_s, 0.0), MAX_RETRY_AFTER_S)
-    return now_unix_ns + round(max(pause_s, asked_s) * _NANOS)
+    return now_unix_ns + round(max(pause_s, _asked_s(outcome)) * _NANOS)
+
+
+def _asked_s(outcome: Outcome) -> float:
+    return min(max(outcome.retry_after_s, 0.0), MAX_RETRY_AFTER_S)
 
 
 class Courier:
@@ -216,7 +219,7 @@ class Courier:
                 message, outcome, now_unix_ns=now_unix_ns, rng=self._rng
             )
             # Others for the same target wait as well, or a dead one would be asked for each.
-            pause_ns = round(max(outcome.retry_after_s, RETRY_DELAYS_S[0]) * _NANOS)
+            pause_ns = round(max(_asked_s(outcome), RETRY_DELAYS_S[0]) * _NANOS)
             self._held_until_unix_ns[message.target] = now_unix_ns + pause_ns
         if due_unix_ns is not None:
             await asyncio.to_thread(self._outbox.retry_at, message, due_unix_ns)

@@ -126,6 +126,19 @@ async def test_a_target_that_fails_is_not_asked_for_each_of_its_messages(tmp_pat
     assert sorted(notifier.seen[1:]) == ["msg_0", "msg_1", "msg_2"]
 
 
+async def test_an_absurd_pause_is_cut_to_a_day(tmp_path):
+    """A target cannot silence itself for ever by asking for too much."""
+    notifier = _ScriptedNotifier(Outcome(Verdict.FAILED, "status 429", retry_after_s=1e300))
+    post = _Post(tmp_path, ops=notifier)
+    post.outbox.put(_message())
+
+    await post.courier.deliver_due()
+    post.now_unix_ns += 25 * 3_600 * SECOND_NS
+    await post.courier.deliver_due()
+
+    assert len(notifier.seen) == 2
+
+
 async def test_a_dead_target_delays_no_other(tmp_path):
     """Targets are served side by side."""
     slow, quick = _ScriptedNotifier(FAILED), _ScriptedNotifier()
