@@ -17,10 +17,9 @@ from halo_daemon.analyzer.agent.session import RunSettings
 from halo_daemon.analyzer.agent.tree import TreeSettings
 from halo_daemon.findings import Report, from_json, to_json
 from halo_daemon.proto.batch import DecodeLimits
-from halo_daemon.proto.otlp_json import decode_json
 from halo_daemon.proto.project import project_named
 from halo_daemon.proto.span import Span
-from halo_daemon.testing import MemoryReader
+from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.scripted_chat import ScriptedChatModel, call
 from tests.unit.analyzer.agent.agents import FakeClock
 from tests.unit.analyzer.agent.analyst import analyst
@@ -283,6 +282,8 @@ async def test_the_analyst_works_on_recorded_traces(name):
 
 def recorded_reader(path: Path, *, limit: int) -> MemoryReader:
     """The first *limit* requests of a recording, through the real decoder."""
+    from halo_daemon.proto.otlp_json import decode_json  # noqa: PLC0415 -- only where it is needed
+
     reader = MemoryReader()
     with gzip.open(path, "rb") as file:
         for _, body in zip(range(limit), file, strict=False):

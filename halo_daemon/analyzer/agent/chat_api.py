@@ -12,6 +12,7 @@ from halo_daemon.analyzer.agent.messages import (
     as_list,
     as_object,
     as_text,
+    joined,
 )
 from halo_daemon.analyzer.agent.model import Finish, ModelReply, ModelRequest, TextSink
 from halo_daemon.analyzer.agent.usage import read_usage
@@ -95,9 +96,9 @@ class ChatAssembler:
         Raises:
             ModelError: There is neither text nor call nor refusal nor finish reason.
         """
-        text, refusal = _joined(self._text), _joined(self._refusal)
+        text, refusal = joined(self._text), joined(self._refusal)
         calls = tuple(
-            ToolCall(call.call_id, call.name, _joined(call.arguments))
+            ToolCall(call.call_id, call.name, joined(call.arguments))
             for call in sorted(self._calls, key=self._position)
         )
         if not (text or calls or refusal or self._finish_reason):
@@ -107,7 +108,7 @@ class ChatAssembler:
             message=Message(Role.ASSISTANT, text or refusal, calls),
             finish=finish,
             usage=read_usage(self._usage, answer_is_empty=not (text or calls)),
-            reasoning=_joined(self._reasoning),
+            reasoning=joined(self._reasoning),
             request_id=self._request_id,
         )
 
@@ -116,7 +117,7 @@ class ChatAssembler:
         text = _text_of(delta.get("content") or choice.get("text"))
         if text:
             self._text.append(text)
-            self.on_text(_joined([text]))
+            self.on_text(joined([text]))
         self._refusal.append(as_text(delta.get("refusal")))
         self._reasoning.append(as_text(delta.get("reasoning_content") or delta.get("reasoning")))
         for call in as_list(delta.get("tool_calls")):
@@ -140,14 +141,6 @@ class ChatAssembler:
     def _position(self, call: _CallInPieces) -> int:
         places = [index for index, other in self._by_index.items() if other is call]
         return places[0] if places else -1
-
-
-def _joined(pieces: list[str]) -> str:
-    """One text; halves of a character meet again, a lone half becomes U+FFFD."""
-    text = "".join(pieces)
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _text_of(content: JsonValue) -> str:

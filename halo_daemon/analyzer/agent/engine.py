@@ -11,26 +11,24 @@ import os
 import queue
 import secrets
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from halo_daemon.analyzer.agent.compaction import DEFAULT_TARGET, CompactionSettings
-from halo_daemon.analyzer.agent.engine_config import EngineConfig, ModelConfig
+from halo_daemon.analyzer.agent.engine_config import EngineConfig
 from halo_daemon.analyzer.agent.events import AgentMessage, AgentOutputItem, Event, EventSink
 from halo_daemon.analyzer.agent.file_reader import EVERYTHING, FileTraceReader
 from halo_daemon.analyzer.agent.messages import Message
-from halo_daemon.analyzer.agent.model import ChatModel
+from halo_daemon.analyzer.agent.models import close_models, models_of
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
-from halo_daemon.analyzer.agent.session import RoleModel, Run, RunModels, RunSettings
+from halo_daemon.analyzer.agent.session import MakeRun, Run, RunModels, RunSettings
 from halo_daemon.analyzer.agent.toolbox import Tool
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.tree import TreeSettings
-from halo_daemon.analyzer.agent.usage import Price, price_of
 from halo_daemon.findings import Finding
-from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.store.trace_reader import TraceReader, Window
 
 Messages = Sequence[AgentMessage | Mapping[str, Any] | str]
@@ -40,7 +38,8 @@ TracePaths = Path | str | Sequence[Path | str]
 """One file or several, read as one data set."""
 
 _RUN_ID_BYTES = 6
-_JOURNAL_NAME = "journal.jsonl"
+JOURNAL_NAME = "journal.jsonl"
+"""Name of a journal in the directory of its run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +81,26 @@ async def stream_engine_async(
     del telemetry
     stored = await asyncio.to_thread(_stored, trace_path if trace_path is not None else trace_paths)
     models = models_of(engine_config, os.environ)
+    task = [message_of(message) for message in messages]
+    try:
+        async with aclosing(
+            events_of(lambda sink: run_of(engine_config, stored, models, sink), task)
+        ) as events:
+            async for event in events:
+                yield event
+    finally:
+        await close_models(models)
+
+
+async def events_of(make_run: MakeRun, task: Sequence[Message]) -> AsyncGenerator[Event, None]:
+    """
+    Run and yield the events as they come; closing the iterator cancels the run.
+
+    Raises:
+        JournalMismatchError: A resumed or replayed run took another way.
+    """
     events: asyncio.Queue[Event | None] = asyncio.Queue()
-    run = run_of(engine_config, stored, models, events.put_nowait)
-    task = [_message(message) for message in messages]
+    run = make_run(events.put_nowait)
 
     async def go() -> None:
         try:
@@ -100,7 +116,6 @@ async def stream_engine_async(
     finally:
         going.cancel()
         await asyncio.wait({going})
-        await _close(models)
 
 
 async def stream_engine_output_async(
@@ -183,10 +198,22 @@ def run_engine(
     )
 
 
-def run_of(config: EngineConfig, stored: Stored, models: RunModels, sink: EventSink) -> Run:
-    """Put a run together from HALO's configuration."""
-    run_id = config.resume_from or f"run-{secrets.token_hex(_RUN_ID_BYTES)}"
-    journal_path = config.journal_dir / run_id / _JOURNAL_NAME if config.journal_dir else None
+def new_run_id() -> str:
+    """An id that no other run has."""
+    return f"run-{secrets.token_hex(_RUN_ID_BYTES)}"
+
+
+def run_of(
+    config: EngineConfig,
+    stored: Stored,
+    models: RunModels,
+    sink: EventSink,
+    *,
+    is_replay: bool = False,
+) -> Run:
+    """Put a run together from HALO's configuration; a replay asks no model."""
+    run_id = config.resume_from or new_run_id()
+    journal_path = config.journal_dir / run_id / JOURNAL_NAME if config.journal_dir else None
     return Run(
         run_id,
         models,
@@ -195,6 +222,7 @@ def run_of(config: EngineConfig, stored: Stored, models: RunModels, sink: EventS
         rule_findings=stored.findings,
         more_tools=_repo_tools(config.repo_path),
         journal_path=journal_path,
+        is_replay=is_replay,
         sink=sink,
     )
 
@@ -230,72 +258,6 @@ def settings_of(config: EngineConfig) -> RunSettings:
     )
 
 
-def models_of(config: EngineConfig, environ: Mapping[str, str]) -> RunModels:
-    """
-    The models of a configuration; equal ones share a client.
-
-    Raises:
-        ConfigError: The default provider needs a key and there is none.
-    """
-    made: dict[str, RoleModel] = {}
-
-    def role(model: ModelConfig) -> RoleModel:
-        key = model.model_dump_json()
-        if key not in made:
-            price = price_of(model.name, _prices(config))
-            made[key] = RoleModel(
-                make_model(config, model, environ),
-                model.name,
-                price,
-                model.maximum_output_tokens,
-                config.context_window,
-            )
-        return made[key]
-
-    return RunModels(
-        role(config.root_agent.model),
-        role(config.subagent.model),
-        role(config.synthesis_model),
-        role(config.compaction_model),
-    )
-
-
-def make_model(config: EngineConfig, model: ModelConfig, environ: Mapping[str, str]) -> ChatModel:
-    """
-    A client for one model.
-
-    Raises:
-        ConfigError: The default provider needs a key and there is none.
-    """
-    # Importing the client costs most of a second; what only reads events never pays it.
-    from halo_daemon.analyzer.agent.llm import (  # noqa: PLC0415
-        DEFAULT_BASE_URL,
-        OpenAIModel,
-        OpenAISettings,
-    )
-
-    provider = config.model_provider
-    key = provider.api_key.get_secret_value() if provider.api_key else None
-    fields: JsonObject = {
-        "model": model.name,
-        "base_url": provider.base_url or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL,
-        "api_key": key or environ.get("OPENAI_API_KEY", ""),
-        "headers": {**(provider.default_headers or {})},
-        "api": config.api,
-        "temperature": model.temperature,
-        "reasoning_effort": model.reasoning_effort or "",
-        "parallel_tool_calls": model.parallel_tool_calls,
-    }
-    return OpenAIModel(OpenAISettings.model_validate(fields))
-
-
-def _prices(config: EngineConfig) -> dict[str, Price]:
-    return {
-        name: Price(price.input_usd, price.output_usd, price.cached_input_usd)
-        for name, price in config.prices.items()
-    }
-
-
 def _stored(paths: TracePaths | Stored) -> Stored:
     if isinstance(paths, Stored):
         return paths
@@ -303,7 +265,8 @@ def _stored(paths: TracePaths | Stored) -> Stored:
     return Stored(FileTraceReader([Path(path) for path in given]), EVERYTHING)
 
 
-def _message(message: AgentMessage | Mapping[str, Any] | str) -> Message:
+def message_of(message: AgentMessage | Mapping[str, Any] | str) -> Message:
+    """A message of an entry point as the agent's own."""
     if isinstance(message, str):
         message = AgentMessage(role="user", content=message)
     elif not isinstance(message, AgentMessage):
@@ -317,15 +280,6 @@ def _repo_tools(repo_path: Path | None) -> Sequence[Tool[Any]]:
     from halo_daemon.analyzer.agent.repo_tools import repo_tools  # noqa: PLC0415
 
     return repo_tools(repo_path)
-
-
-async def _close(models: RunModels) -> None:
-    for model in {id(role.model): role.model for role in _roles(models)}.values():
-        await model.aclose()
-
-
-def _roles(models: RunModels) -> tuple[RoleModel, ...]:
-    return models.root, models.subagent, models.synthesis, models.compaction
 
 
 def _in_thread(stream: AsyncIterator[Event]) -> Iterator[Event]:

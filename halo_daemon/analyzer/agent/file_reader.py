@@ -28,7 +28,7 @@ _BOM = b"\xef\xbb\xbf"
 _NANOS = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-EVERYTHING = Window(0, 2**64, WindowBy.START)
+EVERYTHING = Window(0, 2**64 - 1, WindowBy.START)
 """A window that holds all spans."""
 
 

@@ -11,6 +11,8 @@ cited; what the model says of numbers is compared, never copied.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import orjson
+
 from halo_daemon.analyzer.agent.arguments import validate
 from halo_daemon.analyzer.agent.drafts import DraftEvidence, DraftFinding
 from halo_daemon.analyzer.agent.errors import EngineToolError
@@ -101,7 +103,7 @@ class FindingsBook:
     def restore(self, records: list[JsonObject]) -> None:
         """Take over what a journal recorded."""
         for record in records:
-            finding = Finding.model_validate(record[_KEY])
+            finding = Finding.model_validate_json(orjson.dumps(record[_KEY]))
             self.findings[finding.finding_id] = finding
             explained = record.get("explains")
             if isinstance(explained, str) and explained:

@@ -1,5 +1,6 @@
 """What passes between the agent and a model: messages, tool calls, tool schemas, usage."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self, cast
@@ -141,3 +142,11 @@ def as_list(value: JsonValue) -> list[JsonValue]:
 def as_text(value: JsonValue) -> str:
     """*value* when it is a string, else ``""``."""
     return value if isinstance(value, str) else ""
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """One text; halves of a character meet again, a lone half becomes U+FFFD."""
+    text = "".join(pieces)
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

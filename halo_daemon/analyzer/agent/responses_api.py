@@ -10,6 +10,7 @@ from halo_daemon.analyzer.agent.messages import (
     as_list,
     as_object,
     as_text,
+    joined,
 )
 from halo_daemon.analyzer.agent.model import Finish, ModelReply, ModelRequest, TextSink
 from halo_daemon.analyzer.agent.provider_errors import classify
@@ -99,7 +100,7 @@ class ResponsesAssembler:
         if event.get("object") == "response":
             self._end(event)
         elif kind == "response.output_text.delta":
-            self.on_text(as_text(event.get("delta")))
+            self.on_text(joined([as_text(event.get("delta"))]))
         elif kind == "response.output_item.done":
             self._items.append(as_object(event.get("item")))
         elif kind in _LAST_EVENTS:
@@ -108,10 +109,12 @@ class ResponsesAssembler:
     def reply(self) -> ModelReply:
         """The answer."""
         items = [as_object(item) for item in as_list(self._response.get("output"))] or self._items
-        text = "".join(_texts(items, "output_text", "text"))
-        refusal = "".join(_texts(items, "refusal", "refusal"))
+        text = joined(_texts(items, "output_text", "text"))
+        refusal = joined(_texts(items, "refusal", "refusal"))
         calls = tuple(
-            ToolCall(as_text(item.get("call_id")), as_text(item.get("name")), _arguments(item))
+            ToolCall(
+                as_text(item.get("call_id")), as_text(item.get("name")), joined([_arguments(item)])
+            )
             for item in items
             if item.get("type") == "function_call"
         )

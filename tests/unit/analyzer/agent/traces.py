@@ -5,7 +5,7 @@ from halo_daemon.findings import Report
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.span import Span
 from halo_daemon.store.trace_reader import Window, WindowBy
-from halo_daemon.testing import MemoryReader
+from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import START_UNIX_NS, make_fields, span_id_of, trace_id_of
 
 WINDOW = Window(0, 2**63, WindowBy.START)
