@@ -273,16 +273,16 @@ class _Walk:
         return fields
 
     def _link(self, link: JsonObject, repairs: list[str]) -> JsonObject:
-        ids: list[str] = []
-        for field, length_bytes in ((_TRACE_ID, _TRACE_ID_BYTES), (_SPAN_ID, _SPAN_ID_BYTES)):
-            found = read.hex_id(link, field, length_bytes)
-            if len(found) != 2 * length_bytes:
-                repairs.append(INVALID_LINK_ID)
-                found = read.text(link, field)
-            ids.append(found)
+        trace_id = read.hex_id(link, _TRACE_ID, _TRACE_ID_BYTES)
+        span_id = read.hex_id(link, _SPAN_ID, _SPAN_ID_BYTES)
+        if len(trace_id) != 2 * _TRACE_ID_BYTES or len(span_id) != 2 * _SPAN_ID_BYTES:
+            repairs.append(INVALID_LINK_ID)
+            # Kept as received, in lower case where it is hex at all.
+            trace_id = read.text(link, _TRACE_ID).lower()
+            span_id = read.text(link, _SPAN_ID).lower()
         fields: JsonObject = {
-            "trace_id": ids[0],
-            "span_id": ids[1],
+            "trace_id": trace_id,
+            "span_id": span_id,
             "trace_state": read.text(link, _TRACE_STATE),
             "attributes": self._attributes(link),
         }

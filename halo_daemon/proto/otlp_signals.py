@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from halo_daemon.errors import DecodeError
 from halo_daemon.proto.json_value import JsonObject
@@ -23,6 +24,9 @@ _JSON_KEYS: Final = {
     METRICS: ("resourceMetrics", "resource_metrics"),
     LOGS: ("resourceLogs", "resource_logs"),
 }
+_EARLIEST_UNIX_NS: Final = 946_684_800 * 10**9
+"""The year 2000: bytes that are no times rarely give a later one."""
+
 _ENCODED_VALUE_TAGS: Final = ("\x0a", "\x32", "\x2a")
 
 
@@ -69,10 +73,17 @@ def _is_metrics(body: bytes) -> bool:
     except ProtobufDecodeError:
         return False
     return any(
-        metric.name and metric.WhichOneof("data")
+        metric.name and _has_timed_point(metric)
         for resource in request.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
+    )
+
+
+def _has_timed_point(metric: Metric) -> bool:
+    data = metric.WhichOneof("data")
+    return data is not None and any(
+        point.time_unix_nano > _EARLIEST_UNIX_NS for point in getattr(metric, data).data_points
     )
 
 
@@ -82,7 +93,7 @@ def _is_logs(body: bytes) -> bool:
     except ProtobufDecodeError:
         return False
     return any(
-        record.time_unix_nano or record.observed_time_unix_nano
+        max(record.time_unix_nano, record.observed_time_unix_nano) > _EARLIEST_UNIX_NS
         for resource in request.resource_logs
         for scope in resource.scope_logs
         for record in scope.log_records

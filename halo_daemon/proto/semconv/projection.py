@@ -92,7 +92,7 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
     remarks: JsonObject = {}
     _read_scalars(plan, attributes, kind, tail)
     if plan.has_usage:
-        _settle_usage(plan, attributes, kind, tail, remarks)
+        _settle_usage(plan, attributes, kind, tail, remarks=remarks)
     if kind == AGENT and not tail[AGENT_NAME]:
         tail[AGENT_NAME] = name_in_name(name, context.scope_name, AGENT)
     _clean_names(tail, repairs)
@@ -129,7 +129,7 @@ def _read_scalars(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObjec
 
 
 def _settle_usage(
-    plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject, remarks: JsonObject
+    plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject, *, remarks: JsonObject
 ) -> None:
     if plan.has_cache_counts:
         _include_cached(plan, attributes, kind, tail)
