@@ -19,6 +19,7 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Quote, StepRange
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.risk import RiskSignals
 from halo_daemon.analyzer.trace_view import Subject
 from halo_daemon.findings import Certainty, NotCheckedReason, Role
 
@@ -92,8 +93,7 @@ class TraceFacts(NamedTuple):
     """Tokens by step; empty when nothing was wasted."""
     step_ms: tuple[int, ...]
     step_usd: tuple[float, ...]
-    signals: tuple[float, ...]
-    """Figures that risk is made of; see `risk`."""
+    signals: RiskSignals
     decisive_span_id: str | None
     root_span_id: str
     features: tuple[Feature, ...]

@@ -1,62 +1,99 @@
 """
 How likely a trace failed, and where it most likely went wrong.
 
-Risk orders traces; it is no probability. It is made of what the rules found and
-of how long the trace is among the traces of its window: longer runs fail more
-often almost everywhere.
+Risk orders traces; it is no probability. Half of it is how much work the trace
+was beside the other traces of its window (steps, words, tools, errors, by rank, so
+that no unit and no scale matters): what is hard takes long and fails more often.
+The other half is what the rules found.
 """
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from halo_daemon.analyzer.observation import Observation
 from halo_daemon.analyzer.trace_view import TraceView
 
-_BY_RULE: dict[str, float] = {
-    "tool_error": 0.35,
-    "span_error": 0.35,
-    "infra_error": 0.35,
-    "bad_arguments": 0.3,
-    "made_up_tool": 0.4,
-    "premature_end": 1.5,
-    "budget_exhausted": 1.5,
-    "truncated_output": 0.5,
+_WEIGHTS: dict[str, float] = {
+    "budget_exhausted": 1.0,
+    "claimed_not_done": 0.6,
+    "cycle": 0.6,
+    "double_side_effect": 0.8,
+    "failed_value_used": 0.5,
     "filtered_output": 0.5,
-    "repeated_call": 0.5,
-    "blind_retry": 0.3,
+    "made_up_tool": 0.5,
+    "negative_feedback": 1.0,
+    "near_repeat": 0.3,
+    "output_decay": 0.3,
+    "precondition": 0.8,
+    "premature_end": 1.0,
+    "repeated_call": 0.3,
+    "truncated_output": 0.5,
+    "ungrounded_answer": 0.4,
 }
-_UNRECOVERED = 2.0
-_LENGTH = 2.0
-_BASE = -2.0
+"""What a rule adds to the score; errors are counted by rank and add little by themselves."""
+
+_OTHER_WEIGHT = 0.2
+_RECOVERED = 0.3
+_SLOPE = 5.0
+_BASE = -1.0
+_CHARS_PER_TOKEN = 4
 
 
-def risk_signals(view: TraceView, observations: Sequence[Observation]) -> tuple[float, ...]:
-    """What one trace brings into its risk: the weight of its findings, and its length."""
+class RiskSignals(NamedTuple):
+    """What one trace brings into its risk."""
+
+    found: float
+    """Weight of what the rules found."""
+    steps: int
+    output_size: int
+    """Tokens that the models wrote, or a quarter of the characters where tokens are unknown."""
+    longest_output: int
+    tools: int
+    """Different tools used."""
+    errors: int
+
+
+def risk_signals(view: TraceView, observations: Sequence[Observation]) -> RiskSignals:
+    """Weigh the findings of one trace and measure its work."""
     weights: dict[str, float] = {}
     for found in observations:
-        weight = _BY_RULE.get(found.key.rule, 0.2) * (1.0 if found.recovered else _UNRECOVERED)
         if found.is_weak:
-            weight /= 2
+            continue
+        weight = _WEIGHTS.get(found.key.rule, _OTHER_WEIGHT)
+        weight *= _RECOVERED if found.recovered else 1.0
         weights[found.key.rule] = max(weight, weights.get(found.key.rule, 0.0))
-    repeated = math.log1p(len(observations)) / 2
-    return (math.fsum(sorted(weights.values())) + repeated, math.log1p(len(view.steps)))
+    sizes = [
+        call.span.output_tokens or len(call.answer.value) // _CHARS_PER_TOKEN
+        for call in view.model_calls
+    ]
+    return RiskSignals(
+        found=math.fsum(sorted(weights.values())),
+        steps=len(view.steps),
+        output_size=sum(sizes),
+        longest_output=max(sizes, default=0),
+        tools=len(view.used_tools),
+        errors=len(view.leaf_errors),
+    )
 
 
-def risk_of(signals: Sequence[float], typical_length: float, spread: float) -> float:
-    """
-    Risk from 0 to 1.
+class RiskScale:
+    """The traces of one window, to rank each one among them."""
 
-    Args:
-        signals: What `risk_signals` returned.
+    def __init__(self, window: Iterable[RiskSignals]) -> None:
+        rows = list(window)
+        self._columns = [sorted(column) for column in zip(*(row[1:] for row in rows), strict=True)]
+        self._traces = len(rows)
 
-        typical_length: Median of the length signal over the window.
-
-        spread: Median absolute deviation of the same; 0 when all are alike.
-    """
-    found, length = signals
-    unusual = (length - typical_length) / spread if spread else 0.0
-    score = _BASE + found + _LENGTH * math.tanh(unusual / 2)
-    return round(1 / (1 + math.exp(-score)), 6)
+    def risk_of(self, signals: RiskSignals) -> float:
+        """Risk from 0 to 1 of a trace of the window."""
+        ranks = [
+            (bisect_left(column, value) + bisect_right(column, value)) / 2 / self._traces
+            for column, value in zip(self._columns, signals[1:], strict=True)
+        ]
+        work = math.fsum(ranks) / len(ranks) - 0.5
+        return round(1 / (1 + math.exp(-(_BASE + _SLOPE * work + signals.found))), 6)
 
 
 def decisive_span(view: TraceView, observations: Sequence[Observation]) -> str | None:
@@ -65,8 +102,8 @@ def decisive_span(view: TraceView, observations: Sequence[Observation]) -> str |
         (found.recovered, cited.span_id)
         for found in observations
         if not found.is_weak
-        for cited in found.quotes
-        if cited.role == "decision"
+        for cited in [next((q for q in found.quotes if q.role == "decision"), None)]
+        if cited is not None
     ]
     if not decisions:
         return None

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from halo_daemon import __version__
-from halo_daemon.analyzer import risk
 from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, resolved_rows
@@ -18,9 +17,9 @@ from halo_daemon.analyzer.memory import Memory, memory_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import Partial, TraceFacts
+from halo_daemon.analyzer.risk import RiskScale
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
-from halo_daemon.analyzer.stats import median
 from halo_daemon.analyzer.verify import verify_findings
 from halo_daemon.findings import (
     Engine,
@@ -178,11 +177,9 @@ def _trace_rows(known: Partial, assembled: Assembled) -> tuple[TraceRow, ...]:
                     span_id=cited.span_id, role=cited.role, finding_id=identity
                 )
                 rows.append((place.get(identity, len(place)), identity, evidence))
-    lengths = [row.signals[1] for row in known.traces.values()]
-    typical = median(lengths) if lengths else 0.0
-    spread = median([abs(length - typical) for length in lengths]) if lengths else 0.0
+    scale = RiskScale(row.signals for row in known.traces.values())
     return tuple(
-        _trace_row(known.traces[trace_id], named.get(trace_id, []), typical, spread)
+        _trace_row(known.traces[trace_id], named.get(trace_id, []), scale)
         for trace_id in sorted(known.traces)
     )
 
@@ -190,13 +187,12 @@ def _trace_rows(known: Partial, assembled: Assembled) -> tuple[TraceRow, ...]:
 def _trace_row(
     facts: TraceFacts,
     named: list[tuple[int, str, TraceEvidence]],
-    typical: float,
-    spread: float,
+    scale: RiskScale,
 ) -> TraceRow:
     ordered = sorted(named, key=lambda row: row[:2])
     return TraceRow(
         trace_id=facts.trace_id,
-        risk=risk.risk_of(facts.signals, typical, spread),
+        risk=scale.risk_of(facts.signals),
         outcome=facts.outcome.verdict,
         findings=tuple(dict.fromkeys(identity for _, identity, _ in ordered)),
         decisive_span_id=facts.decisive_span_id,

@@ -311,11 +311,12 @@ class TraceView:
         value = value_at(error.span, path) if path else None
         return Text(path, value) if value else Text("", "")
 
-    def following_call(self, call: ToolCall) -> Span | None:
-        """The first LLM span that began after *call* ended; None when there is none."""
-        moment = max(call.span.end_unix_ns, call.span.start_unix_ns)
-        later = (c.span for c in self.model_calls if c.span.start_unix_ns >= moment)
-        return next(later, None)
+    def following_call(self, span: Span) -> Span | None:
+        """The first LLM span that began after *span* ended; None when there is none."""
+        moment = max(span.end_unix_ns, span.start_unix_ns)
+        at = bisect_left(self._llm_starts, moment)
+        calls = self.model_calls
+        return calls[at].span if at < len(calls) else None
 
     @cached_property
     def given_texts(self) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def check_injection(view: TraceView) -> RuleOutput:
         if match:
             key = FindingKey(INJECTION_TEXT, call.agent, call.tool, "", "")
             quotes = [quote(call.span, "symptom", call.result, match[0])]
-            following = view.following_call(call)
+            following = view.following_call(call.span)
             if following:
                 quotes.append(decision_quote(following))
             observations.append(Observation(key, tuple(quotes), recovered=True))

@@ -213,9 +213,18 @@ def test_the_decision_is_the_model_call_before():
 
     (group,) = mine([script.build()], MinerSettings()).groups.values()
 
-    roles = {role.role: role.span_id for role in next(iter(group.hits.values())).roles}
-    assert roles["symptom"] == spans[4].span_id
-    assert roles["decision"] == spans[3].span_id
+    cited = [(role.role, role.span_id) for role in next(iter(group.hits.values())).roles]
+    assert cited[:2] == [("symptom", spans[4].span_id), ("decision", spans[3].span_id)]
+
+
+def test_an_error_that_lasts_was_decided_twice():
+    """The model call that went on after the error is cited as a decision as well."""
+    script = calls(("search", ASK, "!broken"))
+
+    (group,) = mine([script.build()], MinerSettings()).groups.values()
+
+    cited = [(role.role, role.span_id) for role in next(iter(group.hits.values())).roles]
+    assert cited[2] == ("decision", script.spans()[3].span_id)
 
 
 def test_a_failing_rule_costs_only_itself():
