@@ -25,6 +25,7 @@ from halo_daemon.config_checks import (
     checked_cron,
     checked_header,
     checked_name,
+    checked_origin,
     checked_path,
     checked_secret,
     checked_time_zone,
@@ -91,18 +92,65 @@ class HttpConfig(_Section):
     )
     """Largest request body after decompression."""
 
+    cors_origins: tuple[Annotated[str, AfterValidator(checked_origin)], ...] = ()
+    """Web pages that may send, by origin, such as `https://app.example`."""
+
+    allowed_hosts: tuple[Annotated[str, AfterValidator(not_blank)], ...] = ()
+    """Names beside loopback that requests may be addressed to where no key is asked for."""
+
+
+class TlsConfig(_Section):
+    """Certificates of both listeners; new ones are used without a restart."""
+
+    cert_file: Annotated[Path, Field(strict=False)] | None = None
+    """The certificate and its chain, in PEM; without one the listeners speak plain text."""
+
+    key_file: Annotated[Path, Field(strict=False)] | None = None
+    """The certificate's private key, in PEM."""
+
+    client_ca_file: Annotated[Path, Field(strict=False)] | None = None
+    """Where given, clients must show a certificate that this authority signed."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("write both `cert_file` and `key_file`, or neither")
+        if self.client_ca_file is not None and self.cert_file is None:
+            raise ValueError("`client_ca_file` needs `cert_file` and `key_file`")
+        return self
+
+    @property
+    def pair(self) -> tuple[Path, Path] | None:
+        """Certificate and key; None where the listeners speak plain text."""
+        if self.cert_file is None or self.key_file is None:
+            return None
+        return self.cert_file, self.key_file
+
 
 class OtlpConfig(_Section):
     """The OpenTelemetry protocol."""
 
     grpc: GrpcConfig = GrpcConfig()
     http: HttpConfig = HttpConfig()
+    tls: TlsConfig = TlsConfig()
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that receive on the same two ports; as many as there are cores for load."""
+
+
+class AuthConfig(_Section):
+    """Who may send spans."""
+
+    mode: Literal["auto", "keys", "none"] = "auto"
+    """`keys` asks for an ingest key, `none` for nothing, `auto` for one unless both listeners
+    can be reached from this machine only."""
 
 
 class ReceiversConfig(_Section):
     """Where spans come in."""
 
     otlp: OtlpConfig = OtlpConfig()
+    auth: AuthConfig = AuthConfig()
 
     max_spans_per_request: int = Field(default=50_000, ge=1, le=10_000_000)
     """Spans accepted in one request; more are refused as a whole."""
@@ -267,6 +315,9 @@ class TelemetryConfig(_Section):
     """What the daemon says of itself; nothing of it leaves the machine."""
 
     log: LogConfig = LogConfig()
+
+    metrics: bool = True
+    """Whether `/metrics` on the HTTP port tells counts, in the Prometheus format."""
 
 
 class Config(_Section):

@@ -31,6 +31,7 @@ _CRON_WORDS = {
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9._\[\]:-]{1,255}")
 _SECRET_PREFIX = "whsec_"  # noqa: S105 -- how every such secret begins, not a secret
 _MIN_SECRET_BYTES, _MAX_SECRET_BYTES = 24, 64
 
@@ -102,6 +103,13 @@ def checked_header(text: str) -> str:
     if _HEADER.fullmatch(text) is None:
         raise ValueError(f"{quoted(text)} is not a header's name")
     return text.lower()
+
+
+def checked_origin(text: str) -> str:
+    """Accept the origin of a web page: scheme, host and port, nothing after them."""
+    if _ORIGIN.fullmatch(text) is None:
+        raise ValueError(f"{quoted(text)} is not an origin – write for example https://app.example")
+    return text
 
 
 def not_blank(text: str) -> str:

@@ -22,26 +22,29 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
+from halo_daemon.auth import KeyFile
 from halo_daemon.config import Config, RouteRule
+from halo_daemon.config_checks import is_loopback
 from halo_daemon.deliveries import deliveries
-from halo_daemon.errors import ConfigError
+from halo_daemon.errors import ConfigError, StorageUnavailableError
 from halo_daemon.proto.batch import DecodeLimits
+from halo_daemon.receiver.access import KeyCheck
 from halo_daemon.receiver.counters import IngestCounters
-from halo_daemon.receiver.grpc_server import GrpcServer, GrpcSettings
-from halo_daemon.receiver.http_app import HttpLimits, OtlpHttpApp
-from halo_daemon.receiver.http_server import HttpServer, HttpSettings
-from halo_daemon.receiver.ingest import TraceIngest
-from halo_daemon.receiver.intake import Intake
-from halo_daemon.receiver.other_signals import OtherSignals
+from halo_daemon.receiver.grpc_server import GrpcSettings
+from halo_daemon.receiver.http_app import HttpLimits
+from halo_daemon.receiver.http_server import HttpSettings
+from halo_daemon.receiver.otlp import OtlpReceiver, ReceiverSettings
 from halo_daemon.receiver.routing import ProjectRouter, Rule
+from halo_daemon.receiver.tls import TlsFiles
 from halo_daemon.scheduling import scheduled_analyses
+from halo_daemon.store.disk import Disk, require_free
 from halo_daemon.store.lock import DataLock
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.recovery import recover
@@ -140,7 +143,7 @@ async def _receiving(config: Config) -> AsyncIterator[Addresses]:
             limits=_writer_limits(config),
         )
         try:
-            async with _listening(config, writer, known=paths.slugs()) as addresses:
+            async with _listening(config, writer, paths) as addresses:
                 yield addresses
         finally:
             await writer.aclose()
@@ -148,74 +151,93 @@ async def _receiving(config: Config) -> AsyncIterator[Addresses]:
 
 @asynccontextmanager
 async def _listening(
-    config: Config, writer: SpanWriter, *, known: list[str]
+    config: Config, writer: SpanWriter, paths: DataPaths
 ) -> AsyncIterator[Addresses]:
-    receivers = config.receivers
-    counters = IngestCounters()
-    intake = Intake(
-        max_requests=receivers.max_concurrent_requests,
-        max_bytes=config.storage.max_pending_bytes,
-    )
-    ingest = TraceIngest(
+    keys = _key_check(config, paths)
+    receiver = OtlpReceiver(
         writer,
-        _router(config, known),
-        limits=DecodeLimits(max_spans=receivers.max_spans_per_request),
-        max_decompressed_bytes=receivers.otlp.http.max_decompressed_bytes,
-        counters=counters,
-    )
-    others = OtherSignals()
-    grpc_server = GrpcServer(
-        GrpcSettings(
-            host=receivers.otlp.grpc.endpoint.host,
-            port=receivers.otlp.grpc.endpoint.port,
-            max_message_bytes=receivers.otlp.grpc.max_message_bytes,
-        ),
-        ingest=ingest,
-        intake=intake,
-        others=others,
-        counts=counters.grpc,
-    )
-    app = OtlpHttpApp(
-        ingest=ingest,
-        intake=intake,
-        others=others,
-        limits=HttpLimits(
-            max_body_bytes=receivers.otlp.http.max_body_bytes,
-            max_decompressed_bytes=receivers.otlp.http.max_decompressed_bytes,
-        ),
-        readiness=lambda: ["stopping"] if intake.is_closed else [],
-        counts=counters.http,
-    )
-    http_server = HttpServer(
-        HttpSettings(
-            host=receivers.otlp.http.endpoint.host, port=receivers.otlp.http.endpoint.port
-        ),
-        app,
+        settings=_receiver_settings(config, is_open=keys.is_open),
+        router=_router(config, paths.slugs()),
+        problems=lambda: _storage_problems(paths.root, config.storage.min_free_bytes),
+        keys=keys,
     )
     try:
-        yield await _start(config, grpc_server, http_server)
+        yield await _start(config, receiver)
     finally:
-        intake.close()
-        async with asyncio.TaskGroup() as stops:
-            stops.create_task(grpc_server.stop(config.shutdown_grace_s))
-            stops.create_task(http_server.stop(config.shutdown_grace_s))
-        ingest.close()
-        log.info("received", **_totals(counters))
+        await receiver.stop(config.shutdown_grace_s)
+        log.info("received", **_totals(receiver.counters))
 
 
-async def _start(config: Config, grpc_server: GrpcServer, http_server: HttpServer) -> Addresses:
+async def _start(config: Config, receiver: OtlpReceiver) -> Addresses:
     otlp = config.receivers.otlp
     try:
-        grpc_port = await grpc_server.start()
-        http_port = await http_server.start()
+        ports = await receiver.start()
     except OSError as exc:
         raise ConfigError(
             str(exc).removeprefix(f"[Errno {exc.errno}] "),
             hint="stop what listens there, or choose others with --grpc and --http",
         ) from exc
     return Addresses(
-        grpc=_address(otlp.grpc.endpoint.host, grpc_port),
-        http=_address(otlp.http.endpoint.host, http_port),
+        grpc=_address(otlp.grpc.endpoint.host, ports.grpc),
+        http=_address(otlp.http.endpoint.host, ports.http),
+    )
+
+
+def _storage_problems(root: Path, min_free_bytes: int) -> Sequence[str]:
+    try:
+        if os.statvfs(root).f_flag & os.ST_RDONLY:
+            return (f"the file system of {root} is read-only",)
+        require_free(Disk(), root, min_free_bytes=min_free_bytes)
+    except (OSError, StorageUnavailableError) as exc:
+        return (str(exc),)
+    return ()
+
+
+def _is_local(config: Config) -> bool:
+    otlp = config.receivers.otlp
+    return is_loopback(otlp.grpc.endpoint.host) and is_loopback(otlp.http.endpoint.host)
+
+
+def _key_check(config: Config, paths: DataPaths) -> KeyCheck:
+    """
+    Who may send.
+
+    Raises:
+        ConfigError: A key would be asked for, and there is none.
+    """
+    mode = config.receivers.auth.mode
+    if mode == "none" or (mode == "auto" and _is_local(config)):
+        return KeyCheck()
+    key_file = KeyFile(paths.keys)
+    if mode == "auto" and not key_file.keys():
+        raise ConfigError(
+            "cannot listen where other machines can reach it: there is no ingest key "
+            "(`receivers.auth.mode`)",
+            hint="make one with `halo-daemon key create`, or set `receivers.auth.mode: none`",
+        )
+    return KeyCheck(key_file.find)
+
+
+def _receiver_settings(config: Config, *, is_open: bool) -> ReceiverSettings:
+    receivers = config.receivers
+    grpc, http, tls = receivers.otlp.grpc, receivers.otlp.http, receivers.otlp.tls
+    files = TlsFiles(*tls.pair, client_ca=tls.client_ca_file) if tls.pair else None
+    return ReceiverSettings(
+        grpc=GrpcSettings(
+            host=grpc.endpoint.host,
+            port=grpc.endpoint.port,
+            max_message_bytes=grpc.max_message_bytes,
+            tls=files,
+        ),
+        http=HttpSettings(host=http.endpoint.host, port=http.endpoint.port, tls=files),
+        http_limits=HttpLimits(
+            max_body_bytes=http.max_body_bytes, max_decompressed_bytes=http.max_decompressed_bytes
+        ),
+        decode=DecodeLimits(max_spans=receivers.max_spans_per_request),
+        max_concurrent_requests=receivers.max_concurrent_requests,
+        max_held_bytes=config.storage.max_pending_bytes,
+        cors_origins=http.cors_origins,
+        allowed_hosts=http.allowed_hosts if is_open and _is_local(config) else None,
     )
 
 

@@ -6,6 +6,8 @@ Every error halo-daemon raises on purpose.
   - IngestError               a request was not stored; ``retryable`` says whether to resend
     + DecodeError               the bytes are not OTLP
     + UnsupportedMediaError     a content type or encoding that is not spoken here
+    + UnauthenticatedError      no key, or one that is not known here
+    + ForbiddenError            a key of another project, or a page of another site
     + LimitError                valid, but over a stated limit; resending cannot help
     + OverloadError             full right now; the same bytes may succeed later
     + StorageUnavailableError   the disk refused; the same bytes may succeed later
@@ -14,6 +16,7 @@ Every error halo-daemon raises on purpose.
     + LockHeldError             another process owns the data directory
     + ShardCorruptError         a complete line does not parse (carries path and offset)
     + UnknownProjectError       no such project in the data directory
+    + QueryError                a question that cannot be answered as it was put
   - AnalysisError             a run ended without a report
     + BudgetError               steps, tokens, dollars or seconds ran out
   - DeliveryError             a notification was not accepted by its target
@@ -68,6 +71,14 @@ class DecodeError(IngestError):
 
 class UnsupportedMediaError(IngestError):
     """The content type or content encoding is not one that is spoken here."""
+
+
+class UnauthenticatedError(IngestError):
+    """The request carries no key, or one that is not known here."""
+
+
+class ForbiddenError(IngestError):
+    """The key is one of another project, or a browser was led here by another site."""
 
 
 class LimitError(IngestError):

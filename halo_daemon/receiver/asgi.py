@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Final, NotRequired, TypedDict
 
@@ -51,6 +51,10 @@ class Response:
     body: bytes = b""
     media_type: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+
+    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> "Response":
+        """The same answer with *headers* added."""
+        return replace(self, headers=self.headers + headers) if headers else self
 
 
 class Exchange:

@@ -15,7 +15,7 @@ Rule 2: RESOURCE_EXHAUSTED means "too large" and never carries a retry hint; "la
 is UNAVAILABLE with a hint.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -23,16 +23,25 @@ import grpc
 import grpc.aio
 import structlog
 
-from halo_daemon.errors import IngestError
+from halo_daemon.errors import ConfigError, IngestError
 from halo_daemon.proto.line import trimmed_message
 from halo_daemon.receiver.answers import told, trailers
 from halo_daemon.receiver.counters import Transport, TransportCounts
 from halo_daemon.receiver.encoding import Encoding
+from halo_daemon.receiver.health import (
+    GRPC_SERVICE,
+    SERVICE_UNKNOWN,
+    Problems,
+    asked_service,
+    serving_status,
+    watch_status,
+)
 from halo_daemon.receiver.ingest import Received, TraceIngest
 from halo_daemon.receiver.intake import Intake
 from halo_daemon.receiver.other_signals import OtherSignals, Signal
 from halo_daemon.receiver.routing import HeaderOf
 from halo_daemon.receiver.status import status_of
+from halo_daemon.receiver.tls import TlsContent, TlsFiles
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -45,6 +54,7 @@ _OTHER_SERVICES: Final = {
     f"{_COLLECTOR}.logs.v1.LogsService": Signal.LOGS,
     f"{_COLLECTOR}.metrics.v1.MetricsService": Signal.METRICS,
 }
+_SERVED: Final = frozenset({_TRACE_SERVICE, *_OTHER_SERVICES, GRPC_SERVICE})
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -68,6 +78,9 @@ class GrpcSettings:
     reuse_port: bool = False
     """Whether other processes may listen on the same port."""
 
+    tls: TlsFiles | None = None
+    """Certificate and key; None for plain HTTP/2."""
+
 
 class GrpcServer:
     """
@@ -79,6 +92,7 @@ class GrpcServer:
         intake: Counts requests in work; shared with the HTTP listener.
         others: Answers logs and metrics.
         counts: Where requests are counted.
+        problems: Why spans cannot be taken now, for ``grpc.health.v1``.
     """
 
     def __init__(
@@ -89,7 +103,9 @@ class GrpcServer:
         intake: Intake,
         others: OtherSignals,
         counts: TransportCounts,
+        problems: Problems = tuple,
     ) -> None:
+        self._problems = problems
         self._settings = settings
         self._ingest = ingest
         self._intake = intake
@@ -103,12 +119,19 @@ class GrpcServer:
 
         Raises:
             OSError: The address cannot be bound.
+            ConfigError: The certificate cannot be used.
         """
         server = grpc.aio.server(options=self._options())
         server.add_generic_rpc_handlers(self._services())
         address = _address(self._settings.host, self._settings.port)
+        tls = self._settings.tls
+        credentials = _credentials(tls) if tls else None
         try:
-            port = server.add_insecure_port(address)
+            port = (
+                server.add_secure_port(address, credentials)
+                if credentials
+                else server.add_insecure_port(address)
+            )
         except RuntimeError as exc:
             raise OSError(f"cannot listen on {address} for gRPC: {exc}") from exc
         await server.start()
@@ -134,18 +157,43 @@ class GrpcServer:
         handlers: dict[str, Handler] = {_TRACE_SERVICE: self._export_traces}
         for service, signal in _OTHER_SERVICES.items():
             handlers[service] = self._other_handler(signal)
-        return tuple(
+        health = grpc.method_handlers_generic_handler(
+            GRPC_SERVICE,
+            {
+                "Check": grpc.unary_unary_rpc_method_handler(self._check),
+                "Watch": grpc.unary_stream_rpc_method_handler(self._watch),
+            },
+        )
+        exports = (
             grpc.method_handlers_generic_handler(
                 service, {"Export": grpc.unary_unary_rpc_method_handler(handler)}
             )
             for service, handler in handlers.items()
         )
+        return (health, *exports)
+
+    async def _check(self, request: bytes, context: Context) -> bytes:
+        service = asked_service(request)
+        if service and service not in _SERVED:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        if service is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a health check request")
+        return serving_status(self._problems)
+
+    async def _watch(self, request: bytes, _context: Context) -> AsyncIterator[bytes]:
+        if (asked_service(request) or "") not in {"", *_SERVED}:
+            yield SERVICE_UNKNOWN
+            return
+        async for status in watch_status(self._problems):
+            yield status
 
     async def _export_traces(self, body: bytes, context: Context) -> bytes:
-        received = Received(body, Encoding.PROTOBUF, _header_of(context))
+        header_of = _header_of(context)
         try:
             with self._counts.request(), self._intake.request() as slot:
+                only = self._ingest.admit(header_of)
                 slot.reserve(len(body))
+                received = Received(body, Encoding.PROTOBUF, header_of, only=only)
                 answer = await self._ingest.export(received, slot, transport=Transport.GRPC)
         except IngestError as exc:
             await _abort(context, exc)
@@ -158,12 +206,43 @@ class GrpcServer:
         async def export(body: bytes, context: Context) -> bytes:
             try:
                 with self._intake.request() as slot:
+                    self._ingest.admit(_header_of(context))
                     slot.reserve(len(body))
                     return self._others.answer(body, Encoding.PROTOBUF, signal)
             except IngestError as exc:
                 await _abort(context, exc)
 
         return export
+
+
+def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
+    """Credentials that are looked up anew for each connection, as the files change."""
+    seen = tls.signature()
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        content = TlsContent(tls)
+        return grpc.ssl_server_certificate_configuration(
+            [(content.key, content.cert)], root_certificates=content.client_ca
+        )
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal seen
+        if (now := tls.signature()) == seen:
+            return None
+        seen = now
+        try:
+            replacement = configuration()
+        except ConfigError as exc:
+            log.error("certificate_refused", transport=Transport.GRPC, error=str(exc))  # noqa: TRY400 -- the files are at fault, not the code
+            return None
+        log.info("certificate_replaced", transport=Transport.GRPC)
+        return replacement
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(),
+        changed,  # type: ignore[arg-type] # None keeps what is in use, which the stub forgot
+        require_client_authentication=tls.client_ca is not None,
+    )
 
 
 def _address(host: str, port: int) -> str:

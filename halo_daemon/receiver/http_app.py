@@ -7,14 +7,19 @@ durable.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
 import structlog
 
-from halo_daemon.errors import IngestError, UnsupportedMediaError
+from halo_daemon.errors import (
+    ForbiddenError,
+    IngestError,
+    UnauthenticatedError,
+    UnsupportedMediaError,
+)
+from halo_daemon.receiver.access import HostCheck
 from halo_daemon.receiver.answers import error_answer, told
 from halo_daemon.receiver.asgi import ClientGoneError, Exchange, Receive, Response, Scope, Send
 from halo_daemon.receiver.body import (
@@ -23,6 +28,7 @@ from halo_daemon.receiver.body import (
     decompress,
     require_encoding,
 )
+from halo_daemon.receiver.cors import Cors
 from halo_daemon.receiver.counters import Transport, TransportCounts
 from halo_daemon.receiver.encoding import Encoding
 from halo_daemon.receiver.ingest import Received, TraceIngest
@@ -38,8 +44,8 @@ from halo_daemon.receiver.status import (
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-Readiness = Callable[[], Sequence[str]]
-"""Why the daemon cannot take spans; empty when it can."""
+Page = Callable[[], Response]
+"""Answers GET and HEAD of one path."""
 
 _JSON: Final = "application/json"
 _PROTOBUF: Final = "application/x-protobuf"
@@ -51,8 +57,12 @@ _ENCODINGS: Final = {
 _TRACES: Final = "/v1/traces"
 _SIGNALS: Final = {"/v1/logs": Signal.LOGS, "/v1/metrics": Signal.METRICS}
 _OTLP_PATHS: Final = frozenset({_TRACES, *_SIGNALS})
-_HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
-_HEALTH_METHODS: Final = ("GET", "HEAD")
+_PAGE_METHODS: Final = frozenset({"GET", "HEAD"})
+
+_HEADERS: Final[tuple[tuple[type[IngestError], tuple[str, str]], ...]] = (
+    (UnknownEncodingError, ("accept-encoding", ACCEPTED_ENCODINGS)),
+    (UnauthenticatedError, ("www-authenticate", "Bearer")),
+)
 
 _NO_SUCH_PATH: Final = Status(404, UNIMPLEMENTED, is_retryable=False)
 _NO_SUCH_METHOD: Final = Status(405, UNIMPLEMENTED, is_retryable=False)
@@ -93,8 +103,10 @@ class OtlpHttpApp:
         intake: Counts requests in work; shared with the gRPC listener.
         others: Answers logs and metrics.
         limits: What one request may take.
-        readiness: What ``/readyz`` answers.
         counts: Where requests are counted.
+        pages: What is answered on other paths.
+        hosts: Checks whom a request was addressed to; None where that does not matter.
+        cors: Which web pages may send.
     """
 
     def __init__(
@@ -104,15 +116,19 @@ class OtlpHttpApp:
         intake: Intake,
         others: OtherSignals,
         limits: HttpLimits,
-        readiness: Readiness,
         counts: TransportCounts,
+        pages: Mapping[str, Page],
+        hosts: HostCheck | None = None,
+        cors: Cors | None = None,
     ) -> None:
         self._ingest = ingest
         self._intake = intake
         self._others = others
         self._limits = limits
-        self._readiness = readiness
         self._counts = counts
+        self._pages = pages
+        self._hosts = hosts
+        self._cors = cors or Cors()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for anything a client sends."""
@@ -121,18 +137,26 @@ class OtlpHttpApp:
             response = await self._answer(exchange)
         except ClientGoneError:
             return
-        await exchange.respond(response)
+        origin = exchange.header("origin")
+        await exchange.respond(response.with_headers(self._cors.headers(origin)))
 
     async def _answer(self, exchange: Exchange) -> Response:
         path = exchange.path.removesuffix("/") or "/"
+        try:
+            if self._hosts is not None:
+                self._hosts.require(exchange.header("host"))
+        except ForbiddenError as exc:
+            return _failure(status_of(exc), told(exc), _media_of(exchange))
         if path in _OTLP_PATHS:
             return await self._answer_otlp(exchange, path)
-        if path in _HEALTH_PATHS:
-            return self._answer_health(exchange, path)
+        if path in self._pages:
+            return self._answer_page(exchange, path)
         return _failure(_NO_SUCH_PATH, f"no such path: {path[:100]}", _media_of(exchange))
 
     async def _answer_otlp(self, exchange: Exchange, path: str) -> Response:
         media = _media_of(exchange)
+        if exchange.method == "OPTIONS" and self._cors.allows(exchange.header("origin")):
+            return Response(204, headers=self._cors.preflight_headers())
         if exchange.method != "POST":
             message = f"cannot {exchange.method} {path}, only POST"
             return _failure(_NO_SUCH_METHOD, message, media, ("allow", "POST"))
@@ -142,14 +166,8 @@ class OtlpHttpApp:
                 if path == _TRACES
                 else self._export_other(exchange, _SIGNALS[path])
             )
-        except UnknownEncodingError as exc:
-            return _failure(
-                status_of(exc), told(exc), media, ("accept-encoding", ACCEPTED_ENCODINGS)
-            )
-        except IngestError as exc:
-            return _failure(status_of(exc), told(exc), media)
-        except TimeoutError:
-            return _failure(_TOO_SLOW, "the body took too long to arrive", media)
+        except (IngestError, TimeoutError) as exc:
+            return _refusal(exc, media)
         except ClientGoneError:
             raise
         except Exception as exc:  # the border of one request
@@ -176,6 +194,7 @@ class OtlpHttpApp:
 
     async def _read(self, exchange: Exchange, slot: Slot) -> Received:
         """Refuse by the headers what can be refused by them, then read the body."""
+        only = self._ingest.admit(exchange.header)
         encoding = _required_encoding(exchange)
         content_encoding = require_encoding(exchange.header("content-encoding") or "")
         async with asyncio.timeout(self._limits.body_timeout_s):
@@ -184,15 +203,13 @@ class OtlpHttpApp:
                 setting="receivers.otlp.http.max_body",
                 reserve=slot.reserve,
             )
-        return Received(body, encoding, exchange.header, content_encoding)
+        return Received(body, encoding, exchange.header, content_encoding, only)
 
-    def _answer_health(self, exchange: Exchange, path: str) -> Response:
-        if exchange.method not in _HEALTH_METHODS:
+    def _answer_page(self, exchange: Exchange, path: str) -> Response:
+        if exchange.method not in _PAGE_METHODS:
             message = f"cannot {exchange.method} {path}, only GET"
             return _failure(_NO_SUCH_METHOD, message, _UNKNOWN, ("allow", "GET, HEAD"))
-        problems = () if path == "/healthz" else tuple(self._readiness())
-        content = {"status": "unavailable" if problems else "ok", "problems": problems}
-        return Response(503 if problems else 200, orjson.dumps(content), _JSON)
+        return self._pages[path]()
 
 
 def _media_of(exchange: Exchange) -> _Media:
@@ -212,6 +229,13 @@ def _required_encoding(exchange: Exchange) -> Encoding:
             hint=f"send {_PROTOBUF} or {_JSON}",
         )
     return media.encoding
+
+
+def _refusal(error: IngestError | TimeoutError, media: _Media) -> Response:
+    if isinstance(error, TimeoutError):
+        return _failure(_TOO_SLOW, "the body took too long to arrive", media)
+    headers = [header for cls, header in _HEADERS if isinstance(error, cls)]
+    return _failure(status_of(error), told(error), media, *headers)
 
 
 def _failure(status: Status, message: str, media: _Media, *headers: tuple[str, str]) -> Response:

@@ -8,20 +8,27 @@ handlers.
 
 import asyncio
 import socket
+import ssl
 from asyncio import TimerHandle
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from halo_daemon.errors import ConfigError
 from halo_daemon.receiver.asgi import App
+from halo_daemon.receiver.tls import TlsFiles, server_context
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _BACKLOG: Final = 2048
 # One read of the transport may hold the end of a head and much of its body.
 _READ_SLACK_BYTES: Final = 256 * 1024
 _HEADER_OVERHEAD_BYTES: Final = 4
+_TLS_CHECK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,9 @@ class HttpSettings:
 
     reuse_port: bool = False
     """Whether other processes may listen on the same port."""
+
+    tls: TlsFiles | None = None
+    """Certificate and key; None for plain HTTP."""
 
 
 class HttpServer:
@@ -73,7 +83,9 @@ class HttpServer:
             timeout_keep_alive=int(settings.idle_timeout_s),
         )
         self._state = ServerState()
+        self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
+        self._tls_watch: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """
@@ -81,23 +93,50 @@ class HttpServer:
 
         Raises:
             OSError: The address cannot be bound.
+            ConfigError: The certificate cannot be used.
         """
         self._config.load()
-        listener = _listen(self._settings)
-        try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._protocol, sock=listener, backlog=_BACKLOG
-            )
-        except BaseException:
-            listener.close()
-            raise
-        port: int = listener.getsockname()[1]
+        tls = self._settings.tls
+        context = server_context(tls) if tls else None
+        self._listener = _listen(self._settings)
+        await self._accept(context)
+        if tls:
+            self._tls_watch = asyncio.create_task(self._watch_tls(tls))
+        port: int = self._listener.getsockname()[1]
         return port
+
+    async def _accept(self, context: ssl.SSLContext | None) -> None:
+        """Accept connections with *context* from now on; those that are open go on."""
+        assert self._listener is not None, "not started"
+        before = self._server
+        self._server = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=self._listener.dup(), backlog=_BACKLOG, ssl=context
+        )
+        if before is not None:
+            before.close()
+
+    async def _watch_tls(self, tls: TlsFiles) -> None:
+        seen = tls.signature()
+        while True:
+            await asyncio.sleep(_TLS_CHECK_S)
+            if (now := tls.signature()) == seen:
+                continue
+            seen = now
+            try:
+                await self._accept(server_context(tls))
+            except (ConfigError, OSError) as exc:
+                log.error("certificate_refused", transport="http", error=str(exc))  # noqa: TRY400 -- the files are at fault, not the code
+            else:
+                log.info("certificate_replaced", transport="http")
 
     def stop_accepting(self) -> None:
         """Take no new connections, and end each one after the answer it is waiting for."""
+        if self._tls_watch is not None:
+            self._tls_watch.cancel()
         if self._server is not None:
             self._server.close()
+        if self._listener is not None:
+            self._listener.close()
         for connection in list(self._state.connections):
             connection.shutdown()
 

@@ -14,6 +14,8 @@ from halo_daemon.proto.batch import DecodedRequest, DecodeLimits
 from halo_daemon.proto.otlp import decode_protobuf
 from halo_daemon.proto.otlp_json import decode_json
 from halo_daemon.proto.otlp_response import Answer, export_response
+from halo_daemon.proto.project import Project
+from halo_daemon.receiver.access import KeyCheck
 from halo_daemon.receiver.body import decompress
 from halo_daemon.receiver.counters import IngestCounters, Transport, reason_of
 from halo_daemon.receiver.encoding import Encoding
@@ -39,6 +41,9 @@ class Received(NamedTuple):
     content_encoding: str = ""
     """What `require_encoding` returned; ``""`` for a body that is not compressed."""
 
+    only: Project | None = None
+    """The one project that the sender may write to; None when it may choose."""
+
 
 class TraceIngest:
     """
@@ -50,6 +55,7 @@ class TraceIngest:
         limits: What one request may hold.
         max_decompressed_bytes: What a compressed body may expand to.
         counters: Where everything is counted.
+        keys: Who may send.
     """
 
     def __init__(
@@ -60,13 +66,27 @@ class TraceIngest:
         limits: DecodeLimits,
         max_decompressed_bytes: int,
         counters: IngestCounters,
+        keys: KeyCheck | None = None,
     ) -> None:
+        self._keys = keys or KeyCheck()
         self._sink = sink
         self._router = router
         self._limits = limits
         self._max_decompressed_bytes = max_decompressed_bytes
         self._counters = counters
         self._threads = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="halo-decode")
+
+    def admit(self, header_of: HeaderOf) -> Project | None:
+        """
+        The one project that a request may write to; None when it may choose.
+
+        Raises:
+            UnauthenticatedError: A key is asked for and none, or an unknown one, was sent.
+            ForbiddenError: The key is one of another project than the headers name.
+        """
+        return self._keys.admit(
+            header_of("authorization"), named_project=self._router.named_by(header_of)
+        )
 
     async def export(self, request: Received, slot: Slot, *, transport: Transport) -> Answer:
         """
@@ -109,6 +129,5 @@ class TraceIngest:
         body = decompress(
             request.body, request.content_encoding, max_bytes=self._max_decompressed_bytes
         )
-        return _DECODERS[request.encoding](
-            body, project_of=self._router.for_request(request.header_of), limits=self._limits
-        )
+        project_of = self._router.for_request(request.header_of, only=request.only)
+        return _DECODERS[request.encoding](body, project_of=project_of, limits=self._limits)

@@ -1,16 +1,20 @@
 """Both OTLP listeners as one receiver: what the daemon starts and stops."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import structlog
 
+from halo_daemon.errors import ConfigError
 from halo_daemon.proto.batch import DecodeLimits
+from halo_daemon.receiver.access import HostCheck, KeyCheck
+from halo_daemon.receiver.cors import Cors
 from halo_daemon.receiver.counters import IngestCounters
 from halo_daemon.receiver.grpc_server import GrpcServer, GrpcSettings
-from halo_daemon.receiver.http_app import HttpLimits, OtlpHttpApp
+from halo_daemon.receiver.health import Problems, live, ready
+from halo_daemon.receiver.http_app import HttpLimits, OtlpHttpApp, Page
 from halo_daemon.receiver.http_server import HttpServer, HttpSettings
 from halo_daemon.receiver.ingest import TraceIngest
 from halo_daemon.receiver.intake import Intake
@@ -34,7 +38,13 @@ class ReceiverSettings:
     """`receivers.max_concurrent_requests`."""
 
     max_held_bytes: int = 256 * 1024**2
-    """`receivers.max_held`; bytes of bodies that may be in memory at a time."""
+    """Bytes of bodies that may be in memory at a time."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Web pages that may send, by origin (`receivers.otlp.http.cors_origins`)."""
+
+    allowed_hosts: tuple[str, ...] | None = ()
+    """Names beside loopback that requests may be addressed to; None for no check."""
 
 
 class Ports(NamedTuple):
@@ -52,7 +62,9 @@ class OtlpReceiver:
         sink: Where spans go.
         settings: Where to listen, and every limit.
         router: Finds projects.
-        problems: Why the daemon cannot take spans, for ``/readyz``; none when it can.
+        problems: Why spans cannot be taken now; none when they can.
+        keys: Who may send; everybody when left out.
+        pages: Further paths of the HTTP listener, such as ``/metrics``.
 
     Attributes:
         counters: What came in and what became of it.
@@ -66,7 +78,9 @@ class OtlpReceiver:
         *,
         settings: ReceiverSettings,
         router: ProjectRouter,
-        problems: Callable[[], Sequence[str]] = tuple,
+        problems: Problems = tuple,
+        keys: KeyCheck | None = None,
+        pages: Mapping[str, Page] | None = None,
     ) -> None:
         self._problems = problems
         self.counters = IngestCounters()
@@ -80,14 +94,21 @@ class OtlpReceiver:
             limits=settings.decode,
             max_decompressed_bytes=settings.http_limits.max_decompressed_bytes,
             counters=self.counters,
+            keys=keys,
         )
         app = OtlpHttpApp(
             ingest=self._ingest,
             intake=self.intake,
             others=self.others,
             limits=settings.http_limits,
-            readiness=self._readiness,
             counts=self.counters.http,
+            pages={
+                "/healthz": live,
+                "/readyz": lambda: ready(self.problems),
+                **(pages or {}),
+            },
+            hosts=None if settings.allowed_hosts is None else HostCheck(settings.allowed_hosts),
+            cors=Cors(settings.cors_origins),
         )
         self._http = HttpServer(settings.http, app)
         self._grpc = GrpcServer(
@@ -96,6 +117,7 @@ class OtlpReceiver:
             intake=self.intake,
             others=self.others,
             counts=self.counters.grpc,
+            problems=self.problems,
         )
 
     async def start(self) -> Ports:
@@ -104,11 +126,12 @@ class OtlpReceiver:
 
         Raises:
             OSError: An address cannot be bound.
+            ConfigError: A certificate cannot be used.
         """
         grpc_port = await self._grpc.start()
         try:
             http_port = await self._http.start()
-        except OSError:
+        except (OSError, ConfigError):
             await self._grpc.stop(0)
             raise
         return Ports(grpc_port, http_port)
@@ -129,7 +152,8 @@ class OtlpReceiver:
         await self._http.stop(0)
         self._ingest.close()
 
-    def _readiness(self) -> Sequence[str]:
+    def problems(self) -> Sequence[str]:
+        """Why spans cannot be taken now; empty when they can."""
         stopping = ("the receiver is stopping",) if self.intake.is_closed else ()
         return (*stopping, *self._problems())
 

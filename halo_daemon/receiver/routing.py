@@ -85,8 +85,23 @@ class ProjectRouter:
         self._lock = Lock()
         self.diverted: Counter[str] = Counter()
 
-    def for_request(self, header_of: HeaderOf) -> ProjectOf:
-        """The function that finds the project of each resource of one request."""
+    def named_by(self, header_of: HeaderOf) -> str | None:
+        """The project that a request's headers name; None when they name none."""
+        for rule in self._rules:
+            if rule.header and (name := (header_of(rule.header) or "").strip()):
+                return name
+        return None
+
+    def for_request(self, header_of: HeaderOf, *, only: Project | None = None) -> ProjectOf:
+        """
+        The function that finds the project of each resource of one request.
+
+        Args:
+            header_of: The request's headers.
+            only: The one project that the sender may write to; nothing else decides then.
+        """
+        if only is not None:
+            return lambda _resource: only
         places = [
             (header_of(rule.header) if rule.header else None, rule.resource) for rule in self._rules
         ]

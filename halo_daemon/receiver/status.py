@@ -4,11 +4,13 @@ from typing import Final, NamedTuple
 
 from halo_daemon.errors import (
     DecodeError,
+    ForbiddenError,
     IngestError,
     LimitError,
     OverloadError,
     ShuttingDownError,
     StorageUnavailableError,
+    UnauthenticatedError,
     UnsupportedMediaError,
 )
 
@@ -19,7 +21,6 @@ longer than what is left of their own deadline, 10 s in total for some, so it st
 # Numbers of google.rpc.Code, which are those of gRPC's status codes.
 INVALID_ARGUMENT: Final = 3
 DEADLINE_EXCEEDED: Final = 4
-NOT_FOUND: Final = 5
 PERMISSION_DENIED: Final = 7
 RESOURCE_EXHAUSTED: Final = 8
 UNIMPLEMENTED: Final = 12
@@ -39,6 +40,8 @@ class Status(NamedTuple):
 STATUSES: Final[dict[type[IngestError], Status]] = {
     DecodeError: Status(400, INVALID_ARGUMENT, is_retryable=False),
     UnsupportedMediaError: Status(415, UNIMPLEMENTED, is_retryable=False),
+    UnauthenticatedError: Status(401, UNAUTHENTICATED, is_retryable=False),
+    ForbiddenError: Status(403, PERMISSION_DENIED, is_retryable=False),
     # Never with a retry hint: on gRPC the hint alone turns "too large" into "later".
     LimitError: Status(413, RESOURCE_EXHAUSTED, is_retryable=False),
     # 503 rather than 429, which older exporters take for a refusal and drop the data.

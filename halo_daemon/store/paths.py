@@ -3,7 +3,7 @@ Every file name of the data directory; no other module spells one.
 
 ::
 
-    <root>/lock
+    <root>/lock, keys.json
     <root>/outbox/
     <root>/projects/<slug>/project.json, findings.jsonl, triage.yaml, schedule.json
     <root>/projects/<slug>/catalog.sqlite                     derived
@@ -207,6 +207,11 @@ class DataPaths:
     root: Path
 
     @property
+    def keys(self) -> Path:
+        """The ingest keys, hashed."""
+        return self.root / "keys.json"
+
+    @property
     def lock(self) -> Path:
         """Names the process that writes."""
         return self.root / "lock"
@@ -239,3 +244,12 @@ class DataPaths:
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(name for name in names if name.strip() and slugify(name) == name)
+
+
+def is_left_out_of_copies(path: Path) -> bool:
+    """Whether a file of the data directory is derived, temporary, or only of this machine."""
+    return (
+        ".sqlite" in path.name
+        or path.name in {"lock", "index.lock"}
+        or path.name.startswith(TEMPORARY_PREFIX)
+    )

@@ -14,14 +14,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from tests.conformance.receiver import JSON, LOGS_EXPORT, METRICS_EXPORT
-from tests.conformance.requests import t1
+from tests.conformance.requests import START_UNIX_NS, t1
 
 
 def _logs(records=3):
     request = ExportLogsServiceRequest()
     scope = request.resource_logs.add().scope_logs.add()
     for i in range(records):
-        record = scope.log_records.add(time_unix_nano=1, severity_text="INFO")
+        record = scope.log_records.add(time_unix_nano=START_UNIX_NS, severity_text="INFO")
         record.body.string_value = f"line {i}"
     return request.SerializeToString()
 
@@ -29,8 +29,8 @@ def _logs(records=3):
 def _metrics():
     request = ExportMetricsServiceRequest()
     metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
-    metric.sum.data_points.add(as_int=1, time_unix_nano=1)
-    metric.sum.data_points.add(as_int=2, time_unix_nano=1)
+    metric.sum.data_points.add(as_int=1, time_unix_nano=START_UNIX_NS)
+    metric.sum.data_points.add(as_int=2, time_unix_nano=START_UNIX_NS)
     return request.SerializeToString()
 
 
