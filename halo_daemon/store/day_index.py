@@ -25,15 +25,20 @@ it, another schema, an SQLite error) raises `StaleIndexError` or
 
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from contextlib import closing
 from typing import NamedTuple
+
+import structlog
 
 from halo_daemon.store import index_schema as sql
 from halo_daemon.store.database import StaleIndexError, inode_of, open_database, transaction
-from halo_daemon.store.paths import DayPaths, ShardName
+from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, ShardName
 from halo_daemon.store.receipts import read_receipts
+from halo_daemon.store.shard_files import open_shard, read_lines
 from halo_daemon.store.span_row import SPAN_COLUMNS, ParsedBlock, Shape, SpanRow, parse_block
 from halo_daemon.store.trace_reader import Window, WindowBy
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _BLOCK_BYTES = 16 * 1024**2
 _MAX_KNOWN_SHAPES = 50_000
@@ -157,9 +162,22 @@ class DayIndex:
         sizes = {}
         for entry in os.scandir(self.paths.directory):
             stem = self.paths.stem_of(entry.name)
-            if stem is not None:
+            if stem is None:
+                continue
+            if entry.name.endswith(PLAIN_SUFFIX):
                 sizes[stem] = entry.stat().st_size
+            elif stem not in sizes:
+                sizes[stem] = self._compressed_size(stem)
         return sizes
+
+    def _compressed_size(self, stem: str) -> int:
+        """Plain bytes of a compressed shard; as far as it was read when it cannot be opened."""
+        try:
+            with closing(open_shard(self.paths, stem)) as reader:
+                return reader.size_bytes
+        except OSError as exc:
+            log.warning("shard_unreadable", path=str(self.paths.compressed(stem)), error=str(exc))
+            return 0
 
     def _states(self) -> dict[str, _ShardState]:
         rows = self.connection.execute("SELECT stem, id, indexed_bytes FROM shards")
@@ -167,7 +185,8 @@ class DayIndex:
 
     def _read_on(self, stem: str, state: _ShardState, enter: Callable[[list[bytes]], None]) -> bool:
         """Index one block of a shard; False when it has no complete new line."""
-        block = _read_block(self.paths.plain(stem), state.indexed_bytes)
+        with closing(open_shard(self.paths, stem)) as reader:
+            block = read_lines(reader, state.indexed_bytes, _BLOCK_BYTES)
         if not block:
             return False
         receipts = read_receipts(
@@ -260,15 +279,3 @@ _ADD_SHAPE = (
 _FIND_SHAPE = (
     f"SELECT id FROM shapes WHERE {' AND '.join(f'{field} = ?' for field in Shape._fields)}"  # noqa: S608
 )
-
-
-def _read_block(path: Path, offset: int) -> bytes:
-    """Complete lines from *offset* on, at least one if there is one; ``b""`` when there is none."""
-    size = _BLOCK_BYTES
-    with path.open("rb", buffering=0) as file:
-        while True:
-            data = os.pread(file.fileno(), size, offset)
-            end = data.rfind(b"\n") + 1
-            if end or len(data) < size:
-                return data[:end]
-            size *= 2

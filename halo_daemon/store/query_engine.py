@@ -285,15 +285,13 @@ class LocalQueries:
 
 def _rank(row: Row, order_by: SpanOrder, sign: int) -> _Ranked:
     start_ns, end_ns, input_tokens, output_tokens, cost_usd = row[17:22]
-    match order_by:
-        case SpanOrder.START:
-            value: float = start_ns
-        case SpanOrder.DURATION:
-            value = max(0, end_ns - start_ns) if end_ns else 0
-        case SpanOrder.TOKENS:
-            value = (input_tokens or 0) + (output_tokens or 0)
-        case SpanOrder.COST:
-            value = cost_usd or 0.0
+    value: float = start_ns
+    if order_by is SpanOrder.DURATION:
+        value = max(0, end_ns - start_ns) if end_ns else 0
+    elif order_by is SpanOrder.TOKENS:
+        value = (input_tokens or 0) + (output_tokens or 0)
+    elif order_by is SpanOrder.COST:
+        value = cost_usd or 0.0
     return _Ranked(sign * value, row[0], row[1], row)
 
 

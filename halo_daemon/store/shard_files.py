@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from halo_daemon.store.paths import DayPaths, ShardName
+from halo_daemon.store.seekable import SeekableReader
 
 _MAX_OPEN = 64
 _MAX_GAP_BYTES = 64 * 1024
@@ -20,6 +21,64 @@ class Extent(NamedTuple):
     length: int
 
 
+class _PlainReader:
+    """A plain shard, open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    @property
+    def size_bytes(self) -> int:
+        """Length now."""
+        return os.fstat(self._fd).st_size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read up to *size* bytes from *offset*; fewer only at the end."""
+        return os.pread(self._fd, size, offset)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+ShardReader = _PlainReader | SeekableReader
+
+
+def open_shard(day: DayPaths, stem: str) -> ShardReader:
+    """
+    Open a shard in whichever form it is; the plain one counts while both are there.
+
+    Raises:
+        OSError: It is gone, or cannot be read.
+    """
+    try:
+        return _PlainReader(day.plain(stem))
+    except FileNotFoundError:
+        pass
+    try:
+        return SeekableReader(day.compressed(stem))
+    except FileNotFoundError:
+        # Restored or rewritten between the two looks.
+        return _PlainReader(day.plain(stem))
+
+
+def read_lines(reader: ShardReader, offset: int, size: int) -> bytes:
+    """
+    Read complete lines from *offset* on, about *size* bytes, at least one line if there is one.
+
+    ``b""`` at the end and behind the last newline.
+
+    Raises:
+        OSError: The shard cannot be read.
+    """
+    while True:
+        data = reader.read(offset, size)
+        end = data.rfind(b"\n") + 1
+        if end or len(data) < size:
+            return data[:end]
+        size *= 2
+
+
 class ShardFiles:
     """
     Open shards of one project, the least recently used closed beyond a bound.
@@ -29,7 +88,7 @@ class ShardFiles:
 
     def __init__(self, spans: Path) -> None:
         self._spans = spans
-        self._open: OrderedDict[ShardName, int] = OrderedDict()
+        self._open: OrderedDict[ShardName, ShardReader] = OrderedDict()
 
     def read(self, extents: list[Extent]) -> list[bytes | None]:
         """
@@ -46,31 +105,22 @@ class ShardFiles:
         return found
 
     def read_block(self, shard: ShardName, offset: int, size: int) -> bytes:
-        """
-        Read complete lines from *offset* on, at least one if there is one.
-
-        ``b""`` at the end, behind the last newline, and where the shard is gone.
-        """
-        while True:
-            try:
-                data = os.pread(self._descriptor(shard), size, offset)
-            except OSError:
-                return b""
-            end = data.rfind(b"\n") + 1
-            if end or len(data) < size:
-                return data[:end]
-            size *= 2
+        """Read complete lines as `read_lines` does; ``b""`` also where the shard is gone."""
+        try:
+            return read_lines(self._reader(shard), offset, size)
+        except OSError:
+            return b""
 
     def close(self) -> None:
         """Close every file; they are opened again when needed."""
         while self._open:
-            os.close(self._open.popitem()[1])
+            self._open.popitem()[1].close()
 
     def _read_run(self, run: list[Extent]) -> list[bytes | None]:
         base = run[0].offset
         size = run[-1].offset + run[-1].length - base
         try:
-            data = os.pread(self._descriptor(run[0].shard), size, base)
+            data = self._reader(run[0].shard).read(base, size)
         except OSError:
             return [None] * len(run)
         return [
@@ -80,16 +130,15 @@ class ShardFiles:
             for extent in run
         ]
 
-    def _descriptor(self, shard: ShardName) -> int:
-        fd = self._open.get(shard)
-        if fd is None:
-            day = DayPaths(self._spans / shard.day)
-            fd = os.open(day.plain(shard.stem), os.O_RDONLY | os.O_CLOEXEC)
-            self._open[shard] = fd
+    def _reader(self, shard: ShardName) -> ShardReader:
+        reader = self._open.get(shard)
+        if reader is None:
+            reader = open_shard(DayPaths(self._spans / shard.day), shard.stem)
+            self._open[shard] = reader
             if len(self._open) > _MAX_OPEN:
-                os.close(self._open.popitem(last=False)[1])
+                self._open.popitem(last=False)[1].close()
         self._open.move_to_end(shard)
-        return fd
+        return reader
 
 
 def _run_end(extents: list[Extent], start: int) -> int:

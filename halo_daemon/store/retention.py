@@ -1,0 +1,264 @@
+"""
+Deleting old traces, whole ones only.
+
+Theory of operation
+===================
+
+A trace goes when its last span was received too long ago, or when newer traces
+alone fill the project's share of bytes or its count. Then every line of it
+goes, in every shard and day, so no trace is ever left in part.
+
+A shard of which every line goes is unlinked. One that holds others too is
+written anew under a new name, without the lines that go, and the old one
+unlinked after the new one is durable. A trace with a line in a shard that a
+writer holds open stays: it is among the newest. A crash in between leaves both: every
+span is then there twice and counts once, and the next run finishes.
+
+The indexes of the days notice that shards are gone and are built again.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+
+from halo_daemon.store.disk import Disk, write_fully
+from halo_daemon.store.paths import TEMPORARY_PREFIX, DayPaths, ProjectPaths
+from halo_daemon.store.project_index import ProjectIndex
+from halo_daemon.store.receipts import encode_receipt
+from halo_daemon.store.shard_files import open_shard
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_NANOS = 10**9
+_MAX_PART_BYTES = 8 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long traces of one project are kept; None means without limit."""
+
+    max_age_s: float | None = None
+    """Since the trace's last span was received."""
+    max_bytes: int | None = None
+    """Uncompressed bytes of lines."""
+    max_traces: int | None = None
+
+
+class Pruned(NamedTuple):
+    """What `prune` did, or would do."""
+
+    traces: int
+    line_bytes: int
+    shards_deleted: int
+    shards_rewritten: int
+
+
+class _Line(NamedTuple):
+    offset: int
+    length: int
+    received_ns: int
+
+
+def prune(
+    paths: ProjectPaths,
+    retention: Retention,
+    *,
+    now_unix_ns: int,
+    dry_run: bool = False,
+    disk: Disk | None = None,
+) -> Pruned:
+    """
+    Delete the traces of one project that *retention* does not keep.
+
+    The caller holds the data directory's lock, or runs in the process that does.
+    With *dry_run* nothing is changed.
+
+    Raises:
+        StoreError: The index cannot be read.
+        OSError: The disk refused; what was done so far stays, nothing is in part.
+    """
+    index = ProjectIndex(paths, now_unix_ns=lambda: now_unix_ns)
+    try:
+        doomed = index.answer(lambda: _doomed(index, retention, now_unix_ns))
+        if not doomed:
+            return Pruned(0, 0, 0, 0)
+        plans = [
+            (day.paths, stem, *_plan(index, day.day, stem, doomed))
+            for day in index.days
+            for stem in day.paths.stems()
+        ]
+    finally:
+        index.close()
+    deleted = rewritten = 0
+    for day_paths, stem, kept, goes in plans:
+        if not goes or (not dry_run and not _replace(disk or Disk(), day_paths, stem, kept)):
+            continue
+        deleted += not kept
+        rewritten += bool(kept)
+    if not dry_run:
+        _remove_empty_days(paths)
+    return Pruned(len(doomed), sum(doomed.values()), deleted, rewritten)
+
+
+def _doomed(index: ProjectIndex, retention: Retention, now_unix_ns: int) -> dict[bytes, int]:
+    """Bytes of each trace that goes."""
+    last: dict[bytes, int] = {}
+    size: dict[bytes, int] = {}
+    for day in index.days:
+        rows = day.connection.execute("SELECT trace_id, last_received_ns, bytes FROM traces")
+        for trace_id, received_ns, line_bytes in rows:
+            last[trace_id] = max(received_ns, last.get(trace_id, 0))
+            size[trace_id] = size.get(trace_id, 0) + line_bytes
+    oldest_ns = (
+        now_unix_ns - int(retention.max_age_s * _NANOS) if retention.max_age_s is not None else 0
+    )
+    in_use = _traces_in_use(index)
+    kept_bytes = 0
+    doomed = {}
+    newest_first = sorted(last, key=lambda key: (-last[key], key))
+    for kept_traces, trace_id in enumerate(newest_first, start=1):
+        kept_bytes += size[trace_id]
+        if trace_id not in in_use and (
+            last[trace_id] < oldest_ns
+            or (retention.max_traces is not None and kept_traces > retention.max_traces)
+            or (retention.max_bytes is not None and kept_bytes > retention.max_bytes)
+        ):
+            doomed[trace_id] = size[trace_id]
+    return doomed
+
+
+def _traces_in_use(index: ProjectIndex) -> set[bytes]:
+    """Traces with a line in a shard that a writer holds open; they cannot go whole."""
+    found: set[bytes] = set()
+    for day in index.days:
+        for stem in day.paths.stems():
+            fd = _lock_plain(day.paths, stem)
+            if fd is None:
+                rows = day.connection.execute(_TRACES_OF_SHARD, (stem,))
+                found.update(trace_id for (trace_id,) in rows)
+            elif fd >= 0:
+                os.close(fd)
+    return found
+
+
+_TRACES_OF_SHARD = """
+SELECT DISTINCT s.trace_id FROM spans s JOIN shards d ON d.id = s.shard WHERE d.stem = ?
+"""
+
+
+def _plan(
+    index: ProjectIndex, day_name: str, stem: str, doomed: dict[bytes, int]
+) -> tuple[list[_Line], int]:
+    """The lines of a shard that stay, in order, and how many go."""
+    day = index.open_day(day_name)
+    assert day is not None
+    rows = day.connection.execute(
+        "SELECT s.trace_id, s.offset, s.length, s.received_ns FROM spans s"
+        " JOIN shards d ON d.id = s.shard WHERE d.stem = ? ORDER BY s.offset",
+        (stem,),
+    )
+    kept, goes = [], 0
+    for trace_id, *line in rows:
+        if trace_id in doomed:
+            goes += 1
+        else:
+            kept.append(_Line(*line))
+    return kept, goes
+
+
+def _replace(disk: Disk, day: DayPaths, stem: str, kept: list[_Line]) -> bool:
+    """Delete a shard, after writing the lines that stay to a new one; False if it is in use."""
+    fd = _lock_plain(day, stem)
+    if fd is None:
+        return False
+    try:
+        if kept:
+            _write_kept(disk, day, stem, kept)
+        for path in (day.plain(stem), day.compressed(stem), day.receipts(stem)):
+            path.unlink(missing_ok=True)
+        disk.sync_directory(day.directory)
+    finally:
+        if fd >= 0:
+            os.close(fd)
+    return True
+
+
+def _lock_plain(day: DayPaths, stem: str) -> int | None:
+    """Descriptor of a plain shard that nobody writes to; -1 for a compressed one; else None."""
+    try:
+        fd = os.open(day.plain(stem), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _write_kept(disk: Disk, day: DayPaths, stem: str, kept: list[_Line]) -> None:
+    new_stem = _free_stem(day, stem)
+    receipts = b""
+    temporary = day.directory / f"{TEMPORARY_PREFIX}{os.getpid()}-{new_stem}"
+    temporary.unlink(missing_ok=True)
+    fd = disk.create(temporary)
+    try:
+        end = 0
+        for part in _parts(day, stem, kept):
+            for line, data in part:
+                end += len(data)
+                receipts += encode_receipt(end, line.received_ns)
+            write_fully(disk, fd, b"".join(data for _, data in part))
+        disk.sync(fd)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(fd)
+    # Left behind by a run that did not come to the rename.
+    day.receipts(new_stem).unlink(missing_ok=True)
+    receipts_fd = disk.create(day.receipts(new_stem))
+    try:
+        write_fully(disk, receipts_fd, receipts)
+    finally:
+        os.close(receipts_fd)
+    disk.rename(temporary, day.plain(new_stem))
+    disk.sync_directory(day.directory)
+
+
+def _parts(day: DayPaths, stem: str, kept: list[_Line]) -> Iterator[list[tuple[_Line, bytes]]]:
+    with closing(open_shard(day, stem)) as reader:
+        part: list[tuple[_Line, bytes]] = []
+        size_bytes = 0
+        for line in kept:
+            part.append((line, reader.read(line.offset, line.length) + b"\n"))
+            size_bytes += line.length
+            if size_bytes > _MAX_PART_BYTES:
+                yield part
+                part, size_bytes = [], 0
+        yield part
+
+
+def _free_stem(day: DayPaths, stem: str) -> str:
+    """A name of the same opening time and worker that was never used."""
+    begin, _, sequence = stem.rpartition("-")
+    number = int(sequence)
+    taken = set(day.stems())
+    while f"{begin}-{number:06d}" in taken:
+        number += 1
+    return f"{begin}-{number:06d}"
+
+
+def _remove_empty_days(paths: ProjectPaths) -> None:
+    for day in paths.days():
+        if day.stems() or day.quarantine.exists():
+            continue
+        for path in day.directory.iterdir():
+            path.unlink()
+        day.directory.rmdir()

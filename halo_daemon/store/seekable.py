@@ -1,0 +1,152 @@
+"""
+Compressed shards that can be read from any offset: the seekable form of zstd.
+
+The file is a row of independent zstd frames, each of a bounded piece of the
+shard, and a skippable frame with a table of their sizes; any zstd tool unpacks
+it. Offsets stay those of the plain bytes.
+
+::
+
+    frame frame … | magic, size | (compressed, plain) × n | n, descriptor, magic
+                    u32   u32      u32         u32          u32  u8       u32
+"""
+
+import os
+import struct
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_SKIPPABLE_MAGIC = 0x184D2A5E
+_FOOTER_MAGIC = 0x8F92EAB1
+_HEADER = struct.Struct("<II")
+_ENTRY = struct.Struct("<II")
+_FOOTER = struct.Struct("<IBI")
+_FRAME_BYTES = 1024**2
+_LEVEL = 6
+_MAX_FRAMES = 2**20
+_CACHED_FRAMES = 4
+
+
+class DamagedShardError(OSError):
+    """The file is not a compressed shard, or is cut or altered."""
+
+
+def compress_blocks(plain: Iterator[bytes]) -> Iterator[bytes]:
+    """Turn the pieces of a shard, in order, into those of its compressed form."""
+    table = []
+    for piece in plain:
+        for start in range(0, len(piece), _FRAME_BYTES):
+            part = piece[start : start + _FRAME_BYTES]
+            frame = zstd.compress(part, level=_LEVEL)
+            table.append(_ENTRY.pack(len(frame), len(part)))
+            yield frame
+    entries = b"".join(table)
+    yield _HEADER.pack(_SKIPPABLE_MAGIC, len(entries) + _FOOTER.size)
+    yield entries
+    yield _FOOTER.pack(len(table), 0, _FOOTER_MAGIC)
+
+
+class _Frame(NamedTuple):
+    place: int
+    compressed_bytes: int
+    plain_bytes: int
+
+
+class SeekableReader:
+    """
+    A compressed shard, open for reading.
+
+    Not safe to use from two threads at a time.
+
+    Attributes:
+        size_bytes: Length of the plain shard.
+
+    Raises:
+        DamagedShardError: The table at the end cannot be read.
+        OSError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._frames = self._read_table()
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self._starts = [0]
+        for frame in self._frames:
+            self._starts.append(self._starts[-1] + frame.plain_bytes)
+        self.size_bytes = self._starts[-1]
+        self._cache: dict[int, bytes] = {}
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """
+        Read up to *size* plain bytes from *offset*; fewer only at the end.
+
+        Raises:
+            DamagedShardError: A frame does not unpack.
+        """
+        found = []
+        end = min(offset + size, self.size_bytes)
+        while offset < end:
+            number = bisect_right(self._starts, offset) - 1
+            data = self._frame(number)
+            begin = offset - self._starts[number]
+            found.append(data[begin : begin + end - offset])
+            offset += len(found[-1])
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def _frame(self, number: int) -> bytes:
+        data = self._cache.get(number)
+        if data is None:
+            frame = self._frames[number]
+            packed = os.pread(self._fd, frame.compressed_bytes, frame.place)
+            try:
+                data = zstd.decompress(packed)
+            except zstd.ZstdError as exc:
+                raise DamagedShardError(f"frame {number} of {self._path}: {exc}") from exc
+            if len(data) != frame.plain_bytes:
+                raise DamagedShardError(f"frame {number} of {self._path} has another size")
+            while len(self._cache) >= _CACHED_FRAMES:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[number] = data
+        return data
+
+    def _read_table(self) -> list[_Frame]:
+        size = os.fstat(self._fd).st_size
+        footer = os.pread(self._fd, _FOOTER.size, max(0, size - _FOOTER.size))
+        if len(footer) < _FOOTER.size:
+            raise DamagedShardError(f"{self._path} is too short")
+        frames, _, magic = _FOOTER.unpack(footer)
+        table_bytes = frames * _ENTRY.size
+        begin = size - _FOOTER.size - table_bytes
+        if magic != _FOOTER_MAGIC or frames > _MAX_FRAMES or begin < 0:
+            raise DamagedShardError(f"{self._path} has no table")
+        place = 0
+        found = []
+        table = os.pread(self._fd, table_bytes, begin)
+        for compressed_bytes, plain_bytes in _ENTRY.iter_unpack(table):
+            found.append(_Frame(place, compressed_bytes, plain_bytes))
+            place += compressed_bytes
+        if place + _HEADER.size != begin:
+            raise DamagedShardError(f"{self._path} has another length than its table says")
+        return found
