@@ -6,6 +6,7 @@ the default. All four meet in one tree that remembers the place of each value;
 the tree is checked whole, so one start shows every mistake.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -229,7 +230,9 @@ class _Draft:
     def _resolved(self, match: re.Match[str], node: Node, path: KeyPath, *, is_secret: bool) -> str:
         if match["kind"] == "env":
             name, has_fallback, fallback = match["body"].partition(":-")
-            value = self.environ.get(name) or (fallback if has_fallback else None)
+            value = self.environ.get(name)
+            if has_fallback:
+                return value or fallback
             if value is None:
                 raise ValueError(f"${name} is not set")
             return value
@@ -243,7 +246,7 @@ class _Draft:
         try:
             with path.open("rb") as file:
                 content = file.read(_MAX_REFERENCED_BYTES + 1)
-                mode = path.stat().st_mode
+                mode = os.fstat(file.fileno()).st_mode
         except OSError as exc:
             raise ValueError(f"cannot read {path}: {exc.strerror}") from exc
         if len(content) > _MAX_REFERENCED_BYTES:

@@ -38,6 +38,7 @@ RETRY_DELAYS_S: tuple[float, ...] = (
 
 MAX_RETRY_AFTER_S = 24 * _HOUR_S
 _JITTER = 0.2
+_MAX_PAUSE_NS = round(MAX_RETRY_AFTER_S * (1 + _JITTER) * _NANOS)
 # A target that nobody knows is waited for as long as a dead one.
 _MAX_UNKNOWN_NS = round(sum(RETRY_DELAYS_S) * _NANOS)
 # Children put messages, too; nothing but a look finds those.
@@ -85,6 +86,11 @@ def next_attempt_unix_ns(
     return now_unix_ns + round(max(pause_s, _asked_s(outcome)) * _NANOS)
 
 
+def _is_over(moment_unix_ns: int, now_unix_ns: int) -> bool:
+    """Whether a pause has ended; one longer than any that is given is left from a wrong clock."""
+    return moment_unix_ns <= now_unix_ns or moment_unix_ns - now_unix_ns > _MAX_PAUSE_NS
+
+
 def _asked_s(outcome: Outcome) -> float:
     return min(max(outcome.retry_after_s, 0.0), MAX_RETRY_AFTER_S)
 
@@ -123,6 +129,8 @@ class Courier:
         self._now_unix_ns = now_unix_ns
         self._rng = rng
         self._held_until_unix_ns: dict[str, int] = {}
+        # Accepted, but the disk would not forget them: never to be sent again by this process.
+        self._accepted: set[str] = set()
 
     async def serve(self) -> None:
         """Deliver until cancelled; a full or failing disk is logged and tried again."""
@@ -150,7 +158,7 @@ class Courier:
             now_unix_ns = self._now_unix_ns()
             by_target: dict[str, list[Message]] = {}
             for message in messages:
-                if message.due_unix_ns <= now_unix_ns:
+                if _is_over(message.due_unix_ns, now_unix_ns):
                     by_target.setdefault(message.target, []).append(message)
             try:
                 async with asyncio.TaskGroup() as group:
@@ -168,7 +176,7 @@ class Courier:
             if target not in self._notifiers:
                 await self._leave_or_give_up(message)
                 continue
-            if self._now_unix_ns() < self._held_until_unix_ns.get(target, 0):
+            if not _is_over(self._held_until_unix_ns.get(target, 0), self._now_unix_ns()):
                 break
             accepted += await self._attempt(message)
         return accepted
@@ -180,7 +188,9 @@ class Courier:
 
     async def _attempt(self, message: Message) -> bool:
         address = self._addresses[message.target]
-        if await asyncio.to_thread(self._outbox.is_disabled, message.target, address):
+        if message.message_id in self._accepted:
+            outcome = Outcome(Verdict.ACCEPTED)
+        elif await asyncio.to_thread(self._outbox.is_disabled, message.target, address):
             outcome = Outcome(Verdict.GONE, "it was gone before, and its address is the same")
         else:
             outcome = await self._deliver(message)
@@ -210,21 +220,25 @@ class Courier:
 
     async def _settle(self, message: Message, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.ACCEPTED:
+            self._accepted.add(message.message_id)
             await asyncio.to_thread(self._outbox.delivered, message)
-            return
-        due_unix_ns = None
-        if outcome.verdict is Verdict.FAILED:
-            now_unix_ns = self._now_unix_ns()
-            due_unix_ns = next_attempt_unix_ns(
-                message, outcome, now_unix_ns=now_unix_ns, rng=self._rng
-            )
-            # Others for the same target wait as well, or a dead one would be asked for each.
-            pause_ns = round(max(_asked_s(outcome), RETRY_DELAYS_S[0]) * _NANOS)
-            self._held_until_unix_ns[message.target] = now_unix_ns + pause_ns
-        if due_unix_ns is not None:
-            await asyncio.to_thread(self._outbox.retry_at, message, due_unix_ns)
+            self._accepted.discard(message.message_id)
+        elif outcome.verdict is Verdict.FAILED:
+            await self._postpone(message, outcome)
         else:
             await self._give_up(message, outcome.reason)
+
+    async def _postpone(self, message: Message, outcome: Outcome) -> None:
+        now_unix_ns = self._now_unix_ns()
+        due_unix_ns = next_attempt_unix_ns(message, outcome, now_unix_ns=now_unix_ns, rng=self._rng)
+        # Others for the same target wait as well, or a dead one would be asked for each; and
+        # so does this message where the disk refuses to note its next attempt.
+        pause_ns = round(max(_asked_s(outcome), RETRY_DELAYS_S[0]) * _NANOS)
+        self._held_until_unix_ns[message.target] = now_unix_ns + pause_ns
+        if due_unix_ns is None:
+            await self._give_up(message, outcome.reason)
+        else:
+            await asyncio.to_thread(self._outbox.retry_at, message, due_unix_ns)
 
     async def _give_up(self, message: Message, reason: str) -> None:
         await asyncio.to_thread(self._outbox.bury, message)

@@ -82,8 +82,17 @@ class Outbox:
         )
 
     def delivered(self, message: Message) -> None:
-        """Forget a message that its target has."""
-        self._path(self._pending, message).unlink(missing_ok=True)
+        """
+        Forget a message that its target has.
+
+        Raises:
+            StoreError: The disk refused; the message is still there.
+        """
+        path = self._path(self._pending, message)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise _refused("forget a message", path, exc) from exc
 
     def retry_at(self, message: Message, due_unix_ns: int) -> None:
         """
@@ -105,10 +114,15 @@ class Outbox:
             StoreError: The disk refused.
         """
         source = self._path(self._pending, message)
-        self._bury_file(source)
-        dead = sorted(self._files(self._dead), key=lambda path: path.stat().st_mtime_ns)
-        for path in dead[:-MAX_DEAD]:
-            path.unlink(missing_ok=True)
+        try:
+            self._disk.make_directory(self._dead)
+            self._disk.rename(source, self._dead / source.name)
+            self._disk.sync_directory(self._dead)
+            dead = sorted(self._files(self._dead), key=lambda path: path.stat().st_mtime_ns)
+            for path in dead[:-MAX_DEAD]:
+                path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise _refused("bury a message", source, exc) from exc
 
     def dead_letters(self) -> list[Message]:
         """Every message that was given up, by time of creation."""
@@ -212,15 +226,6 @@ class Outbox:
             path.rename(path.with_suffix(".damaged"))
         except OSError as exc:
             log.warning("message_not_set_aside", path=str(path), error=str(exc))
-
-    def _bury_file(self, source: Path) -> None:
-        target = self._dead / source.name
-        try:
-            self._disk.make_directory(self._dead)
-            self._disk.rename(source, target)
-            self._disk.sync_directory(self._dead)
-        except OSError as exc:
-            raise _refused("bury a message", source, exc) from exc
 
 
 def _digest(text: str) -> str:

@@ -152,6 +152,14 @@ def test_references_are_resolved_inside_texts(write, environ, tmp_path):
     assert config.receivers.max_spans_per_request == 7
 
 
+@pytest.mark.parametrize(("text", "default"), [("${env:EMPTY:-x}", "x"), ("a${env:EMPTY}", "a")])
+def test_an_empty_variable_counts_as_set_unless_there_is_a_fallback(write, environ, text, default):
+    """As in a shell, a fallback stands in for an empty variable, too."""
+    environ["EMPTY"] = ""
+
+    assert load(write(f"projects: {{default: '{text}'}}"), environ).projects.default == default
+
+
 def test_references_are_not_resolved_twice(write, environ):
     """A value from the environment is taken as it is."""
     environ |= {"A": "${env:B}", "B": "b"}

@@ -4,6 +4,7 @@ from random import Random
 import pytest
 
 from halo_daemon.config import NotifyConfig, NotifyRoute
+from halo_daemon.errors import StoreError
 from halo_daemon.notify.courier import (
     MAX_RETRY_AFTER_S,
     RETRY_DELAYS_S,
@@ -46,11 +47,22 @@ class _ScriptedNotifier:
         return outcome
 
 
+class _SwitchableOutbox(Outbox):
+    """An outbox on a disk that can become read-only."""
+
+    is_read_only = False
+
+    def delivered(self, message: Message) -> None:
+        if self.is_read_only:
+            raise StoreError("cannot forget a message: read-only")
+        super().delivered(message)
+
+
 class _Post:
     """A courier over a real outbox, with a clock that is set by hand."""
 
     def __init__(self, tmp_path, **notifiers: _ScriptedNotifier) -> None:
-        self.outbox = Outbox(tmp_path)
+        self.outbox = _SwitchableOutbox(tmp_path)
         self.now_unix_ns = NOW_NS
         self.addresses = dict.fromkeys(notifiers, "https://ops.example/")
         self.courier = Courier(
@@ -194,6 +206,39 @@ async def test_a_crash_in_a_target_is_a_failed_attempt(tmp_path):
     await post.courier.deliver_due()
 
     assert post.outbox.pending()[0].attempts == 1
+
+
+async def test_what_was_accepted_is_not_sent_again_where_the_disk_refuses(tmp_path):
+    """A message that cannot be removed is removed later, without another delivery."""
+    notifier = _ScriptedNotifier()
+    post = _Post(tmp_path, ops=notifier)
+    post.outbox.put(_message())
+    path = tmp_path / "pending" / "msg_1.json"
+    content = path.read_bytes()
+
+    post.outbox.is_read_only = True
+    with pytest.raises(StoreError):
+        await post.courier.deliver_due()
+    post.outbox.is_read_only = False
+    assert path.read_bytes() == content
+    await post.courier.deliver_due()
+
+    assert notifier.seen == ["msg_1"]
+    assert post.outbox.pending() == []
+
+
+async def test_a_pause_from_a_wrong_clock_is_not_waited_for(tmp_path):
+    """A message that is due in a year was put off by a clock that was wrong."""
+    notifier = _ScriptedNotifier(FAILED)
+    post = _Post(tmp_path, ops=notifier)
+    post.now_unix_ns += 365 * 86_400 * SECOND_NS
+    post.outbox.put(_message())
+    await post.courier.deliver_due()
+
+    post.now_unix_ns = NOW_NS
+    await post.courier.deliver_due()
+
+    assert notifier.seen == ["msg_1", "msg_1"]
 
 
 async def test_a_second_process_stands_back(tmp_path):
