@@ -46,7 +46,9 @@ def _finish(described: dict[str, Any], model: Model) -> None:
     for key, field in known_keys(model).items():
         value = described["properties"][key]
         value.pop("title", None)
-        value["description"] = " ".join(value.get("description", "").split())
+        section = section_of(field.annotation)
+        sentence = value.get("description") or (section and section.__doc__) or ""
+        value["description"] = " ".join(sentence.split())
         if is_secret(field):
             value["x-secret"] = True
             value.pop("format", None)

@@ -59,10 +59,8 @@ def _properties(schema):
 
 def test_every_key_is_described():
     """Sections, too, say what they are for; defaults are written as in a file."""
-    sections = {"data", "receivers", "otlp", "grpc", "http", "projects", "storage", "shard"}
-    sections |= {"analysis", "notify", "telemetry", "log"}
-    found = dict(_properties(config_schema()))
+    found = list(_properties(config_schema()))
 
-    assert {name for name, value in found.items() if not value.get("description")} <= sections
-    assert found["max_message"]["default"] == "64MiB"
-    assert {setting.key.rpartition(".")[2] for setting in settings()} <= set(found) | {"targets"}
+    assert [name for name, value in found if not value.get("description")] == []
+    assert dict(found)["max_message"]["default"] == "64MiB"
+    assert {setting.key.rpartition(".")[2] for setting in settings()} <= set(dict(found))
