@@ -91,11 +91,6 @@ def _quotes(view: TraceView, error: LeafError, recovery: Span | None) -> Iterato
         yield decision_quote(error.decision)
     if recovery:
         yield quote(recovery, "recovery", _result_text(recovery))
-        return
-    # An error that lasts was decided twice: by the call, and by what was made of its failure.
-    reaction = view.following_call(error.span)
-    if reaction:
-        yield decision_quote(reaction)
 
 
 def _result_text(span: Span) -> Text:

@@ -217,16 +217,6 @@ def test_the_decision_is_the_model_call_before():
     assert cited[:2] == [("symptom", spans[4].span_id), ("decision", spans[3].span_id)]
 
 
-def test_an_error_that_lasts_was_decided_twice():
-    """The model call that went on after the error is cited as a decision as well."""
-    script = calls(("search", ASK, "!broken"))
-
-    (group,) = mine([script.build()], MinerSettings()).groups.values()
-
-    cited = [(role.role, role.span_id) for role in next(iter(group.hits.values())).roles]
-    assert cited[2] == ("decision", script.spans()[3].span_id)
-
-
 def test_a_failing_rule_costs_only_itself():
     """A rule that raises is counted as not checked; the others report all the same."""
 
