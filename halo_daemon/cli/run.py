@@ -1,0 +1,190 @@
+"""``halo-daemon run``: the runs of the agent that were asked for with `ask`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
+from halo_daemon.cli.output import print_note, print_table, printable
+from halo_daemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from halo_daemon.proto.json_value import JsonObject
+
+app = typer.Typer(help="Runs of the agent.", no_args_is_help=True, rich_markup_mode=None)
+
+_RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id, or its beginning.")]
+_FOLLOW_POLL_S = 0.2
+_SHOWN_CHARS = 200
+
+
+@app.command("list")
+def list_runs(
+    ctx: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """List runs, the newest first."""
+    rows = [_summary(path) for path in _runs(_directory(ctx, config, data))]
+    if as_json:
+        print(json.dumps({"schema": "halo.agent-runs/v1", "runs": rows}))
+        return
+    columns = ("run", "status", "reason", "turns", "tokens", "question")
+    print_table(columns, [[str(row[column]) for column in columns] for row in rows])
+
+
+@app.command("show")
+def show_run(
+    ctx: typer.Context,
+    run: _RunId,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show how a run went and what it found."""
+    directory = _run_directory(ctx, run, config, data)
+    records = _records(directory)
+    document = {**_summary(directory), "findings": _findings(records), "answer": _answer(records)}
+    if as_json:
+        print(json.dumps({"schema": "halo.agent-run/v1", **document}))
+        return
+    for key in ("run", "status", "reason", "turns", "requests", "tokens", "usd", "question"):
+        print(f"{key:10} {printable(str(document[key]))}")
+    for finding in _findings(records):
+        mark = "verified" if finding["verified"] else "unverified"
+        print(f"{mark:10} {finding['finding_id']} {printable(str(finding['title']))}")
+    print(f"\n{printable(_answer(records))}")
+
+
+@app.command("logs")
+def show_logs(
+    ctx: typer.Context,
+    run: _RunId,
+    *,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Wait for more.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show the journal of a run, a line for each step."""
+    import time
+
+    directory = _run_directory(ctx, run, config, data)
+    shown = 0
+    while True:
+        records = _records(directory)
+        for record in records[shown:]:
+            print(json.dumps(record) if as_json else _line(record), flush=True)
+        shown = len(records)
+        if not follow or any(record.get("type") == "run_end" for record in records):
+            return
+        time.sleep(_FOLLOW_POLL_S)
+
+
+@app.command("cancel")
+def cancel_run(
+    ctx: typer.Context, run: _RunId, *, config: ConfigOption = None, data: DataOption = None
+) -> None:
+    """End a run that is going on; what it recorded is kept."""
+    from halo_daemon.cli.agent_runs import CANCEL_NAME
+
+    directory = _run_directory(ctx, run, config, data)
+    if _summary(directory)["status"] != "running":
+        print_note(f"already_ended: {directory.name}")
+        return
+    (directory / CANCEL_NAME).touch()
+    print_note(f"cancelling {directory.name}")
+
+
+@app.command("replay")
+def replay_run(
+    ctx: typer.Context,
+    run: _RunId,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Run again from the journal, without a model; fails where it would ask something else."""
+    from halo_daemon.cli.agent_runs import replay
+
+    settings = load_config(ctx, config=config, data=data)
+    directory = _run_directory(ctx, run, config, data)
+    raise typer.Exit(replay(settings, directory.name, as_json=as_json))
+
+
+def _directory(ctx: typer.Context, config: Path | None, data: Path | None) -> Path:
+    from halo_daemon.cli.agent_runs import runs_directory
+
+    return runs_directory(load_config(ctx, config=config, data=data))
+
+
+def _runs(directory: Path) -> list[Path]:
+    from halo_daemon.analyzer.agent.engine import JOURNAL_NAME
+
+    found = [path.parent for path in directory.glob(f"*/{JOURNAL_NAME}")]
+    return sorted(found, key=lambda path: (path / JOURNAL_NAME).stat().st_mtime_ns, reverse=True)
+
+
+def _run_directory(ctx: typer.Context, run: str, config: Path | None, data: Path | None) -> Path:
+    runs = _runs(_directory(ctx, config, data))
+    found = [path for path in runs if path.name.startswith(run) or path.name == f"run-{run}"]
+    if len(found) != 1:
+        how_many = "no run" if not found else f"{len(found)} runs begin with"
+        raise ConfigError(f"{how_many} `{run}`", hint="see `halo-daemon run list`")
+    return found[0]
+
+
+def _records(directory: Path) -> "list[JsonObject]":
+    from halo_daemon.analyzer.agent.engine import JOURNAL_NAME
+    from halo_daemon.analyzer.agent.journal import read_journal
+
+    return [*read_journal(directory / JOURNAL_NAME)]
+
+
+def _summary(directory: Path) -> dict[str, object]:
+    records = _records(directory)
+    last = records[-1] if records else {}
+    end = last if last.get("type") == "run_end" else {}
+    start = records[0] if records else {}
+    task = start.get("task")
+    question = (
+        task[-1].get("content") if isinstance(task, list) and isinstance(task[-1], dict) else ""
+    )
+    return {
+        "run": directory.name,
+        "status": end.get("status", "running"),
+        "reason": end.get("reason") or "",
+        "turns": end.get("turns", 0),
+        "requests": end.get("requests", 0),
+        "tokens": end.get("tokens", 0),
+        "usd": end.get("usd", 0.0),
+        "question": str(question)[:_SHOWN_CHARS],
+    }
+
+
+def _findings(records: "list[JsonObject]") -> "list[JsonObject]":
+    kept = {}
+    for record in records:
+        finding = record.get("finding")
+        inner = finding.get("finding") if isinstance(finding, dict) else None
+        if isinstance(inner, dict):
+            keys = ("finding_id", "title", "severity", "verified")
+            kept[str(inner["finding_id"])] = {key: inner[key] for key in keys}
+    return [*kept.values()]
+
+
+def _answer(records: "list[JsonObject]") -> str:
+    ends = [r for r in records if r.get("type") == "agent_end" and str(r["agent_id"])[:4] == "root"]
+    return str(ends[-1].get("answer", "")) if ends else ""
+
+
+def _line(record: "JsonObject") -> str:
+    rest = {key: value for key, value in record.items() if key not in {"type", "elapsed_s"}}
+    text = json.dumps(rest, ensure_ascii=False)
+    return printable(f"{record.get('elapsed_s', 0):>9} {record['type']:12} {text}")[:_SHOWN_CHARS]

@@ -1,0 +1,186 @@
+"""`ask` and `run` on the command line, over a scripted server."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from halo_daemon.analyzer.agent.file_reader import EVERYTHING
+from halo_daemon.cli import ask, run
+from halo_daemon.errors import ConfigError
+from halo_daemon.testing.scripted_model import ScriptedModelServer
+from halo_daemon.testing.scripted_replies import error, ok, stall
+from tests.unit.analyzer.agent.traces import shop_reader
+
+SCRIPT = (
+    ok("Looking.", ("get_dataset_overview", {})),
+    ok("", ("final_answer", {"answer": "Fine."})),
+)
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    """The two commands alone."""
+    made = typer.Typer()
+    made.command("ask")(ask.ask)
+    made.add_typer(run.app, name="run")
+    return made
+
+
+@pytest.fixture
+def trace_file(tmp_path):
+    """A small data set on disk."""
+    path = tmp_path / "traces.jsonl"
+    spans = [span for trace in shop_reader().iter_traces(EVERYTHING) for span in trace.spans]
+    path.write_bytes(b"".join(span.to_line() for span in spans))
+    return path
+
+
+def invoke(app, tmp_path, *arguments):
+    """One command with its data in a temporary directory."""
+    return CliRunner().invoke(app, [*map(str, arguments), "--data", str(tmp_path / "data")])
+
+
+def asked(app, tmp_path, trace_file, server, *more):
+    """`ask` about the trace file."""
+    return invoke(app, tmp_path, "ask", trace_file, "-p", "what fails?", "--base-url",
+                  server.base_url, "--api-key", "sk-test-1", *more)  # fmt: skip
+
+
+def test_the_answer_is_on_stdout(app, tmp_path, trace_file):
+    """Only the answer is data; progress is not."""
+    with ScriptedModelServer(SCRIPT) as server:
+        result = asked(app, tmp_path, trace_file, server)
+
+    assert (result.exit_code, result.stdout) == (0, "Fine.\n")
+    assert "get_dataset_overview" in result.stderr
+    assert server.requests[0].fields["messages"][2]["tool_calls"]
+
+
+def test_json_is_one_event_a_line(app, tmp_path, trace_file):
+    """Every line is an event, numbered, the end last."""
+    with ScriptedModelServer(SCRIPT) as server:
+        result = asked(app, tmp_path, trace_file, server, "--json")
+
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [event["sequence"] for event in events] == list(range(len(events)))
+    assert events[-1] == {
+        "sequence": len(events) - 1,
+        "type": "end",
+        "status": "complete",
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "code"),
+    [
+        ((error(401, "no"),), (), 1),
+        ((SCRIPT[0],) * 2, ("--max-turns", "2"), 4),
+        ((), ("--budget-tokens", "10"), 4),
+    ],
+)
+def test_the_exit_status_says_how_it_ended(app, tmp_path, trace_file, script, flags, code):
+    """1 when the model failed, 4 when a budget ended the run."""
+    with ScriptedModelServer(script) as server:
+        result = asked(app, tmp_path, trace_file, server, *flags)
+
+    assert result.exit_code == code
+
+
+def test_runs_can_be_listed_shown_and_replayed(app, tmp_path, trace_file):
+    """A run is found again; its replay asks no model and ends the same."""
+    with ScriptedModelServer(SCRIPT) as server:
+        asked(app, tmp_path, trace_file, server)
+    listed = invoke(app, tmp_path, "run", "list", "--json")
+    [row] = json.loads(listed.stdout)["runs"]
+
+    shown = invoke(app, tmp_path, "run", "show", row["run"])
+    logs = invoke(app, tmp_path, "run", "logs", row["run"], "-f")
+    again = invoke(app, tmp_path, "run", "replay", row["run"])
+
+    assert (row["status"], row["question"]) == ("complete", "what fails?")
+    assert "Fine." in shown.stdout
+    assert logs.stdout.splitlines()[-1].split()[1] == "run_end"
+    assert (again.exit_code, again.stdout) == (0, "Fine.\n")
+
+
+def test_no_key_is_kept(app, tmp_path, trace_file):
+    """Nothing that a run leaves behind holds the key."""
+    with ScriptedModelServer(SCRIPT) as server:
+        asked(app, tmp_path, trace_file, server)
+
+    kept = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert kept
+    assert all(b"sk-test-1" not in text for text in kept)
+
+
+def test_a_stopped_run_is_resumed(app, tmp_path, trace_file):
+    """`--resume` goes on where the provider failed."""
+    with ScriptedModelServer((SCRIPT[0], error(401, "no"))) as server:
+        asked(app, tmp_path, trace_file, server)
+    [row] = json.loads(invoke(app, tmp_path, "run", "list", "--json").stdout)["runs"]
+    with ScriptedModelServer((SCRIPT[1],)) as server:
+        result = asked(app, tmp_path, trace_file, server, "--resume", row["run"])
+        server.finish()
+
+    assert (result.exit_code, result.stdout) == (0, "Fine.\n")
+
+
+def test_a_dry_run_sends_nothing(app, tmp_path, trace_file):
+    """The plan is printed, no request is made."""
+    with ScriptedModelServer(()) as server:
+        result = asked(app, tmp_path, trace_file, server, "--dry-run")
+
+    assert "first request" in result.stdout
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ask", "-p", "x"),
+        ("ask", "t.jsonl", "--project", "p", "-p", "x"),
+        ("ask", "t.jsonl", "-p", "x", "-H", "nonsense"),
+        ("ask", "t.jsonl", "-p", "x", "--price", "cheap"),
+        ("ask", "t.jsonl", "-p", "x", "--api", "soap"),
+        ("ask", "t.jsonl", "-p", "x", "--resume", "run-none"),
+        ("run", "show", "none"),
+    ],
+)
+def test_bad_usage_is_told(app, tmp_path, arguments):
+    """Each mistake is a configuration error before anything is sent."""
+    result = invoke(app, tmp_path, *arguments)
+
+    assert isinstance(result.exception, ConfigError)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_signal_ends_a_run_with_its_journal_whole(tmp_path, trace_file):
+    """SIGTERM in a stream: the run ends at once, and its journal says how (K-01)."""
+    code = (
+        "import typer; from halo_daemon.cli import ask; app = typer.Typer();"
+        "app.command('ask')(ask.ask); app.command('x')(lambda: None); app()"
+    )
+    with ScriptedModelServer((SCRIPT[0], stall())) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "ask", str(trace_file), "-p", "x", "--api-key", "k",
+             "--base-url", server.base_url, "--data", str(tmp_path / "data")],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        deadline_s = time.monotonic() + 20
+        while len(server.requests) < 2 and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+    [journal] = (tmp_path / "data").rglob("journal.jsonl")
+    end = json.loads(journal.read_bytes().splitlines()[-1])
+    assert process.returncode == 130
+    assert (end["type"], end["status"], end["reason"]) == ("run_end", "partial", "cancelled")
