@@ -22,15 +22,16 @@ def observed(*scripts, **settings):
     }
 
 
-def reader_of(scripts):
+def reader_of(scripts, *, received_unix_ns=1):
     """A reader that holds the scripts' spans, received in order."""
     reader = MemoryReader()
     for script in scripts:
         for span in script.spans():
-            reader.add(span, received_unix_ns=1)
+            reader.add(span, received_unix_ns=received_unix_ns)
     return reader
 
 
-def report_of(scripts, **options):
+def report_of(scripts, *, window=WINDOW, **options):
     """The report of a window that holds the scripts' traces."""
-    return analyze_window(reader_of(scripts), project="support", window=WINDOW, run=RUN, **options)
+    reader = reader_of(scripts, received_unix_ns=window.from_unix_ns + 1)
+    return analyze_window(reader, project="support", window=window, run=RUN, **options)
