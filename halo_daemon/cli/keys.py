@@ -1,0 +1,84 @@
+"""``halo-daemon keys``: who may send spans, and to which project."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
+from halo_daemon.cli.output import print_note
+
+if TYPE_CHECKING:
+    from halo_daemon.auth import KeyFile
+
+EXIT_FAILED = 1
+
+app = typer.Typer(no_args_is_help=True, help="Make, list and revoke ingest keys.")
+
+ProjectOption = Annotated[
+    str | None,
+    typer.Option("--project", metavar="NAME", help="The one project; any when left out."),
+]
+KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
+
+
+@app.command("create")
+def create(
+    ctx: typer.Context,
+    *,
+    project: ProjectOption = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Make a key and print it, this once; a running daemon takes it at once."""
+    from halo_daemon.auth import ANY_PROJECT, make_key
+    from halo_daemon.proto.project import slugify
+
+    key_file = _key_file(ctx, config, data)
+    new = make_key(slugify(project) if project else ANY_PROJECT)
+    key_file.add(new.key)
+    print(new.text)
+    print_note(
+        f"key {new.key.id} for project {new.key.project}; it is shown once",
+        hint=f'OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer {new.text}"',
+    )
+
+
+@app.command("list")
+def list_keys(
+    ctx: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """List the keys, in order of creation; what a sender presents is not kept."""
+    keys = _key_file(ctx, config, data).keys()
+    if as_json:
+        entries = [{"id": key.id, "project": key.project} for key in keys]
+        print(json.dumps({"schema": "halo.keys/v1", "keys": entries}))
+        return
+    for key in keys:
+        print(f"{key.id}  {key.project}")
+
+
+@app.command("revoke")
+def revoke(
+    ctx: typer.Context,
+    key_id: KeyArgument,
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Forget a key; a running daemon refuses it from its next request on."""
+    if not _key_file(ctx, config, data).revoke(key_id):
+        print_note(f"no key {key_id}", hint="list them with `halo-daemon keys list`")
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _key_file(ctx: typer.Context, config: ConfigOption, data: DataOption) -> "KeyFile":
+    from halo_daemon.auth import KeyFile
+    from halo_daemon.store.paths import DataPaths
+
+    settings = load_config(ctx, config=config, data=data)
+    return KeyFile(DataPaths(settings.data.dir).keys)
