@@ -17,6 +17,7 @@ from halo_daemon.findings import Finding, Report
 from halo_daemon.proto.json_value import JsonObject
 
 MAX_BODY_BYTES = 20_000
+"""What the limits below add up to at most, four bytes a character."""
 _MAX_FINDINGS = 10
 _MAX_TITLE_CHARACTERS = 160
 _MAX_HEADLINE_CHARACTERS = 400
@@ -58,7 +59,6 @@ def printable(text: str, max_characters: int) -> str:
 
 def report_created(report: Report, directory: Path) -> Event:
     """The event of a report that was written to *directory*; at most `MAX_BODY_BYTES` long."""
-    findings: list[JsonObject] = [_finding(finding) for finding in report.findings[:_MAX_FINDINGS]]
     data: JsonObject = {
         "project": report.project,
         "report_id": report.report_id,
@@ -69,7 +69,7 @@ def report_created(report: Report, directory: Path) -> Event:
         "spans": report.dataset.spans,
         "counts": dict(report.summary.counts.model_dump()),
         "findings_total": len(report.findings),
-        "findings": [*findings],
+        "findings": [_finding(finding) for finding in report.findings[:_MAX_FINDINGS]],
         "path": printable(str(directory), _MAX_PATH_CHARACTERS),
     }
     document: JsonObject = {
@@ -77,12 +77,9 @@ def report_created(report: Report, directory: Path) -> Event:
         "timestamp": report.created_at,
         "data": data,
     }
-    body = orjson.dumps(document)
-    while len(body) > MAX_BODY_BYTES and findings:
-        findings.pop()
-        data["findings"] = [*findings]
-        body = orjson.dumps(document)
-    return Event("report", f"report.created/{report.project}/{report.report_id}", body)
+    return Event(
+        "report", f"report.created/{report.project}/{report.report_id}", orjson.dumps(document)
+    )
 
 
 def _finding(finding: Finding) -> JsonObject:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from halo_daemon.findings import Finding, Report
 from halo_daemon.findings.dataset import RunBlock, WindowBlock
@@ -51,10 +51,12 @@ def test_an_empty_report_is_told_as_well():
     assert (document["data"]["findings_total"], document["data"]["findings"]) == (0, [])
 
 
-@given(st.lists(st.text(max_size=2_000), max_size=30), st.text(max_size=5_000))
+@example(titles=["😀" * 2_000] * 30, headline="😀" * 5_000)
+@example(titles=['"\\' * 2_000] * 30, headline='"' * 5_000)
+@given(titles=st.lists(st.text(max_size=2_000), max_size=30), headline=st.text(max_size=5_000))
 def test_a_document_is_small_whatever_strangers_wrote(titles, headline):
     """Long and odd texts never make a body above the limit, or one that is not JSON."""
-    event = report_created(_report(titles, headline), Path("/d"))
+    event = report_created(_report(titles, headline), Path("/" + "😀" * 3_000))
 
     document = orjson.loads(event.body)
     assert len(event.body) <= MAX_BODY_BYTES
