@@ -44,7 +44,6 @@ def demo(
 
     _forget_environment()
     log.configure(level="warning")
-    leave = leave or not sys.stdin.isatty()
     root = Path(tempfile.mkdtemp(prefix="halo-demo-"))
     settings = root / "halo-daemon.yaml"
     settings.write_text("version: 1\n", encoding="utf-8")

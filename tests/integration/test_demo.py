@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,28 @@ def test_the_printed_table_shows_each_finding(demo):
     printed = re.findall(r"F-[0-9A-Z]{4,}", run.stdout)
 
     assert len(set(printed)) == sum(len(report.findings) for report in reports.values())
+
+
+def test_without_exit_the_demo_stays_until_ctrl_c(tmp_path):
+    """The daemon goes on receiving after the report; Ctrl-C ends it and removes its data."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "halo_daemon", "demo", "--no-open"],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if "Ctrl-C to stop" in line:
+            break
+
+    address = re.search(r"OTLP HTTP +(\S+)/v1/traces", printed)[1]
+    with urllib.request.urlopen(f"{address}/healthz") as answer:
+        assert answer.status == 200
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(30) == 130
+    assert list(tmp_path.iterdir()) == []
+    process.stdout.close()

@@ -33,7 +33,7 @@ def _hex(text, digits):
     return text if is_hex or not text else hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
-def _any_value(value):
+def _any_value(value):  # noqa: PLR0911 -- one a type
     match value:
         case None:
             return {}
