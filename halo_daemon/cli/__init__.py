@@ -56,8 +56,10 @@ def _global_options(
 
 app.command("serve")(serve.serve)
 app.command("analyze")(analyze.analyze)
+app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("status")(status.status)
+app.add_typer(run.app, name="run")
 app.add_typer(config_command.app, name="config")
 app.add_typer(keys.app, name="keys")
 
