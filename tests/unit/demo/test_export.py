@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
 def grpc_receiver():
     """A gRPC receiver that counts spans, and its address."""
     service, server = _TraceService(), grpc.server(ThreadPoolExecutor(1))
-    add_TraceServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+    add_TraceServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield service, Endpoint("127.0.0.1", port)
