@@ -235,7 +235,8 @@ class _Parts:
 
 
 def _is_part(item: JsonObject) -> bool:
-    return "role" not in item and item.get("type") in _ITEM_TYPES
+    kind = item.get("type")
+    return "role" not in item and isinstance(kind, str) and kind in _ITEM_TYPES
 
 
 def _call(part: JsonObject) -> JsonObject:
@@ -307,8 +308,27 @@ def _from_flat_keys(fields: JsonObject) -> list[JsonValue]:
     return [items[number] for number in sorted(items)]
 
 
+def _read_pieces(value: JsonValue) -> JsonValue:
+    """One answer whose text, reasoning, object and tool calls stand in attributes apart."""
+    if not isinstance(value, dict):
+        return None
+    calls = parsed(value.get("toolCalls"))
+    message: JsonObject = {
+        "role": "assistant",
+        "content": [
+            {"type": kind, "text": as_text(value[name])}
+            for name, kind in (("reasoning", "reasoning"), ("text", "text"), ("object", "text"))
+            if value.get(name)
+        ],
+        "tool_calls": calls if isinstance(calls, list) else [],
+    }
+    found = messages_of([message], "assistant")
+    return cast("list[JsonValue]", found) if len(found[0]) > len(("role",)) else None
+
+
 INPUT = _reader("user")
 OUTPUT = _reader("assistant")
 SYSTEM = _reader("system")
 INDEXED_INPUT = _indexed_reader("user")
 INDEXED_OUTPUT = _indexed_reader("assistant")
+PIECES = Reader(_read_pieces, "text, reasoning, object and toolCalls of one answer")

@@ -202,8 +202,10 @@ def _replaced(attributes: JsonObject, tail: JsonObject) -> JsonObject:
 def _write_remarks(attributes: JsonObject, repairs: list[str], remarks: JsonObject) -> None:
     if repairs:
         earlier = attributes.get(INGEST_WARNING)
-        codes = [*earlier, *repairs] if isinstance(earlier, list) else repairs
-        attributes[INGEST_WARNING] = list(dict.fromkeys(cast("list[str]", codes)))
+        sent = (
+            [code for code in earlier if isinstance(code, str)] if isinstance(earlier, list) else []
+        )
+        attributes[INGEST_WARNING] = [*dict.fromkeys([*sent, *repairs])]
     for key in REMARKS:
         if key in remarks:
             attributes[key] = remarks.pop(key)

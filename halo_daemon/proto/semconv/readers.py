@@ -108,6 +108,16 @@ def kinds(names: Mapping[str, str]) -> Reader:
     return Reader(read, ", ".join(f"{name} → {kind}" for name, kind in names.items()))
 
 
+def first_word(names: Mapping[str, str]) -> Reader:
+    """Read the first word as `kinds` does."""
+    read_kind = kinds(names).read
+
+    def read(value: JsonValue) -> JsonValue:
+        return read_kind(value.partition(" ")[0]) if isinstance(value, str) else None
+
+    return Reader(read, "its first word")
+
+
 def always(answer: str) -> Reader:
     """Give *answer* whenever the attribute says something."""
 

@@ -1,11 +1,54 @@
-"""All conventions, in no particular order: precedence is a field of each."""
+"""All conventions; which one wins is a field of each, ties go to the one that stands first."""
 
 from typing import Final
 
-from halo_daemon.proto.semconv.conventions.genai import GENAI
+from halo_daemon.proto.semconv.conventions.agents import (
+    ADK,
+    AUTOGEN,
+    CREWAI,
+    KOOG,
+    SMOLAGENTS,
+    STRANDS,
+)
+from halo_daemon.proto.semconv.conventions.coding_agents import CLAUDE_API, CLAUDE_CODE, CODEX
+from halo_daemon.proto.semconv.conventions.genai import GENAI, GENAI_OLD
 from halo_daemon.proto.semconv.conventions.halo import HALO
+from halo_daemon.proto.semconv.conventions.langchain import LANGSMITH
+from halo_daemon.proto.semconv.conventions.langfuse import LANGFUSE
+from halo_daemon.proto.semconv.conventions.mlflow import GENKIT, MLFLOW
 from halo_daemon.proto.semconv.conventions.openinference import OPENINFERENCE
 from halo_daemon.proto.semconv.conventions.plain import PLAIN
+from halo_daemon.proto.semconv.conventions.platforms import BRAINTRUST, FLUE, LIVEKIT, SESSIONS
+from halo_daemon.proto.semconv.conventions.pydantic_ai import PYDANTIC_AI, PYDANTIC_AI_PLAIN
+from halo_daemon.proto.semconv.conventions.traceloop import TRACELOOP
+from halo_daemon.proto.semconv.conventions.vercel import VERCEL
 from halo_daemon.proto.semconv.rows import Convention
 
-CONVENTIONS: Final[tuple[Convention, ...]] = (HALO, OPENINFERENCE, GENAI, PLAIN)
+CONVENTIONS: Final[tuple[Convention, ...]] = (
+    HALO,
+    LANGFUSE,
+    OPENINFERENCE,
+    GENAI,
+    GENAI_OLD,
+    TRACELOOP,
+    VERCEL,
+    LANGSMITH,
+    PYDANTIC_AI,
+    PYDANTIC_AI_PLAIN,
+    SMOLAGENTS,
+    CREWAI,
+    AUTOGEN,
+    ADK,
+    STRANDS,
+    KOOG,
+    CLAUDE_CODE,
+    CLAUDE_API,
+    CODEX,
+    MLFLOW,
+    GENKIT,
+    LIVEKIT,
+    FLUE,
+    BRAINTRUST,
+    SESSIONS,
+    PLAIN,
+)

@@ -1,25 +1,67 @@
-"""The GenAI semantic conventions of OpenTelemetry, as they are today."""
+"""The GenAI semantic conventions of OpenTelemetry, today's and those up to 1.36."""
 
 from typing import Final
 
-from halo_daemon.proto.semconv import messages, targets
-from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, kinds
-from halo_daemon.proto.semconv.rows import Convention, row
-from halo_daemon.proto.semconv.targets import AGENT, CHAIN, EMBEDDING, LLM, RETRIEVER, TOOL
+from halo_daemon.proto.semconv import listed, messages, targets
+from halo_daemon.proto.semconv.conventions.kinds import ON_LLMS, ON_OTHERS, ON_RETRIEVERS, ON_TOOLS
+from halo_daemon.proto.semconv.readers import (
+    CONTENT,
+    COUNT,
+    INDEXED_REASONS,
+    NUMBER,
+    REASONS,
+    always,
+    kinds,
+    renamed,
+)
+from halo_daemon.proto.semconv.rows import Convention, NameRow, row
+from halo_daemon.proto.semconv.targets import (
+    AGENT,
+    CHAIN,
+    EMBEDDING,
+    EVALUATOR,
+    GUARDRAIL,
+    LLM,
+    RERANKER,
+    RETRIEVER,
+    TOOL,
+)
 
 _OPERATIONS: Final = {
     "chat": LLM,
     "text_completion": LLM,
+    "completion": LLM,
     "generate_content": LLM,
+    "call_llm": LLM,
+    "llm_call": LLM,
+    "responses": LLM,
     "embeddings": EMBEDDING,
+    "embedding": EMBEDDING,
+    "rerank": RERANKER,
     "execute_tool": TOOL,
+    "tool_call": TOOL,
+    "mcp_call": TOOL,
     "invoke_agent": AGENT,
     "create_agent": AGENT,
+    "agent_call": AGENT,
+    "handoff": CHAIN,
     "invoke_workflow": CHAIN,
     "plan": CHAIN,
+    "memory": CHAIN,
+    "create_memory": CHAIN,
+    "search_memory": CHAIN,
+    "update_memory": CHAIN,
+    "delete_memory": CHAIN,
+    "create_memory_store": CHAIN,
+    "delete_memory_store": CHAIN,
+    "upsert_memory": CHAIN,
     "retrieval": RETRIEVER,
+    "evaluate": EVALUATOR,
+    "evaluation": EVALUATOR,
+    "guardrail": GUARDRAIL,
 }
-_ON_TOOLS: Final = frozenset({TOOL})
+_USAGE: Final = "gen_ai.usage"
+_AGGREGATED: Final = "gen_ai.aggregated_usage"
 
 GENAI: Final = Convention(
     id="GA",
@@ -27,28 +69,106 @@ GENAI: Final = Convention(
     rank=40,
     rows=(
         row(targets.KIND, "gen_ai.operation.name", read=kinds(_OPERATIONS)),
+        row(targets.WEAK_KIND, "gen_ai.tool.name", "gen_ai.tool.call.id", read=always(TOOL)),
+        row(targets.WEAK_KIND, "gen_ai.evaluation.name", read=always(EVALUATOR)),
+        row(targets.WEAK_KIND, "gen_ai.output.messages", read=always(LLM)),
         row(targets.MODEL, "gen_ai.response.model", "gen_ai.request.model"),
         row(targets.PROVIDER, "gen_ai.provider.name"),
-        row(targets.INPUT_TOKENS, "gen_ai.usage.input_tokens", read=COUNT),
-        row(targets.OUTPUT_TOKENS, "gen_ai.usage.output_tokens", read=COUNT),
-        row(targets.CACHED_TOKENS, "gen_ai.usage.cache_read.input_tokens", read=COUNT),
-        row(
-            targets.CACHE_WRITE_TOKENS,
-            "gen_ai.usage.cache_creation.input_tokens",
-            read=COUNT,
-        ),
-        row(targets.REASONING_TOKENS, "gen_ai.usage.reasoning.output_tokens", read=COUNT),
-        row(targets.COST, "gen_ai.usage.cost", "operation.cost", read=NUMBER),
+        row(targets.INPUT_TOKENS, f"{_USAGE}.input_tokens", read=COUNT),
+        row(targets.OUTPUT_TOKENS, f"{_USAGE}.output_tokens", read=COUNT),
+        row(targets.TOTAL_TOKENS, f"{_USAGE}.total_tokens", read=COUNT),
+        row(targets.CACHED_TOKENS, f"{_USAGE}.cache_read.input_tokens", read=COUNT),
+        row(targets.CACHE_WRITE_TOKENS, f"{_USAGE}.cache_creation.input_tokens", read=COUNT),
+        row(targets.REASONING_TOKENS, f"{_USAGE}.reasoning.output_tokens", read=COUNT),
+        row(targets.COST, f"{_USAGE}.cost", "operation.cost", f"{_USAGE}.total_cost", read=NUMBER),
+        row(targets.INPUT_COST, f"{_USAGE}.input_cost", read=NUMBER),
+        row(targets.OUTPUT_COST, f"{_USAGE}.output_cost", read=NUMBER),
         row(targets.SESSION, "gen_ai.conversation.id"),
         row(targets.USER, "enduser.id"),
         row(targets.AGENT_NAME, "gen_ai.agent.name"),
         row(targets.AGENT_ID, "gen_ai.agent.id"),
         row(targets.INPUT_MESSAGES, "gen_ai.input.messages", read=messages.INPUT),
         row(targets.OUTPUT_MESSAGES, "gen_ai.output.messages", read=messages.OUTPUT),
+        row(targets.OUTPUT_MESSAGES, "gen_ai.output", read=messages.OUTPUT, only=ON_LLMS),
         row(targets.INSTRUCTIONS, "gen_ai.system_instructions", read=messages.SYSTEM),
-        row(targets.TOOL_NAME, "gen_ai.tool.name", only=_ON_TOOLS),
-        row(targets.TOOL_PARAMETERS, "gen_ai.tool.call.arguments", read=CONTENT, only=_ON_TOOLS),
-        row(targets.INPUT_VALUE, "gen_ai.tool.call.arguments", read=CONTENT, only=_ON_TOOLS),
-        row(targets.OUTPUT_VALUE, "gen_ai.tool.call.result", read=CONTENT, only=_ON_TOOLS),
+        row(targets.TOOLS, "gen_ai.tool.definitions", read=listed.TOOL_LIST),
+        row(targets.FINISH_REASONS, "gen_ai.output.messages", read=REASONS),
+        row(targets.TOOL_NAME, "gen_ai.tool.name", only=ON_TOOLS),
+        row(
+            targets.TOOL_PARAMETERS,
+            "gen_ai.tool.call.arguments",
+            "gen_ai.tool.args",
+            read=CONTENT,
+            only=ON_TOOLS,
+        ),
+        row(
+            targets.INPUT_VALUE,
+            "gen_ai.tool.call.arguments",
+            "gen_ai.tool.args",
+            read=CONTENT,
+            only=ON_TOOLS,
+        ),
+        row(
+            targets.OUTPUT_VALUE,
+            "gen_ai.tool.call.result",
+            "gen_ai.output",
+            read=CONTENT,
+            only=ON_TOOLS,
+        ),
+        row(targets.DOCUMENTS, "gen_ai.retrieval.documents", read=listed.DOCUMENT_LIST),
+        row(targets.INPUT_VALUE, "gen_ai.retrieval.query.text", only=ON_RETRIEVERS),
+    ),
+    names=(
+        NameRow("invoke_agent *", AGENT),
+        NameRow("invoke_agent", AGENT),
+        NameRow("create_agent *", AGENT),
+        NameRow("execute_tool *", TOOL),
+        NameRow("execute_tool", TOOL),
+    ),
+)
+
+GENAI_OLD: Final = Convention(
+    id="GO",
+    title="OpenTelemetry GenAI, up to 1.36",
+    rank=50,
+    rows=(
+        row(targets.PROVIDER, "gen_ai.system", read=renamed({"gcp.vertex.agent": "google"})),
+        row(targets.WEAK_KIND, "gen_ai.completion", "gen_ai.completion.*", read=always(LLM)),
+        row(targets.INPUT_TOKENS, f"{_USAGE}.prompt_tokens", read=COUNT),
+        row(targets.OUTPUT_TOKENS, f"{_USAGE}.completion_tokens", read=COUNT),
+        row(
+            targets.CACHED_TOKENS,
+            f"{_USAGE}.cache_read_input_tokens",
+            f"{_USAGE}.cached_input_tokens",
+            f"{_USAGE}.cached_tokens",
+            f"{_USAGE}.details.cache_read_tokens",
+            f"{_USAGE}.details.cache_read_input_tokens",
+            f"{_USAGE}.details.cached_tokens",
+            f"{_USAGE}.details.cached_content_tokens",
+            read=COUNT,
+        ),
+        row(
+            targets.CACHE_WRITE_TOKENS,
+            f"{_USAGE}.cache_creation_input_tokens",
+            f"{_USAGE}.cache_write_input_tokens",
+            f"{_USAGE}.details.cache_write_tokens",
+            f"{_USAGE}.details.cache_creation_input_tokens",
+            read=COUNT,
+        ),
+        row(
+            targets.REASONING_TOKENS,
+            f"{_USAGE}.reasoning_tokens",
+            f"{_USAGE}.reasoning_output_tokens",
+            f"{_USAGE}.details.reasoning_tokens",
+            f"{_USAGE}.details.thoughts_tokens",
+            read=COUNT,
+        ),
+        row(targets.INPUT_MESSAGES, "gen_ai.prompt.*", read=messages.INDEXED_INPUT),
+        row(targets.OUTPUT_MESSAGES, "gen_ai.completion.*", read=messages.INDEXED_OUTPUT),
+        row(targets.INPUT_MESSAGES, "gen_ai.prompt", read=messages.INPUT, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, "gen_ai.completion", read=messages.OUTPUT, only=ON_LLMS),
+        row(targets.FINISH_REASONS, "gen_ai.completion.*", read=INDEXED_REASONS),
+        row(targets.INPUT_VALUE, "gen_ai.prompt", read=CONTENT, only=ON_OTHERS),
+        row(targets.OUTPUT_VALUE, "gen_ai.completion", read=CONTENT, only=ON_OTHERS),
     ),
 )

@@ -2,43 +2,34 @@
 
 from typing import Final
 
-from halo_daemon.proto.semconv import targets
-from halo_daemon.proto.semconv.readers import COUNT, NUMBER, kinds
+from halo_daemon.proto.semconv import listed, messages, targets
+from halo_daemon.proto.semconv.conventions.kinds import COMMON, ON_AGENTS, ON_TOOLS
+from halo_daemon.proto.semconv.readers import COUNT, NUMBER, REASONS, always, kinds
 from halo_daemon.proto.semconv.rows import Convention, row
-from halo_daemon.proto.semconv.targets import (
-    AGENT,
-    CHAIN,
-    EMBEDDING,
-    EVALUATOR,
-    GUARDRAIL,
-    LLM,
-    PROMPT,
-    RERANKER,
-    RETRIEVER,
-    SPAN,
-    TOOL,
-)
+from halo_daemon.proto.semconv.targets import EMBEDDING, RERANKER, RETRIEVER, SPAN, TOOL
 
-_KINDS: Final = {
-    "llm": LLM,
-    "embedding": EMBEDDING,
-    "chain": CHAIN,
-    "retriever": RETRIEVER,
-    "reranker": RERANKER,
-    "tool": TOOL,
-    "agent": AGENT,
-    "guardrail": GUARDRAIL,
-    "evaluator": EVALUATOR,
-    "prompt": PROMPT,
-    "unknown": SPAN,
-}
+_TOKENS: Final = "llm.token_count"
 
 OPENINFERENCE: Final = Convention(
     id="OI",
     title="OpenInference",
     rank=30,
     rows=(
-        row(targets.KIND, targets.KIND_MIRROR, read=kinds(_KINDS)),
+        row(targets.KIND, targets.KIND_MIRROR, read=kinds(COMMON | {"unknown": SPAN})),
+        row(targets.WEAK_KIND, "retrieval.documents.*", read=always(RETRIEVER)),
+        row(
+            targets.WEAK_KIND,
+            "embedding.embeddings.*",
+            "embedding.model_name",
+            read=always(EMBEDDING),
+        ),
+        row(
+            targets.WEAK_KIND,
+            "reranker.output_documents.*",
+            "reranker.model_name",
+            read=always(RERANKER),
+        ),
+        row(targets.WEAK_KIND, "tool.parameters", read=always(TOOL)),
         row(
             targets.MODEL,
             "llm.model_name",
@@ -47,36 +38,36 @@ OPENINFERENCE: Final = Convention(
             "embedding.model_name",
             "reranker.model_name",
         ),
+        row(targets.REQUEST_MODEL, "llm.request.model_name"),
         row(targets.PROVIDER, "llm.provider", "llm.system"),
-        row(targets.INPUT_TOKENS, "llm.token_count.prompt", read=COUNT),
-        row(targets.OUTPUT_TOKENS, "llm.token_count.completion", read=COUNT),
-        row(targets.TOTAL_TOKENS, "llm.token_count.total", read=COUNT),
+        row(targets.INPUT_TOKENS, f"{_TOKENS}.prompt", read=COUNT),
+        row(targets.OUTPUT_TOKENS, f"{_TOKENS}.completion", read=COUNT),
+        row(targets.TOTAL_TOKENS, f"{_TOKENS}.total", read=COUNT),
         row(
             targets.CACHED_TOKENS,
-            "llm.token_count.prompt_details.cache_read",
-            "llm.token_count.prompt_details.cache_input",
+            f"{_TOKENS}.prompt_details.cache_read",
+            f"{_TOKENS}.prompt_details.cache_input",
             read=COUNT,
         ),
-        row(
-            targets.CACHE_WRITE_TOKENS,
-            "llm.token_count.prompt_details.cache_write",
-            read=COUNT,
-        ),
-        row(
-            targets.REASONING_TOKENS,
-            "llm.token_count.completion_details.reasoning",
-            read=COUNT,
-        ),
+        row(targets.CACHE_WRITE_TOKENS, f"{_TOKENS}.prompt_details.cache_write", read=COUNT),
+        row(targets.REASONING_TOKENS, f"{_TOKENS}.completion_details.reasoning", read=COUNT),
         row(targets.COST, "llm.cost.total", read=NUMBER),
+        row(targets.INPUT_COST, "llm.cost.prompt", read=NUMBER),
+        row(targets.OUTPUT_COST, "llm.cost.completion", read=NUMBER),
+        row(targets.INPUT_MESSAGES, "llm.prompts.*", read=messages.INDEXED_INPUT),
+        row(targets.INPUT_MESSAGES, "llm.prompts", "llm.input_messages", read=messages.INPUT),
+        row(targets.OUTPUT_MESSAGES, "llm.choices.*", read=messages.INDEXED_OUTPUT),
+        row(targets.OUTPUT_MESSAGES, "llm.output_messages", read=messages.OUTPUT),
+        row(targets.TOOLS, "llm.tools", read=listed.TOOL_LIST),
+        row(targets.FINISH_REASONS, "llm.finish_reason", read=REASONS),
+        row(targets.TOOL_CALL_ID, "tool.id", "tool_call.id", only=ON_TOOLS),
         row(targets.SESSION, "session.id"),
         row(targets.USER, "user.id"),
         row(targets.AGENT_NAME, "agent.name"),
-        row(
-            targets.AGENT_NAME,
-            "graph.node.name",
-            "graph.node.id",
-            only=frozenset({AGENT}),
-        ),
+        row(targets.AGENT_NAME, "graph.node.name", "graph.node.id", only=ON_AGENTS),
         row(targets.AGENT_ID, "agent.id"),
+        row(targets.SCORE_VALUE, "eval.score", "evaluation.score", read=NUMBER),
+        row(targets.SCORE_LABEL, "eval.label", "evaluation.label"),
+        row(targets.SCORE_REASON, "eval.explanation", "evaluation.explanation"),
     ),
 )

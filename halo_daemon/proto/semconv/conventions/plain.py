@@ -3,16 +3,32 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import targets
-from halo_daemon.proto.semconv.readers import HTTP_STATUS, STATED
-from halo_daemon.proto.semconv.rows import Convention, row
+from halo_daemon.proto.semconv.conventions.kinds import ON_TOOLS
+from halo_daemon.proto.semconv.readers import CONTENT, HTTP_STATUS, STATED, TRUE, kinds
+from halo_daemon.proto.semconv.rows import Convention, NameRow, row
+from halo_daemon.proto.semconv.targets import PROMPT, RETRIEVER, TOOL
+
+_MCP: Final = {"tools/call": TOOL, "prompts/get": PROMPT, "resources/read": RETRIEVER}
 
 PLAIN: Final = Convention(
     id="PL",
     title="OpenTelemetry, general",
     rank=90,
     rows=(
+        row(targets.KIND, "mcp.method.name", read=kinds(_MCP)),
+        row(targets.TOOL_NAME, "mcp.tool.name", only=ON_TOOLS),
+        row(
+            targets.TOOL_PARAMETERS,
+            "mcp.request.argument",
+            "mcp.tool.arguments",
+            read=CONTENT,
+            only=ON_TOOLS,
+        ),
+        row(targets.SESSION, "mcp.session.id"),
         row(targets.USER, "user.id", "enduser.id"),
         row(targets.FAILURE, "error.type", "error.message", read=STATED),
         row(targets.FAILURE, "http.response.status_code", "http.status_code", read=HTTP_STATUS),
+        row(targets.FAILURE, "mcp.tool.is_error", "mcp.isError", "tool.is_error", read=TRUE),
     ),
+    names=(NameRow("tools/call *", TOOL),),
 )

@@ -1,0 +1,162 @@
+"""Agent frameworks that add to GenAI or OpenInference."""
+
+from typing import Final
+
+from halo_daemon.proto.semconv import listed, messages, targets
+from halo_daemon.proto.semconv.conventions.kinds import ON_LLMS, ON_TOOLS
+from halo_daemon.proto.semconv.readers import (
+    CONTENT,
+    COUNT,
+    ERROR_WORD,
+    REASONS,
+    TEXT,
+    always,
+    at,
+    unless,
+)
+from halo_daemon.proto.semconv.rows import Convention, NameRow, row
+from halo_daemon.proto.semconv.targets import AGENT, CHAIN, LLM, TOOL
+
+_ADK: Final = "gcp.vertex.agent"
+_EMPTY: Final = frozenset({"{}", "N/A"})
+
+SMOLAGENTS: Final = Convention(
+    id="SM",
+    title="smolagents",
+    rank=60,
+    rows=(row(targets.WEAK_KIND, "smolagents.*", read=always(AGENT)),),
+    names=(
+        NameRow("CodeAgent.run", AGENT),
+        NameRow("ToolCallingAgent.run", AGENT),
+        NameRow("MultiStepAgent.run", AGENT),
+    ),
+)
+
+CREWAI: Final = Convention(
+    id="CR",
+    title="CrewAI",
+    rank=60,
+    rows=(
+        row(targets.SESSION, "kickoff_id"),
+        row(targets.AGENT_NAME, "crewai.agent.role", "crewai.task.agent"),
+    ),
+    scopes=(
+        "crewai",
+        "openinference.instrumentation.crewai",
+        "opentelemetry.instrumentation.crewai",
+    ),
+    signs=("crew_key", "crewai.*"),
+)
+
+AUTOGEN: Final = Convention(
+    id="AG",
+    title="AutoGen",
+    rank=60,
+    rows=(row(targets.KIND, "messaging.operation", read=always(CHAIN)),),
+    scopes=("autogen",),
+)
+
+ADK: Final = Convention(
+    id="AD",
+    title="Google ADK",
+    rank=60,
+    rows=(
+        row(targets.WEAK_KIND, f"{_ADK}.tool_call_args", read=unless(_EMPTY, always(TOOL))),
+        row(targets.WEAK_KIND, f"{_ADK}.llm_request", read=unless(_EMPTY, always(LLM))),
+        row(targets.MODEL, f"{_ADK}.llm_request", read=at("model", TEXT), only=ON_LLMS),
+        row(
+            targets.INPUT_TOKENS,
+            f"{_ADK}.llm_response",
+            read=at("usage_metadata.prompt_token_count", COUNT),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.OUTPUT_TOKENS,
+            f"{_ADK}.llm_response",
+            read=at("usage_metadata.candidates_token_count", COUNT),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.CACHED_TOKENS,
+            f"{_ADK}.llm_response",
+            read=at("usage_metadata.cached_content_token_count", COUNT),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.REASONING_TOKENS,
+            f"{_ADK}.llm_response",
+            read=at("usage_metadata.thoughts_token_count", COUNT),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.INPUT_MESSAGES,
+            f"{_ADK}.llm_request",
+            read=unless(_EMPTY, messages.INPUT),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.OUTPUT_MESSAGES,
+            f"{_ADK}.llm_response",
+            read=unless(_EMPTY, at("content", messages.OUTPUT)),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.FINISH_REASONS,
+            f"{_ADK}.llm_response",
+            read=at("finish_reason", REASONS),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.TOOL_PARAMETERS,
+            f"{_ADK}.tool_call_args",
+            read=unless(_EMPTY, CONTENT),
+            only=ON_TOOLS,
+        ),
+        row(
+            targets.INPUT_VALUE,
+            f"{_ADK}.tool_call_args",
+            f"{_ADK}.data",
+            read=unless(_EMPTY, CONTENT),
+        ),
+        row(
+            targets.OUTPUT_VALUE,
+            f"{_ADK}.tool_response",
+            read=unless(_EMPTY, CONTENT),
+            only=ON_TOOLS,
+        ),
+        row(targets.SESSION, f"{_ADK}.session_id"),
+    ),
+    names=(
+        NameRow("call_llm", LLM),
+        NameRow("generate_content *", LLM),
+        NameRow("agent_run [*", AGENT),
+        NameRow("agent_run *", AGENT),
+        NameRow("invocation", AGENT),
+        NameRow("execute_tool *", TOOL),
+    ),
+    scopes=(_ADK, "openinference.instrumentation.google_adk"),
+    signs=("gcp.vertex.agent.*",),
+)
+
+STRANDS: Final = Convention(
+    id="ST",
+    title="Strands",
+    rank=60,
+    rows=(
+        row(targets.TOOLS, "gen_ai.agent.tools", read=listed.TOOL_LIST, only=ON_LLMS),
+        row(targets.FAILURE, "gen_ai.tool.status", "tool.status", read=ERROR_WORD),
+    ),
+    names=(NameRow("execute_event_loop_cycle", CHAIN),),
+)
+
+KOOG: Final = Convention(
+    id="KO",
+    title="JetBrains Koog",
+    rank=60,
+    rows=(
+        row(targets.WEAK_KIND, "koog.node.name", "koog.node.id", read=always(CHAIN)),
+        row(
+            targets.WEAK_KIND, "koog.agent.strategy.name", "koog.strategy.name", read=always(CHAIN)
+        ),
+    ),
+)

@@ -1,0 +1,57 @@
+"""LangSmith's OpenTelemetry export, and LangChain's own spans."""
+
+from typing import Final
+
+from halo_daemon.proto.semconv import listed, targets
+from halo_daemon.proto.semconv.conventions.kinds import (
+    COMMON,
+    ON_AGENTS,
+    ON_LLMS,
+    ON_RETRIEVERS,
+    ON_TOOLS,
+)
+from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, at, kinds
+from halo_daemon.proto.semconv.rows import Convention, row
+from halo_daemon.proto.semconv.targets import CHAIN, LLM
+
+_KINDS: Final = COMMON | {"chat_model": LLM, "parser": CHAIN}
+_META: Final = "langsmith.metadata"
+
+LANGSMITH: Final = Convention(
+    id="LS",
+    title="LangSmith, LangChain",
+    rank=60,
+    rows=(
+        row(targets.KIND, "langsmith.span.kind", "langchain.run_type", read=kinds(_KINDS)),
+        row(targets.MODEL, f"{_META}.ls_model_name", only=ON_LLMS),
+        row(targets.PROVIDER, f"{_META}.ls_provider", only=ON_LLMS),
+        row(
+            targets.CACHED_TOKENS, "gen_ai.usage.input_token_details", read=at("cache_read", COUNT)
+        ),
+        row(
+            targets.CACHE_WRITE_TOKENS,
+            "gen_ai.usage.input_token_details",
+            read=at("cache_creation", COUNT),
+        ),
+        row(
+            targets.REASONING_TOKENS,
+            "gen_ai.usage.output_token_details",
+            read=at("reasoning", COUNT),
+        ),
+        row(targets.TOOL_NAME, "gen_ai.serialized.name", only=ON_TOOLS),
+        row(targets.TOOL_PARAMETERS, "gen_ai.prompt", read=CONTENT, only=ON_TOOLS),
+        row(targets.DOCUMENTS, "gen_ai.completion", read=listed.DOCUMENT_LIST, only=ON_RETRIEVERS),
+        # `langsmith.trace.session_id` is the project, not a session.
+        row(
+            targets.SESSION,
+            f"{_META}.session_id",
+            f"{_META}.thread_id",
+            f"{_META}.conversation_id",
+        ),
+        row(targets.USER, f"{_META}.user_id"),
+        row(targets.AGENT_NAME, "langsmith.trace.name", only=ON_AGENTS),
+        row(targets.AGENT_NAME, f"{_META}.langgraph_node", only=ON_AGENTS),
+        row(targets.SCORE_VALUE, "langsmith.feedback.score", read=NUMBER),
+        row(targets.SCORE_NAME, "langsmith.feedback.key"),
+    ),
+)
