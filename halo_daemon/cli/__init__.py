@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from halo_daemon import __version__
-from halo_daemon.cli import analyze, config as config_command, demo, keys, serve, status
+from halo_daemon.cli import analyze, ask, config as config_command, demo, keys, run, serve, status
 from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
 from halo_daemon.cli.output import print_error
 from halo_daemon.errors import ConfigError, HaloError
