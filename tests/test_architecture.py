@@ -53,6 +53,12 @@ def test_every_error_carries_a_hint():
     assert errors.OverloadError("x", hint="wait").hint == "wait"
 
 
+def _body_lines(function):
+    """Lines of a function below its signature and its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return function.end_lineno - body[0].lineno + 1 if body else 0
+
+
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_files_and_functions_stay_readable(path):
     """No file and no function outgrows what fits a reader's head."""
@@ -63,9 +69,9 @@ def test_files_and_functions_stay_readable(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     too_long = [
-        f"{node.name} ({node.end_lineno - node.lineno + 1} lines)"
+        f"{node.name} ({_body_lines(node)} lines)"
         for node in functions
-        if node.end_lineno - node.lineno + 1 > MAX_FUNCTION_LINES
+        if _body_lines(node) > MAX_FUNCTION_LINES
     ]
 
     assert len(source.splitlines()) <= MAX_FILE_LINES
