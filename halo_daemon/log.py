@@ -19,7 +19,9 @@ _LEVELS = {
 }
 
 
-def configure(*, level: str = "info", log_format: str = "auto", stream: TextIO = sys.stderr) -> None:
+def configure(
+    *, level: str = "info", log_format: str = "auto", stream: TextIO = sys.stderr
+) -> None:
     """
     Send structlog's events to *stream*.
 
@@ -32,7 +34,11 @@ def configure(*, level: str = "info", log_format: str = "auto", stream: TextIO =
     """
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(),
+            # The default shows local variables, and those hold prompts and keys.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         if console
         else structlog.processors.JSONRenderer(sort_keys=False)
     )
