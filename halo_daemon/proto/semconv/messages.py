@@ -43,8 +43,8 @@ _ANSWERS: Final = frozenset(
 )
 _ANSWER_KEYS: Final = ("functionResponse", "function_response", "toolResult", "tool_result")
 _ID_KEYS: Final = ("id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId")
-_NAME_KEYS: Final = ("name", "tool_name", "toolName")
-_ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters")
+_NAME_KEYS: Final = ("name", "tool_name", "toolName", "tool.name")
+_ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters", "tool.args")
 _RESULT_KEYS: Final = ("response", "result", "output", "content", "text")
 _TEXT_KEYS: Final = ("text", "content", "thinking", "reasoning")
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", "user-prompt"})
@@ -196,7 +196,7 @@ class _Parts:
         kind = part.get("type", part.get("part_kind"))
         if not isinstance(kind, str):
             kind = ""
-        if kind in _CALLS:
+        if kind in _CALLS or "tool.name" in part:
             self.calls.append(_call(part))
         elif kind in _ANSWERS:
             self.answers.append(_answer(part))
@@ -212,10 +212,14 @@ class _Parts:
         content: JsonObject = {
             "type": "text" if not kind or kind in _TEXT_TYPES else _CONTENT_TYPES.get(kind, kind)
         }
+        url = _first(part, _URL_KEYS)
         if isinstance(text, str):
             content["text"] = text
-        elif isinstance(url := _first(part, _URL_KEYS), str):
+        elif isinstance(url, str):
             content["image.image.url"] = url
+        elif len(part) <= 1:
+            # A type alone says nothing.
+            return
         self.contents.append(content)
 
     def finish(self, message: JsonObject) -> list[JsonObject]:
@@ -229,14 +233,16 @@ class _Parts:
                 message["contents"] = self.contents
         if self.calls:
             message["tool_calls"] = self.calls
-        if self.answers and not self.calls and not self.contents and "content" not in message:
+        if message.keys() <= {"role", "name"}:
             return self.answers
         return [message, *self.answers]
 
 
 def _is_part(item: JsonObject) -> bool:
     kind = item.get("type")
-    return "role" not in item and isinstance(kind, str) and kind in _ITEM_TYPES
+    return "role" not in item and (
+        "tool.name" in item or (isinstance(kind, str) and kind in _ITEM_TYPES)
+    )
 
 
 def _call(part: JsonObject) -> JsonObject:
@@ -323,7 +329,7 @@ def _read_pieces(value: JsonValue) -> JsonValue:
         "tool_calls": calls if isinstance(calls, list) else [],
     }
     found = messages_of([message], "assistant")
-    return cast("list[JsonValue]", found) if len(found[0]) > len(("role",)) else None
+    return cast("list[JsonValue]", found) or None
 
 
 INPUT = _reader("user")

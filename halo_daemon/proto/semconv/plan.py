@@ -26,6 +26,7 @@ from halo_daemon.proto.semconv.targets import (
     KIND,
     KIND_MIRROR,
     MODEL,
+    NAMED_BY_SPAN,
     OUTPUT_COST,
     SCALARS,
     TAIL,
@@ -195,7 +196,14 @@ def _source(row: Row, key: str) -> Source:
 
 
 _HITS: Final = _compiled()
-_OTHER: Final = (CACHE_WRITE_TOKENS, TOTAL_TOKENS, INPUT_COST, OUTPUT_COST, INSTRUCTIONS)
+_OTHER: Final = (
+    CACHE_WRITE_TOKENS,
+    TOTAL_TOKENS,
+    INPUT_COST,
+    OUTPUT_COST,
+    NAMED_BY_SPAN,
+    INSTRUCTIONS,
+)
 _FAMILIES: Final = tuple(
     (name, name.removesuffix("*"))
     for name in dict.fromkeys(

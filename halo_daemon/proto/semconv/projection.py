@@ -38,6 +38,7 @@ from halo_daemon.proto.semconv.targets import (
     KIND_MIRROR,
     LLM,
     MODEL,
+    NAMED_BY_SPAN,
     OUTPUT_COST,
     OUTPUT_TOKENS,
     PROJECT,
@@ -94,7 +95,8 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
     if plan.has_usage:
         _settle_usage(plan, attributes, kind, tail, remarks=remarks)
     if kind == AGENT and not tail[AGENT_NAME]:
-        tail[AGENT_NAME] = name_in_name(name, context.scope_name, AGENT)
+        is_named = _other(plan, NAMED_BY_SPAN, attributes, kind) == AGENT
+        tail[AGENT_NAME] = name if is_named else name_in_name(name, context.scope_name, AGENT)
     _clean_names(tail, repairs)
     if plan.fills or kind == TOOL or "events" in fields:
         fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name)

@@ -18,7 +18,7 @@ from halo_daemon.proto.semconv.conventions.langfuse import LANGFUSE
 from halo_daemon.proto.semconv.conventions.mlflow import GENKIT, MLFLOW
 from halo_daemon.proto.semconv.conventions.openinference import OPENINFERENCE
 from halo_daemon.proto.semconv.conventions.plain import PLAIN
-from halo_daemon.proto.semconv.conventions.platforms import BRAINTRUST, FLUE, LIVEKIT, SESSIONS
+from halo_daemon.proto.semconv.conventions.platforms import BRAINTRUST, COMMON_KEYS, FLUE, LIVEKIT
 from halo_daemon.proto.semconv.conventions.pydantic_ai import PYDANTIC_AI, PYDANTIC_AI_PLAIN
 from halo_daemon.proto.semconv.conventions.traceloop import TRACELOOP
 from halo_daemon.proto.semconv.conventions.vercel import VERCEL
@@ -49,6 +49,6 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     LIVEKIT,
     FLUE,
     BRAINTRUST,
-    SESSIONS,
+    COMMON_KEYS,
     PLAIN,
 )

@@ -35,6 +35,10 @@ _OPERATIONS: Final = {
     "call_llm": LLM,
     "llm_call": LLM,
     "responses": LLM,
+    "speech": LLM,
+    "transcription": LLM,
+    "realtime": CHAIN,
+    "speech_group": CHAIN,
     "embeddings": EMBEDDING,
     "embedding": EMBEDDING,
     "rerank": RERANKER,
@@ -61,7 +65,6 @@ _OPERATIONS: Final = {
     "guardrail": GUARDRAIL,
 }
 _USAGE: Final = "gen_ai.usage"
-_AGGREGATED: Final = "gen_ai.aggregated_usage"
 
 GENAI: Final = Convention(
     id="GA",
@@ -71,7 +74,7 @@ GENAI: Final = Convention(
         row(targets.KIND, "gen_ai.operation.name", read=kinds(_OPERATIONS)),
         row(targets.WEAK_KIND, "gen_ai.tool.name", "gen_ai.tool.call.id", read=always(TOOL)),
         row(targets.WEAK_KIND, "gen_ai.evaluation.name", read=always(EVALUATOR)),
-        row(targets.WEAK_KIND, "gen_ai.output.messages", read=always(LLM)),
+        row(targets.WEAK_KIND, "gen_ai.output.messages", "gen_ai.input.messages", read=always(LLM)),
         row(targets.MODEL, "gen_ai.response.model", "gen_ai.request.model"),
         row(targets.PROVIDER, "gen_ai.provider.name"),
         row(targets.INPUT_TOKENS, f"{_USAGE}.input_tokens", read=COUNT),
@@ -124,6 +127,7 @@ GENAI: Final = Convention(
         NameRow("create_agent *", AGENT),
         NameRow("execute_tool *", TOOL),
         NameRow("execute_tool", TOOL),
+        NameRow("orchestrate_tools", CHAIN),
     ),
 )
 

@@ -102,11 +102,15 @@ BRAINTRUST: Final = Convention(
     ),
 )
 
-SESSIONS: Final = Convention(
+COMMON_KEYS: Final = Convention(
     id="OT",
-    title="Cursor, ElevenLabs, and common session keys",
+    title="Cursor, ElevenLabs, and keys that many use without a prefix",
     rank=80,
     rows=(
+        row(targets.INPUT_MESSAGES, "input.value", "input", read=messages.INPUT, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, "output.value", "output", read=messages.OUTPUT, only=ON_LLMS),
+        row(targets.INPUT_VALUE, "input", read=CONTENT, only=ON_TOOLS),
+        row(targets.OUTPUT_VALUE, "output", "result", read=CONTENT, only=ON_TOOLS),
         row(targets.AGENT_ID, "cursor.agent_id"),
         row(
             targets.SESSION,

@@ -56,7 +56,6 @@ PYDANTIC_AI: Final = Convention(
         NameRow("agent run", AGENT),
         NameRow("running tool: *", TOOL),
         NameRow("running tool", TOOL),
-        NameRow("running * tools", CHAIN),
     ),
 )
 
@@ -68,7 +67,7 @@ PYDANTIC_AI_PLAIN: Final = Convention(
         row(targets.MODEL, "model_name"),
         row(targets.AGENT_NAME, "agent_name"),
     ),
-    names=(NameRow("chat *", LLM),),
+    names=(NameRow("chat *", LLM), NameRow("running *", CHAIN)),
     scopes=("pydantic-ai", "logfire"),
     signs=("logfire.*", "pydantic_ai.*", "all_messages_events", "final_result"),
 )
