@@ -17,6 +17,7 @@ from halo_daemon.analyzer.memory import Memory, memory_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import Partial, TraceFacts
+from halo_daemon.analyzer.pool import OpenReader, mine_in_parts
 from halo_daemon.analyzer.risk import RiskScale
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
@@ -71,6 +72,8 @@ def analyze_window(
     memory: Memory | None = None,
     outcomes: Mapping[str, Outcome] | None = None,
     settings: MinerSettings | None = None,
+    open_reader: OpenReader | None = None,
+    processes: int = 1,
 ) -> Report:
     """
     Mine every trace of *window* and return the complete report.
@@ -78,13 +81,17 @@ def analyze_window(
     Open traces are examined as well and counted; rules that need an end leave them
     out. A window without traces gives a complete report that says so. States come
     from *memory*; without one, from *previous* alone. *outcomes* by trace id win over
-    what the traces say of themselves.
+    what the traces say of themselves. With *open_reader*, which opens the same traces in
+    another process, the work is divided between *processes*; the report is the same.
 
     Raises:
         StoreError: The traces cannot be read.
     """
     chosen = settings or MinerSettings()
-    known = mine(reader.iter_traces(window), chosen)
+    if open_reader is not None and processes > 1:
+        known = mine_in_parts(open_reader, window, chosen, processes=processes)
+    else:
+        known = mine(reader.iter_traces(window), chosen)
     state_outcomes(known, outcomes or {})
     asked = Asked(project, window, run, previous, memory or memory_of(previous), chosen)
     return report_of(known, reader, asked)

@@ -28,7 +28,7 @@ from halo_daemon.store.rollups import (
     window_condition,
 )
 from halo_daemon.store.shard_files import ShardFiles
-from halo_daemon.store.trace_reader import Overview, TraceSummary, Window, WindowBy
+from halo_daemon.store.trace_reader import WHOLE, Overview, Share, TraceSummary, Window, WindowBy
 
 _CHUNK_BYTES = 8 * 1024**2
 _CHUNK_TRACES = 500
@@ -110,7 +110,7 @@ class LocalTraceReader:
             return None
         return next(self._load([key]), None)
 
-    def iter_traces(self, window: Window) -> Iterator[Trace]:
+    def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
         """Load every trace of *window*; see `TraceReader.iter_traces`."""
         with self._lock:
             shared = self._index.answer(lambda: shared_in_window(self._index, window))
@@ -120,6 +120,8 @@ class LocalTraceReader:
         chunk: list[bytes] = []
         chunk_bytes = 0
         for trace_id, size_bytes in heapq.merge(*streams):
+            if not share.has(trace_id.hex()):
+                continue
             chunk.append(trace_id)
             chunk_bytes += size_bytes
             if chunk_bytes >= _CHUNK_BYTES or len(chunk) >= _CHUNK_TRACES:

@@ -8,7 +8,8 @@ about where a trace lies.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from hashlib import blake2b
+from typing import NamedTuple, Protocol
 
 from halo_daemon.proto.trace import Trace
 
@@ -35,6 +36,28 @@ class Window:
     from_unix_ns: int
     to_unix_ns: int
     by: WindowBy = WindowBy.RECEIVED
+
+
+class Share(NamedTuple):
+    """
+    A part of all traces, for readers that divide the work between them.
+
+    Every trace belongs to exactly one *place* of 0 to *parts* - 1, by a hash of its id.
+    """
+
+    place: int
+    parts: int
+
+    def has(self, trace_id: str) -> bool:
+        """Whether the trace belongs to this part."""
+        if self.parts == 1:
+            return True
+        digest = blake2b(trace_id.encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "big") % self.parts == self.place
+
+
+WHOLE = Share(0, 1)
+"""All traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +131,9 @@ class TraceReader(Protocol):
     def load_trace(self, trace_id: str) -> Trace | None:
         """Load one whole trace; None when there is no span of it."""
 
-    def iter_traces(self, window: Window) -> Iterator[Trace]:
+    def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
         """
-        Load every trace of *window*, whole, in ascending order of trace id.
+        Load every trace of *window* that *share* has, whole, in ascending order of trace id.
 
         Memory is bounded by the largest trace, not by the window.
         """

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
-from halo_daemon.store.trace_reader import Overview, TraceSummary, Window, WindowBy
+from halo_daemon.store.trace_reader import WHOLE, Overview, Share, TraceSummary, Window, WindowBy
 
 _NANOS = 10**9
 
@@ -79,9 +79,9 @@ class MemoryReader:
             trace_id, trace.spans, trace.duplicate_spans, is_open=not (is_quiet or has_ended)
         )
 
-    def iter_traces(self, window: Window) -> Iterator[Trace]:
+    def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
         """Load every trace of *window*, in ascending order of trace id."""
-        for trace_id in sorted(self._arrivals):
+        for trace_id in filter(share.has, sorted(self._arrivals)):
             trace = self.load_trace(trace_id)
             assert trace is not None
             moments = (

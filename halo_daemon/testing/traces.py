@@ -99,6 +99,11 @@ class TraceScript:
         self._root["output.value"] = text
         return self
 
+    def forget_answer(self) -> Self:
+        """The root span records no output at all."""
+        self._root.pop("output.value", None)
+        return self
+
     def outcome(self, verdict: str) -> Self:
         """A label on the root span: ``failed`` or ``ok``."""
         self._root["outcome"] = verdict

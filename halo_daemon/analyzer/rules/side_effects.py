@@ -9,7 +9,7 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
-from halo_daemon.analyzer.rules.tool_words import runs_anything, words_of, writes
+from halo_daemon.analyzer.rules.tool_words import looks, runs_anything, words_of, writes
 from halo_daemon.analyzer.trace_view import ToolCall, TraceView
 from halo_daemon.findings import Certainty
 
@@ -49,11 +49,7 @@ def _once_only(view: TraceView, tool: str) -> Certainty | None:
     if stated is not None:
         return "proved" if stated.side_effecting and not stated.idempotent else None
     is_named = not words_of(tool).isdisjoint(_ONCE_ONLY) and not runs_anything(tool)
-    # "get_order" and "list_orders" look at what "order" would make.
-    looks = not words_of(tool).isdisjoint(
-        {"get", "find", "list", "search", "look", "lookup", "read"}
-    )
-    return "candidate" if is_named and not looks else None
+    return "candidate" if is_named and not looks(tool) else None
 
 
 def _again(view: TraceView, first: ToolCall, call: ToolCall, certainty: Certainty) -> Observation:

@@ -19,6 +19,10 @@ _WRITES = frozenset(
     | {"reserve", "return", "save", "schedule", "send", "set", "store", "submit", "transfer"}
     | {"update", "upload", "write"}
 )
+_LOOKS = frozenset(
+    {"check", "count", "describe", "fetch", "find", "get", "inspect", "is", "list", "look"}
+    | {"lookup", "query", "read", "retrieve", "search", "show", "view"}
+)
 _MOVES = frozenset(
     {"clear", "click", "drag", "fill", "go", "goto", "login", "logout", "navigate", "open"}
     | {"press", "reset", "select", "start", "stop", "toggle", "type", "visit"}
@@ -41,9 +45,14 @@ def runs_anything(tool: str) -> bool:
     return not words_of(tool).isdisjoint(_RUNS_ANYTHING)
 
 
+def looks(tool: str) -> bool:
+    """Whether the name says that the tool only looks: ``get_order`` orders nothing."""
+    return not words_of(tool).isdisjoint(_LOOKS)
+
+
 def writes(tool: str) -> bool:
     """Whether the name says that the tool changes something outside the agent."""
-    return not words_of(tool).isdisjoint(_WRITES)
+    return not (words_of(tool).isdisjoint(_WRITES) or looks(tool))
 
 
 def changes_state(tool: str) -> bool:

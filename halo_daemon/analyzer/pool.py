@@ -1,0 +1,52 @@
+"""
+The miner on several cores: each process reads and examines its own traces.
+
+Traces are dealt out by a hash of their id, so no process waits for a list, and
+what comes back merges in any order: the findings are the same for any number of
+processes. Child processes are spawned, never forked.
+"""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+from halo_daemon.analyzer.miner import mine
+from halo_daemon.analyzer.partial import Partial
+from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.store.trace_reader import Share, TraceReader, Window
+
+MAX_PROCESSES = 64
+
+OpenReader = Callable[[], TraceReader]
+"""Opens a reader of the same traces in another process; must be picklable."""
+
+
+def mine_in_parts(
+    open_reader: OpenReader, window: Window, settings: MinerSettings, *, processes: int
+) -> Partial:
+    """
+    Mine *window* with *processes* processes; with one, in this process.
+
+    Raises:
+        StoreError: The traces cannot be read.
+        ValueError: Not between 1 and 64 processes.
+    """
+    if not 1 <= processes <= MAX_PROCESSES:
+        raise ValueError(f"cannot mine with {processes} processes: 1 to {MAX_PROCESSES}")
+    shares = [Share(place, processes) for place in range(processes)]
+    if processes == 1:
+        return mine_share(open_reader, window, settings, shares[0])
+    known = Partial()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
+        tasks = [pool.submit(mine_share, open_reader, window, settings, share) for share in shares]
+        for task in tasks:
+            known.absorb(task.result())
+    return known
+
+
+def mine_share(
+    open_reader: OpenReader, window: Window, settings: MinerSettings, share: Share
+) -> Partial:
+    """Mine the traces of one share."""
+    return mine(open_reader().iter_traces(window, share=share), settings)
