@@ -21,7 +21,7 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.trace import Trace
-from halo_daemon.store.trace_reader import Overview, TraceSummary, Window, WindowBy
+from halo_daemon.store.trace_reader import WHOLE, Overview, Share, TraceSummary, Window, WindowBy
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -78,10 +78,10 @@ class FileTraceReader:
         """Load one whole trace; None when there is no span of it."""
         return self._traces.get(trace_id)
 
-    def iter_traces(self, window: Window) -> Iterator[Trace]:
-        """Load every trace of *window*, in ascending order of trace id."""
+    def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
+        """Load every trace of *window* that *share* has, in ascending order of trace id."""
         for trace in self._traces.values():
-            if any(
+            if share.has(trace.trace_id) and any(
                 window.from_unix_ns <= span.start_unix_ns < window.to_unix_ns
                 for span in trace.spans
             ):
