@@ -8,6 +8,7 @@ dies; the text inside only names the holder. Readers need no lock.
 import fcntl
 import os
 import socket
+import time
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,9 @@ from halo_daemon.errors import LockHeldError, StoreError
 from halo_daemon.store.paths import DataPaths
 
 _MAX_HOLDER_BYTES = 256
+# Workers of a daemon that was killed hold the lock until they notice, which is soon.
+_PATIENCE_S = 2.0
+_PAUSE_S = 0.02
 
 
 class DataLock:
@@ -36,7 +40,7 @@ class DataLock:
                 hint="check that the directory exists and that this user may write to it",
             ) from exc
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_within(self._fd, _PATIENCE_S)
         except OSError as exc:
             holder = os.pread(self._fd, _MAX_HOLDER_BYTES, 0).decode("utf-8", "replace").strip()
             os.close(self._fd)
@@ -46,6 +50,10 @@ class DataLock:
             ) from exc
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+    def fileno(self) -> int:
+        """The descriptor of the lock; a process that inherits it holds the lock as well."""
+        return self._fd
 
     def release(self) -> None:
         """Let another process write; a second call does nothing."""
@@ -64,3 +72,16 @@ class DataLock:
         traceback: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def _lock_within(fd: int, patience_s: float) -> None:
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return

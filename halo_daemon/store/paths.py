@@ -4,6 +4,7 @@ Every file name of the data directory; no other module spells one.
 ::
 
     <root>/lock, keys.json
+    <root>/measures/<worker>.json                             while several workers run
     <root>/outbox/
     <root>/projects/<slug>/project.json, findings.jsonl, triage.yaml, schedule.json
     <root>/projects/<slug>/catalog.sqlite                     derived
@@ -210,6 +211,11 @@ class DataPaths:
     def keys(self) -> Path:
         """The ingest keys, hashed."""
         return self.root / "keys.json"
+
+    @property
+    def measures(self) -> Path:
+        """Where receiving processes leave their counts for one another."""
+        return self.root / "measures"
 
     @property
     def lock(self) -> Path:

@@ -1,9 +1,11 @@
 """Rows C69 to C80: overload, durability, life cycle."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 
 import grpc
 import pytest
@@ -117,6 +119,74 @@ def test_c79_health_and_readiness(receiver):
     assert receiver.request("GET", "/readyz").status == 200
     assert receiver.request("HEAD", "/healthz").body == b""
     assert receiver.request("POST", "/healthz", b"").status == 405
+
+
+def test_c79_grpc_health(ours):
+    """`grpc.health.v1` says SERVING for the server and for what it serves, and knows no other."""
+    check = "/grpc.health.v1.Health/Check"
+    service = b"opentelemetry.proto.collector.trace.v1.TraceService"
+
+    answers = [ours.export(b"", method=check), ours.export(_asking(service), method=check)]
+
+    assert [answer.body for answer in answers] == [b"\x08\x01", b"\x08\x01"]
+    assert ours.export(_asking(b"other"), method=check).code is grpc.StatusCode.NOT_FOUND
+    assert ours.export(b"\xff", method=check).code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def _asking(service):
+    return bytes([0x0A, len(service)]) + service
+
+
+def test_c79_not_ready_while_the_disk_is_full(full):
+    """Readiness is false when spans could not be stored; liveness is not concerned."""
+    ready = full.request("GET", "/readyz")
+    health = full.export(b"", method="/grpc.health.v1.Health/Check")
+
+    assert full.request("GET", "/healthz").status == 200
+    assert (ready.status, json.loads(ready.body)["status"]) == (503, "unavailable")
+    assert health.body == b"\x08\x02"
+
+
+_LINE = re.compile(r"halo_receiver_(received|accepted|refused|failed)_spans_total\{(.*?)\} (.*)")
+
+
+def _spans_by_fate(receiver):
+    """Spans by transport and fate, as a scrape tells them."""
+    text = receiver.request("GET", "/metrics").body.decode()
+    counts: Counter[tuple[str, str]] = Counter()
+    for fate, labels, number in _LINE.findall(text):
+        transport = "grpc" if 'transport="grpc"' in labels else "http"
+        counts[transport, fate] += int(float(number))
+    return counts
+
+
+def test_c80_the_scrape_obeys_the_conservation_law(tmp_path):
+    """For each transport, received is accepted, refused and failed together."""
+    with daemon_in(tmp_path) as daemon:
+        receiver = receiver_of(daemon)
+        receiver.post(t1())
+        receiver.post(t1(span_id=b""))
+        receiver.post(b"\xff")
+        receiver.export(t1())
+        receiver.export(t1(trace_id=b""))
+        counts = _spans_by_fate(receiver)
+        receiver.close()
+
+    for transport in ("grpc", "http"):
+        assert counts[transport, "received"] == 2
+        assert counts[transport, "accepted"] == 1
+        assert counts[transport, "refused"] == 1
+
+
+def test_c80_what_the_disk_refused_has_failed(full):
+    """Spans that could not be stored are counted as failed, with the reason."""
+    before = _spans_by_fate(full)
+
+    full.post(t1())
+
+    after = _spans_by_fate(full)
+    assert after["http", "failed"] == before["http", "failed"] + 1
+    assert after["http", "received"] == before["http", "received"] + 1
 
 
 def test_c80_what_was_sent_is_stored_refused_or_failed(tmp_path):
