@@ -47,8 +47,8 @@ async def run_analysis_process(arguments: Sequence[str], *, wall_s: float) -> No
     except TimeoutError:
         await _stop(process)
         raise BudgetError(
-            f"cannot finish the analysis: {wall_s:g} s are over (`analysis.wall`)",
-            hint="raise `analysis.wall`, or analyse a shorter window",
+            f"cannot finish the analysis: {wall_s:g} s are over (`analysis.budget.wall`)",
+            hint="raise `analysis.budget.wall`, or analyse a shorter window",
         ) from None
     except BaseException:
         await _stop(process)

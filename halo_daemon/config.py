@@ -233,11 +233,25 @@ class ScheduleEntry(_Section):
     ] = Field(default=DAY_S, alias="since")
     """How far back the analysis looks; `last_run` begins where the last completed run ended."""
 
-    engine: Literal["builtin"] = "builtin"
-    """What finds failures: `builtin` needs no model and no key."""
+    engine: Literal["builtin", "llm"] = "builtin"
+    """What finds failures: `builtin` needs no model and no key; `llm` lets a model explain and
+    extend what `builtin` found."""
 
     projects: tuple[Annotated[str, AfterValidator(not_blank)], ...] = ("*",)
     """The projects to analyse, as patterns with `*` and `?`."""
+
+
+class BudgetConfig(_Section):
+    """What one run may use; a run that reaches a limit leaves its report, marked partial."""
+
+    wall_s: Annotated[float, duration(least=1.0)] = Field(default=15 * MINUTE_S, alias="wall")
+    """Time one run may take before it is stopped."""
+
+    usd: float | None = Field(default=2.0, ge=0)
+    """Dollars one run may spend on a model whose price is known."""
+
+    tokens: int | None = Field(default=2_000_000, ge=0)
+    """Tokens one run may use, in and out."""
 
 
 class AnalysisConfig(_Section):
@@ -249,8 +263,47 @@ class AnalysisConfig(_Section):
     settle_s: Annotated[float, duration()] = Field(default=2 * MINUTE_S, alias="settle")
     """A trace without an end counts as open until it has been quiet this long."""
 
-    wall_s: Annotated[float, duration(least=1.0)] = Field(default=15 * MINUTE_S, alias="wall")
-    """Time one run may take before it is stopped."""
+    budget: BudgetConfig = BudgetConfig()
+
+
+class PriceConfig(_Section):
+    """What a model costs; unknown where it is left out, and then `analysis.budget.usd` cannot bind."""
+
+    input_usd: float | None = Field(default=None, ge=0)
+    """Dollars for a million input tokens."""
+
+    output_usd: float | None = Field(default=None, ge=0)
+    """Dollars for a million output tokens."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.input_usd is None) != (self.output_usd is None):
+            raise ValueError("write both `input_usd` and `output_usd`, or neither")
+        return self
+
+
+class ModelConfig(_Section):
+    """A language model behind an OpenAI-compatible API."""
+
+    base_url: Annotated[str, AfterValidator(checked_url)] | None = None
+    """Where it answers; left out, `$OPENAI_BASE_URL`, else OpenAI's own address."""
+
+    api_key: Annotated[SecretStr, Field(strict=False)] | None = None
+    """Its key, as `${env:NAME}` or `${file:/path}`; left out, `$OPENAI_API_KEY`."""
+
+    model: Annotated[str, AfterValidator(not_blank)] = "gpt-5.4-mini"
+    """The model's name as the provider knows it."""
+
+    api: Literal["auto", "chat", "responses"] = "auto"
+    """Which API is spoken: `auto` is chat completions unless the model needs the other."""
+
+    price: PriceConfig = PriceConfig()
+
+
+class ModelsConfig(_Section):
+    """Who is asked by `engine: llm`; nothing is sent anywhere by `builtin`."""
+
+    default: ModelConfig = ModelConfig()
 
 
 class WebhookTarget(_Section):
@@ -331,6 +384,7 @@ class Config(_Section):
     projects: ProjectsConfig = ProjectsConfig()
     storage: StorageConfig = StorageConfig()
     analysis: AnalysisConfig = AnalysisConfig()
+    models: ModelsConfig = ModelsConfig()
     notify: NotifyConfig = NotifyConfig()
 
     shutdown_grace_s: Annotated[float, duration()] = Field(default=10.0, alias="shutdown_grace")

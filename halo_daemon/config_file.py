@@ -272,12 +272,18 @@ class _Draft:
             return None
 
 
-def _drop_nothing(value: Any) -> Any:
-    """Leave out keys without a value: an emptied section means its defaults."""
+def _drop_nothing(value: Any, path: KeyPath = ()) -> Any:
+    """Leave out known keys without a value: an emptied section means its defaults."""
     if isinstance(value, dict):
-        return {key: _drop_nothing(inner) for key, inner in value.items() if inner is not None}
+        model = config_keys.model_at(path)
+        known = config_keys.known_keys(model) if model else value
+        return {
+            key: _drop_nothing(inner, (*path, key))
+            for key, inner in value.items()
+            if inner is not None or key not in known
+        }
     if isinstance(value, tuple):
-        return tuple(_drop_nothing(inner) for inner in value)
+        return tuple(_drop_nothing(inner, (*path, place)) for place, inner in enumerate(value))
     return value
 
 

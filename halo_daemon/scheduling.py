@@ -35,7 +35,7 @@ async def scheduled_analyses(config: Config, *, config_path: Path | None) -> Asy
             *("--data", str(root)),
             *config_arguments,
         ]
-        await run_analysis_process(arguments, wall_s=config.analysis.wall_s)
+        await run_analysis_process(arguments, wall_s=config.analysis.budget.wall_s)
 
     scheduler = Scheduler(
         config.analysis.schedule,

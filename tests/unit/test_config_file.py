@@ -71,7 +71,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(write, environ):
         "    grpc: {endpont: x, max_message: lots}\n"
         "    http: {max_body: 64}\n"
         "  max_spans_per_request: 010\n"
-        "analysis: {schedule: [{cron: 61 * * * *}, {engine: builtn}], wall: 0s}\n"
+        "analysis: {schedule: [{cron: 61 * * * *}, {engine: builtn}], budget: {wall: 0s}}\n"
         "notify:\n"
         "  targets:\n"
         f"    ops: {{type: webhook, url: https://ops.example/, secret: {SECRET}}}\n"
@@ -86,8 +86,8 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(write, environ):
         '5:26: receivers.max_spans_per_request: "010" is not a whole number',
         '6:30: analysis.schedule[0].cron: "61 * * * *" is not a cron expression: bad minute',
         '6:43: analysis.schedule[1].name: a second entry "nightly"',
-        '6:52: analysis.schedule[1].engine: "builtn" is not `builtin`',
-        "6:68: analysis.wall: 0s is below the least, 1s",
+        '6:52: analysis.schedule[1].engine: "builtn" is not `builtin` or `llm`',
+        "6:77: analysis.budget.wall: 0s is below the least, 1s",
         '10:18: notify.routes[0].to: no target "opps" – did you mean "ops"?',
         '11:3: notify: duplicate key "routes" (first at line 10)',
     ]
