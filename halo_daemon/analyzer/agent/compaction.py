@@ -96,10 +96,11 @@ def withhold(entry: Entry) -> None:
 
 
 def _to_line(entry: Entry) -> int:
-    is_long = entry.shown.size_bytes > _LONG_ANSWER_BYTES
-    if entry.is_compacted or not is_long:
+    if entry.original.role is not Role.TOOL:
+        return int(entry.shorten_arguments())
+    if entry.is_compacted or entry.shown.size_bytes <= _LONG_ANSWER_BYTES:
         return 0
-    entry.shorten(answer_line(entry) if entry.original.role is Role.TOOL else entry.shown.content)
+    entry.shorten(answer_line(entry))
     return 1
 
 

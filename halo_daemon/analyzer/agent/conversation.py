@@ -40,9 +40,17 @@ class Entry:
         return self.shown is not self.original
 
     def shorten(self, text: str) -> None:
-        """Send *text* in place of the original, and short arguments in place of long ones."""
+        """Send *text* in place of the original."""
+        self.shown = replace(self.shown, content=text)
+        self.shorten_arguments()
+
+    def shorten_arguments(self) -> bool:
+        """Send short arguments in place of long ones; whether there were any."""
         calls = tuple(map(_short_call, self.shown.tool_calls))
-        self.shown = replace(self.shown, content=text, tool_calls=calls)
+        if calls == self.shown.tool_calls:
+            return False
+        self.shown = replace(self.shown, tool_calls=calls)
+        return True
 
 
 def _short_call(call: ToolCall) -> ToolCall:

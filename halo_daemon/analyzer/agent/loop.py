@@ -93,8 +93,8 @@ class Agent:
         Raises:
             JournalMismatchError: A resumed or replayed run took another way.
         """
-        self._open(task)
         try:
+            self._open(task)
             while self._turns < self.spec.maximum_turns:
                 started_s = self._around.ledger.elapsed_s
                 reply = await self._ask(self._plan())
@@ -359,7 +359,11 @@ class Agent:
         **more: tuple[str, ...],
     ) -> AgentOutcome:
         outcome = AgentOutcome(status, reason, answer, self._turns, self._tool_calls, **more)
-        self._voice.ended(outcome)
+        try:
+            self._voice.ended(outcome)
+        except EngineError:
+            # The disk refuses; the outcome itself still says everything.
+            return replace(outcome, status="partial", reason=reason or "journal")
         return outcome
 
 

@@ -131,7 +131,12 @@ class Repository:
     async def git_log(self, arguments: GitLogArguments, _: ToolCall) -> JsonObject:
         """Commits without their changes."""
         limit = arguments.max_commits
-        options = [f"--max-count={limit + 1}", f"--format=%H{_FIELD}%an{_FIELD}%aI{_FIELD}%s"]
+        options = [
+            "--no-ext-diff",
+            "--no-textconv",
+            f"--max-count={limit + 1}",
+            f"--format=%H{_FIELD}%an{_FIELD}%aI{_FIELD}%s",
+        ]
         options += [
             f"--{name}={text}" for name in ("since", "until") if (text := getattr(arguments, name))
         ]
@@ -179,7 +184,7 @@ class Repository:
         lines = f"-L{arguments.start_line},{arguments.end_line}"
         refs = [_ref(arguments.ref)] if arguments.ref else []
         output, is_cut = await self._git(
-            "blame", "--line-porcelain", lines, *refs, *_paths(arguments.path)
+            "blame", "--no-textconv", "--line-porcelain", lines, *refs, *_paths(arguments.path)
         )
         rows = _blame_rows(output)
         return {

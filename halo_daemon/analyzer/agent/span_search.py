@@ -5,6 +5,7 @@ The raw line is searched as HALO does, and every decoded value besides: quotes,
 line ends and letters that JSON escapes are found as people write them.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Protocol, cast
 
@@ -18,6 +19,9 @@ from halo_daemon.proto.span import Span
 
 _MAX_MATCH_CHARS = 1_024
 _MAX_PATTERN_CHARS = 2_000
+
+MAX_COUNTED = 20_000
+"""Matches counted in one answer; a pattern that matches everything is not counted out."""
 
 
 class Match(Protocol):
@@ -93,12 +97,15 @@ def search_spans(
     Find *pattern* in *spans*.
 
     Returns:
-        All matches counted, *max_matches* of them shown after the first *skip*.
+        All matches counted, up to 20,000, and *max_matches* of them shown after the
+        first *skip*.
     """
     matches: list[JsonValue] = []
     count = 0
     for index, span in enumerate(spans):
-        for path, text, found in _matches_in(span, pattern):
+        for path, text, found in itertools.islice(
+            _matches_in(span, pattern), max(0, MAX_COUNTED - count)
+        ):
             count += 1
             if skip < count and len(matches) < max_matches:
                 place: JsonObject = {
@@ -111,15 +118,18 @@ def search_spans(
         "match_count": count,
         "returned_match_count": len(matches),
         "has_more": count > skip + len(matches),
+        "count_stopped": count >= MAX_COUNTED,
         "matches": matches,
     }
 
 
 def _matches_in(span: Span, pattern: Pattern) -> Iterator[tuple[str, str, Match]]:
     line = line_of(span)
-    in_line = [("", line, found) for found in pattern.finditer(line)]
-    yield from in_line
-    if in_line:
+    is_in_line = False
+    for found in pattern.finditer(line):
+        is_in_line = True
+        yield "", line, found
+    if is_in_line:
         return
     for path, text in values_of(span):
         for found in pattern.finditer(text):

@@ -115,7 +115,11 @@ class Bench:
 
     async def run(self, task: str = "look") -> AgentOutcome:
         """Run the agent to its end."""
-        return await self.build().run([Message(Role.USER, task)])
+        agent = self.build()
+        try:
+            return await agent.run([Message(Role.USER, task)])
+        finally:
+            self.journal.close()
 
     async def _look(self, arguments: LookArguments, _: ToolCall) -> dict[str, Any]:
         self.looked.append(arguments.topic)
