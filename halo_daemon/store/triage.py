@@ -1,0 +1,152 @@
+"""
+``triage.yaml``: what people decided about findings, by hand or by command.
+
+The file is theirs: a change rewrites the block of one finding and leaves every
+other line, comments included, as it was.
+"""
+
+import re
+from pathlib import Path
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from halo_daemon.config_yaml import Node, read_document
+from halo_daemon.errors import ConfigError, StoreError
+from halo_daemon.findings import Triage
+from halo_daemon.store.disk import Disk, write_atomically
+from halo_daemon.store.paths import DataPaths
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_HEADER = "# Decisions about findings; see `halo-daemon finding --help`.\nfindings:\n"
+_ID = re.compile(r"F-[0-9A-HJKMNP-TV-Z]{12}")
+
+
+class TriageFile:
+    """
+    The decisions of one project.
+
+    Args:
+        root: The data directory.
+
+        project: Slug of the project.
+
+        disk: System calls; tests make them fail.
+    """
+
+    def __init__(self, root: Path, project: str, *, disk: Disk | None = None) -> None:
+        self._path = DataPaths(root).project(project).triage
+        self._disk = disk or Disk()
+
+    def read(self) -> dict[str, Triage]:
+        """
+        Every decision by finding id; empty while there is no file.
+
+        Raises:
+            ConfigError: The file is not what it should be, with every mistake in it.
+            StoreError: The file cannot be read.
+        """
+        text = self._text()
+        root, problems = read_document(text, str(self._path))
+        mistakes = [str(problem) for problem in problems]
+        decisions: dict[str, Triage] = {}
+        content = plain(root)
+        rows = content.get("findings") if isinstance(content, dict) else None
+        for identity, row in (rows or {}).items() if isinstance(rows, dict) else ():
+            try:
+                decisions[_checked_id(identity)] = Triage.model_validate(row, extra="forbid")
+            except (ValidationError, ValueError) as exc:
+                first = str(exc).partition("\n")[0]
+                mistakes.append(f"{self._path}: findings.{identity}: {first}")
+        if mistakes:
+            raise ConfigError(
+                f"cannot read the decisions in {self._path}",
+                hint="correct the lines named above",
+                diagnostics=tuple(mistakes),
+            )
+        return decisions
+
+    def read_or_nothing(self) -> dict[str, Triage]:
+        """Every decision, or none where the file is wrong: a report is written all the same."""
+        try:
+            return self.read()
+        except (ConfigError, StoreError) as exc:
+            log.warning("triage_unreadable", path=str(self._path), error=str(exc)[:200])
+            return {}
+
+    def decide(self, finding_id: str, triage: Triage) -> None:
+        """
+        Write one decision; an ``open`` one takes the finding's block away.
+
+        Raises:
+            ConfigError: The file is wrong and is left as it is.
+            StoreError: The disk refused; the file is as it was.
+            ValueError: *finding_id* is not an id.
+        """
+        _checked_id(finding_id)
+        self.read()
+        lines = (self._text() or _HEADER).splitlines()
+        kept = _without(lines, finding_id)
+        if not any(line.rstrip() == "findings:" for line in kept):
+            kept.append("findings:")
+        if triage.state != "open" or triage.note:
+            at = next(n for n, line in enumerate(kept) if line.rstrip() == "findings:") + 1
+            kept[at:at] = _block(finding_id, triage)
+        try:
+            self._disk.make_directory(self._path.parent)
+            write_atomically(self._disk, self._path, ("\n".join(kept) + "\n").encode())
+        except OSError as exc:
+            raise StoreError(
+                f"cannot write the decisions to {self._path}: {exc}",
+                hint="check free space and permissions of the data directory",
+            ) from exc
+
+    def _text(self) -> str:
+        try:
+            return self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as exc:
+            raise StoreError(f"cannot read {self._path}: {exc}") from exc
+
+
+def plain(node: Node) -> object:
+    """The value of a tree without its places."""
+    content = node.content
+    if isinstance(content, dict):
+        return {key: plain(member.node) for key, member in content.items()}
+    return [plain(item) for item in content] if isinstance(content, list) else content
+
+
+def _checked_id(identity: object) -> str:
+    if not isinstance(identity, str) or _ID.fullmatch(identity) is None:
+        raise ValueError(f"`{str(identity)[:40]}` is not the id of a finding")
+    return identity
+
+
+def _without(lines: list[str], finding_id: str) -> list[str]:
+    """The lines without the block of one finding."""
+    opened = re.compile(rf"(\s+)[\"']?{re.escape(finding_id)}[\"']?\s*:")
+    kept: list[str] = []
+    depth: int | None = None
+    for line in lines:
+        match = opened.match(line)
+        indent = len(line) - len(line.lstrip())
+        if match:
+            depth = len(match[1])
+            continue
+        if depth is not None and line.strip() and indent <= depth:
+            depth = None
+        if depth is None or not line.strip():
+            kept.append(line)
+    return kept
+
+
+def _block(finding_id: str, triage: Triage) -> list[str]:
+    fields = triage.model_dump(exclude_defaults=True)
+    # A JSON text is a YAML text, quoted by its own emitter.
+    return [f"  {finding_id}:"] + [
+        f"    {name}: {orjson.dumps(value).decode()}" for name, value in fields.items()
+    ]

@@ -1,0 +1,99 @@
+import pytest
+
+from halo_daemon.errors import ConfigError
+from halo_daemon.findings import Triage, in_force
+from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.triage import TriageFile
+
+ONE, TWO = "F-7Q2K9M3XH4TA", "F-ABCDEFGHJKMN"
+MUTED = Triage(state="muted", until="2026-12-31T00:00:00Z", note='known: "outage"', by="ann")
+
+
+def path_of(root):
+    """Where the file lies, its directory made."""
+    path = DataPaths(root).project("p").triage
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def test_a_decision_is_read_back(tmp_path):
+    """Every field survives, whatever is in the note."""
+    TriageFile(tmp_path, "p").decide(ONE, MUTED)
+
+    assert TriageFile(tmp_path, "p").read() == {ONE: MUTED}
+
+
+def test_without_a_file_nothing_was_said(tmp_path):
+    """No file, no decisions, and reading makes none."""
+    assert TriageFile(tmp_path, "p").read() == {}
+    assert not path_of(tmp_path).exists()
+
+
+def test_other_lines_are_left_alone(tmp_path):
+    """Comments and other findings stay as people wrote them."""
+    path_of(tmp_path).write_text(
+        "# ours\nfindings:\n"
+        f"  # the printer\n  {TWO}:\n    state: acknowledged  # by phone\n    note: see wiki\n"
+    )
+    file = TriageFile(tmp_path, "p")
+
+    file.decide(ONE, MUTED)
+    file.decide(ONE, Triage(state="acknowledged"))
+
+    text = path_of(tmp_path).read_text()
+    assert "# the printer" in text
+    assert "state: acknowledged  # by phone" in text
+    assert file.read()[ONE] == Triage(state="acknowledged")
+    assert file.read()[TWO].note == "see wiki"
+
+
+def test_an_open_finding_has_no_block(tmp_path):
+    """Taking a decision back removes it."""
+    file = TriageFile(tmp_path, "p")
+    file.decide(ONE, MUTED)
+    file.decide(TWO, MUTED)
+
+    file.decide(ONE, Triage())
+
+    assert set(file.read()) == {TWO}
+    assert ONE not in path_of(tmp_path).read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "findings: [",
+        "findings:\n  F-1:\n    state: muted\n",
+        f"findings:\n  {ONE}:\n    state: loud\n",
+        f"findings:\n  {ONE}:\n    stat: muted\n",
+    ],
+)
+def test_a_wrong_file_is_an_error_and_stays(tmp_path, text):
+    """A mistake is named, and no command overwrites it."""
+    path_of(tmp_path).write_text(text)
+    file = TriageFile(tmp_path, "p")
+
+    with pytest.raises(ConfigError):
+        file.read()
+    with pytest.raises(ConfigError):
+        file.decide(ONE, MUTED)
+
+    assert path_of(tmp_path).read_text() == text
+    assert file.read_or_nothing() == {}
+
+
+@pytest.mark.parametrize(
+    ("until", "regressed", "state"),
+    [
+        ("2026-12-31", False, "muted"),
+        ("2026-01-01", False, "open"),
+        ("regressed", False, "muted"),
+        ("regressed", True, "open"),
+        (None, True, "muted"),
+    ],
+)
+def test_a_mute_ends(until, regressed, state):
+    """By its date, or when the finding regresses if so asked."""
+    triage = Triage(state="muted", until=until)
+
+    assert in_force(triage, "2026-11-20T10:00:00Z", regressed=regressed).state == state
