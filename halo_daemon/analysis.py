@@ -17,6 +17,8 @@ from typing import Literal, NamedTuple
 
 import structlog
 
+from halo_daemon.analyzer.brief import render_brief
+from halo_daemon.analyzer.project_memory import ProjectMemory
 from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.run import RunInfo, analyze_window, finish
@@ -124,15 +126,19 @@ def _analyze_project(
         command=_command_again(project.slug, request.window),
         config_hash=hashlib.sha256(config.analysis.model_dump_json().encode()).hexdigest()[:16],
     )
+    past = ProjectMemory(config.data.dir, project.slug)
+    memory = past.recall()
     report = analyze_window(
         reader,
         project=project.slug,
         window=request.window,
         run=run,
         previous=_previous(reports),
+        memory=memory,
     )
     report = finish(report, now_unix_ns())
     directory = reports.write(identity, rendered(report))
+    past.remember(report, memory)
     if request.notify and config.notify.routes:
         queue_event(
             report_created(report, directory),
@@ -158,6 +164,10 @@ def rendered(report: Report) -> dict[str, bytes]:
         "report.json": to_json(report),
         "report.md": render_markdown(report).encode(),
         "report.html": render_html(report).encode(),
+        **{
+            f"findings/{finding.finding_id}.md": render_brief(report, finding).encode()
+            for finding in report.findings
+        },
     }
 
 

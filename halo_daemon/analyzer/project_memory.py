@@ -1,0 +1,43 @@
+"""A project's past on disk: the ledger and the triage file, before and after a run."""
+
+from pathlib import Path
+
+from halo_daemon.analyzer.ledger import entries_of
+from halo_daemon.analyzer.memory import Memory
+from halo_daemon.findings import Report
+from halo_daemon.store.ledger import LedgerStore
+from halo_daemon.store.triage import TriageFile
+
+
+class ProjectMemory:
+    """
+    What a run is told of the past, and what it adds to it.
+
+    Args:
+        root: The data directory.
+
+        project: Slug of the project.
+    """
+
+    def __init__(self, root: Path, project: str) -> None:
+        self._ledger = LedgerStore(root, project)
+        self._triage = TriageFile(root, project)
+
+    def recall(self) -> Memory:
+        """
+        What is known before a run; a triage file that is wrong counts as empty.
+
+        Raises:
+            StoreError: The ledger cannot be read.
+        """
+        return Memory(self._ledger.histories(), self._triage.read_or_nothing())
+
+    def remember(self, report: Report, memory: Memory) -> None:
+        """
+        Add *report*, which was made with *memory*, to the ledger; once only per report.
+
+        Raises:
+            StoreError: The disk refused; the next run sees the project as before.
+        """
+        if not any(entry.report_id == report.report_id for entry in self._ledger.read()):
+            self._ledger.append(entries_of(report, memory.histories))
