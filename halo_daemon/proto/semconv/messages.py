@@ -32,8 +32,10 @@ _ROLES: Final = {
 }
 _PART_LISTS: Final = ("parts", "content", "contents")
 _WRAPPERS: Final = (
-    "messages", "choices", "message", "contents", "candidates", "generations", "prompt", "kwargs"
+    "messages", "choices", "message", "contents", "candidates", "generations", "prompt", "kwargs",
+    "completion", "output", "input",
 )  # fmt: skip
+_MESSAGE_KEYS: Final = frozenset({"role", "type", "system", *_PART_LISTS, *_WRAPPERS})
 _CALLS: Final = frozenset(
     {"tool_call", "tool_use", "tool-call", "function_call", "function", "server_tool_use"}
 )
@@ -77,6 +79,9 @@ def messages_of(value: JsonValue, role: str) -> list[JsonObject]:
                 found.append(plain)
         elif isinstance(item, str) and item:
             found.append({"role": role, "content": item})
+    if not found and isinstance(value, str) and _is_plain_object(value):
+        # A structured answer that is no message is what the model said.
+        found.append({"role": role, "content": value})
     return found[:MAX_MESSAGES]
 
 
@@ -115,7 +120,7 @@ def _items(value: JsonValue) -> list[JsonValue]:
         if isinstance(value, dict):
             if isinstance(value.get("system"), str) and "role" not in value:
                 leading.append({"role": "system", "content": value["system"]})
-            wrapper = None if "role" in value else _first(value, _WRAPPERS)
+            wrapper = None if "role" in value or _is_part(value) else _first(value, _WRAPPERS)
             if wrapper is None:
                 return [*leading, value] if value else leading
             value = wrapper
@@ -126,6 +131,11 @@ def _items(value: JsonValue) -> list[JsonValue]:
     if isinstance(value, list):
         return [*leading, *value]
     return [*leading, value] if isinstance(value, str) else leading
+
+
+def _is_plain_object(text: str) -> bool:
+    value = parsed(text) if text[:1] == "{" else None
+    return isinstance(value, dict) and bool(value) and _MESSAGE_KEYS.isdisjoint(value)
 
 
 def _plain(item: JsonObject) -> JsonObject | None:

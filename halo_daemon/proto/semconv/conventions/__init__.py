@@ -11,7 +11,7 @@ from halo_daemon.proto.semconv.conventions.agents import (
     STRANDS,
 )
 from halo_daemon.proto.semconv.conventions.coding_agents import CLAUDE_API, CLAUDE_CODE, CODEX
-from halo_daemon.proto.semconv.conventions.genai import GENAI, GENAI_OLD
+from halo_daemon.proto.semconv.conventions.genai import GENAI, GENAI_OLD, GENAI_REQUESTED
 from halo_daemon.proto.semconv.conventions.halo import HALO
 from halo_daemon.proto.semconv.conventions.langchain import LANGSMITH
 from halo_daemon.proto.semconv.conventions.langfuse import LANGFUSE
@@ -30,6 +30,7 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     OPENINFERENCE,
     GENAI,
     GENAI_OLD,
+    GENAI_REQUESTED,
     TRACELOOP,
     VERCEL,
     LANGSMITH,

@@ -3,7 +3,7 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import listed, messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import ON_LLMS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import NOT_ON_LLMS, ON_LLMS, ON_TOOLS
 from halo_daemon.proto.semconv.readers import (
     CONTENT,
     COUNT,
@@ -117,6 +117,7 @@ ADK: Final = Convention(
             f"{_ADK}.tool_call_args",
             f"{_ADK}.data",
             read=unless(_EMPTY, CONTENT),
+            only=NOT_ON_LLMS,
         ),
         row(
             targets.OUTPUT_VALUE,

@@ -73,9 +73,9 @@ GENAI: Final = Convention(
     rows=(
         row(targets.KIND, "gen_ai.operation.name", read=kinds(_OPERATIONS)),
         row(targets.WEAK_KIND, "gen_ai.tool.name", "gen_ai.tool.call.id", read=always(TOOL)),
-        row(targets.WEAK_KIND, "gen_ai.evaluation.name", read=always(EVALUATOR)),
+        row(targets.WEAK_KIND, "gen_ai.retrieval.documents", read=always(RETRIEVER)),
         row(targets.WEAK_KIND, "gen_ai.output.messages", "gen_ai.input.messages", read=always(LLM)),
-        row(targets.MODEL, "gen_ai.response.model", "gen_ai.request.model"),
+        row(targets.MODEL, "gen_ai.response.model"),
         row(targets.PROVIDER, "gen_ai.provider.name"),
         row(targets.INPUT_TOKENS, f"{_USAGE}.input_tokens", read=COUNT),
         row(targets.OUTPUT_TOKENS, f"{_USAGE}.output_tokens", read=COUNT),
@@ -129,6 +129,13 @@ GENAI: Final = Convention(
         NameRow("execute_tool", TOOL),
         NameRow("orchestrate_tools", CHAIN),
     ),
+)
+
+GENAI_REQUESTED: Final = Convention(
+    id="GA",
+    title="OpenTelemetry GenAI, what was asked for and not what was served",
+    rank=70,
+    rows=(row(targets.MODEL, "gen_ai.request.model"),),
 )
 
 GENAI_OLD: Final = Convention(

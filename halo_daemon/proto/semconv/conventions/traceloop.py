@@ -3,7 +3,7 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import listed, targets
-from halo_daemon.proto.semconv.conventions.kinds import ON_AGENTS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import NOT_ON_LLMS, ON_AGENTS, ON_TOOLS
 from halo_daemon.proto.semconv.readers import CONTENT, COUNT, REASONS, kinds
 from halo_daemon.proto.semconv.rows import Convention, row
 from halo_daemon.proto.semconv.targets import (
@@ -55,8 +55,8 @@ TRACELOOP: Final = Convention(
         ),
         row(targets.TOOL_NAME, "traceloop.entity.name", only=ON_TOOLS),
         row(targets.TOOL_PARAMETERS, "traceloop.entity.input", read=CONTENT, only=ON_TOOLS),
-        row(targets.INPUT_VALUE, "traceloop.entity.input", read=CONTENT),
-        row(targets.OUTPUT_VALUE, "traceloop.entity.output", read=CONTENT),
+        row(targets.INPUT_VALUE, "traceloop.entity.input", read=CONTENT, only=NOT_ON_LLMS),
+        row(targets.OUTPUT_VALUE, "traceloop.entity.output", read=CONTENT, only=NOT_ON_LLMS),
         row(targets.AGENT_NAME, "traceloop.entity.name", only=ON_AGENTS),
         row(
             targets.SESSION,

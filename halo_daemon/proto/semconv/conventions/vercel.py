@@ -3,7 +3,7 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import listed, messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import ON_LLMS, ON_OTHERS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import NOT_ON_LLMS, ON_LLMS, ON_OTHERS, ON_TOOLS
 from halo_daemon.proto.semconv.readers import (
     BEFORE_DOT,
     CONTENT,
@@ -104,7 +104,7 @@ VERCEL: Final = Convention(
             read=CONTENT,
             only=ON_TOOLS,
         ),
-        row(targets.INPUT_VALUE, "ai.value", "ai.values", read=CONTENT),
+        row(targets.INPUT_VALUE, "ai.value", "ai.values", read=CONTENT, only=NOT_ON_LLMS),
         row(targets.INPUT_VALUE, "ai.prompt", "ai.prompt.messages", read=CONTENT, only=ON_OTHERS),
         row(
             targets.OUTPUT_VALUE,
