@@ -6,6 +6,7 @@ Every file name of the data directory; no other module spells one.
     <root>/lock, keys.json
     <root>/measures/<worker>.json                             while several workers run
     <root>/outbox/
+    <root>/imports.json
     <root>/projects/<slug>/project.json, findings.jsonl, triage.yaml, schedule.json
     <root>/projects/<slug>/catalog.sqlite                     derived
     <root>/projects/<slug>/runs/<run-id>/, latest
@@ -231,6 +232,11 @@ class DataPaths:
     def outbox(self) -> Path:
         """Deliveries not yet accepted by their target."""
         return self.root / "outbox"
+
+    @property
+    def imports(self) -> Path:
+        """How far imported files were read."""
+        return self.root / "imports.json"
 
     def project(self, slug: str) -> ProjectPaths:
         """

@@ -10,6 +10,7 @@ Starting never fails for what is found: a shard that cannot be mended is left
 as it is and logged, and readers skip its damage by content.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,8 @@ def _mend(disk: Disk, day: DayPaths, stem: str) -> TornTail | None:
     except FileNotFoundError:
         return None
     try:
+        if _is_in_use(fd):
+            return None
         size = os.fstat(fd).st_size
         good = good_length(fd, size)
         if good == size:
@@ -93,6 +96,15 @@ def _mend(disk: Disk, day: DayPaths, stem: str) -> TornTail | None:
         return TornTail(path, good, size - good, quarantined)
     finally:
         os.close(fd)
+
+
+def _is_in_use(fd: int) -> bool:
+    """Whether a writer, such as an import beside the daemon, has the shard open."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def good_length(fd: int, size: int) -> int:

@@ -1,0 +1,1 @@
+"""Traces in and out besides the OTLP port: files of other tools, and files for them."""
