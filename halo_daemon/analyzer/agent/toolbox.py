@@ -11,6 +11,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic
 
 import structlog
@@ -22,7 +23,7 @@ from halo_daemon.analyzer.agent.answers import (
     fit,
     no_next_call,
 )
-from halo_daemon.analyzer.agent.arguments import Arguments, read_arguments, validate
+from halo_daemon.analyzer.agent.arguments import Arguments, ToolArguments, read_arguments, validate
 from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.messages import ToolCall, ToolSchema, as_object
 from halo_daemon.errors import HaloError
@@ -58,10 +59,16 @@ class Tool(Generic[Arguments]):
     @property
     def schema(self) -> ToolSchema:
         """The tool as the model sees it."""
-        parameters = self.arguments.model_json_schema()
-        description = inspect.cleandoc(parameters.pop("description", ""))
-        parameters.pop("title", None)
-        return ToolSchema(self.name, description, _without_titles(parameters))
+        description, parameters = _described(self.arguments)
+        return ToolSchema(self.name, description, parameters)
+
+
+@cache
+def _described(arguments: type[ToolArguments]) -> tuple[str, JsonObject]:
+    """Description and schema of a tool's arguments; the same for all agents, made once."""
+    parameters = arguments.model_json_schema()
+    description = inspect.cleandoc(parameters.pop("description", ""))
+    return description, _without_titles(parameters)
 
 
 def in_thread(
