@@ -9,22 +9,28 @@ queues what is to be told.
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import structlog
 
 from halo_daemon.analyzer.brief import render_brief
+from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
+from halo_daemon.analyzer.contract_file import read_contract
+from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.project_memory import ProjectMemory
 from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.run import RunInfo, analyze_window, finish
+from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.config import Config
 from halo_daemon.deliveries import outbox_of
-from halo_daemon.errors import StoreError
+from halo_daemon.errors import ConfigError, StoreError
 from halo_daemon.findings import Report, from_json, to_json
 from halo_daemon.notify.courier import queue_event
 from halo_daemon.notify.events import report_created
@@ -33,12 +39,16 @@ from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import StoredProject, find_project, list_projects
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.reports import ReportStore
-from halo_daemon.store.trace_reader import Window, WindowBy
+from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _RUN_ID_RANDOM_BYTES = 2
 _NS_PER_S = 10**9
+_JOURNAL_NAME = "journal.jsonl"
+_MAX_PROCESSES = 8
+# Starting a process costs about what mining so many spans takes.
+_SPANS_PER_PROCESS = 50_000
 
 Trigger = Literal["schedule", "manual", "api", "demo"]
 
@@ -115,29 +125,14 @@ def _analyze_project(
 ) -> FinishedRun:
     started_unix_ns = now_unix_ns()
     reports = ReportStore(config.data.dir, project.slug)
-    identity = _run_id(started_unix_ns)
-    run = RunInfo(
-        report_id=identity,
-        run_id=identity,
-        started_unix_ns=started_unix_ns,
-        trigger=request.trigger,
-        schedule=request.schedule,
-        timezone=_local_zone(),
-        command=_command_again(project.slug, request.window),
-        config_hash=hashlib.sha256(config.analysis.model_dump_json().encode()).hexdigest()[:16],
-    )
     past = ProjectMemory(config.data.dir, project.slug)
     memory = past.recall()
-    report = analyze_window(
-        reader,
-        project=project.slug,
-        window=request.window,
-        run=run,
-        previous=_previous(reports),
-        memory=memory,
-    )
+    run = _run_info(config, request, project.slug, started_unix_ns)
+    report = _mined(config, request, project.slug, reader, run=run, memory=memory)
+    if request.engine == "llm":
+        report = _explained(config, request, report, reader)
     report = finish(report, now_unix_ns())
-    directory = reports.write(identity, rendered(report))
+    directory = reports.write(run.run_id, rendered(report))
     past.remember(report, memory)
     if request.notify and config.notify.routes:
         queue_event(
@@ -149,13 +144,86 @@ def _analyze_project(
     log.info(
         "report_written",
         project=project.slug,
-        report_id=identity,
+        report_id=report.report_id,
+        status=report.engine.status,
         traces=report.dataset.traces,
         spans=report.dataset.spans,
         findings=len(report.findings),
         duration_ms=(now_unix_ns() - started_unix_ns) // 1_000_000,
     )
     return FinishedRun(report, directory)
+
+
+def _run_info(config: Config, request: AnalysisRequest, slug: str, started_unix_ns: int) -> RunInfo:
+    identity = _run_id(started_unix_ns)
+    return RunInfo(
+        report_id=identity,
+        run_id=identity,
+        started_unix_ns=started_unix_ns,
+        trigger=request.trigger,
+        schedule=request.schedule,
+        timezone=_local_zone(),
+        command=_command_again(slug, request.window),
+        config_hash=hashlib.sha256(config.analysis.model_dump_json().encode()).hexdigest()[:16],
+    )
+
+
+def _mined(
+    config: Config,
+    request: AnalysisRequest,
+    slug: str,
+    reader: LocalTraceReader,
+    *,
+    run: RunInfo,
+    memory: Memory,
+) -> Report:
+    root = config.data.dir
+    spans = reader.overview(request.window).spans
+    return analyze_window(
+        reader,
+        project=slug,
+        window=request.window,
+        run=run,
+        previous=_previous(ReportStore(root, slug)),
+        memory=memory,
+        settings=MinerSettings(contract=_contract(request, DataPaths(root).project(slug).contract)),
+        open_reader=partial(_open_reader, root, slug, config.analysis.settle_s),
+        processes=min(os.cpu_count() or 1, _MAX_PROCESSES, 1 + spans // _SPANS_PER_PROCESS),
+    )
+
+
+def _contract(request: AnalysisRequest, path: Path) -> Contract:
+    """Read the contract; on a schedule a wrong one costs the rules that need it, not the report."""
+    try:
+        return read_contract(path)
+    except ConfigError as exc:
+        if request.trigger != "schedule":
+            raise
+        log.error("contract_unreadable", error=str(exc), hint=exc.hint)  # noqa: TRY400 -- expected
+        return NO_CONTRACT
+
+
+def _open_reader(root: Path, slug: str, settle_s: float) -> TraceReader:
+    return LocalTraceReader(root, slug, settle_s=settle_s, now_unix_ns=time.time_ns)
+
+
+def _explained(
+    config: Config, request: AnalysisRequest, report: Report, reader: LocalTraceReader
+) -> Report:
+    """Ask the model; on a schedule a model that is not set up costs the model's part only."""
+    # The model's client is heavy, and most runs have none.
+    from halo_daemon.explanation import explained, model_of, unexplained  # noqa: PLC0415
+
+    try:
+        model = model_of(config)
+    except ConfigError as exc:
+        if request.trigger != "schedule":
+            raise
+        log.error("model_not_configured", error=str(exc), hint=exc.hint)  # noqa: TRY400 -- expected
+        return unexplained(report, str(exc))
+    runs = ReportStore(config.data.dir, report.project)
+    journal_path = runs.run_directory(report.run.id) / _JOURNAL_NAME
+    return explained(config, report, reader, model=model, journal_path=journal_path)
 
 
 def rendered(report: Report) -> dict[str, bytes]:

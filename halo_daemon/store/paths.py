@@ -7,7 +7,8 @@ Every file name of the data directory; no other module spells one.
     <root>/measures/<worker>.json                             while several workers run
     <root>/outbox/
     <root>/imports.json
-    <root>/projects/<slug>/project.json, findings.jsonl, triage.yaml, schedule.json
+    <root>/projects/<slug>/project.json, findings.jsonl, schedule.json
+    <root>/projects/<slug>/triage.yaml, contract.yaml         written by people
     <root>/projects/<slug>/catalog.sqlite                     derived
     <root>/projects/<slug>/runs/<run-id>/, latest
     <root>/projects/<slug>/spans/<day>/index.sqlite           derived
@@ -172,6 +173,11 @@ class ProjectPaths:
     def triage(self) -> Path:
         """What people said of findings."""
         return self.directory / "triage.yaml"
+
+    @property
+    def contract(self) -> Path:
+        """What people state about the project's tools; optional."""
+        return self.directory / "contract.yaml"
 
     @property
     def schedule(self) -> Path:
