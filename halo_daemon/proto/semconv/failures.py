@@ -29,7 +29,14 @@ _FLAGS: Final = ("is_error", "isError")
 _HANDLED: Final = (False, "False", "false")
 
 
-def judge_failure(fields: Mapping[str, Any], plan: Plan, kind: str, remarks: JsonObject) -> None:
+def judge_failure(
+    fields: Mapping[str, Any],
+    plan: Plan,
+    kind: str,
+    remarks: JsonObject,
+    *,
+    is_stored: bool = False,
+) -> None:
     """
     Set status, status message, `error.type` and the derived flag from what signals an error.
 
@@ -38,6 +45,7 @@ def judge_failure(fields: Mapping[str, Any], plan: Plan, kind: str, remarks: Jso
         plan: The plan of its attributes as they were sent.
         kind: Its observation kind.
         remarks: The daemon's remarks; the derived flag is added here.
+        is_stored: Whether the span was written before, so that `error.type` may be ours.
     """
     attributes: JsonObject = fields["attributes"]
     status: dict[str, str] = fields["status"]
@@ -45,7 +53,12 @@ def judge_failure(fields: Mapping[str, Any], plan: Plan, kind: str, remarks: Jso
     as_sent = status["code"]
     exception = _last_exception(events) if events else None
     is_stated, is_flagged = (
-        _signals(plan, attributes, exception, is_server=fields["kind"] == _SERVER)
+        _signals(
+            plan,
+            attributes,
+            is_server=fields["kind"] == _SERVER,
+            filled_type=_filled_type(attributes, exception, is_stored=is_stored),
+        )
         if plan.failures
         else _Signals(is_stated=False, is_flagged=False)
     )
@@ -70,7 +83,7 @@ class _Signals(NamedTuple):
 
 
 def _signals(
-    plan: Plan, attributes: JsonObject, exception: JsonObject | None, *, is_server: bool
+    plan: Plan, attributes: JsonObject, *, is_server: bool, filled_type: JsonValue
 ) -> _Signals:
     first_error = _FIRST_SERVER_ERROR if is_server else _FIRST_HTTP_ERROR
     is_stated = is_flagged = False
@@ -82,18 +95,18 @@ def _signals(
             is_flagged = True
         elif isinstance(signal, int):
             is_stated = is_stated or signal >= first_error
-        elif key != ERROR_TYPE or not _was_filled(attributes, exception):
+        elif key != ERROR_TYPE or signal != filled_type:
             is_stated = True
     return _Signals(is_stated, is_flagged)
 
 
-def _was_filled(attributes: JsonObject, exception: JsonObject | None) -> bool:
-    """Whether `error.type` came from the exception when the line was first written."""
-    return (
-        exception is not None
-        and SCHEMA_VERSION in attributes
-        and exception.get("exception.type") == attributes[ERROR_TYPE]
-    )
+def _filled_type(
+    attributes: JsonObject, exception: JsonObject | None, *, is_stored: bool
+) -> JsonValue:
+    """The `error.type` that came from the exception when the line was first written."""
+    if exception is None or not (is_stored or SCHEMA_VERSION in attributes):
+        return None
+    return exception.get("exception.type")
 
 
 def _result_failed(result: JsonValue) -> bool:

@@ -63,6 +63,8 @@ class ScopeContext:
     project_slug: str = ""
     resource_attributes: Attributes = field(default_factory=dict)
     scope_name: str = ""
+    is_stored: bool = False
+    """Whether the spans come from a shard and not from a sender."""
     tail: JsonObject = field(init=False, repr=False)
     """The keys of every line, with nothing known but the project."""
     gate: str = field(init=False, repr=False)
@@ -74,7 +76,12 @@ class ScopeContext:
         object.__setattr__(self, "gate", gate_of(self.scope_name))
 
 
-def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list[str]) -> None:
+def project_span(
+    fields: Mapping[str, Any],
+    context: ScopeContext,
+    repairs: list[str],
+    remarks: JsonObject | None = None,
+) -> JsonObject:
     """
     Add to one span what its attributes mean.
 
@@ -83,6 +90,10 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
             ``name``, ``kind`` and ``events`` are read.
         context: The scope that the span belongs to.
         repairs: What was repaired so far; added to, and written as the span's warnings.
+        remarks: What was remarked when the span was first written; added to.
+
+    Returns:
+        The keys of every line, as they were written.
     """
     attributes: JsonObject = fields["attributes"]
     plan = plan_of(attributes, context.gate)
@@ -90,7 +101,7 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
     kind = _kind(plan, attributes, name, context.scope_name)
     tail = context.tail.copy()
     tail[KIND] = kind
-    remarks: JsonObject = {}
+    remarks = {} if remarks is None else remarks
     _read_scalars(plan, attributes, kind, tail)
     if plan.has_usage:
         _settle_usage(plan, attributes, kind, tail, remarks=remarks)
@@ -101,7 +112,7 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
     if plan.fills or kind == TOOL or "events" in fields:
         fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name)
     if plan.failures or "events" in fields or kind == TOOL:
-        judge_failure(fields, plan, kind, remarks)
+        judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
     if not plan.has_kind_mirror and kind != SPAN:
         attributes[KIND_MIRROR] = kind
     if plan.sends_tail:
@@ -109,6 +120,7 @@ def project_span(fields: Mapping[str, Any], context: ScopeContext, repairs: list
     attributes |= tail
     if repairs or remarks:
         _write_remarks(attributes, repairs, remarks)
+    return tail
 
 
 def _kind(plan: Plan, attributes: JsonObject, name: str, scope_name: str) -> str:

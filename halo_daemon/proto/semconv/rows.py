@@ -43,6 +43,8 @@ class Convention:
     rank: int
     """Of two conventions on one span, the lower rank wins, field by field."""
     rows: tuple[Row, ...]
+    prefixes: tuple[str, ...] = ()
+    """Beginnings of the keys that belong to it, read here or not."""
     names: tuple[NameRow, ...] = ()
     """Asked when no attribute tells the kind."""
     scopes: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ SMOLAGENTS: Final = Convention(
     id="SM",
     title="smolagents",
     rank=60,
+    prefixes=("smolagents.",),
     rows=(row(targets.WEAK_KIND, "smolagents.*", read=always(AGENT)),),
     names=(
         NameRow("CodeAgent.run", AGENT),
@@ -36,6 +37,7 @@ CREWAI: Final = Convention(
     id="CR",
     title="CrewAI",
     rank=60,
+    prefixes=("crewai.", "crew_"),
     rows=(
         row(targets.SESSION, "kickoff_id"),
         row(targets.AGENT_NAME, "crewai.agent.role", "crewai.task.agent"),
@@ -60,6 +62,7 @@ ADK: Final = Convention(
     id="AD",
     title="Google ADK",
     rank=60,
+    prefixes=("gcp.vertex.agent.",),
     rows=(
         row(targets.WEAK_KIND, f"{_ADK}.tool_call_args", read=unless(_EMPTY, always(TOOL))),
         row(targets.WEAK_KIND, f"{_ADK}.llm_request", read=unless(_EMPTY, always(LLM))),
@@ -143,6 +146,7 @@ STRANDS: Final = Convention(
     id="ST",
     title="Strands",
     rank=60,
+    prefixes=("event_loop.",),
     rows=(
         row(targets.TOOLS, "gen_ai.agent.tools", read=listed.TOOL_LIST, only=ON_LLMS),
         row(targets.FAILURE, "gen_ai.tool.status", "tool.status", read=ERROR_WORD),
@@ -154,6 +158,7 @@ KOOG: Final = Convention(
     id="KO",
     title="JetBrains Koog",
     rank=60,
+    prefixes=("koog.",),
     rows=(
         row(targets.WEAK_KIND, "koog.node.name", "koog.node.id", read=always(CHAIN)),
         row(

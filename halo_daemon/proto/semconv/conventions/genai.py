@@ -70,6 +70,7 @@ GENAI: Final = Convention(
     id="GA",
     title="OpenTelemetry GenAI, current",
     rank=40,
+    prefixes=("gen_ai.",),
     rows=(
         row(targets.KIND, "gen_ai.operation.name", read=kinds(_OPERATIONS)),
         row(targets.WEAK_KIND, "gen_ai.tool.name", "gen_ai.tool.call.id", read=always(TOOL)),

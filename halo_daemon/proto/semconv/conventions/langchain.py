@@ -21,6 +21,7 @@ LANGSMITH: Final = Convention(
     id="LS",
     title="LangSmith, LangChain",
     rank=60,
+    prefixes=("langsmith.", "langchain."),
     rows=(
         row(targets.KIND, "langsmith.span.kind", "langchain.run_type", read=kinds(_KINDS)),
         row(targets.MODEL, f"{_META}.ls_model_name", only=ON_LLMS),

@@ -16,6 +16,7 @@ LANGFUSE: Final = Convention(
     id="LF",
     title="Langfuse SDK",
     rank=20,
+    prefixes=("langfuse.",),
     rows=(
         # `span` and `event` say nothing of the kind: older SDKs send them on model calls too.
         row(targets.KIND, "langfuse.observation.type", read=kinds(_TYPES)),

@@ -14,6 +14,7 @@ PLAIN: Final = Convention(
     id="PL",
     title="OpenTelemetry, general",
     rank=90,
+    prefixes=("mcp.", "error."),
     rows=(
         row(targets.KIND, "mcp.method.name", read=kinds(_MCP)),
         row(targets.TOOL_NAME, "mcp.tool.name", only=ON_TOOLS),

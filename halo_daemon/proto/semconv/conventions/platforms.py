@@ -19,6 +19,7 @@ LIVEKIT: Final = Convention(
     id="OT",
     title="LiveKit",
     rank=60,
+    prefixes=("lk.",),
     rows=(
         row(
             targets.WEAK_KIND, "lk.function_tool.name", "lk.function_tool.output", read=always(TOOL)
@@ -61,6 +62,7 @@ FLUE: Final = Convention(
     id="OT",
     title="Flue",
     rank=60,
+    prefixes=("flue.",),
     rows=(
         row(targets.WEAK_KIND, "flue.tool.*", read=always(TOOL)),
         row(targets.WEAK_KIND, "flue.task.*", read=always(AGENT)),
@@ -87,6 +89,7 @@ BRAINTRUST: Final = Convention(
     id="OT",
     title="Braintrust",
     rank=60,
+    prefixes=("braintrust.",),
     rows=(
         row(targets.KIND, "braintrust.span_type", read=kinds(_BRAINTRUST)),
         row(targets.KIND, "braintrust.span_attributes", read=at("type", kinds(_BRAINTRUST))),
@@ -130,6 +133,7 @@ COMMON_KEYS: Final = Convention(
     id="OT",
     title="Cursor, ElevenLabs, and keys that many use without a prefix",
     rank=80,
+    prefixes=("cursor.", "elevenlabs."),
     rows=(
         row(targets.INPUT_MESSAGES, "input.value", "input", read=messages.INPUT, only=ON_LLMS),
         row(targets.OUTPUT_MESSAGES, "output.value", "output", read=messages.OUTPUT, only=ON_LLMS),

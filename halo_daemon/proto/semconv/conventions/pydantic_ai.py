@@ -14,6 +14,7 @@ PYDANTIC_AI: Final = Convention(
     id="PY",
     title="Logfire / pydantic-ai",
     rank=60,
+    prefixes=("pydantic_ai.", "logfire."),
     rows=(
         row(
             targets.WEAK_KIND,

@@ -38,6 +38,7 @@ TRACELOOP: Final = Convention(
     id="TL",
     title="OpenLLMetry / Traceloop",
     rank=60,
+    prefixes=("traceloop.",),
     rows=(
         row(targets.KIND, "traceloop.span.kind", read=kinds(_KINDS)),
         row(targets.KIND, "llm.request.type", read=kinds(_REQUESTS)),

@@ -41,6 +41,7 @@ VERCEL: Final = Convention(
     id="AI",
     title="Vercel AI SDK",
     rank=60,
+    prefixes=("ai.", "operation.name", "resource.name"),
     rows=(
         row(targets.KIND, "ai.operationId", read=kinds(_OPERATIONS)),
         row(targets.KIND, "operation.name", read=first_word(_OPERATIONS)),

@@ -1,0 +1,142 @@
+"""What the conventions did not recognise, scope by scope, and what would fix it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from halo_daemon.proto.semconv.conventions import CONVENTIONS
+from halo_daemon.proto.semconv.plan import explain
+from halo_daemon.proto.semconv.targets import LLM, SPAN, TOOL
+from halo_daemon.proto.span import Span
+
+MAX_UNKNOWN_KEYS: Final = 1000
+"""Distinct unknown keys counted for one scope; further ones are counted together."""
+
+_OTHER_KEYS: Final = "(other keys)"
+_GENERAL: Final = (
+    "http.", "net.", "server.", "client.", "url.", "db.", "rpc.", "messaging.", "service.",
+    "telemetry.", "host.", "process.", "os.", "k8s.", "cloud.", "container.", "code.", "thread.",
+    "exception.", "network.", "user_agent.", "peer.", "otel.", "deployment.", "faas.",
+)  # fmt: skip
+"""General conventions: known, and nothing that an observation needs."""
+
+_KNOWN_PREFIXES: Final = (
+    "halo.",
+    "inference.",
+    *_GENERAL,
+    *(prefix for convention in CONVENTIONS for prefix in convention.prefixes),
+)
+
+
+@dataclass(slots=True)
+class ScopeLint:
+    """What was seen in one instrumentation scope; counts are spans."""
+
+    scope_name: str
+    spans: int = 0
+    without_kind: int = 0
+    """Spans whose kind is `SPAN` although they carry keys that no convention knows."""
+    llm_spans: int = 0
+    llm_without_model: int = 0
+    llm_without_tokens: int = 0
+    llm_without_messages: int = 0
+    tool_spans: int = 0
+    tool_without_name: int = 0
+    tool_without_result: int = 0
+    truncated: int = 0
+    unknown_keys: Counter[str] = field(default_factory=Counter)
+    """Attribute keys that no convention knows, by the spans that carry them."""
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What would fix it, worst first; empty when nothing is amiss."""
+        return tuple(
+            text.format(count=count, spans=self.spans)
+            for count, text in (
+                (self.without_kind, _NO_KIND),
+                (self.llm_without_model, _NO_MODEL),
+                (self.llm_without_tokens, _NO_TOKENS),
+                (self.llm_without_messages, _NO_MESSAGES),
+                (self.tool_without_name, _NO_TOOL_NAME),
+                (self.tool_without_result, _NO_RESULT),
+                (self.truncated, _CUT),
+            )
+            if count
+        )
+
+
+_NO_KIND: Final = (
+    "{count} of {spans} spans have no kind: set `openinference.span.kind` or "
+    "`gen_ai.operation.name`"
+)
+_NO_MODEL: Final = "{count} LLM spans name no model: set `gen_ai.response.model`"
+_NO_TOKENS: Final = (
+    "{count} LLM spans report no tokens: set `gen_ai.usage.input_tokens` and "
+    "`gen_ai.usage.output_tokens`; streaming clients often need an option for it"
+)
+_NO_MESSAGES: Final = (
+    "{count} LLM spans hold no messages: turn on content capture, such as "
+    "`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`"
+)
+_NO_TOOL_NAME: Final = "{count} tool spans name no tool: set `gen_ai.tool.name`"
+_NO_RESULT: Final = (
+    "{count} tool spans hold no result: set `gen_ai.tool.call.result` or `output.value`"
+)
+_CUT: Final = "{count} spans arrived with cut JSON: raise `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`"
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """What was not recognised."""
+
+    scopes: tuple[ScopeLint, ...] = ()
+    """By number of spans, most first, ties by name; empty when there were no spans."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to advise."""
+        return not any(scope.advice for scope in self.scopes)
+
+
+def lint(spans: Iterable[Span]) -> LintReport:
+    """Look at stored spans; memory is bounded by the scopes and their unknown keys."""
+    scopes: dict[str, ScopeLint] = {}
+    for span in spans:
+        _look(span, scopes.setdefault(span.scope_name, ScopeLint(span.scope_name)))
+    return LintReport(
+        tuple(sorted(scopes.values(), key=lambda scope: (-scope.spans, scope.scope_name)))
+    )
+
+
+def _look(span: Span, scope: ScopeLint) -> None:
+    scope.spans += 1
+    unknown = [key for key in span.attributes if _is_unknown(key)]
+    for key in unknown:
+        known_already = key in scope.unknown_keys or len(scope.unknown_keys) < MAX_UNKNOWN_KEYS
+        scope.unknown_keys[key if known_already else _OTHER_KEYS] += 1
+    scope.truncated += span.attributes.get("halo.truncated") is True
+    kind = span.observation_kind
+    if kind == SPAN:
+        scope.without_kind += bool(unknown)
+    elif kind == LLM:
+        _look_at_llm(span, scope)
+    elif kind == TOOL:
+        scope.tool_spans += 1
+        scope.tool_without_name += not span.text("tool.name")
+        scope.tool_without_result += "output.value" not in span.attributes
+
+
+def _look_at_llm(span: Span, scope: ScopeLint) -> None:
+    scope.llm_spans += 1
+    scope.llm_without_model += not span.model
+    if not span.has_error_status:
+        # A call that failed has nothing to count and nothing to say.
+        scope.llm_without_tokens += span.input_tokens is None and span.output_tokens is None
+        scope.llm_without_messages += not any(
+            key.startswith("llm.output_messages.") for key in span.attributes
+        )
+
+
+def _is_unknown(key: str) -> bool:
+    return not (key.startswith(_KNOWN_PREFIXES) or explain(key))
