@@ -1,0 +1,151 @@
+import orjson
+from hypothesis import given, settings, strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from halo_daemon.proto.semconv import facts_of, lint, project_fields
+from halo_daemon.proto.semconv.conventions import CONVENTIONS
+from halo_daemon.proto.span import Span as StoredSpan
+from halo_daemon.proto.trace import Trace
+from tests.conformance.requests import END_UNIX_NS, START_UNIX_NS, request_of
+from tests.unit.proto.decoding import any_value, attribute, attributes, from_protobuf
+
+KEYS = sorted(
+    {
+        key.replace(".*", ".0.content")
+        for convention in CONVENTIONS
+        for row in convention.rows
+        for key in row.keys
+    }
+    | {"llm.input_messages.0.message.role", "llm.tools.0.tool.json_schema", "gen_ai.prompt.1.role"}
+)
+NAMES = sorted(
+    {name.pattern.replace("*", "x") for convention in CONVENTIONS for name in convention.names}
+    | {"work", ""}
+)
+SCOPES = sorted({scope for convention in CONVENTIONS for scope in convention.scopes} | {"", "app"})
+KINDS = [
+    "LLM",
+    "AGENT",
+    "TOOL",
+    "chat",
+    "execute_tool",
+    "invoke_agent",
+    "span",
+    "generation",
+    "llm",
+]
+MESSAGES = [
+    '[{"role":"user","parts":[{"type":"text","content":"hi"}]}]',
+    '[{"role":"assistant","content":"","tool_calls":[{"id":"1","function":{"name":"f","arguments":"{}"}}]}]',
+    '{"messages":[[{"type":"human","content":"x"}]],"usage":{"inputTokens":3}}',
+    '{"error":"no"}', '[{"role":', "plain", '"quoted"', "{}", "null",
+]  # fmt: skip
+VALUES = st.one_of(
+    st.sampled_from(KINDS), st.sampled_from(MESSAGES), st.integers(0, 90), st.booleans(),
+    st.sampled_from(["12", "7.5", "", "Boom", 500, 404, None, 0.25, "a\u2028b"]),
+    st.sampled_from([["a"], [{"role": "user", "content": "y"}], {"input": 4, "output": 1}, [["z"]]]),
+)  # fmt: skip
+EVENTS = st.builds(
+    lambda name, values: Span.Event(name=name, attributes=attributes(values)),
+    st.sampled_from(["exception", "gen_ai.user.message", "gen_ai.choice", "other"]),
+    st.dictionaries(
+        st.sampled_from(["exception.type", "exception.escaped", "content", "message"]),
+        VALUES,
+        max_size=3,
+    ),
+)
+SPANS = st.builds(
+    lambda number, parent, values, **fields: Span(
+        trace_id=b"\1" * 16,
+        span_id=number.to_bytes(8),
+        parent_span_id=parent.to_bytes(8),
+        start_time_unix_nano=START_UNIX_NS,
+        end_time_unix_nano=END_UNIX_NS,
+        attributes=attributes(values),
+        **fields,
+    ),
+    st.integers(1, 6),
+    st.integers(0, 6),
+    st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=7),
+    name=st.sampled_from(NAMES),
+    kind=st.integers(0, 5),
+    events=st.lists(EVENTS, max_size=2),
+    status=st.builds(Status, code=st.integers(0, 2), message=st.sampled_from(["", "m"])),
+)
+
+
+def decoded(spans, scope=""):
+    """The line objects of *spans* in one request."""
+    request = request_of(*spans)
+    request.resource_spans[0].scope_spans[0].scope.name = scope
+    return from_protobuf(request.SerializeToString()).spans
+
+
+@given(st.lists(SPANS, max_size=3), st.sampled_from(SCOPES))
+@settings(max_examples=100, deadline=None)
+def test_projecting_a_projected_line_changes_nothing(spans, scope):
+    """With the mapping that wrote it, a line comes back byte for byte."""
+    for fields in decoded(spans, scope):
+        assert orjson.dumps(project_fields(fields)) == orjson.dumps(fields)
+
+
+@given(st.lists(SPANS, max_size=3), st.sampled_from(SCOPES))
+@settings(max_examples=60, deadline=None)
+def test_a_line_sent_again_is_the_same_line(spans, scope):
+    """Line to OTLP to line is the identity: nothing is derived from what was derived."""
+    for fields in decoded(spans, scope):
+        again = Span(
+            trace_id=bytes.fromhex(fields["trace_id"]),
+            span_id=bytes.fromhex(fields["span_id"]),
+            parent_span_id=bytes.fromhex(fields["parent_span_id"]),
+            name=fields["name"],
+            kind=Span.SpanKind.Value(fields["kind"]),
+            start_time_unix_nano=START_UNIX_NS,
+            end_time_unix_nano=END_UNIX_NS,
+            status=Status(
+                code=Status.StatusCode.Value(fields["status"]["code"]),
+                message=fields["status"]["message"],
+            ),
+            attributes=attributes(fields["attributes"]),
+            events=[
+                Span.Event(name=event["name"], attributes=attributes(event["attributes"]))
+                for event in fields.get("events", ())
+            ],
+        )
+        (second,) = decoded([again], scope)
+
+        assert orjson.dumps(second) == orjson.dumps(fields)
+
+
+@given(st.lists(SPANS, min_size=1, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_no_token_of_a_trace_is_counted_twice(spans):
+    """A trace's tokens are those of its innermost model calls, whatever the tree."""
+    stored = [StoredSpan.from_fields(fields) for fields in decoded(spans)]
+
+    trace = Trace.merge(stored)
+    facts = facts_of(trace)
+
+    innermost = [
+        span
+        for span in trace.spans
+        if span.observation_kind in {"LLM", "EMBEDDING", "RERANKER"}
+        and span.span_id not in facts.enclosing_calls
+    ]
+    assert facts.usage.input_tokens == sum(span.input_tokens or 0 for span in innermost)
+    assert facts.usage.output_tokens == sum(span.output_tokens or 0 for span in innermost)
+
+
+@given(st.lists(SPANS, max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_lint_takes_any_line(spans):
+    """Whatever was stored can be looked at."""
+    report = lint(StoredSpan.from_fields(fields) for fields in decoded(spans))
+
+    assert sum(scope.spans for scope in report.scopes) == len(spans)
+
+
+def test_examples_cover_every_row():
+    """The generated spans reach every key of the mapping."""
+    assert len(KEYS) > 300
+    assert attribute("k", None).value == any_value(None)
