@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 from halo_daemon import __version__
-from halo_daemon.cli import analyze, ask, config as config_command, demo, keys, run, serve, status
+from halo_daemon.cli import (
+    analyze,
+    ask,
+    canary,
+    config as config_command,
+    demo,
+    keys,
+    run,
+    serve,
+    status,
+)
 from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
 from halo_daemon.cli.output import print_error
 from halo_daemon.errors import ConfigError, HaloError
@@ -59,6 +69,7 @@ app.command("analyze")(analyze.analyze)
 app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("status")(status.status)
+app.command("canary")(canary.canary)
 app.add_typer(run.app, name="run")
 app.add_typer(config_command.app, name="config")
 app.add_typer(keys.app, name="keys")

@@ -1,0 +1,81 @@
+"""
+Exporters that are not written in Python: ``HALO_INTEROP=1 pytest tests/interop``.
+
+They are installed from their registries, which takes time and a network, so they run
+on demand only.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.conftest import daemon_in, receiver_of
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip everything here unless it was asked for."""
+    if os.environ.get("HALO_INTEROP"):
+        return
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason="set HALO_INTEROP=1; needs registries"))
+
+
+def tool(name: str) -> str:
+    """The path of a tool; skips the test without it."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def _cache() -> Path:
+    directory = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "halo-interop"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def js_sender() -> Path:
+    """The JavaScript sender with its packages installed."""
+    npm = tool("npm")
+    directory = _cache() / "js"
+    shutil.copytree(HERE / "js", directory, dirs_exist_ok=True)
+    subprocess.run(
+        [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"],
+        cwd=directory,
+        check=True,
+        timeout=600,
+    )
+    return directory / "send.js"
+
+
+@pytest.fixture(scope="session")
+def go_sender() -> Path:
+    """The sender in Go, built from its modules."""
+    go = tool("go")
+    program = _cache() / "send"
+    subprocess.run(
+        [go, "build", "-o", str(program), "."], cwd=HERE / "go", check=True, timeout=1800
+    )
+    return program
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    """A running daemon."""
+    with daemon_in(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def receiver(daemon):
+    """The outside of the daemon."""
+    seen = receiver_of(daemon)
+    yield seen
+    seen.close()
