@@ -1,0 +1,184 @@
+"""``halo-daemon report``: reports of past runs."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
+from halo_daemon.cli.output import print_table, printable, write_output
+from halo_daemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Report
+    from halo_daemon.store.reports import ReportStore
+
+app = typer.Typer(help="Reports.", no_args_is_help=True, rich_markup_mode=None)
+
+_Report = Annotated[str, typer.Argument(metavar="R", help="Id, or its beginning, or `latest`.")]
+_Project = Annotated[
+    str | None, typer.Option("--project", metavar="NAME", help="The report's project.")
+]
+LATEST = "latest"
+
+
+class Form(StrEnum):
+    """How a report is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "md"
+    HTML = "html"
+    SARIF = "sarif"
+    JUNIT = "junit"
+
+
+@app.command("list")
+def list_reports(
+    ctx: typer.Context,
+    *,
+    project: _Project = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """List reports, the newest first."""
+    rows = [
+        {"project": name, "report": run}
+        for name, store in _stores(ctx, project, config, data)
+        for run in store.list()
+    ]
+    if as_json:
+        print(json.dumps({"schema": "halo.reports/v1", "reports": rows}))
+        return
+    print_table(("project", "report"), [[row["project"], row["report"]] for row in rows])
+
+
+@app.command("show")
+def show_report(
+    ctx: typer.Context,
+    report: _Report = LATEST,
+    *,
+    project: _Project = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Print a report as a table."""
+    found = _read(ctx, report, project, config=config, data=data)
+    write_output(render(found, Form.JSON if as_json else Form.TEXT), None)
+
+
+@app.command("export")
+def export_report(
+    ctx: typer.Context,
+    report: _Report = LATEST,
+    *,
+    output_format: Annotated[Form, typer.Option("--format", help="How.")] = Form.HTML,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
+    ] = None,
+    project: _Project = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Write a report in another form; HTML is one file that can be passed on."""
+    found = _read(ctx, report, project, config=config, data=data)
+    write_output(render(found, output_format), output)
+
+
+@app.command("diff")
+def diff(
+    ctx: typer.Context,
+    older: _Report,
+    newer: _Report = LATEST,
+    *,
+    project: _Project = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Compare two reports of a project: new, gone, worse, better."""
+    from halo_daemon.analyzer.report_diff import diff_reports, render_diff
+
+    rows = diff_reports(
+        _read(ctx, older, project, config=config, data=data),
+        _read(ctx, newer, project, config=config, data=data),
+    )
+    if as_json:
+        changes = [row._asdict() for row in rows]
+        print(json.dumps({"schema": "halo.report-diff/v1", "changes": changes}))
+        return
+    print(printable(render_diff(rows)), end="")
+
+
+def render(report: "Report", form: Form) -> bytes:
+    """Write *report* in one of its forms."""
+    from halo_daemon.analyzer.render_html import render_html
+    from halo_daemon.analyzer.render_junit import render_junit
+    from halo_daemon.analyzer.render_markdown import render_markdown
+    from halo_daemon.analyzer.render_sarif import render_sarif
+    from halo_daemon.analyzer.render_text import render_text
+    from halo_daemon.findings import to_json
+
+    if form is Form.JSON:
+        return to_json(report)
+    if form is Form.MARKDOWN:
+        return render_markdown(report).encode()
+    if form is Form.HTML:
+        return render_html(report).encode()
+    if form is Form.SARIF:
+        return render_sarif(report)
+    if form is Form.JUNIT:
+        return render_junit(report)
+    return printable(render_text(report)).encode()
+
+
+def _stores(
+    ctx: typer.Context, project: str | None, config: ConfigOption, data: DataOption
+) -> "list[tuple[str, ReportStore]]":
+    from halo_daemon.store.paths import DataPaths
+    from halo_daemon.store.projects import find_project, list_projects
+    from halo_daemon.store.reports import ReportStore
+
+    root = load_config(ctx, config=config, data=data).data.dir
+    paths = DataPaths(root)
+    projects = [find_project(paths, project)] if project else list_projects(paths)
+    return [(stored.slug, ReportStore(root, stored.slug)) for stored in projects]
+
+
+def _read(
+    ctx: typer.Context,
+    wanted: str,
+    project: str | None,
+    *,
+    config: ConfigOption,
+    data: DataOption,
+) -> "Report":
+    from halo_daemon.findings import from_json
+
+    found = [
+        path
+        for _, store in _stores(ctx, project, config, data)
+        if (path := _directory(store, wanted)) is not None
+    ]
+    if len(found) != 1:
+        what = "no report" if not found else f"{len(found)} projects have a report"
+        raise ConfigError(
+            f"cannot choose a report: {what} `{wanted}`",
+            hint="halo-daemon report list, then name the report, or add --project",
+        )
+    document = (found[0] / "report.json").read_bytes()
+    try:
+        return from_json(document)
+    except ValueError as exc:
+        raise ConfigError(f"cannot read {found[0] / 'report.json'}: not a report") from exc
+
+
+def _directory(store: "ReportStore", wanted: str) -> Path | None:
+    if wanted == LATEST:
+        return store.latest()
+    matching = [run for run in store.list() if run.startswith(wanted)]
+    return store.run_directory(matching[0]) if len(matching) == 1 else None
