@@ -11,11 +11,11 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import structlog
 
@@ -41,6 +41,9 @@ from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.reports import ReportStore
 from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
 
+if TYPE_CHECKING:
+    from halo_daemon.analyzer.agent.explain import DryRun
+
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _RUN_ID_RANDOM_BYTES = 2
@@ -54,10 +57,10 @@ Trigger = Literal["schedule", "manual", "api", "demo"]
 
 
 class FinishedRun(NamedTuple):
-    """A report and the directory that holds its renderings."""
+    """A report and the directory that holds its renderings; None for one that was not kept."""
 
     report: Report
-    directory: Path
+    directory: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,9 @@ class AnalysisRequest:
 
     notify: bool = True
     """Whether targets are told."""
+
+    keep: bool = True
+    """Whether the report is stored and the ledger goes on; a look at one finding keeps nothing."""
 
 
 def analyze(
@@ -107,6 +113,25 @@ def analyze(
     return runs
 
 
+def plans(
+    config: Config, request: AnalysisRequest, *, now_unix_ns: Callable[[], int]
+) -> "list[tuple[str, DryRun]]":
+    """Say what a run with a model would send, project by project; sends and stores nothing."""
+    from halo_daemon.explanation import plan_of  # noqa: PLC0415 -- see `_explained`
+
+    found = []
+    rules_only = replace(request, engine="builtin", keep=False)
+    for run in analyze(config, rules_only, now_unix_ns=now_unix_ns):
+        reader = LocalTraceReader(
+            config.data.dir, run.report.project, settle_s=0, now_unix_ns=now_unix_ns
+        )
+        try:
+            found.append((run.report.project, plan_of(config, run.report, reader)))
+        finally:
+            reader.close()
+    return found
+
+
 def _chosen_projects(root: Path, names: Sequence[str]) -> list[StoredProject]:
     paths = DataPaths(root)
     if not names:
@@ -132,6 +157,8 @@ def _analyze_project(
     if request.engine == "llm":
         report = _explained(config, request, report, reader)
     report = finish(report, now_unix_ns())
+    if not request.keep:
+        return FinishedRun(report, None)
     directory = reports.write(run.run_id, rendered(report))
     past.remember(report, memory)
     if request.notify and config.notify.routes:

@@ -1,12 +1,20 @@
 """``halo-daemon analyze``: one run now."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from halo_daemon.cli.analysis_output import (
+    EXIT_FINDINGS,
+    Format,
+    exit_status,
+    only_finding,
+    read_baseline,
+    render,
+    render_plans,
+)
 from halo_daemon.cli.instants import parse_instant
 from halo_daemon.cli.options import (
     ConfigOption,
@@ -16,22 +24,13 @@ from halo_daemon.cli.options import (
     UntilOption,
     load_config,
 )
-from halo_daemon.cli.output import print_note, printable, write_output
+from halo_daemon.cli.output import print_note, write_output
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
-    from halo_daemon.analysis import FinishedRun
+    from halo_daemon.analysis import AnalysisRequest
     from halo_daemon.config import Config
-    from halo_daemon.findings import Report
     from halo_daemon.store.trace_reader import Window
-
-
-class Format(StrEnum):
-    """How reports are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "md"
 
 
 class By(StrEnum):
@@ -45,6 +44,37 @@ class Engine(StrEnum):
     """What makes findings."""
 
     BUILTIN = "builtin"
+    LLM = "llm"
+
+
+_By = Annotated[By, typer.Option("--by", help="Time that counts: of receipt or of start.")]
+_Engine = Annotated[Engine, typer.Option("--engine", help="What makes findings.")]
+_Format = Annotated[Format, typer.Option("--format", help="What is printed.")]
+_Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Print to FILE.")
+]
+_FailOn = Annotated[
+    Literal["low", "medium", "high", "critical"] | None,
+    typer.Option("--fail-on", help="Exit 3 when a finding is at least that severe."),
+]
+_Baseline = Annotated[
+    Path | None, typer.Option("--baseline", metavar="FILE", help="Accepted findings.")
+]
+_Finding = Annotated[
+    str | None,
+    typer.Option(
+        "--finding", metavar="ID", help="Look for this one; exit 3 when seen. Stores nothing."
+    ),
+]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="With --engine llm: say what would be sent; send nothing.")
+]
+_Usd = Annotated[float | None, typer.Option("--budget-usd", min=0, help="Dollars for the model.")]
+_Minutes = Annotated[int | None, typer.Option("--budget-minutes", min=1, help="Time for the run.")]
+_NoNotify = Annotated[bool, typer.Option("--no-notify", help="Tell no target.")]
+_Schedule = Annotated[
+    str, typer.Option("--schedule", metavar="ENTRY", help="Run on behalf of a schedule entry.")
+]
 
 
 def analyze(
@@ -52,61 +82,77 @@ def analyze(
     *,
     since: SinceOption = "24h",
     until: UntilOption = "now",
-    by: Annotated[By, typer.Option("--by", help="Time that counts: of receipt or of start.")] = (
-        By.RECEIVED
-    ),
+    by: _By = By.RECEIVED,
     project: ProjectsOption = None,
-    engine: Annotated[Engine, typer.Option("--engine", help="What makes findings.")] = (
-        Engine.BUILTIN
-    ),
-    output_format: Annotated[Format, typer.Option("--format", help="What is printed.")] = (
-        Format.TEXT
-    ),
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Print to FILE.")
-    ] = None,
-    no_notify: Annotated[bool, typer.Option("--no-notify", help="Tell no target.")] = False,
-    schedule: Annotated[
-        str, typer.Option("--schedule", metavar="ENTRY", help="Run on behalf of a schedule entry.")
-    ] = "",
+    engine: _Engine = Engine.BUILTIN,
+    output_format: _Format = Format.TEXT,
+    output: _Output = None,
+    fail_on: _FailOn = None,
+    baseline: _Baseline = None,
+    finding: _Finding = None,
+    dry_run: _DryRun = False,
+    budget_usd: _Usd = None,
+    budget_minutes: _Minutes = None,
+    no_notify: _NoNotify = False,
+    schedule: _Schedule = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """
     Look for failure modes in the traces of a window and write the report.
 
-    Works with and without a running daemon.
+    Works with and without a running daemon. Exits 3 when the gate of --fail-on is
+    reached, 4 when a budget was and the report is partial.
     """
     import time
 
-    settings = load_config(ctx, config=config, data=data)
+    settings = load_config(
+        ctx, config=config, data=data, overrides=_budget(budget_usd, budget_minutes)
+    )
     window = _window(since, until, by, now_unix_ns=time.time_ns())
+    accepted = read_baseline(baseline) if baseline else None
 
-    from halo_daemon import log
-    from halo_daemon.analysis import AnalysisRequest, analyze as run_analysis
+    from halo_daemon import analysis, log
 
     log.configure(level="info" if schedule else "warning", log_format=settings.telemetry.log.format)
-    request = AnalysisRequest(
+    request = analysis.AnalysisRequest(
         window=window,
         projects=tuple(project or ()),
         engine=engine.value,
         trigger="schedule" if schedule else "manual",
         schedule=schedule,
         notify=not no_notify,
+        keep=finding is None,
     )
-    runs = run_analysis(settings, request, now_unix_ns=time.time_ns)
-    if runs and request.notify and settings.notify.routes:
-        _deliver(settings)
+    if dry_run:
+        plans = analysis.plans(settings, request, now_unix_ns=time.time_ns)
+        write_output(render_plans(plans), output)
+        return
+    runs = analysis.analyze(settings, request, now_unix_ns=time.time_ns)
+    if finding:
+        runs = [run._replace(report=only_finding(run.report, finding)) for run in runs]
     if not runs:
         print_note(
             f"no spans in {settings.data.dir} {by.value} between {since} and {until}",
             hint="point an exporter at `halo-daemon serve`, or widen --since",
         )
-    write_output(_rendered([run.report for run in runs], output_format, runs), output)
+    _deliver(settings, request)
+    write_output(render(runs, output_format, fail_on=fail_on), output)
+    reports = [run.report for run in runs]
+    if finding and any(report.findings for report in reports):
+        raise typer.Exit(EXIT_FINDINGS)
+    raise typer.Exit(exit_status(reports, fail_on=fail_on, baseline=accepted))
 
 
-def _deliver(settings: "Config") -> None:
+def _budget(usd: float | None, minutes: int | None) -> dict[str, str]:
+    flags = {} if usd is None else {"analysis.budget.usd": str(float(usd))}
+    return flags if minutes is None else flags | {"analysis.budget.wall": f"{minutes}m"}
+
+
+def _deliver(settings: "Config", request: "AnalysisRequest") -> None:
     """Try what the outbox holds once; a running daemon goes on with what was not accepted."""
+    if not (request.notify and request.keep and settings.notify.routes):
+        return
     import asyncio
 
     from halo_daemon.deliveries import courier_of
@@ -128,22 +174,3 @@ def _window(since: str, until: str, by: By, *, now_unix_ns: int) -> "Window":
             hint="swap them, or leave --until out",
         )
     return window
-
-
-def _rendered(
-    reports: "Sequence[Report]", output_format: Format, runs: "Sequence[FinishedRun]"
-) -> bytes:
-    """Render the reports: one JSON object for one project, a list of them otherwise."""
-    from halo_daemon.analyzer.render_markdown import render_markdown
-    from halo_daemon.analyzer.render_text import render_text
-    from halo_daemon.findings import to_json
-
-    if output_format is Format.JSON:
-        documents = [to_json(report).strip() for report in reports]
-        return (documents[0] if len(documents) == 1 else b"[" + b",".join(documents) + b"]") + b"\n"
-    if output_format is Format.MARKDOWN:
-        return "\n".join(render_markdown(report) for report in reports).encode()
-    texts = [
-        f"{render_text(run.report)}\nreport: {run.directory / 'report.html'}\n" for run in runs
-    ]
-    return printable("\n".join(texts)).encode()

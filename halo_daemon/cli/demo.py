@@ -137,7 +137,12 @@ def _print_findings(runs: "list[FinishedRun]") -> None:
 
     for run in runs:
         print(printable(render_text(run.report)))
-        print(f"  Report   {run.directory / 'report.html'}\n")
+        print(f"  Report   {_page(run)}\n")
+
+
+def _page(run: "FinishedRun") -> Path:
+    assert run.directory is not None, "the demo keeps its reports"
+    return run.directory / "report.html"
 
 
 def _farewell(daemon: "DaemonProcess") -> None:
@@ -154,7 +159,7 @@ def _open(runs: "list[FinishedRun]", *, no_open: bool) -> None:
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
     if not no_open and sys.stdout.isatty() and has_display and runs:
-        webbrowser.open((runs[0].directory / "report.html").as_uri())
+        webbrowser.open(_page(runs[0]).as_uri())
 
 
 def _wait_for_interrupt() -> None:

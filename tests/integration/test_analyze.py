@@ -55,11 +55,7 @@ def test_one_project_is_one_object_in_a_file(data, tmp_path):
     assert run.stdout == ""
     assert report["project"] == "support-bot"
     latest = data / "projects" / "support-bot" / "latest"
-    assert sorted(each.name for each in latest.iterdir()) >= [
-        "report.html",
-        "report.json",
-        "report.md",
-    ]
+    assert {each.name for each in latest.iterdir()} >= {"report.html", "report.json", "report.md"}
 
 
 def test_the_window_selects_by_receipt_unless_told(data):
@@ -126,3 +122,66 @@ def test_the_same_spans_give_the_same_findings(data):
         return findings, report["traces"], report["coverage"]
 
     assert essence(first) == essence(second)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        pytest.param([], 0, id="no-gate"),
+        pytest.param(["--fail-on", "low"], 3, id="findings-at-the-gate"),
+        pytest.param(["--fail-on", "critical"], 0, id="nothing-at-the-gate"),
+    ],
+)
+def test_the_gate_decides_the_exit_status(data, arguments, status):
+    """Findings at or above --fail-on exit 3, so that a pipeline can stop."""
+    run = _analyze(data, "--project", "support-bot", *arguments)
+
+    assert run.returncode == status
+
+
+def test_one_finding_is_looked_for_without_keeping_a_report(data):
+    """--finding shows one finding by the beginning of its id, exits 3, and stores nothing."""
+    report = json.loads(_analyze(data, "--project", "support-bot", "--format", "json").stdout)
+    runs = data / "projects" / "support-bot" / "runs"
+    before = sorted(runs.iterdir())
+    wanted = report["findings"][0]["finding_id"]
+
+    seen = _analyze(data, "--finding", wanted[:8], "--project", "support-bot", "--format", "json")
+    unseen = _analyze(data, "--finding", "F-000000000000", "--project", "support-bot")
+
+    assert [each["finding_id"] for each in json.loads(seen.stdout)["findings"]] == [wanted]
+    assert (seen.returncode, unseen.returncode) == (3, 0)
+    assert sorted(runs.iterdir()) == before
+
+
+def test_the_second_night_knows_the_first(data):
+    """Findings of the run before are ongoing, with the time they were first seen."""
+    first, second = (
+        json.loads(_analyze(data, "--project", "research", "--format", "json").stdout)
+        for _ in range(2)
+    )
+
+    assert {each["state"] for each in second["findings"]} <= {"ongoing"}
+    assert second["previous_report_id"] == first["report_id"]
+
+
+@pytest.mark.parametrize("output_format", ["sarif", "junit"])
+def test_machines_get_one_document_for_one_project(data, output_format):
+    """SARIF and JUnit are written for one project and refused for several."""
+    one = _analyze(data, "--project", "support-bot", "--format", output_format)
+    several = _analyze(data, "--format", output_format)
+
+    assert one.returncode == 0
+    assert one.stdout
+    assert several.returncode == 2
+
+
+def test_a_model_without_a_key_is_a_configuration_error(data, monkeypatch):
+    """On demand a missing key is said at once; nothing is sent anywhere."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+    run = _analyze(data, "--engine", "llm", "--project", "research")
+
+    assert run.returncode == 2
+    assert "key" in run.stderr
