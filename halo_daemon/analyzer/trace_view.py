@@ -14,10 +14,12 @@ from halo_daemon.analyzer.content import (
     Text,
     canonical_arguments,
     first_text,
+    parse_json,
     read_model_call,
     tool_arguments,
     tool_result,
 )
+from halo_daemon.analyzer.contract import at_pointer
 from halo_daemon.analyzer.masking import mask_name, mask_volatile, template_of
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.settings import MinerSettings
@@ -182,7 +184,25 @@ class TraceView:
 
     @cached_property
     def _signals(self) -> dict[str, ErrorSignal]:
-        return {span.span_id: signal for span in self.trace.spans if (signal := error_signal(span))}
+        return {
+            span.span_id: signal
+            for span in self.trace.spans
+            if (signal := error_signal(span) or self._stated_failure(span))
+        }
+
+    def _stated_failure(self, span: Span) -> ErrorSignal | None:
+        """A result that the contract calls a failure although the call went through."""
+        tools = self.settings.contract.tools
+        stated = tools.get(span.tool_name) if tools else None
+        if stated is None or not stated.failure_when:
+            return None
+        parsed = parse_json(tool_result(span).value)
+        for condition in stated.failure_when:
+            value = at_pointer(parsed, condition.pointer)
+            if value is not None and value in condition.in_:
+                message = f"{condition.pointer.rpartition('/')[2]} is {value}"
+                return ErrorSignal("attribute", message, "", "")
+        return None
 
     def template_of(self, span: Span) -> str:
         """Masked template of the span's error; ``""`` when it has none."""

@@ -3,7 +3,7 @@
 import re
 from fnmatch import fnmatchcase
 
-from halo_daemon.analyzer.content import parse_json
+from halo_daemon.analyzer.content import Text, parse_json
 from halo_daemon.analyzer.contract import Requirement, at_pointer
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
@@ -105,7 +105,8 @@ def check_failed_values(view: TraceView) -> RuleOutput:
     for failed in view.tool_calls:
         if failed.signal is None:
             continue
-        values = _values(failed.result.value) - _values(failed.arguments.value)
+        told = failed_text(view, failed)
+        values = _values(told.value) - _values(failed.arguments.value)
         for call in view.tool_calls[failed.position + 1 :]:
             if not values or not _is_write(view, call):
                 continue
@@ -116,10 +117,18 @@ def check_failed_values(view: TraceView) -> RuleOutput:
                 decision = view.decision_of(call.span)
                 if decision:
                     quotes.append(decision_quote(decision))
-                quotes.append(quote(failed.span, "symptom", failed.result, used))
+                quotes.append(quote(failed.span, "symptom", told, used))
                 observations.append(Observation(key, tuple(quotes)))
                 break
     return RuleOutput(tuple(observations), view.span_populations, checked=1, of=1)
+
+
+def failed_text(view: TraceView, failed: ToolCall) -> Text:
+    """Where a failed call says what it says: its result, else the message of its error."""
+    if failed.result.value:
+        return failed.result
+    errors = (error for error in view.leaf_errors if error.span is failed.span)
+    return next((view.message_text(error) for error in errors), failed.result)
 
 
 def _is_write(view: TraceView, call: ToolCall) -> bool:
