@@ -17,7 +17,9 @@ from halo_daemon.cli import (
     canary,
     config as config_command,
     demo,
+    finding,
     keys,
+    report,
     run,
     serve,
     status,
@@ -70,6 +72,8 @@ app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("status")(status.status)
 app.command("canary")(canary.canary)
+app.add_typer(finding.app, name="finding")
+app.add_typer(report.app, name="report")
 app.add_typer(run.app, name="run")
 app.add_typer(config_command.app, name="config")
 app.add_typer(keys.app, name="keys")
