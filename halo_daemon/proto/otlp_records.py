@@ -1,11 +1,10 @@
-"""Counting the records of OTLP requests of other signals than traces."""
+"""Counting the data points of OTLP metrics requests."""
 
 from collections.abc import Iterator
 from typing import Final
 
 import orjson
 from google.protobuf.message import DecodeError as ProtobufDecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -15,22 +14,6 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 
 _POINT_KINDS: Final = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 _POINT_KEYS: Final = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
-
-
-def count_log_records(body: bytes) -> int:
-    """
-    How many log records a serialised ``ExportLogsServiceRequest`` holds.
-
-    Raises:
-        DecodeError: *body* is no such request.
-    """
-    try:
-        request = ExportLogsServiceRequest.FromString(body)
-    except ProtobufDecodeError as exc:
-        raise _not_a_request(body, "logs") from exc
-    return sum(
-        len(scope.log_records) for group in request.resource_logs for scope in group.scope_logs
-    )
 
 
 def count_data_points(body: bytes) -> int:
@@ -43,7 +26,10 @@ def count_data_points(body: bytes) -> int:
     try:
         request = ExportMetricsServiceRequest.FromString(body)
     except ProtobufDecodeError as exc:
-        raise _not_a_request(body, "metrics") from exc
+        raise DecodeError(
+            f"cannot decode {len(body)} bytes as an OTLP metrics request",
+            hint="this endpoint takes metrics; traces go to /v1/traces",
+        ) from exc
     return sum(
         len(getattr(metric, kind).data_points)
         for group in request.resource_metrics
@@ -52,18 +38,6 @@ def count_data_points(body: bytes) -> int:
         for kind in _POINT_KINDS
         if metric.HasField(kind)
     )
-
-
-def count_log_records_json(body: bytes) -> int:
-    """
-    How many log records a logs request in OTLP/JSON holds.
-
-    Raises:
-        DecodeError: *body* is not a JSON object.
-    """
-    groups = _objects(_parsed(body), "resourceLogs")
-    scopes = (scope for group in groups for scope in _objects(group, "scopeLogs"))
-    return sum(1 for scope in scopes for _ in _objects(scope, "logRecords"))
 
 
 def count_data_points_json(body: bytes) -> int:
@@ -99,10 +73,3 @@ def _objects(parent: JsonObject, key: str) -> Iterator[JsonObject]:
     items = parent.get(key)
     if isinstance(items, list):
         yield from (item for item in items if isinstance(item, dict))
-
-
-def _not_a_request(body: bytes, signal: str) -> DecodeError:
-    return DecodeError(
-        f"cannot decode {len(body)} bytes as an OTLP {signal} request",
-        hint=f"this endpoint takes {signal}; traces go to /v1/traces",
-    )

@@ -205,12 +205,20 @@ class GrpcServer:
     def _other_handler(self, signal: Signal) -> Handler:
         async def export(body: bytes, context: Context) -> bytes:
             try:
+                header_of = _header_of(context)
                 with self._intake.request() as slot:
-                    self._ingest.admit(_header_of(context))
+                    only = self._ingest.admit(header_of)
                     slot.reserve(len(body))
-                    return self._others.answer(body, Encoding.PROTOBUF, signal)
+                    received = Received(body, Encoding.PROTOBUF, header_of, only=only)
+                    answer = await self._others.export(
+                        received, slot, signal, transport=Transport.GRPC
+                    )
             except IngestError as exc:
                 await _abort(context, exc)
+            except Exception as exc:  # the border of one request
+                log.exception("request_failed", transport=Transport.GRPC)
+                await _abort(context, exc)
+            return answer.protobuf
 
         return export
 

@@ -25,7 +25,6 @@ from halo_daemon.receiver.asgi import ClientGoneError, Exchange, Receive, Respon
 from halo_daemon.receiver.body import (
     ACCEPTED_ENCODINGS,
     UnknownEncodingError,
-    decompress,
     require_encoding,
 )
 from halo_daemon.receiver.cors import Cors
@@ -184,13 +183,8 @@ class OtlpHttpApp:
     async def _export_other(self, exchange: Exchange, signal: Signal) -> bytes:
         with self._intake.request() as slot:
             received = await self._read(exchange, slot)
-            with slot.work():
-                body = decompress(
-                    received.body,
-                    received.content_encoding,
-                    max_bytes=self._limits.max_decompressed_bytes,
-                )
-                return self._others.answer(body, received.encoding, signal)
+            answer = await self._others.export(received, slot, signal, transport=Transport.HTTP)
+        return received.encoding.of(answer)
 
     async def _read(self, exchange: Exchange, slot: Slot) -> Received:
         """Refuse by the headers what can be refused by them, then read the body."""

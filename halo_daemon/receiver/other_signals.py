@@ -1,22 +1,31 @@
 """
-Logs and metrics: accepted and dropped, and the sender is told so.
+Logs and metrics.
 
-An SDK exports all signals to one endpoint unless told otherwise. An error would make it
-retry, or log failures, for ever; a partial success says once what to change.
+Log events of coding agents and models become spans. All other records are accepted and
+dropped, and the sender is told so: an SDK exports all signals to one endpoint unless
+told otherwise, and an error would make it retry, or log failures, for ever.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from halo_daemon.proto import otlp_records as records
+from halo_daemon.proto.otlp_logs import LogSpans, spans_of_json_logs, spans_of_logs
+from halo_daemon.proto.otlp_records import count_data_points, count_data_points_json
 from halo_daemon.proto.otlp_response import (
     Answer,
     export_logs_response,
     export_metrics_response,
 )
+from halo_daemon.receiver.body import decompress
+from halo_daemon.receiver.counters import Transport
 from halo_daemon.receiver.encoding import Encoding
+from halo_daemon.receiver.ingest import Received, TraceIngest
+from halo_daemon.receiver.intake import Slot
+
+_THREAD_FROM_BYTES: Final = 256 * 1024
 
 
 class Signal(StrEnum):
@@ -26,30 +35,34 @@ class Signal(StrEnum):
     METRICS = "metrics"
 
 
-class _Reader(NamedTuple):
-    """How one signal's requests are counted and answered."""
+def _metrics(body: bytes) -> LogSpans:
+    return LogSpans(b"", 0, count_data_points(body))
 
-    count_in: dict[Encoding, Callable[[bytes], int]]
+
+def _json_metrics(body: bytes) -> LogSpans:
+    return LogSpans(b"", 0, count_data_points_json(body))
+
+
+class _Reader(NamedTuple):
+    """How one signal's requests are read and answered."""
+
+    read_in: dict[Encoding, Callable[[bytes], LogSpans]]
     respond: Callable[[int, str], Answer]
-    variable: str
+    refusal: str
 
 
 _READERS: Final = {
     Signal.LOGS: _Reader(
-        {
-            Encoding.PROTOBUF: records.count_log_records,
-            Encoding.JSON: records.count_log_records_json,
-        },
+        {Encoding.PROTOBUF: spans_of_logs, Encoding.JSON: spans_of_json_logs},
         export_logs_response,
-        "OTEL_LOGS_EXPORTER",
+        "logs are not stored, only traces and the events of coding agents are; "
+        "set OTEL_LOGS_EXPORTER=none to stop sending them",
     ),
     Signal.METRICS: _Reader(
-        {
-            Encoding.PROTOBUF: records.count_data_points,
-            Encoding.JSON: records.count_data_points_json,
-        },
+        {Encoding.PROTOBUF: _metrics, Encoding.JSON: _json_metrics},
         export_metrics_response,
-        "OTEL_METRICS_EXPORTER",
+        "metrics are not stored, only traces are; "
+        "set OTEL_METRICS_EXPORTER=none to stop sending them",
     ),
 }
 
@@ -58,27 +71,46 @@ class OtherSignals:
     """
     Answers requests of other signals.
 
+    Args:
+        ingest: Where the spans made of log events go.
+        max_decompressed_bytes: What a compressed body may expand to.
+
     Attributes:
         dropped: Records dropped, by signal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ingest: TraceIngest, *, max_decompressed_bytes: int) -> None:
+        self._ingest = ingest
+        self._max_decompressed_bytes = max_decompressed_bytes
         self.dropped: Counter[Signal] = Counter()
 
-    def answer(self, body: bytes, encoding: Encoding, signal: Signal) -> bytes:
+    async def export(
+        self, received: Received, slot: Slot, signal: Signal, *, transport: Transport
+    ) -> Answer:
         """
-        The answer to one export request, decompressed.
+        Store what can be stored of one request, and say what was dropped.
 
         Raises:
-            DecodeError: *body* is not such a request.
+            IngestError: The request cannot be read, or its spans cannot be stored now.
         """
         reader = _READERS[signal]
-        count = reader.count_in[encoding](body)
-        self.dropped[signal] += count
-        if not count:
-            return encoding.of(reader.respond(0, ""))
-        message = (
-            f"{signal} are not stored, only traces are; "
-            f"set {reader.variable}=none to stop sending them"
-        )
-        return encoding.of(reader.respond(count, message))
+        with slot.work():
+            found = await self._read(received, reader)
+        if found.request:
+            spans = received._replace(
+                body=found.request, encoding=Encoding.JSON, content_encoding=""
+            )
+            await self._ingest.export(spans, slot, transport=transport)
+        self.dropped[signal] += found.others
+        return reader.respond(found.others, reader.refusal if found.others else "")
+
+    async def _read(self, received: Received, reader: _Reader) -> LogSpans:
+        def read() -> LogSpans:
+            body = decompress(
+                received.body, received.content_encoding, max_bytes=self._max_decompressed_bytes
+            )
+            return reader.read_in[received.encoding](body)
+
+        if len(received.body) < _THREAD_FROM_BYTES:
+            return read()
+        return await asyncio.to_thread(read)

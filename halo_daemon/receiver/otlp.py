@@ -87,7 +87,6 @@ class OtlpReceiver:
         self.intake = Intake(
             max_requests=settings.max_concurrent_requests, max_bytes=settings.max_held_bytes
         )
-        self.others = OtherSignals()
         self._ingest = TraceIngest(
             sink,
             router,
@@ -95,6 +94,9 @@ class OtlpReceiver:
             max_decompressed_bytes=settings.http_limits.max_decompressed_bytes,
             counters=self.counters,
             keys=keys,
+        )
+        self.others = OtherSignals(
+            self._ingest, max_decompressed_bytes=settings.http_limits.max_decompressed_bytes
         )
         app = OtlpHttpApp(
             ingest=self._ingest,

@@ -34,6 +34,95 @@ def _metrics():
     return request.SerializeToString()
 
 
+def _attribute(key, value):
+    kind = "intValue" if isinstance(value, int) else "stringValue"
+    return {"key": key, "value": {kind: str(value)}}
+
+
+def _event(name, *, unix_ns=START_UNIX_NS, ids=None, **attributes):
+    pairs = [
+        _attribute(key.replace("__", "."), value)
+        for key, value in {"session__id": "s-1", "prompt__id": "p-1", **attributes}.items()
+    ]
+    named = {"key": "event.name", "value": {"stringValue": name}}
+    return {"timeUnixNano": str(unix_ns), "attributes": [named, *pairs], **(ids or {})}
+
+
+def _log_request(*records):
+    scope = {"name": "com.anthropic.claude_code.events"}
+    return json.dumps(
+        {"resourceLogs": [{"scopeLogs": [{"scope": scope, "logRecords": list(records)}]}]}
+    ).encode()
+
+
+def test_c63_events_of_a_coding_agent_become_one_trace(ours, project):
+    """The events of one prompt are spans under it, typed and with their tokens."""
+    body = _log_request(
+        _event("claude_code.user_prompt", prompt="fix it"),
+        _event(
+            "claude_code.api_request",
+            unix_ns=START_UNIX_NS + 10**9,
+            model="claude-sonnet-4-5",
+            input_tokens=10,
+            output_tokens=5,
+            duration_ms=500,
+        ),
+        _event("claude_code.tool_result", tool_name="Bash", success="false", error="exit 1"),
+    )
+
+    answers = [ours.post(body, JSON, path="/v1/logs", project=project) for _ in range(2)]
+
+    spans = {span["name"]: span for span in ours.spans(project)}
+    prompt, request, tool = (
+        spans[f"claude_code.{name}"] for name in ("user_prompt", "api_request", "tool_result")
+    )
+    assert all(answer.is_empty_success for answer in answers)
+    assert len(spans) == 3
+    assert len({span["trace_id"] for span in spans.values()}) == 1
+    assert (prompt["parent_span_id"], request["parent_span_id"]) == ("", prompt["span_id"])
+    assert request["attributes"]["inference.observation_kind"] == "LLM"
+    assert request["attributes"]["inference.llm.output_tokens"] == 5
+    assert request["start_time"] == "2018-12-13T14:51:00.500000000Z"
+    assert tool["attributes"]["inference.observation_kind"] == "TOOL"
+    assert tool["status"] == {"code": "STATUS_CODE_ERROR", "message": "exit 1"}
+
+
+def test_c63_an_event_with_a_trace_is_a_child_of_its_span(ours, project):
+    """A record that names a span is joined to it."""
+    ids = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174"}
+
+    answer = ours.post(
+        _log_request(_event("codex.tool_result", ids=ids, tool_name="shell")),
+        JSON,
+        path="/v1/logs",
+        project=project,
+    )
+
+    [span] = ours.spans(project)
+    assert answer.is_empty_success
+    assert (span["trace_id"], span["parent_span_id"]) == (ids["traceId"], ids["spanId"])
+
+
+def test_c63_events_over_grpc_and_lines_beside_them(ours, project):
+    """Over gRPC as well events are stored, and ordinary lines beside them counted as refused."""
+    request = ExportLogsServiceRequest.FromString(_logs(2))
+    record = (
+        request.resource_logs[0]
+        .scope_logs[0]
+        .log_records.add(
+            time_unix_nano=START_UNIX_NS, event_name="gen_ai.client.inference.operation.details"
+        )
+    )
+    record.trace_id, record.span_id = b"\1" * 16, b"\2" * 8
+
+    answer = ours.export(request.SerializeToString(), project=project, method=LOGS_EXPORT)
+
+    [span] = ours.spans(project)
+    success = ExportLogsServiceResponse.FromString(answer.body).partial_success
+    assert success.rejected_log_records == 2
+    assert (span["trace_id"], span["parent_span_id"]) == ("01" * 16, "02" * 8)
+
+
 def test_c64_logs_over_http_are_told_that_only_traces_are_stored(ours):
     """Logs are taken, counted as refused, and the sender learns which variable to set."""
     answer = ours.post(_logs(), path="/v1/logs")

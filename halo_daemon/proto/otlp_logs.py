@@ -1,0 +1,253 @@
+"""
+Log events of coding agents and models, as spans.
+
+Theory of operation
+===================
+
+Some agents tell what they do in log records rather than in spans: Claude Code and Codex
+write one event for each prompt, request and tool call, and the GenAI conventions have
+events for messages. Each such record becomes a span, and the request that holds them is
+decoded like any other trace request.
+
+Rule 1: a record that carries a trace and a span becomes a child of that span.
+
+Rule 2: one without belongs to its session: the trace id is derived from the session's
+id, and within it the events of one prompt hang under that prompt.
+
+Rule 3: ids depend on the record alone, so a record that is delivered twice is one span.
+"""
+
+import hashlib
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from typing import Final, NamedTuple, cast
+
+import orjson
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError as ProtobufDecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from halo_daemon.errors import DecodeError
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+
+_EVENT: Final = re.compile(r"(claude_code|codex|gen_ai)\.[\w.]+")
+_SESSION_KEYS: Final = (
+    "session.id",
+    "conversation.id",
+    "conversation_id",
+    "gen_ai.conversation.id",
+)
+_PROMPT_KEY: Final = "prompt.id"
+_TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_SPAN_ID: Final = re.compile(r"(?!0{16})[0-9a-f]{16}")
+_SEVERITY_ERROR: Final = 17
+_STATUS_ERROR: Final = 2
+_NANOS_PER_MILLI: Final = 10**6
+_MAX_UNIX_NS: Final = 2**64 - 1
+
+_KINDS: Final = {
+    "claude_code.user_prompt": "AGENT",
+    "claude_code.api_request": "LLM",
+    "claude_code.api_error": "LLM",
+    "claude_code.tool_result": "TOOL",
+    "codex.user_prompt": "AGENT",
+    "codex.api_request": "LLM",
+    "codex.sse_event": "LLM",
+    "codex.tool_result": "TOOL",
+}
+_CLAUDE_SPAN_TYPES: Final = {"AGENT": "interaction", "LLM": "llm_request", "TOOL": "tool"}
+
+
+class LogSpans(NamedTuple):
+    """A logs request, taken apart."""
+
+    request: bytes
+    """A trace request in OTLP/JSON with a span for each event; ``b""`` when there is none."""
+
+    events: int
+    """Records that became spans."""
+
+    others: int
+    """Records that are no such event."""
+
+
+def spans_of_logs(body: bytes) -> LogSpans:
+    """
+    Take a serialised ``ExportLogsServiceRequest`` apart.
+
+    Raises:
+        DecodeError: *body* is no such request.
+    """
+    try:
+        request = ExportLogsServiceRequest.FromString(body)
+    except ProtobufDecodeError as exc:
+        raise DecodeError(
+            f"cannot decode {len(body)} bytes as an OTLP logs request",
+            hint="this endpoint takes logs; traces go to /v1/traces",
+        ) from exc
+    fields = MessageToDict(request, use_integers_for_enums=True)
+    return _take_apart(cast("JsonObject", fields), ids_are_base64=True)
+
+
+def spans_of_json_logs(body: bytes) -> LogSpans:
+    """
+    Take a logs request in OTLP/JSON apart.
+
+    Raises:
+        DecodeError: *body* is not a JSON object.
+    """
+    try:
+        fields: JsonValue = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise DecodeError(f"cannot decode {len(body)} bytes as JSON: {exc}") from exc
+    if not isinstance(fields, dict):
+        raise DecodeError("cannot decode the request: it is not a JSON object")
+    return _take_apart(fields, ids_are_base64=False)
+
+
+def _take_apart(request: JsonObject, *, ids_are_base64: bool) -> LogSpans:
+    resources: list[JsonValue] = []
+    events = records = 0
+    for resource_logs in _objects(request, "resourceLogs"):
+        scopes: list[JsonValue] = []
+        for scope_logs in _objects(resource_logs, "scopeLogs"):
+            spans: list[JsonValue] = []
+            for record in _objects(scope_logs, "logRecords"):
+                records += 1
+                if span := _span_of(record, ids_are_base64=ids_are_base64):
+                    spans.append(span)
+            events += len(spans)
+            if spans:
+                scopes.append({"scope": scope_logs.get("scope"), "spans": spans})
+        if scopes:
+            resources.append({"resource": resource_logs.get("resource"), "scopeSpans": scopes})
+    body = orjson.dumps({"resourceSpans": resources}) if resources else b""
+    return LogSpans(body, events, records - events)
+
+
+def _span_of(record: JsonObject, *, ids_are_base64: bool) -> JsonObject | None:
+    attributes: JsonObject = {
+        str(pair.get("key")): pair.get("value") for pair in _objects(record, "attributes")
+    }
+    name = _event_name(record, attributes)
+    if not name:
+        return None
+    trace_id, parent_id = _hex_ids(record, ids_are_base64=ids_are_base64)
+    prompt = _text(attributes.get(_PROMPT_KEY))
+    identity = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    if not trace_id:
+        session = next(filter(None, (_text(attributes.get(key)) for key in _SESSION_KEYS)), "")
+        trace_id = _digest(session.encode() or identity, "session", digits=32)
+        parent_id = (
+            _digest(trace_id.encode() + prompt.encode(), "prompt", digits=16) if prompt else ""
+        )
+    span_id = _digest(trace_id.encode() + identity, "event", digits=16)
+    if parent_id and name.endswith(".user_prompt"):
+        span_id, parent_id = parent_id, ""
+    end_unix_ns = _integer(record.get("timeUnixNano")) or _integer(
+        record.get("observedTimeUnixNano")
+    )
+    duration_ns = _integer(_scalar(attributes.get("duration_ms"))) * _NANOS_PER_MILLI
+    return {
+        "traceId": trace_id,
+        "spanId": span_id,
+        "parentSpanId": parent_id,
+        "name": name,
+        "kind": 1,
+        "startTimeUnixNano": str(max(0, end_unix_ns - duration_ns)),
+        "endTimeUnixNano": str(end_unix_ns),
+        "attributes": [*_objects(record, "attributes"), *_added(name, attributes, record)],
+        "status": _status(record, attributes),
+    }
+
+
+def _event_name(record: JsonObject, attributes: JsonObject) -> str:
+    """The event that the record is; ``""`` for an ordinary log line."""
+    body = record.get("body")
+    candidates = (
+        record.get("eventName"),
+        _text(attributes.get("event.name")),
+        _text(body) if isinstance(body, dict) else "",
+    )
+    for candidate in candidates:
+        if isinstance(candidate, str) and _EVENT.fullmatch(candidate):
+            return candidate
+    return ""
+
+
+def _added(name: str, attributes: JsonObject, record: JsonObject) -> Iterator[JsonObject]:
+    """Attributes that say in a span's words what the event's name says."""
+    kind = _KINDS.get(name)
+    if kind and "openinference.span.kind" not in attributes:
+        yield {"key": "openinference.span.kind", "value": {"stringValue": kind}}
+    if kind and name.startswith("claude_code.") and "span.type" not in attributes:
+        yield {"key": "span.type", "value": {"stringValue": _CLAUDE_SPAN_TYPES[kind]}}
+    body = record.get("body")
+    if isinstance(body, dict) and _text(body) != name:
+        yield {"key": "event.body", "value": body}
+
+
+def _status(record: JsonObject, attributes: JsonObject) -> JsonObject:
+    reason = _text(attributes.get("error")) or _text(attributes.get("error.message"))
+    has_failed = (
+        bool(reason)
+        or _integer(record.get("severityNumber")) >= _SEVERITY_ERROR
+        or _text(attributes.get("success")).lower() == "false"
+    )
+    return {"code": _STATUS_ERROR, "message": reason} if has_failed else {}
+
+
+def _hex_ids(record: JsonObject, *, ids_are_base64: bool) -> tuple[str, str]:
+    """Trace and span id of the record; both ``""`` unless it has a valid trace."""
+    trace_id, span_id = (_hex_id(record.get(key), ids_are_base64) for key in ("traceId", "spanId"))
+    if not _TRACE_ID.fullmatch(trace_id):
+        return "", ""
+    return trace_id, span_id if _SPAN_ID.fullmatch(span_id) else ""
+
+
+def _hex_id(value: JsonValue, is_base64: bool) -> str:  # noqa: FBT001 -- one of two notations
+    if not isinstance(value, str):
+        return ""
+    if not is_base64:
+        return value.lower()
+    # The library's JSON writes bytes in base64, ids included.
+    return b64decode(value).hex()
+
+
+def _digest(content: bytes, purpose: str, *, digits: int) -> str:
+    return hashlib.sha256(purpose.encode() + b"\0" + content).hexdigest()[:digits]
+
+
+def _objects(parent: JsonObject, key: str) -> Iterator[JsonObject]:
+    items = parent.get(key)
+    if isinstance(items, list):
+        yield from (item for item in items if isinstance(item, dict))
+
+
+def _scalar(value: JsonValue) -> JsonValue:
+    """What stands inside an AnyValue; None for lists, maps and nothing."""
+    if not isinstance(value, dict):
+        return None
+    return next(
+        (
+            value[key]
+            for key in ("stringValue", "intValue", "doubleValue", "boolValue")
+            if key in value
+        ),
+        None,
+    )
+
+
+def _text(value: JsonValue) -> str:
+    scalar = _scalar(value)
+    return "" if scalar is None else str(scalar)
+
+
+def _integer(value: JsonValue) -> int:
+    """A number or its text, cut to the range of a time; 0 for anything else."""
+    try:
+        number = int(float(value)) if isinstance(value, str) and "." in value else int(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return min(max(number, 0), _MAX_UNIX_NS)
