@@ -63,7 +63,11 @@ def _from_attributes(
         value = answer(sources, attributes, kind)
         if value is not None:
             found[target] = value
-        if any(is_cut(attributes.get(source.key)) for source in sources):
+        if any(
+            is_cut(attributes.get(source.key))
+            for source in sources
+            if source.only is None or kind in source.only
+        ):
             remarks[TRUNCATED] = True
     return found
 

@@ -16,7 +16,7 @@ from halo_daemon.proto.json_value import JsonValue
 
 _MAX_COUNT = 2**63 - 1
 _MAX_NUMBER_CHARS = 32
-_OPENING = frozenset("[{")
+_JSON_START = re.compile(r'\[\s*["\[{]|\{\s*"')
 _CLOSING = frozenset("]}")
 _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
 
@@ -68,8 +68,12 @@ def parsed(value: JsonValue) -> JsonValue:
 
 
 def is_cut(value: JsonValue) -> bool:
-    """Whether *value* begins as JSON and ends in the middle of it."""
-    return isinstance(value, str) and value[:1] in _OPENING and value.rstrip()[-1:] not in _CLOSING
+    """Whether *value* begins as a JSON object or list and ends in the middle of it."""
+    return (
+        isinstance(value, str)
+        and _JSON_START.match(value) is not None
+        and value.rstrip()[-1:] not in _CLOSING
+    )
 
 
 def as_text(value: JsonValue) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import targets
+from halo_daemon.proto.semconv.conventions.kinds import ON_OTHERS
 from halo_daemon.proto.semconv.readers import COUNT, NUMBER, kinds
 from halo_daemon.proto.semconv.rows import Convention, row
 
@@ -21,6 +22,11 @@ HALO: Final = Convention(
         row(targets.CACHED_TOKENS, targets.CACHED_TOKENS, read=COUNT),
         row(targets.REASONING_TOKENS, targets.REASONING_TOKENS, read=COUNT),
         row(targets.COST, targets.COST, read=NUMBER),
+        *(
+            # A total that was set apart before is not asked for elsewhere again.
+            row(target, aggregate, read=NUMBER if target == targets.COST else COUNT, only=ON_OTHERS)
+            for target, aggregate in targets.AGGREGATES.items()
+        ),
         row(targets.USER, targets.USER),
         row(targets.SESSION, targets.SESSION),
         row(targets.AGENT_NAME, targets.AGENT_NAME),
