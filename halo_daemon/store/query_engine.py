@@ -54,6 +54,7 @@ from halo_daemon.store.trace_reader import Window
 
 _READ_LINES = 512
 _MAX_SHAPES = 300
+_ID_DIGITS = 32
 _BUCKET_NS = {Bucket.HOUR: 3_600 * 10**9, Bucket.DAY: 86_400 * 10**9}
 
 Row = tuple[Any, ...]
@@ -153,6 +154,27 @@ class LocalQueries:
                     self._index, self._files, window, query, now_s=self._now_monotonic_s
                 ).run()
             )
+
+    def find_traces(self, prefix: str, *, limit: int = 10) -> list[str]:
+        """Ids that begin with *prefix*, in order; empty for what is no beginning of an id."""
+        digits = prefix.lower()
+        if len(digits) > _ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
+            return []
+        first = bytes.fromhex(digits.ljust(_ID_DIGITS, "0"))
+        last = bytes.fromhex(digits.ljust(_ID_DIGITS, "f"))
+        with self._lock:
+            return self._index.answer(lambda: self._find_traces(first, last, limit))
+
+    def _find_traces(self, first: bytes, last: bytes, limit: int) -> list[str]:
+        found: set[bytes] = set()
+        for day in self._index.days:
+            rows = day.connection.execute(
+                "SELECT trace_id FROM traces WHERE trace_id BETWEEN ? AND ?"
+                " ORDER BY trace_id LIMIT ?",
+                (first, last, limit),
+            )
+            found.update(trace_id for (trace_id,) in rows)
+        return [trace_id.hex() for trace_id in sorted(found)[:limit]]
 
     def _query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         sign = -1 if query.descending else 1

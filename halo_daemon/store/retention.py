@@ -14,7 +14,7 @@ unlinked after the new one is durable. A trace with a line in a shard that a
 writer holds open stays: it is among the newest. A crash in between leaves both: every
 span is then there twice and counts once, and the next run finishes.
 
-The indexes of the days notice that shards are gone and are built again.
+The indexes of those days are thrown away, and built again by the next question.
 """
 
 import fcntl
@@ -95,12 +95,15 @@ def prune(
     finally:
         index.close()
     deleted = rewritten = 0
+    changed_days: set[str] = set()
     for day_paths, stem, kept, goes in plans:
         if not goes or (not dry_run and not _replace(disk or Disk(), day_paths, stem, kept)):
             continue
         deleted += not kept
         rewritten += bool(kept)
+        changed_days.add(day_paths.day)
     if not dry_run:
+        _forget(index, changed_days)
         _remove_empty_days(paths)
     return Pruned(len(doomed), sum(doomed.values()), deleted, rewritten)
 
@@ -253,6 +256,13 @@ def _free_stem(day: DayPaths, stem: str) -> str:
     while f"{begin}-{number:06d}" in taken:
         number += 1
     return f"{begin}-{number:06d}"
+
+
+def _forget(index: ProjectIndex, days: set[str]) -> None:
+    """Throw the indexes of *days* away; readers would find out by themselves, and warn."""
+    for day in sorted(days):
+        index.rebuild(day)
+    index.close()
 
 
 def _remove_empty_days(paths: ProjectPaths) -> None:

@@ -1,0 +1,255 @@
+"""``halo-daemon store``: figures, checks, repair and copies of the data directory."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halo_daemon.cli import formats
+from halo_daemon.cli.opening import data_dir
+from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption
+from halo_daemon.cli.output import print_note, print_table
+from halo_daemon.errors import ConfigError
+
+app = typer.Typer(help="The data directory.", no_args_is_help=True, rich_markup_mode=None)
+
+_EXIT_DAMAGED = 1
+_YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@app.command("stats")
+def stats(
+    ctx: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Count shards, bytes, traces and spans of each project."""
+    import time
+
+    from halo_daemon.store.maintenance import project_stats
+    from halo_daemon.store.paths import DataPaths
+
+    paths = DataPaths(data_dir(ctx, config, data))
+    rows = [
+        project_stats(paths.project(slug), now_unix_ns=time.time_ns()) for slug in paths.slugs()
+    ]
+    if as_json:
+        projects = [row._asdict() for row in rows]
+        print(json.dumps({"schema": "halo.store/v1", "projects": projects}))
+        return
+    columns = (
+        "project",
+        "traces",
+        "spans",
+        "duplicates",
+        "bad",
+        "shards",
+        "bytes",
+        "index",
+        "days",
+    )
+    print_table(
+        columns,
+        [
+            (
+                row.slug,
+                str(row.traces),
+                str(row.spans),
+                str(row.duplicate_spans),
+                str(row.bad_lines),
+                str(row.shards),
+                formats.size(row.shard_bytes),
+                formats.size(row.derived_bytes),
+                str(row.days),
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command("verify")
+def verify(
+    ctx: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Read every line and compare it with its checksum; exits 1 when something is damaged."""
+    import time
+
+    from halo_daemon.store.maintenance import DamageKind, verify as verify_project
+    from halo_daemon.store.paths import DataPaths
+
+    paths = DataPaths(data_dir(ctx, config, data))
+    found = [
+        damage
+        for slug in paths.slugs()
+        for damage in verify_project(paths.project(slug), now_unix_ns=time.time_ns())
+    ]
+    if as_json:
+        rows = [{**damage._asdict(), "path": str(damage.path)} for damage in found]
+        print(json.dumps({"schema": "halo.damage/v1", "damage": rows}))
+    else:
+        print_table(
+            ("kind", "file", "offset", "bytes"),
+            [
+                (damage.kind.value, str(damage.path), str(damage.offset), str(damage.length))
+                for damage in found
+            ],
+        )
+    harmless = {DamageKind.TORN_TAIL, DamageKind.QUARANTINED}
+    if any(damage.kind not in harmless for damage in found):
+        raise typer.Exit(_EXIT_DAMAGED)
+    print_note("every line is as it was stored")
+
+
+@app.command("repair")
+def repair(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Set torn tails aside and build every index again; the daemon must be stopped."""
+    import time
+
+    from halo_daemon.store.lock import DataLock
+    from halo_daemon.store.maintenance import reindex as reindex_project
+    from halo_daemon.store.paths import DataPaths
+    from halo_daemon.store.recovery import recover
+
+    paths = DataPaths(data_dir(ctx, config, data))
+    with DataLock(paths):
+        for tail in recover(paths):
+            print_note(f"{tail.cut_bytes} bytes of {tail.shard.name} moved to {tail.quarantined}")
+        for slug in paths.slugs():
+            reindex_project(paths.project(slug), now_unix_ns=time.time_ns())
+    print_note("repaired")
+
+
+@app.command("reindex")
+def reindex(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Throw every index away and build it again; a daemon may run meanwhile."""
+    import time
+
+    from halo_daemon.store.maintenance import reindex as reindex_project
+    from halo_daemon.store.paths import DataPaths
+
+    paths = DataPaths(data_dir(ctx, config, data))
+    for slug in paths.slugs():
+        days = reindex_project(paths.project(slug), now_unix_ns=time.time_ns())
+        print_note(f"{slug}: {days} days indexed")
+
+
+@app.command("compact")
+def compact(
+    ctx: typer.Context,
+    *,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="T", help="Since a shard's last write.")
+    ] = "24h",
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Compress sealed shards; a daemon may run meanwhile."""
+    import time
+
+    from halo_daemon.quantities import parse_duration_s
+    from halo_daemon.store.compress import compress_sealed
+    from halo_daemon.store.paths import DataPaths
+
+    done = compress_sealed(
+        DataPaths(data_dir(ctx, config, data)),
+        older_than_s=parse_duration_s(older_than),
+        now_unix_ns=time.time_ns(),
+    )
+    saved = formats.size(done.plain_bytes - done.compressed_bytes)
+    print_note(f"{done.shards} shards compressed, {saved} saved")
+
+
+@app.command("prune")
+def prune(
+    ctx: typer.Context,
+    *,
+    max_age: Annotated[
+        str, typer.Option("--max-age", metavar="T", help="Keep traces received since.")
+    ] = "",
+    max_size: Annotated[
+        str, typer.Option("--max-size", metavar="SIZE", help="Keep so many bytes of lines.")
+    ] = "",
+    max_traces: Annotated[
+        int | None, typer.Option("--max-traces", min=0, help="Keep so many traces.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: _YesOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Delete the oldest traces of each project, whole ones only; the daemon must be stopped."""
+    import time
+
+    from halo_daemon.quantities import parse_duration_s, parse_size_bytes
+    from halo_daemon.store.lock import DataLock
+    from halo_daemon.store.paths import DataPaths
+    from halo_daemon.store.retention import Retention, prune as prune_project
+
+    retention = Retention(
+        max_age_s=parse_duration_s(max_age) if max_age else None,
+        max_bytes=parse_size_bytes(max_size) if max_size else None,
+        max_traces=max_traces,
+    )
+    if retention == Retention():
+        raise ConfigError("cannot prune without a limit", hint="say --max-age 30d, for example")
+    paths = DataPaths(data_dir(ctx, config, data))
+    if not dry_run:
+        _confirm("Delete the oldest traces?", yes=yes)
+    with DataLock(paths):
+        for slug in paths.slugs():
+            gone = prune_project(
+                paths.project(slug), retention, now_unix_ns=time.time_ns(), dry_run=dry_run
+            )
+            verb = "would go" if dry_run else "deleted"
+            print_note(f"{slug}: {gone.traces} traces, {formats.size(gone.line_bytes)} {verb}")
+
+
+@app.command("backup")
+def backup(
+    ctx: typer.Context,
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory.")],
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Copy the data directory, without what can be built again; a daemon may run meanwhile."""
+    from halo_daemon.store.maintenance import backup as back_up
+    from halo_daemon.store.paths import DataPaths
+
+    copied = back_up(DataPaths(data_dir(ctx, config, data)), target)
+    print_note(f"{formats.size(copied)} copied to {target}")
+
+
+@app.command("restore")
+def restore(
+    ctx: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="What `backup` wrote.")],
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Fill an empty data directory from a backup."""
+    from halo_daemon.store.lock import DataLock
+    from halo_daemon.store.maintenance import restore as restore_from
+    from halo_daemon.store.paths import DataPaths
+
+    paths = DataPaths(data_dir(ctx, config, data))
+    with DataLock(paths):
+        copied = restore_from(source, paths)
+    print_note(f"{formats.size(copied)} restored to {paths.root}")
+
+
+def _confirm(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError("cannot delete unasked", hint="add --yes, or look with --dry-run")
+    typer.confirm(question, abort=True)

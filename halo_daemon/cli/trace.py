@@ -1,0 +1,258 @@
+"""``halo-daemon trace``: list, show, search, compare and export traces."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halo_daemon.cli import formats
+from halo_daemon.cli.exchange import export_app
+from halo_daemon.cli.opening import (
+    ProjectOption,
+    data_dir,
+    open_queries,
+    open_reader,
+    project_slug,
+    whole_trace_id,
+    window_of,
+)
+from halo_daemon.cli.options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    SinceOption,
+    UntilOption,
+)
+from halo_daemon.cli.output import print_note, print_table, printable
+
+if TYPE_CHECKING:
+    from halo_daemon.proto.json_value import JsonObject
+    from halo_daemon.proto.trace import Trace
+    from halo_daemon.store.query import TraceRecord
+    from halo_daemon.store.views import OutlineEntry
+
+app = typer.Typer(help="Stored traces.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(export_app, name="export")
+
+_TraceId = Annotated[str, typer.Argument(metavar="TRACE", help="Id, or its beginning.")]
+_EXIT_DIFFERENT = 1
+_SHOWN_CHARS = 500
+_MAX_STEPS = 2_000
+"""Steps of a trace that are compared; deeper ones are folded, for comparing is quadratic."""
+
+
+@app.command("list")
+def list_traces(
+    ctx: typer.Context,
+    *,
+    since: SinceOption = "24h",
+    until: UntilOption = "now",
+    project: ProjectOption = "",
+    errors: Annotated[bool, typer.Option("--errors", help="Only those with errors.")] = False,
+    tool: Annotated[str, typer.Option("--tool", help="Only those that ran this tool.")] = "",
+    session: Annotated[str, typer.Option("--session", help="Only those of this session.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500)] = 50,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """List traces received in a window, the one that started last first."""
+    import time
+
+    from halo_daemon.store.query import SpanFilter, TraceFilter, TraceQuery
+
+    root = data_dir(ctx, config, data)
+    wanted = SpanFilter(
+        tool_names=(tool,) if tool else (), session_ids=(session,) if session else ()
+    )
+    query = TraceQuery(
+        filter=TraceFilter(
+            has_error_signals=True if errors else None,
+            any_span=(wanted,) if wanted != SpanFilter() else (),
+        ),
+        limit=limit,
+    )
+    with open_queries(root, project_slug(root, project)) as queries:
+        page = queries.query_traces(window_of(since, until), query)
+    if as_json:
+        rows = [trace.model_dump() for trace in page.traces]
+        print(json.dumps({"schema": "halo.traces/v1", "total": page.total, "traces": rows}))
+        return
+    columns = ("trace", "started", "duration", "spans", "errors", "tokens")
+    print_table(columns, [_trace_row(trace, time.time_ns()) for trace in page.traces])
+    if page.total > len(page.traces):
+        print_note(f"{len(page.traces)} of {page.total} traces", hint="raise --limit")
+
+
+@app.command("show")
+def show_trace(
+    ctx: typer.Context,
+    trace_id: _TraceId,
+    *,
+    project: ProjectOption = "",
+    conversation: Annotated[
+        bool, typer.Option("--conversation", help="Inputs and outputs in order of time.")
+    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The stored lines.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show one trace: its tree, its conversation, or its lines."""
+    import sys
+
+    trace = _load(data_dir(ctx, config, data), project, trace_id)
+    if raw:
+        for span in trace.spans:
+            sys.stdout.buffer.write(span.to_line())
+    elif as_json:
+        spans: list[JsonObject] = [span.fields for span in trace.spans]
+        print(json.dumps({"schema": "halo.trace/v1", "trace_id": trace.trace_id, "spans": spans}))
+    elif conversation:
+        _print_conversation(trace)
+    else:
+        _print_tree(trace)
+
+
+@app.command("search")
+def search_traces(
+    ctx: typer.Context,
+    pattern: Annotated[str, typer.Argument(help="RE2 pattern, looked for in decoded values.")],
+    *,
+    since: SinceOption = "24h",
+    until: UntilOption = "now",
+    project: ProjectOption = "",
+    ignore_case: Annotated[bool, typer.Option("-i", "--ignore-case")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="Spans.")] = 50,
+    time_limit_s: Annotated[float, typer.Option("--time-limit", min=0.1, max=600)] = 30.0,
+    after: Annotated[str, typer.Option("--after", help="Go on from an earlier answer.")] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Find spans with a value that matches, in the order in which they came."""
+    from halo_daemon.store.query import SearchQuery
+
+    root = data_dir(ctx, config, data)
+    query = SearchQuery(
+        pattern=pattern,
+        ignore_case=ignore_case,
+        limit=limit,
+        time_limit_s=time_limit_s,
+        after=after,
+    )
+    with open_queries(root, project_slug(root, project)) as queries:
+        answer = queries.search(window_of(since, until), query)
+    if as_json:
+        print(json.dumps({"schema": "halo.search/v1", **answer.model_dump()}))
+        return
+    print_table(
+        ("trace", "span", "name", "where", "text"),
+        [
+            (match.trace_id, match.span_id, match.name, match.where, match.context)
+            for match in answer.matches
+        ],
+    )
+    if answer.next:
+        why = "the time limit was reached" if answer.timed_out else "there is more"
+        print_note(f"{len(answer.matches)} spans; {why}", hint=f"add --after {answer.next}")
+
+
+@app.command("diff")
+def diff_traces(
+    ctx: typer.Context,
+    first: _TraceId,
+    second: _TraceId,
+    *,
+    project: ProjectOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Compare the steps of two traces; exits 1 when they differ."""
+    from difflib import SequenceMatcher
+
+    root = data_dir(ctx, config, data)
+    a, b = (_steps(_load(root, project, trace_id)) for trace_id in (first, second))
+    rows: list[tuple[str, str]] = []
+    for kind, *bounds in SequenceMatcher(a=a, b=b, autojunk=False).get_opcodes():
+        if kind == "equal":
+            rows += [(" ", step) for step in a[bounds[0] : bounds[1]]]
+        else:
+            rows += [("-", step) for step in a[bounds[0] : bounds[1]]]
+            rows += [("+", step) for step in b[bounds[2] : bounds[3]]]
+    if as_json:
+        steps_json = [{"change": change, "step": step} for change, step in rows]
+        print(json.dumps({"schema": "halo.trace-diff/v1", "steps": steps_json}))
+    else:
+        for change, step in rows:
+            print(f"{change} {printable(step)}")
+    if any(change != " " for change, _ in rows):
+        raise typer.Exit(_EXIT_DIFFERENT)
+
+
+def _load(root: Path, project: str, trace_id: str) -> "Trace":
+    slug = project_slug(root, project)
+    with open_reader(root, slug) as reader:
+        trace = reader.load_trace(whole_trace_id(root, slug, trace_id))
+    assert trace is not None, "its id was just found"
+    return trace
+
+
+def _trace_row(trace: "TraceRecord", now_unix_ns: int) -> tuple[str, ...]:
+    return (
+        trace.trace_id,
+        formats.moment(trace.start_unix_ns, now_unix_ns=now_unix_ns),
+        formats.duration(trace.duration_ms) if trace.end_unix_ns else "open",
+        str(trace.spans),
+        str(trace.error_spans + trace.derived_error_spans),
+        str(trace.input_tokens + trace.output_tokens),
+    )
+
+
+def _print_tree(trace: "Trace") -> None:
+    from halo_daemon.proto.times import format_unix_ns
+    from halo_daemon.store.views import outline
+
+    print(f"{trace.trace_id}  {format_unix_ns(trace.start_unix_ns)}  {len(trace.spans)} spans")
+    for entry in outline(trace):
+        print(printable(_tree_line(entry)))
+
+
+def _tree_line(entry: "OutlineEntry") -> str:
+    what = entry.tool_name or entry.model_name
+    parts = [
+        "  " * entry.depth + ("✗ " if entry.has_error else "· ") + entry.name,
+        f"[{entry.observation_kind}{' ' + what if what and what != entry.name else ''}]",
+        formats.duration(entry.duration_ms),
+        formats.size(entry.line_bytes),
+        entry.span_id,
+    ]
+    return "  ".join([*parts, "error"] if entry.has_error else parts)
+
+
+def _print_conversation(trace: "Trace") -> None:
+    for span in trace.spans:
+        said = [
+            (label, span.text(key))
+            for label, key in (("in", "input.value"), ("out", "output.value"))
+            if span.text(key)
+        ]
+        if not said:
+            continue
+        print(printable(f"{span.observation_kind} {span.name}  {span.span_id}"))
+        for label, text in said:
+            cut = text[:_SHOWN_CHARS] + ("…" if len(text) > _SHOWN_CHARS else "")
+            print(printable(f"  {label:3} {cut}"))
+
+
+def _steps(trace: "Trace") -> list[str]:
+    from halo_daemon.store.views import fit, outline
+
+    return [
+        "  " * entry.depth
+        + f"{entry.observation_kind} {entry.name}"
+        + (" (error)" if entry.has_error else "")
+        for entry in fit(outline(trace), max_entries=_MAX_STEPS)
+    ]

@@ -1,0 +1,220 @@
+"""The commands on stored traces, run as a user runs them, without a daemon."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import halo_daemon.log  # noqa: F401 -- takes the real stderr, before a runner replaces it
+from halo_daemon.cli import exchange, project, store, tail, trace
+from halo_daemon.errors import ConfigError, HaloError, QueryError, UnknownProjectError
+from halo_daemon.store.lock import DataLock
+from halo_daemon.store.paths import DataPaths, day_of, shard_stem
+from halo_daemon.store.receipts import encode_receipt
+from halo_daemon.testing.spans import make_line, span_id_of, trace_id_of
+
+NOW_NS = 1_788_000_000_000_000_000
+ALL = ["--since", "2020-01-01"]
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command("import")(exchange.import_traces)
+app.command("tail")(tail.tail)
+app.add_typer(exchange.export_app, name="export")
+app.add_typer(trace.app, name="trace")
+app.add_typer(project.app, name="project")
+app.add_typer(store.app, name="store")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch) -> Path:
+    """A data directory with one project of two traces; the configuration is the default."""
+    for name in ("HALO_DAEMON_CONFIG", "XDG_CONFIG_HOME", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "data"
+    day = DataPaths(root).project("default").day(day_of(NOW_NS))
+    day.directory.mkdir(parents=True)
+    lines = [
+        make_line(trace_id=trace_id_of(1), span_id=span_id_of(1), name="run"),
+        make_line(
+            trace_id=trace_id_of(1),
+            span_id=span_id_of(2),
+            parent_span_id=span_id_of(1),
+            name="call",
+            observation_kind="TOOL",
+            status_code="STATUS_CODE_ERROR",
+            attributes={"tool.name": "search", "output.value": 'say "hi"\nthere \x1b[31m'},
+        ),
+        make_line(trace_id=f"{2:032x}".replace("0", "a", 1), span_id=span_id_of(1), name="run"),
+    ]
+    stem = shard_stem(NOW_NS, worker=0, sequence=1)
+    day.plain(stem).write_bytes(b"".join(lines))
+    day.receipts(stem).write_bytes(encode_receipt(10**6, NOW_NS))
+    return root
+
+
+def run(data: Path, *arguments: str, fails: int = 0) -> str:
+    """Run a command that must exit as said; returns its stdout."""
+    result = CliRunner().invoke(app, [*arguments, "--data", str(data)])
+    if isinstance(result.exception, HaloError):
+        raise result.exception
+    assert result.exit_code == fails, result.output
+    return result.stdout
+
+
+def test_traces_are_listed_as_rows_and_as_json(data):
+    """In a pipe rows are tab-separated; JSON has a schema and the total."""
+    rows = run(data, "trace", "list", *ALL).splitlines()
+    document = json.loads(run(data, "trace", "list", *ALL, "--errors", "--json"))
+
+    assert [len(row.split("\t")) for row in rows] == [6, 6]
+    assert (document["schema"], document["total"]) == ("halo.traces/v1", 1)
+    assert document["traces"][0]["trace_id"] == trace_id_of(1)
+
+
+def test_a_window_without_traces_is_empty(data):
+    """What was received before the window is not in it."""
+    assert run(data, "trace", "list", "--since", "2027-01-01", "--until", "2027-02-01") == ""
+
+
+def test_a_trace_is_shown_by_the_beginning_of_its_id(data):
+    """The tree shows kinds, errors and ids, indented by depth; nothing drives the terminal."""
+    tree = run(data, "trace", "show", "00000").splitlines()
+    conversation = run(data, "trace", "show", "0000", "--conversation")
+    raw = run(data, "trace", "show", "0000", "--raw").splitlines()
+
+    assert tree[1].startswith("· run")
+    assert tree[2].startswith("  ✗ call")
+    assert "search" in tree[2]
+    assert 'say "hi"' in conversation
+    assert "\x1b" not in conversation
+    assert [json.loads(line)["name"] for line in raw] == ["run", "call"]
+
+
+@pytest.mark.parametrize("beginning", ["ffff", "xyz", ""])
+def test_an_id_that_leads_nowhere_is_told(data, beginning):
+    """Unknown and ambiguous beginnings are errors with a hint."""
+    with pytest.raises(ConfigError, match=r"cannot find trace|is ambiguous") as caught:
+        run(data, "trace", "show", beginning)
+
+    assert caught.value.hint
+
+
+def test_values_are_searched_as_people_write_them(data):
+    """Quotes and line ends are found as themselves, with the path of the value."""
+    document = json.loads(run(data, "trace", "search", r'say "hi"\nthere', *ALL, "--json"))
+
+    (match,) = document["matches"]
+    assert (match["where"], match["start_char"]) == ("attributes.output.value", 0)
+
+
+def test_a_pattern_that_re2_refuses_is_told(data):
+    """Look-around is refused with a hint, not a traceback."""
+    with pytest.raises(QueryError, match="cannot search") as caught:
+        run(data, "trace", "search", "(?=x)", *ALL)
+
+    assert "look-around" in caught.value.hint
+
+
+def test_two_traces_are_compared_step_by_step(data):
+    """Different traces exit 1 and show what differs; a trace equals itself."""
+    different = run(data, "trace", "diff", "000", "a00", fails=1).splitlines()
+    same = run(data, "trace", "diff", "000", "000").splitlines()
+
+    assert different == ["  SPAN run", "-   TOOL call (error)"]
+    assert len(same) == 2
+
+
+def test_projects_are_listed_and_shown(data):
+    """Without a description the slug is the name."""
+    assert run(data, "project", "list").split("\t")[0] == "default"
+    shown = json.loads(run(data, "project", "show", "default", "--json"))
+    assert (shown["traces"], shown["spans"], shown["tools"]) == (2, 3, ["search"])
+
+
+def test_a_project_is_deleted_only_when_asked(data):
+    """Without a terminal and --yes nothing is deleted; a running daemon is respected."""
+    with pytest.raises(ConfigError, match="unasked"):
+        run(data, "project", "delete", "default")
+    with DataLock(DataPaths(data)), pytest.raises(HaloError, match="has it open"):
+        run(data, "project", "delete", "default", "--yes")
+
+    run(data, "project", "delete", "default", "--yes")
+
+    assert run(data, "project", "list") == ""
+
+
+def test_an_export_imports_again(data, tmp_path):
+    """What was exported comes in under another project, with the same traces."""
+    path = tmp_path / "out.jsonl"
+    run(data, "export", "otlp-json", *ALL, "-o", str(path))
+    summary = json.loads(run(data, "import", "otlp", str(path), "--project", "copy", "--json"))
+    again = json.loads(run(data, "import", "otlp", str(path), "--project", "copy", "--json"))
+    shown = json.loads(run(data, "project", "show", "copy", "--json"))
+
+    assert summary["accepted_spans"] == again["accepted_spans"] == 3
+    assert (shown["traces"], shown["spans"], shown["duplicate_spans"]) == (2, 3, 3)
+    exported = run(data, "trace", "export", "halo", *ALL, "--project", "default")
+    assert len(exported.splitlines()) == 3
+
+
+def test_a_dry_run_stores_nothing(data, tmp_path):
+    """Counts are printed, and the data directory stays as it is."""
+    path = tmp_path / "out.jsonl"
+    run(data, "export", "halo", *ALL, "-o", str(path))
+
+    printed = run(data, "import", "halo", str(path), "--project", "new", "--dry-run")
+
+    assert printed == "new\t3 spans would be stored\n"
+    assert run(data, "project", "list").count("\n") == 1
+
+
+def test_one_trace_is_exported_for_trace_viewers(data):
+    """The Chrome trace holds every span of the one trace."""
+    document = json.loads(run(data, "export", "chrome-trace", "0000"))
+
+    assert len(document["traceEvents"]) == 2
+
+
+def test_the_store_is_verified_repaired_and_indexed(data):
+    """A flipped letter is found, and exits 1; repair builds the index anew."""
+    run(data, "store", "verify")
+    (shard,) = data.rglob("*.jsonl")
+    shard.write_bytes(shard.read_bytes().replace(b'"call"', b'"cull"'))
+    document = json.loads(run(data, "store", "verify", "--json", fails=1))
+    run(data, "store", "repair")
+
+    assert [damage["kind"] for damage in document["damage"]] == ["altered_line"]
+    run(data, "store", "verify")
+    run(data, "store", "reindex")
+    (stats,) = json.loads(run(data, "store", "stats", "--json"))["projects"]
+    assert (stats["traces"], stats["spans"]) == (2, 3)
+
+
+def test_the_store_is_compacted_copied_and_pruned(data, tmp_path):
+    """Answers stay through compression, backup and restore; pruning asks first."""
+    run(data, "store", "compact", "--older-than", "0s")
+    run(data, "store", "backup", str(tmp_path / "copy"))
+    run(tmp_path / "new", "store", "restore", str(tmp_path / "copy"))
+    assert len(run(tmp_path / "new", "trace", "list", *ALL).splitlines()) == 2
+
+    with pytest.raises(ConfigError, match="unasked"):
+        run(data, "store", "prune", "--max-traces", "0")
+    with pytest.raises(ConfigError, match="without a limit"):
+        run(data, "store", "prune")
+    run(data, "store", "prune", "--max-traces", "1", "--yes")
+
+    assert len(run(data, "trace", "list", *ALL).splitlines()) == 1
+
+
+def test_several_projects_need_a_name(data):
+    """With two projects a command asks which; an unknown one is told."""
+    (data / "projects" / "other").mkdir()
+
+    with pytest.raises(ConfigError, match=r"cannot choose a project.*default, other"):
+        run(data, "trace", "list")
+    with pytest.raises(UnknownProjectError, match="`nope`"):
+        run(data, "trace", "list", "--project", "nope")
