@@ -58,7 +58,9 @@ def test_metrics_on_the_traces_path_are_named(metric, name, description):
         Metric(name=name, description=description, unit="1", **metric)
     )
 
-    with pytest.raises(DecodeError, match=r"OTLP metrics on the traces path.*OTEL_METRICS_EXPORTER"):
+    with pytest.raises(
+        DecodeError, match=r"OTLP metrics on the traces path.*OTEL_METRICS_EXPORTER"
+    ):
         from_protobuf(request.SerializeToString())
 
 
