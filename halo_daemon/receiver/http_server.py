@@ -185,6 +185,9 @@ class _Connection(HttpToolsProtocol):
                 self.send_400_response("")
                 return
         super().data_received(data)
+        if self._head_timer is None and self.cycle is not None and self.cycle.response_complete:
+            # What follows an answer is the rest of an unread body, or a head: both in time.
+            self._await_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
