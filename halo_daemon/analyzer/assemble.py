@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from halo_daemon.analyzer.changes import release_rows, release_tests
 from halo_daemon.analyzer.contrast import Contrasts, contrast
 from halo_daemon.analyzer.contrast_findings import contrast_finding
 from halo_daemon.analyzer.evidence import evidence_of
@@ -26,6 +27,7 @@ from halo_daemon.findings import (
     Finding,
     Fingerprint,
     Recommendation,
+    ReleaseDiff,
     RootCause,
     VersionCount,
 )
@@ -53,6 +55,7 @@ class Assembled(NamedTuple):
     """Every key that was observed, also those that did not make it into the report."""
     groups: dict[str, Group]
     """Everything observed of a finding, by its id."""
+    release_diff: tuple[ReleaseDiff, ...]
     tests: int
     discoveries: int
     left_out: int
@@ -80,7 +83,7 @@ def assemble(
     window = _window_cost(known.traces.values())
     heads = merge_alike(known.groups, known_ids)
     groups = merged(known.groups, heads)
-    contrasts = _contrasts(known, groups, settings)
+    contrasts, releases = _tested(known, groups, settings)
     scored = [
         _finding(
             known,
@@ -103,20 +106,34 @@ def assemble(
         weak_signals=[_with_parts(row.finding, parts) for row in weak[:limit]],
         ids={key: finding_id(head) for key, head in heads.items()},
         groups={finding_id(key): group for key, group in groups.items()},
+        release_diff=releases,
         tests=contrasts.tests,
         discoveries=contrasts.discoveries,
         left_out=max(0, len(strong) - limit) + max(0, len(weak) - limit),
     )
 
 
-def _contrasts(
+def _tested(
     known: Partial, groups: dict[FindingKey, Group], settings: MinerSettings
-) -> Contrasts:
+) -> tuple[Contrasts, tuple[ReleaseDiff, ...]]:
+    """Every test of the report, corrected together: outcome first, then releases."""
     affected = {
         finding_id(key): frozenset(t for t, hit in group.hits.items() if not hit.is_weak)
         for key, group in groups.items()
     }
-    return contrast(known, affected, _outcomes(known), fdr_q=settings.fdr_q)
+    eligible = {
+        finding_id(key): frozenset(known.eligible[population_of(key)] | group.hits.keys())
+        for key, group in groups.items()
+    }
+    releases = release_tests(known, affected, eligible)
+    contrasts = contrast(
+        known,
+        affected,
+        _outcomes(known),
+        fdr_q=settings.fdr_q,
+        further_p=[test.p for test in releases],
+    )
+    return contrasts, release_rows(releases, contrasts.further_q, fdr_q=settings.fdr_q)
 
 
 def _outcomes(known: Partial) -> dict[str, Outcome]:

@@ -11,7 +11,7 @@ Rule 3: a feature that marks nearly the same traces as a better one says nothing
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from halo_daemon.analyzer.features import Feature
@@ -46,6 +46,8 @@ class Contrasts(NamedTuple):
     """Discoveries alone, the surest first."""
     tests: int
     discoveries: int
+    further_q: list[float]
+    """Adjusted p-values of the caller's own tests, in their order."""
 
 
 class _Test(NamedTuple):
@@ -61,6 +63,7 @@ def contrast(
     outcomes: Mapping[str, Outcome],
     *,
     fdr_q: float,
+    further_p: Sequence[float] = (),
 ) -> Contrasts:
     """
     Test findings and features against the outcome.
@@ -74,31 +77,37 @@ def contrast(
 
         fdr_q: Share of false discoveries allowed.
 
+        further_p: P-values of other tests of the same report, corrected together with these.
+
     Returns:
-        Nothing at all where fewer than five traces failed or fewer than five did not.
+        No associations at all where fewer than five traces failed or fewer than five did not.
     """
     failed = {t: o.verdict == "failed" for t, o in outcomes.items() if o.verdict != "unknown"}
     facts = [known.traces[trace_id] for trace_id in sorted(failed) if trace_id in known.traces]
     failures = sum(failed[row.trace_id] for row in facts)
     if min(failures, len(facts) - failures) < MIN_TRACES:
-        return Contrasts({}, [], 0, 0)
+        facts = []
     strata, adjusted_for = _strata(facts)
-    tests = list(_tests(affected, facts, strata, failed))
-    q_values = benjamini_hochberg([test.odds.p for test in tests])
+    tests = list(_tests(affected, facts, strata, failed)) if facts else []
+    q_values = benjamini_hochberg([*(test.odds.p for test in tests), *further_p])
+    further_q = q_values[len(tests) :]
     rows = [
         (test, _association(test.odds, q, adjusted_for))
-        for test, q in zip(tests, q_values, strict=True)
+        for test, q in zip(tests, q_values, strict=False)
     ]
     found = [(t, a) for t, a in rows if a.q <= fdr_q]
     return Contrasts(
         findings={test.finding_id: row for test, row in rows if test.finding_id},
         features=_distinct(found),
-        tests=len(tests),
-        discoveries=len(found),
+        tests=len(tests) + len(further_q),
+        discoveries=len(found) + sum(q <= fdr_q for q in further_q),
+        further_q=further_q,
     )
 
 
 def _strata(facts: list[TraceFacts]) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
+    if not facts:
+        return {}, ()
     lengths = sorted(row.steps for row in facts)
     cuts = [lengths[len(lengths) // 3], lengths[2 * len(lengths) // 3]]
     tasks: dict[str, int] = {}

@@ -6,7 +6,7 @@ import orjson
 
 from halo_daemon.analyzer.figures import affected, cost, day_and_minute, percent, plural
 from halo_daemon.analyzer.safe_text import code_span, escaped, fenced, markdown, one_line
-from halo_daemon.findings import Evidence, Finding, Report, short_ids
+from halo_daemon.findings import Association, Evidence, Finding, Report, short_ids
 
 _MAX_LISTED = 50
 
@@ -21,6 +21,7 @@ def render_markdown(report: Report) -> str:
     lines = [*_front_matter(report), *_overview(report), *_table(report, names)]
     for finding in report.findings:
         lines += _finding(finding, names[finding.finding_id])
+    lines += _changes(report)
     lines += _shorter(report, names)
     lines += _aside(report)
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -98,6 +99,9 @@ def _finding(finding: Finding, name: str) -> Iterator[str]:
     yield f"{finding.counts.spans:,} occurrences, recovered from in {finding.counts.recovered:,} traces."
     yield f"Severity: {markdown(finding.severity_rule)}."
     yield ""
+    if finding.association:
+        yield f"**Outcome** {_association(finding.association)}"
+        yield ""
     if finding.root_cause.text:
         yield f"**Likely cause** ({finding.root_cause.state}) {markdown(finding.root_cause.text)}"
         yield ""
@@ -110,6 +114,15 @@ def _finding(finding: Finding, name: str) -> Iterator[str]:
     for row in finding.evidence:
         yield from _evidence(row)
     yield from _how_counted(finding)
+
+
+def _association(found: Association) -> str:
+    low, high = found.ci95
+    return (
+        f"{found.wording} {found.outcome} traces: odds ratio {found.odds_ratio:.1f}"
+        f" ({low:.1f}–{high:.1f}), q {found.q:.3f},"
+        f" adjusted for {' and '.join(found.adjusted_for) or 'nothing'}"
+    )
 
 
 def _evidence(row: Evidence) -> Iterator[str]:
@@ -131,6 +144,24 @@ def _how_counted(finding: Finding) -> Iterator[str]:
         f"How this was counted: {code_span(finding.source)}, id {finding.finding_id}"
         f" from {', '.join(code_span(part) for part in parts)}."
     )
+    yield ""
+
+
+def _changes(report: Report) -> Iterator[str]:
+    if not (report.what_changed or report.release_diff):
+        return
+    yield "## What changed"
+    yield ""
+    for row in report.what_changed[:_MAX_LISTED]:
+        owner = f" of {code_span(row.agent)}" if row.agent else ""
+        since = f", since {day_and_minute(row.first_seen)}" if row.first_seen else ""
+        yield f"- {row.change}: {row.kind} {code_span(row.name)}{owner} ({plural(row.traces, 'trace')}{since})"
+    for diff in report.release_diff:
+        low, high = diff.ci95
+        yield (
+            f"- {code_span(diff.metric)} from {code_span(diff.from_)} to {code_span(diff.to)}:"
+            f" {diff.diff:+.1%} (95 % {low:+.1%} to {high:+.1%}, q {diff.q:.3f})"
+        )
     yield ""
 
 

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from halo_daemon import __version__
 from halo_daemon.analyzer.assemble import Assembled, assemble
+from halo_daemon.analyzer.changes import changes_since
 from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, resolved_rows
 from halo_daemon.analyzer.memory import Memory, memory_of
@@ -117,7 +118,7 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     seen = frozenset(finding.finding_id for finding in findings)
     window = _window_block(asked.window, asked.run)
     absent = absent_findings(histories, seen, known, window.from_)
-    previous, run = asked.previous, asked.run
+    previous, run, dataset = asked.previous, asked.run, dataset_of(known)
     report = Report(
         report_id=run.report_id,
         project=asked.project,
@@ -126,7 +127,7 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         run=_run_block(run),
         window=window,
         engine=Engine(version=__version__, rules_version=RULES_VERSION),
-        dataset=dataset_of(known),
+        dataset=dataset,
         totals=totals_of(known, previous),
         data_quality=data_quality_of(known),
         coverage=coverage_of(
@@ -136,6 +137,8 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         unverified_claims=tuple(finding for finding in findings if not finding.verified),
         weak_signals=tuple(finding for finding in weak if finding.verified),
         traces=_trace_rows(known, assembled),
+        release_diff=assembled.release_diff,
+        what_changed=changes_since(previous, dataset.inventory, dataset.traces),
         resolved=resolved_rows(absent),
         repro=Repro(command=run.command, config_hash=run.config_hash),
         limits=_limits(known, assembled),

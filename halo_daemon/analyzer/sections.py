@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from halo_daemon.analyzer.assemble import Assembled
+from halo_daemon.analyzer.changes import inventory_of
 from halo_daemon.analyzer.partial import Partial, TraceFacts
 from halo_daemon.analyzer.quality import FIXES
 from halo_daemon.analyzer.rules.registry import RULES
@@ -48,6 +49,7 @@ def dataset_of(known: Partial) -> Dataset:
             for (version, model), traces in sorted(exposure.items())[:_MAX_EXPOSURES]
         ),
         outcomes=_outcomes(rows),
+        inventory=inventory_of(known),
     )
 
 

@@ -100,6 +100,18 @@ class Outcomes(Record):
     them joined by ``+``, or ``none``."""
 
 
+class InventoryItem(Record):
+    """A tool, model, agent, prompt, tool list or version that the window's traces used."""
+
+    kind: str
+    agent: str = ""
+    """Whose it is; ``""`` for what belongs to the whole trace."""
+    name: str
+    """Its name; a digest for prompts and tool lists."""
+    traces: Count
+    first_seen: Instant
+
+
 class Dataset(Record):
     """What the window held."""
 
@@ -114,6 +126,8 @@ class Dataset(Record):
     duplicate_spans: Count = 0
     exposure: tuple[Exposure, ...] = ()
     outcomes: Outcomes = Outcomes()
+    inventory: tuple[InventoryItem, ...] = ()
+    """The most used first within each kind, at most 500 in all."""
 
 
 class ErrorRate(Record):

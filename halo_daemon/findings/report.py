@@ -77,6 +77,19 @@ class ReleaseDiff(Record):
     q: Share
 
 
+class WhatChanged(Record):
+    """Something that this window uses and the one before did not, or the other way round."""
+
+    change: Literal["new", "gone"]
+    kind: str
+    agent: str = ""
+    name: str
+    traces: Count
+    """Traces that use it, of this window when it is new, of the one before when it is gone."""
+    first_seen: Instant | None = None
+    """When it began in this window; None when it is gone."""
+
+
 class ResolvedFinding(Record):
     """A finding that was not seen in this window, and how much that says."""
 
@@ -133,6 +146,8 @@ class Report(Record):
     unverified_claims: tuple[Finding, ...] = ()
     """Claims whose quote or count did not hold; never alerted."""
     release_diff: tuple[ReleaseDiff, ...] = ()
+    what_changed: tuple[WhatChanged, ...] = ()
+    """Against the previous report; empty when there is none."""
     resolved: tuple[ResolvedFinding, ...] = ()
     privacy: Privacy = Privacy()
     repro: Repro = Repro()

@@ -1,0 +1,143 @@
+import random
+
+import pytest
+
+from halo_daemon.analyzer.assemble import assemble
+from halo_daemon.analyzer.miner import mine
+from halo_daemon.analyzer.outcome import Outcome, outcome_of
+from halo_daemon.analyzer.run import state_outcomes
+from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.store.trace_reader import Window
+from halo_daemon.testing.spans import make_span
+from halo_daemon.testing.traces import TraceScript
+from tests.unit.analyzer.analysis import report_of
+
+
+def ran(number, *tools, version="1.0", padding=0):
+    """A run that calls those tools, and as many others as padding says."""
+    script = TraceScript(number, version=version, task=f"task {number}")
+    for place in range(padding):
+        script.model("x").tool("filler", {"n": place}, result=f"r{place}")
+    for tool in tools:
+        script.model("x").tool(tool, {"n": number}, result=f"r{number}")
+    return script.answer("done")
+
+
+def test_what_goes_with_failure_is_found():
+    """A tool that failed runs use and others do not is named, with its odds."""
+    scripts = [ran(n, "old_api").outcome("failed") for n in range(1, 31)]
+    scripts += [ran(n, "new_api").outcome("ok") for n in range(31, 91)]
+
+    report = report_of(scripts)
+
+    (found,) = [f for f in report.findings if f.source == "rule:contrast@1"]
+    assert "old_api" in found.title
+    assert "fail more often" in found.title
+    assert found.association.q < 0.05
+    assert found.association.wording == "goes with"
+    assert found.verified
+
+
+def test_length_alone_is_no_contrast():
+    """A tool that only long runs use does not go with failure because long runs fail."""
+    draw = random.Random(3)
+    scripts = []
+    for number in range(1, 241):
+        is_long = number % 2 == 0
+        script = ran(
+            number,
+            *(["deep_dive"] if is_long and draw.random() < 0.8 else []),
+            padding=20 if is_long else 2 + number % 3,
+        )
+        scripts.append(
+            script.outcome("failed" if draw.random() < (0.8 if is_long else 0.1) else "ok")
+        )
+
+    report = report_of(scripts)
+
+    assert [f.title for f in report.findings if f.source == "rule:contrast@1"] == []
+
+
+def test_shuffled_outcomes_give_no_discoveries():
+    """Where outcomes are drawn by lot, next to nothing is claimed over twenty draws."""
+    draw = random.Random(1)
+    scripts = [
+        ran(n, *draw.sample(["a", "b", "c", "d", "e", "f"], 3), padding=n % 7)
+        for n in range(1, 101)
+    ]
+    known = mine([script.build() for script in scripts], MinerSettings())
+    ids = sorted(known.traces)
+    discoveries = 0
+
+    for seed in range(20):
+        failed = set(random.Random(seed).sample(ids, 40))
+        verdicts = {t: Outcome("failed" if t in failed else "ok", "label") for t in ids}
+        state_outcomes(known, verdicts)
+        discoveries += assemble(known, MinerSettings()).discoveries
+
+    assert discoveries / 20 <= 0.05
+
+
+def test_without_outcomes_nothing_is_tested():
+    """The report says so, and what to record."""
+    report = report_of([ran(n, "a") for n in range(1, 21)])
+
+    assert report.coverage.tests == 0
+    assert "nothing was tested against the outcome" in report.limits[0]
+
+
+def test_releases_are_compared():
+    """A failure that came with a release is in the release difference."""
+    scripts = [ran(n, "a", version="1.8.1") for n in range(1, 41)]
+    for number in range(41, 81):
+        script = TraceScript(number, version="1.8.2").model("x")
+        scripts.append(
+            script.tool("a", {"n": 1}, error="broken")
+            if number % 2
+            else script.tool("a", result="fine")
+        )
+
+    report = report_of(scripts)
+
+    (row,) = report.release_diff
+    assert (row.from_, row.to) == ("1.8.1", "1.8.2")
+    assert row.diff == 0.5
+    assert row.ci95[0] > 0
+
+
+def test_what_came_and_went_is_told():
+    """New and gone tools and versions are named, against the report before."""
+    before = report_of([ran(n, "old_tool", version="1") for n in range(1, 41)])
+    after = report_of(
+        [ran(n, "new_tool", version="2") for n in range(41, 81)],
+        previous=before,
+        window=Window(0, 2**62),
+    )
+
+    changes = {(row.change, row.kind, row.name) for row in after.what_changed}
+
+    assert ("new", "tool", "new_tool") in changes
+    assert ("gone", "tool", "old_tool") in changes
+    assert ("new", "service.version", "2") in changes
+    assert before.what_changed == ()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "status", "outcome"),
+    [
+        ({}, "STATUS_CODE_UNSET", ("unknown", "none")),
+        ({}, "STATUS_CODE_OK", ("ok", "status")),
+        ({}, "STATUS_CODE_ERROR", ("failed", "status")),
+        ({"outcome": "failed"}, "STATUS_CODE_OK", ("failed", "label")),
+        ({"eval.score": 0.2, "outcome": "ok"}, "STATUS_CODE_OK", ("failed", "evaluator")),
+        ({"feedback.score": 1, "eval.score": 0.0}, "STATUS_CODE_OK", ("ok", "feedback")),
+        ({"eval.label": "thumbs_down"}, "STATUS_CODE_OK", ("failed", "evaluator")),
+        ({"outcome": "maybe"}, "STATUS_CODE_UNSET", ("unknown", "none")),
+    ],
+)
+def test_outcomes_come_from_people_first(attributes, status, outcome):
+    """Feedback, then evaluators, then labels, then the status of the root."""
+    span = make_span(attributes=attributes, status_code=status)
+    trace = TraceScript().build().merge([span])
+
+    assert outcome_of(trace, span) == outcome
