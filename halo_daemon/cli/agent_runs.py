@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from halo_daemon.analyzer.agent.engine import (
     JOURNAL_NAME,
     Stored,
+    capability_file,
     events_of,
     new_run_id,
     run_of,
@@ -33,6 +35,7 @@ from halo_daemon.errors import ConfigError
 from halo_daemon.findings import Report
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import find_project
+from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import TraceReader, Window
 
@@ -165,7 +168,8 @@ def answer(
     if resume and not (directory / JOURNAL_NAME).exists():
         raise ConfigError(f"no run `{resume}`", hint="see `halo-daemon run list`")
     stored, close = stored_traces(settings, question)
-    models = models_of(config, os.environ)
+    learnt = capability_file(config)
+    models = models_of(config, os.environ, learnt)
     directory.mkdir(parents=True, exist_ok=True)
     kept = {"question": question.model_dump(), "options": options.model_dump(mode="json")}
     kept["options"]["api_key"] = ""
@@ -181,6 +185,7 @@ def answer(
                 return await _show_all(events, as_json=as_json, cancel=directory / CANCEL_NAME)
         finally:
             await close_models(models)
+            learnt.save()
 
     if not as_json:
         print_note(f"run {run_id}")
@@ -253,8 +258,20 @@ def stored_traces(settings: Config, question: Question) -> tuple[Stored, Callabl
         settle_s=settings.analysis.settle_s,
         now_unix_ns=time.time_ns,
     )
+    queries = LocalQueries(
+        settings.data.dir,
+        project.slug,
+        now_unix_ns=time.time_ns,
+        now_monotonic_s=time.monotonic,
+    )
     window = Window(question.since_unix_ns, question.until_unix_ns)
-    return _with_findings(local, window, project.slug), local.close
+    stored = replace(_with_findings(local, window, project.slug), queries=queries)
+
+    def close() -> None:
+        local.close()
+        queries.close()
+
+    return stored, close
 
 
 def print_plan(settings: Config, options: AskOptions, question: Question) -> None:

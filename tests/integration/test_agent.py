@@ -1,11 +1,14 @@
 """Whole runs of the agent with real tools over real and made-up traces."""
 
 import gzip
+import json
 import os
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
+import structlog
 
 from halo_daemon.analyzer.agent.budget import Budget
 from halo_daemon.analyzer.agent.errors import Action, ModelError
@@ -15,7 +18,7 @@ from halo_daemon.analyzer.agent.messages import Role
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
 from halo_daemon.analyzer.agent.session import RunSettings
 from halo_daemon.analyzer.agent.tree import TreeSettings
-from halo_daemon.findings import Report, from_json, to_json
+from halo_daemon.findings import Report, from_json, report_schema, to_json
 from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.proto.project import project_named
 from halo_daemon.proto.span import Span
@@ -61,6 +64,7 @@ async def test_the_analyst_ends_with_verified_findings():
         None,
     )
     [drift] = mine(report)
+    jsonschema.validate(json.loads(to_json(report)), report_schema())
     assert drift.verified
     assert drift.evidence[0].quote == GOAL_DRIFT
     assert report.findings[0].merged_from or report.findings[1].merged_from
@@ -186,6 +190,22 @@ async def test_a_model_that_obeys_a_trace_reaches_nothing(forbidden):
 
     assert report.engine.status == "complete"
     assert "root:" not in to_json(report).decode()
+
+
+async def test_a_bug_in_the_models_part_never_costs_the_report():
+    """Whatever escapes, the rules' report comes back with the reason."""
+    reader = shop_reader()
+
+    def broken(_):
+        raise ZeroDivisionError
+
+    with structlog.testing.capture_logs() as logged:
+        report = await explained(reader, model=ScriptedChatModel(broken))
+
+    assert logged[0]["event"] == "agent_failed"
+    assert report.findings == report_of(reader).findings
+    assert (report.engine.status, report.engine.reason) == ("partial", "failed")
+    assert "ZeroDivisionError" in report.limits[-1]
 
 
 async def test_a_claim_that_is_not_found_is_set_apart():

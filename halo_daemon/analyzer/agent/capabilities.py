@@ -84,6 +84,7 @@ class Capabilities:
     def learn_chat_only(self) -> bool:
         """Note that the Responses API is not served; whether that is news."""
         is_news = not self.uses_chat
+        self.new += is_news
         self.learnt["api"] = "chat"
         return is_news
 

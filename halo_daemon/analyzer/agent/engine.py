@@ -11,12 +11,14 @@ import os
 import queue
 import secrets
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from halo_daemon.analyzer.agent.capability_file import CapabilityFile
 from halo_daemon.analyzer.agent.compaction import DEFAULT_TARGET, CompactionSettings
 from halo_daemon.analyzer.agent.engine_config import EngineConfig
 from halo_daemon.analyzer.agent.events import AgentMessage, AgentOutputItem, Event, EventSink
@@ -29,6 +31,7 @@ from halo_daemon.analyzer.agent.toolbox import Tool
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.tree import TreeSettings
 from halo_daemon.findings import Finding
+from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.trace_reader import TraceReader, Window
 
 Messages = Sequence[AgentMessage | Mapping[str, Any] | str]
@@ -38,6 +41,7 @@ TracePaths = Path | str | Sequence[Path | str]
 """One file or several, read as one data set."""
 
 _RUN_ID_BYTES = 6
+CAPABILITIES_NAME = "providers.json"
 JOURNAL_NAME = "journal.jsonl"
 """Name of a journal in the directory of its run."""
 
@@ -50,6 +54,9 @@ class Stored:
     window: Window
     findings: tuple[Finding, ...] = ()
     """What rules found in them."""
+
+    queries: TraceQueries | None = None
+    """The store's index, where there is one."""
 
 
 async def stream_engine_async(
@@ -80,7 +87,8 @@ async def stream_engine_async(
     """
     del telemetry
     stored = await asyncio.to_thread(_stored, trace_path if trace_path is not None else trace_paths)
-    models = models_of(engine_config, os.environ)
+    learnt = capability_file(engine_config)
+    models = models_of(engine_config, os.environ, learnt)
     task = [message_of(message) for message in messages]
     try:
         async with aclosing(
@@ -90,6 +98,13 @@ async def stream_engine_async(
                 yield event
     finally:
         await close_models(models)
+        learnt.save()
+
+
+def capability_file(config: EngineConfig) -> CapabilityFile:
+    """What is known of providers; kept beside the journals, or for this run alone."""
+    path = config.journal_dir / CAPABILITIES_NAME if config.journal_dir else None
+    return CapabilityFile(path, time.time_ns)
 
 
 async def events_of(make_run: MakeRun, task: Sequence[Message]) -> AsyncGenerator[Event, None]:
@@ -217,7 +232,7 @@ def run_of(
     return Run(
         run_id,
         models,
-        TraceSource(stored.reader, stored.window),
+        TraceSource(stored.reader, stored.window, stored.queries),
         settings_of(config),
         rule_findings=stored.findings,
         more_tools=_repo_tools(config.repo_path),

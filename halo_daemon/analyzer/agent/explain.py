@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from halo_daemon.analyzer.agent.agent_tools import finding_row
 from halo_daemon.analyzer.agent.budget import CLOSING_OUTPUT_TOKENS, SizeEstimator
@@ -29,7 +30,10 @@ from halo_daemon.analyzer.agent.trace_tools import TraceTools
 from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.findings import Report
 from halo_daemon.proto.times import parse_unix_ns
+from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 DEFAULT_QUESTION = (
     "Examine the traces of this window. Explain the causes of what the rules found, find the "
@@ -53,6 +57,9 @@ class ExplainSettings:
     window_tokens: int | None = None
     max_output_tokens: int | None = None
     run: RunSettings = field(default_factory=RunSettings)
+    queries: TraceQueries | None = None
+    """The store's index, where there is one."""
+
     more_tools: tuple[Tool[Any], ...] = ()
     """Tools beside those over traces, such as those over a repository."""
 
@@ -94,7 +101,10 @@ async def explain(
     try:
         end = await _unless_stopped(run, task, stop)
     except EngineError as exc:
-        return _failed(report, run, exc)
+        return _failed(report, run, "journal", str(exc))
+    except Exception as exc:
+        log.exception("agent_failed", error=type(exc).__name__)
+        return _failed(report, run, "failed", f"it failed with {type(exc).__name__}")
     return merge(report, end)
 
 
@@ -117,7 +127,7 @@ def _run_of(
     return Run(
         report.run.id,
         RunModels.all_by(role),
-        TraceSource(reader, window_of(report)),
+        TraceSource(reader, window_of(report), settings.queries),
         settings.run,
         rule_findings=report.findings,
         more_tools=settings.more_tools,
@@ -144,12 +154,12 @@ async def _unless_stopped(run: Run, task: Sequence[Message], stop: asyncio.Event
         going.cancel()
 
 
-def _failed(report: Report, run: Run, exc: EngineError) -> Report:
+def _failed(report: Report, run: Run, reason: str, what: str) -> Report:
     engine = engine_block(report.engine, run.cancelled_end())
     return report.model_copy(
         update={
-            "engine": engine.model_copy(update={"status": "partial", "reason": "journal"}),
-            "limits": (*report.limits, f"The model was not asked: {exc}."),
+            "engine": engine.model_copy(update={"status": "partial", "reason": reason}),
+            "limits": (*report.limits, f"The model's part is missing: {what}."),
         }
     )
 

@@ -153,19 +153,20 @@ class FindingsBook:
         if draft.query_id and query is None:
             problems.append(f"no query `{draft.query_id[:40]}` in this run; counted from evidence")
         if query is not None:
-            affected, eligible = {*query.trace_ids}, query.eligible_traces
+            affected, eligible = query
         else:
             cited = {row.trace_id for row in evidence if row.quote_verified}
-            affected, eligible = known & (cited | {*draft.affected_trace_ids}), len(known)
+            affected = len(known & (cited | {*draft.affected_trace_ids}))
+            eligible = len(known)
         claimed = draft.affected_traces
-        if claimed is not None and claimed != len(affected):
-            problems.append(f"affected_traces: you said {claimed}, counted {len(affected)}")
-        eligible = max(eligible, len(affected))
+        if claimed is not None and claimed != affected:
+            problems.append(f"affected_traces: you said {claimed}, counted {affected}")
+        eligible = max(eligible, affected)
         return Counts(
-            affected_traces=len(affected),
+            affected_traces=affected,
             eligible_traces=eligible,
-            rate=len(affected) / eligible if eligible else 0.0,
-            ci95=wilson(len(affected), eligible) if eligible else (0.0, 0.0),
+            rate=affected / eligible if eligible else 0.0,
+            ci95=wilson(affected, eligible) if eligible else (0.0, 0.0),
             spans=len({(row.trace_id, row.span_id) for row in evidence if row.quote_verified}),
             query_id=draft.query_id if query is not None else None,
         )

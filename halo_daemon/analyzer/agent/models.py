@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from halo_daemon.analyzer.agent.capability_file import CapabilityFile
 from halo_daemon.analyzer.agent.engine_config import EngineConfig, ModelConfig
 from halo_daemon.analyzer.agent.errors import Action, ModelError
 from halo_daemon.analyzer.agent.model import ChatModel, ModelReply, ModelRequest, TextSink
@@ -10,9 +11,18 @@ from halo_daemon.analyzer.agent.usage import Price, price_of
 from halo_daemon.proto.json_value import JsonObject
 
 
-def models_of(config: EngineConfig, environ: Mapping[str, str]) -> RunModels:
+def models_of(
+    config: EngineConfig, environ: Mapping[str, str], learnt: CapabilityFile
+) -> RunModels:
     """
     The models of a configuration; equal ones share a client.
+
+    Args:
+        config: Which models.
+
+        environ: Where addresses and keys stand that the configuration leaves out.
+
+        learnt: What is known of providers.
 
     Raises:
         ConfigError: The default provider needs a key and there is none.
@@ -24,7 +34,7 @@ def models_of(config: EngineConfig, environ: Mapping[str, str]) -> RunModels:
         if key not in made:
             price = price_of(model.name, _prices(config))
             made[key] = RoleModel(
-                make_model(config, model, environ),
+                make_model(config, model, environ, learnt),
                 model.name,
                 price,
                 model.maximum_output_tokens,
@@ -40,7 +50,12 @@ def models_of(config: EngineConfig, environ: Mapping[str, str]) -> RunModels:
     )
 
 
-def make_model(config: EngineConfig, model: ModelConfig, environ: Mapping[str, str]) -> ChatModel:
+def make_model(
+    config: EngineConfig,
+    model: ModelConfig,
+    environ: Mapping[str, str],
+    learnt: CapabilityFile,
+) -> ChatModel:
     """
     A client for one model.
 
@@ -66,7 +81,8 @@ def make_model(config: EngineConfig, model: ModelConfig, environ: Mapping[str, s
         "reasoning_effort": model.reasoning_effort or "",
         "parallel_tool_calls": model.parallel_tool_calls,
     }
-    return OpenAIModel(OpenAISettings.model_validate(fields))
+    settings = OpenAISettings.model_validate(fields)
+    return OpenAIModel(settings, learnt.of(f"{settings.model} at {settings.base_url}"))
 
 
 def _prices(config: EngineConfig) -> dict[str, Price]:

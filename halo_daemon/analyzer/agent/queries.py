@@ -1,7 +1,7 @@
 """The counts of a run that a finding may cite, under an id that depends on the question alone."""
 
 import hashlib
-from collections.abc import Callable, Set as AbstractSet
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 class QueryCounts(NamedTuple):
     """What a query found."""
 
-    trace_ids: frozenset[str]
+    affected_traces: int
     eligible_traces: int
     """Traces that could have matched."""
 
@@ -21,11 +21,11 @@ class QueryLog:
     _counts: dict[str, QueryCounts] = field(default_factory=dict)
     _deferred: list[Callable[[], object]] = field(default_factory=list)
 
-    def remember(self, tool: str, question: str, trace_ids: AbstractSet[str], eligible: int) -> str:
+    def remember(self, tool: str, question: str, affected: int, eligible: int) -> str:
         """Keep what a query found; the same question has the same id."""
         digest = hashlib.sha256(f"{tool}\0{question}".encode()).hexdigest()[:12]
         query_id = f"q_{digest}"
-        self._counts[query_id] = QueryCounts(frozenset(trace_ids), eligible)
+        self._counts[query_id] = QueryCounts(affected, eligible)
         return query_id
 
     def defer(self, ask_again: Callable[[], object]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from halo_daemon.analyzer.agent.answers import cut_text
 from halo_daemon.analyzer.agent.errors import EngineToolError
+from halo_daemon.analyzer.agent.git_output import FIELD, RECORD, blame_rows, commit_of
 from halo_daemon.analyzer.agent.messages import ToolCall
 from halo_daemon.analyzer.agent.repo_arguments import (
     GitBlameArguments,
@@ -30,10 +31,10 @@ from halo_daemon.analyzer.agent.repo_arguments import (
     ReadFileArguments,
     ViewRepoTreeArguments,
 )
-from halo_daemon.analyzer.agent.span_search import compile_pattern
 from halo_daemon.analyzer.agent.toolbox import Tool
 from halo_daemon.errors import ConfigError
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.store.patterns import compile_pattern
 
 TIMEOUT_S = 10.0
 _MAX_FILES = 10_000
@@ -57,7 +58,6 @@ _GIT = (
     "-c", "log.showSignature=false", "-c", "gpg.program=false", "-c", "core.sshCommand=false",
     "-c", "credential.helper=",
 )  # fmt: skip
-_FIELD, _RECORD = "\x1f", "\x1e"
 
 
 class Repository:
@@ -135,7 +135,7 @@ class Repository:
             "--no-ext-diff",
             "--no-textconv",
             f"--max-count={limit + 1}",
-            f"--format=%H{_FIELD}%an{_FIELD}%aI{_FIELD}%s",
+            f"--format=%H{FIELD}%an{FIELD}%aI{FIELD}%s",
         ]
         options += [
             f"--{name}={text}" for name in ("since", "until") if (text := getattr(arguments, name))
@@ -146,7 +146,7 @@ class Repository:
             options.append(f"-G{arguments.pickaxe_regex}")
         refs = [_ref(arguments.ref_range)] if arguments.ref_range else []
         output, _cut = await self._git("log", *options, *refs, *_paths(arguments.path))
-        commits: list[JsonValue] = [_commit(line) for line in output.splitlines() if line]
+        commits: list[JsonValue] = [commit_of(line) for line in output.splitlines() if line]
         return {
             "commits": commits[:limit],
             "returned_count": min(len(commits), limit),
@@ -158,12 +158,12 @@ class Repository:
         patch = (
             ["--patch", "--no-ext-diff", "--no-textconv"] if arguments.include_patch else ["--stat"]
         )
-        form = f"--format=%H{_FIELD}%an{_FIELD}%aI{_FIELD}%s{_RECORD}%b"
+        form = f"--format=%H{FIELD}%an{FIELD}%aI{FIELD}%s{RECORD}%b"
         output, is_cut = await self._git(
             "show", *patch, form, _ref(arguments.ref), *_paths(arguments.path)
         )
-        head, _sep, body = output.partition(_RECORD)
-        return {"commit": _commit(head), "body": body.strip(), "truncated": is_cut}
+        head, _sep, body = output.partition(RECORD)
+        return {"commit": commit_of(head), "body": body.strip(), "truncated": is_cut}
 
     async def git_diff(self, arguments: GitDiffArguments, _: ToolCall) -> JsonObject:
         """Changes between two commits."""
@@ -186,7 +186,7 @@ class Repository:
         output, is_cut = await self._git(
             "blame", "--no-textconv", "--line-porcelain", lines, *refs, *_paths(arguments.path)
         )
-        rows = _blame_rows(output)
+        rows = blame_rows(output)
         return {
             "path": arguments.path,
             "lines": rows,
@@ -343,40 +343,6 @@ def _refused(path: str) -> EngineToolError:
         hint="only files of the repository that are not ignored and hold no credentials; "
         "see `glob_files`",
     )
-
-
-def _commit(line: str) -> JsonObject:
-    sha, author, authored_at, subject = (*line.strip().split(_FIELD), "", "", "", "")[:4]
-    return {
-        "full_sha": sha,
-        "short_sha": sha[:12],
-        "author": author,
-        "authored_at": authored_at,
-        "subject": subject[:500],
-    }
-
-
-def _blame_rows(output: str) -> list[JsonValue]:
-    rows: list[JsonValue] = []
-    fields: dict[str, str] = {}
-    for line in output.splitlines():
-        head = re.fullmatch(r"([0-9a-f]{40}|[0-9a-f]{64}) [0-9]+ ([0-9]+).*", line)
-        if line.startswith("\t"):
-            rows.append(
-                {
-                    "line_number": int(fields.get("line", "0")),
-                    "short_sha": fields.get("sha", ""),
-                    "author": fields.get("author", ""),
-                    "summary": fields.get("summary", ""),
-                    "line_text": cut_text(line[1:], _MAX_LINE_CHARS),
-                }
-            )
-        elif head:
-            fields = {"sha": head[1][:12], "line": head[2]}
-        elif line.startswith(("author ", "summary ")):
-            key, _sep, value = line.partition(" ")
-            fields[key] = value
-    return rows
 
 
 def _numbered(arguments: ReadFileArguments, raw: bytes) -> JsonObject:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from halo_daemon.analyzer.agent.budget import Budget, Ledger
 from halo_daemon.analyzer.agent.clock import Clock
 from halo_daemon.analyzer.agent.compaction import CompactionSettings
+from halo_daemon.analyzer.agent.contrast_tools import ContrastTools
 from halo_daemon.analyzer.agent.errors import EngineError, JournalMismatchError
 from halo_daemon.analyzer.agent.events import Emitter, EventSink, RunEnded, discard_event
 from halo_daemon.analyzer.agent.findings_book import FindingsBook
@@ -242,7 +243,11 @@ class Run:
             subagents=subagents,
             synthesis=self._requester(models.synthesis, journal),
             rule_findings=self._rule_findings,
-            shared_tools=[*traces.tools(), *self._more_tools],
+            shared_tools=[
+                *traces.tools(),
+                *ContrastTools(self._source, traces).tools(),
+                *self._more_tools,
+            ],
             sandboxes=sandboxes,
             redacted=self._redacted,
         )

@@ -7,68 +7,19 @@ line ends and letters that JSON escapes are found as people write them.
 
 import itertools
 from collections.abc import Iterator
-from typing import Protocol, cast
 
 import orjson
 
 from halo_daemon.analyzer.agent.answers import cut_text
-from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.content import text_of
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
+from halo_daemon.store.patterns import Match, Pattern
 
 _MAX_MATCH_CHARS = 1_024
-_MAX_PATTERN_CHARS = 2_000
 
 MAX_COUNTED = 20_000
 """Matches counted in one answer; a pattern that matches everything is not counted out."""
-
-
-class Match(Protocol):
-    """What a pattern finds."""
-
-    def start(self) -> int:
-        """Where it begins, in characters."""
-
-    def end(self) -> int:
-        """Where it ends, in characters."""
-
-
-class Pattern(Protocol):
-    """A compiled pattern."""
-
-    def search(self, text: str) -> Match | None:
-        """The first match."""
-
-    def finditer(self, text: str) -> Iterator[Match]:
-        """All matches, in order."""
-
-
-def compile_pattern(text: str) -> Pattern:
-    """
-    Compile a pattern for RE2.
-
-    Raises:
-        EngineToolError: RE2 is not installed, or it cannot express *text*.
-    """
-    if len(text) > _MAX_PATTERN_CHARS:
-        raise EngineToolError(f"cannot use a pattern of {len(text)} characters", retryable=True)
-    try:
-        import re2  # noqa: PLC0415 -- has no wheel on some platforms
-    except ImportError as exc:
-        raise EngineToolError(
-            "cannot search: RE2 is not installed", hint="use `query_traces` and `view_spans`"
-        ) from exc
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return cast("Pattern", re2.compile(text, options))
-    except re2.error as exc:
-        raise EngineToolError(
-            f"cannot use the pattern: {exc}",
-            hint="RE2 syntax: no look-around, no back-references; `(?i)` for any case",
-            retryable=True,
-        ) from exc
 
 
 def line_of(span: Span) -> str:

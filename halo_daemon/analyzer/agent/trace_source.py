@@ -11,10 +11,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from halo_daemon.analyzer.agent.errors import EngineToolError
+from halo_daemon.analyzer.masking import template_of
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.trace import Trace
+from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.trace_reader import TraceReader, Window
+
+_MAX_SEQUENCE = 200
+_MAX_ERROR_CHARS = 2_000
 
 
 class TraceFilter(NamedTuple):
@@ -52,6 +57,11 @@ class TraceRow:
     raw_jsonl_bytes: int
     missing_parent_count: int
     duplicate_spans: int
+    tool_sequence: tuple[str, ...]
+    """Tools in the order of their calls, the first 200."""
+
+    error_templates: tuple[str, ...]
+    """What errors say, masked; sorted."""
 
     @classmethod
     def of(cls, trace: Trace) -> "TraceRow":
@@ -74,6 +84,12 @@ class TraceRow:
             raw_jsonl_bytes=sum(len(span.to_line()) for span in spans),
             missing_parent_count=trace.missing_parents,
             duplicate_spans=trace.duplicate_spans,
+            tool_sequence=tuple(s.tool_name for s in spans if s.tool_name)[:_MAX_SEQUENCE],
+            error_templates=distinct(
+                template_of(span.status_message[:_MAX_ERROR_CHARS])
+                for span in spans
+                if has_error(span)
+            ),
         )
 
     @property
@@ -108,6 +124,9 @@ class TraceSource:
 
     reader: TraceReader
     window: Window
+    queries: TraceQueries | None = None
+    """An index that answers faster than reading everything; None where there is none."""
+
     viewed: set[str] = field(default_factory=set)
     """Traces whose text was shown to a model."""
 

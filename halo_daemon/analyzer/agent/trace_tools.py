@@ -8,12 +8,8 @@ from halo_daemon.analyzer.agent.arguments import Arguments, read_arguments, vali
 from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.messages import ToolCall
 from halo_daemon.analyzer.agent.queries import QueryLog
-from halo_daemon.analyzer.agent.span_search import (
-    compile_pattern,
-    line_of,
-    search_spans,
-    values_of,
-)
+from halo_daemon.analyzer.agent.span_listing import list_spans
+from halo_daemon.analyzer.agent.span_search import line_of, search_spans
 from halo_daemon.analyzer.agent.span_views import (
     SPAN_VALUE_CHARS,
     TRACE_VALUE_CHARS,
@@ -36,13 +32,12 @@ from halo_daemon.analyzer.agent.trace_source import (
     TraceRow,
     TraceSource,
     distinct,
-    has_error,
 )
 from halo_daemon.analyzer.content import first_text
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
-from halo_daemon.proto.trace import Trace
+from halo_daemon.store.patterns import compile_pattern
 
 _MAX_SAMPLES = 20
 _PREVIEW_CHARS = 200
@@ -171,26 +166,19 @@ class TraceTools:
         return {"trace_id": trace.trace_id, "span_id": span.span_id, **found}
 
     def query_spans(self, arguments: QuerySpansArguments) -> JsonObject:
-        """List spans over all matching traces, in order of trace id and time."""
-        page: list[JsonValue] = []
-        total = 0
-        affected: set[str] = set()
-        ids = {row.trace_id for row in self.select(arguments.filters)}
-        for trace in self._source.reader.iter_traces(self._source.window):
-            if trace.trace_id not in ids:
-                continue
-            for span in trace.spans:
-                if not _span_matches(trace, span, arguments):
-                    continue
-                total += 1
-                affected.add(trace.trace_id)
-                if arguments.offset < total <= arguments.offset + arguments.limit:
-                    page.append(_span_row(span))
-        self._source.viewed.update(affected)
+        """List spans over all matching traces."""
+        rows = self.select(arguments.filters)
+        found = list_spans(self._source, arguments, rows)
+        self._source.viewed.update(span.trace_id for span in found.page)
         query_id = self._queries.remember(
-            "query_spans", arguments.model_dump_json(), affected, len(ids)
+            "query_spans", arguments.model_dump_json(), found.traces, len(rows)
         )
-        return {"spans": page, "total": total, "query_id": query_id}
+        return {
+            "spans": [_span_row(span) for span in found.page],
+            "total": found.total,
+            "affected_traces": found.traces,
+            "query_id": query_id,
+        }
 
     def select(self, filters: Filters) -> list[TraceRow]:
         """
@@ -212,8 +200,8 @@ class TraceTools:
         return [row for row in rows if row.trace_id in matching]
 
     def _remember(self, tool: str, filters: Filters, rows: Sequence[TraceRow]) -> str:
-        ids = {row.trace_id for row in rows}
-        return self._queries.remember(tool, filters.model_dump_json(), ids, len(self._source.rows))
+        question = filters.model_dump_json()
+        return self._queries.remember(tool, question, len(rows), len(self._source.rows))
 
 
 _VIEW_BYTES = min(VIEW_BUDGET_BYTES, DEFAULT_BUDGET_BYTES - 2_048)
@@ -277,22 +265,6 @@ def _strata(rows: list[TraceRow]) -> list[JsonValue]:
         }
         for (has_errors, is_long), ids in sorted(strata.items())
     ]
-
-
-def _span_matches(trace: Trace, span: Span, wanted: QuerySpansArguments) -> bool:
-    return (
-        (not wanted.kinds or span.observation_kind in wanted.kinds)
-        and (not wanted.span_names or span.name in wanted.span_names)
-        and (not wanted.tool_names or span.tool_name in wanted.tool_names)
-        and span.duration_ns >= wanted.min_duration_ms * 1_000_000
-        and (not wanted.leaf_errors_only or _is_leaf_error(trace, span))
-        and (not wanted.contains or any(wanted.contains in text for _, text in values_of(span)))
-    )
-
-
-def _is_leaf_error(trace: Trace, span: Span) -> bool:
-    children = trace.children.get(span.span_id, ())
-    return has_error(span) and not any(has_error(child) for child in children)
 
 
 def _span_row(span: Span) -> JsonObject:

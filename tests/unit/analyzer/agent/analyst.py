@@ -50,13 +50,13 @@ def _root(request: ModelRequest) -> ModelReply:  # noqa: PLR0911 -- one return a
     if "call_subagent" not in done:
         return call("call_subagent", input=f"{CHILD_TASK} Trace {trace_id}.")
     if "record_finding" not in done:
-        return _record(done, trace_id)
+        return _record(done)
     answer = f"{done['call_subagent']['answer']} See [trace:{trace_id}]."
     return call("final_answer", answer=answer, not_looked_at=["traces without errors"])
 
 
-def _record(done: dict[str, Any], trace_id: str) -> ModelReply:
-    error = next(s for s in done["query_spans"]["result"]["spans"] if s["trace_id"] == trace_id)
+def _record(done: dict[str, Any]) -> ModelReply:
+    error = done["query_spans"]["result"]["spans"][0]
     quote = (error["status_message"] or error["output_preview"] or error["name"])[:80]
     found = done["get_findings"]["result"]["findings"]
     return call(
@@ -65,7 +65,7 @@ def _record(done: dict[str, Any], trace_id: str) -> ModelReply:
         category="task-instruction/non-compliance",
         severity="medium",
         query_id=done["query_traces"]["result"]["query_id"],
-        evidence=[{"trace_id": trace_id, "span_id": error["span_id"], "quote": quote}],
+        evidence=[{"trace_id": error["trace_id"], "span_id": error["span_id"], "quote": quote}],
         explains=found[0]["finding_id"] if found else "",
         root_cause={"state": "hypothesis", "text": "The prompt does not say what to do then."},
         recommendation={"fix_type": "system_prompt", "text": "Say what to do when it fails."},
