@@ -185,7 +185,7 @@ class _Connection(HttpToolsProtocol):
                 self.send_400_response("")
                 return
         super().data_received(data)
-        if self._head_timer is None and self.cycle is not None and self.cycle.response_complete:
+        if self._head_timer is None and self.cycle.response_complete:
             # What follows an answer is the rest of an unread body, or a head: both in time.
             self._await_head()
 
