@@ -9,6 +9,7 @@ from halo_daemon.analyzer.contrast import Contrasts, contrast
 from halo_daemon.analyzer.contrast_findings import contrast_finding
 from halo_daemon.analyzer.evidence import evidence_of
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
+from halo_daemon.analyzer.grouping import grouped, named_key
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial, TraceFacts
@@ -81,8 +82,11 @@ def assemble(
     support, and stand for others that are alike.
     """
     window = _window_cost(known.traces.values())
-    heads = merge_alike(known.groups, known_ids)
-    groups = merged(known.groups, heads)
+    named = {key: named_key(key, settings.contract) for key in known.groups}
+    own = grouped(known.groups, settings.contract)
+    alike = merge_alike(own, known_ids)
+    groups = merged(own, alike)
+    heads = {key: alike[name] for key, name in named.items()}
     contrasts, releases = _tested(known, groups, settings)
     scored = [
         _finding(

@@ -6,12 +6,14 @@ traces there are and where the report goes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from halo_daemon import __version__
 from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.changes import changes_since
+from halo_daemon.analyzer.contract import NO_CONTRACT
+from halo_daemon.analyzer.grouping import with_ignores
 from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, resolved_rows
 from halo_daemon.analyzer.memory import Memory, memory_of
@@ -89,6 +91,8 @@ def analyze_window(
         StoreError: The traces cannot be read.
     """
     chosen = settings or MinerSettings()
+    if memory is not None and memory.contract != NO_CONTRACT:
+        chosen = replace(chosen, contract=memory.contract)
     if open_reader is not None and processes > 1:
         known = mine_in_parts(open_reader, window, chosen, processes=processes)
     else:
@@ -111,7 +115,12 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     histories, now = asked.memory.histories, format_unix_ns(asked.run.started_unix_ns)
     assembled = assemble(known, asked.settings, open_ids(histories))
     findings = verify_findings(
-        (aged(found, histories, asked.memory.triage, now) for found in assembled.findings),
+        (
+            with_ignores(
+                aged(found, histories, asked.memory.triage, now), asked.settings.contract, now
+            )
+            for found in assembled.findings
+        ),
         reader.load_trace,
     )
     weak = verify_findings(assembled.weak_signals, reader.load_trace)
