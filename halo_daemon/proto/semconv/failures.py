@@ -7,7 +7,7 @@ status into an error. What is only found in a tool's answer or in a span event s
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.plan import Plan
@@ -26,6 +26,8 @@ _ERROR: Final = "STATUS_CODE_ERROR"
 _SERVER: Final = "SPAN_KIND_SERVER"
 _FIRST_HTTP_ERROR, _FIRST_SERVER_ERROR = 400, 500
 _FLAGS: Final = ("is_error", "isError")
+_STATED: Final = "stated"
+_FLAGGED: Final = "flagged"
 _HANDLED: Final = (False, "False", "false")
 
 
@@ -52,21 +54,17 @@ def judge_failure(
     events = fields.get("events", ())
     as_sent = status["code"]
     exception = _last_exception(events) if events else None
-    is_stated, is_flagged = (
-        _signals(
-            plan,
-            attributes,
-            is_server=fields["kind"] == _SERVER,
-            filled_type=_filled_type(attributes, exception, is_stored=is_stored),
+    signal = None
+    if plan.failures:
+        filled_type = exception and _filled_type(attributes, exception, is_stored=is_stored)
+        signal = _signal(
+            plan, attributes, is_server=fields["kind"] == _SERVER, filled_type=filled_type
         )
-        if plan.failures
-        else _Signals(is_stated=False, is_flagged=False)
-    )
-    if is_stated and as_sent == _UNSET:
+    if signal is _STATED and as_sent == _UNSET:
         status["code"] = _ERROR
         remarks[DERIVED_ERROR] = True
     elif as_sent != _ERROR and (
-        is_flagged
+        signal is _FLAGGED
         or (kind == TOOL and _result_failed(attributes.get(OUTPUT_VALUE)))
         or (as_sent == _UNSET and kind in {TOOL, LLM} and _ends_in_exception(events))
     ):
@@ -75,38 +73,27 @@ def judge_failure(
         _fill_from_exception(attributes, status, exception, is_failure=DERIVED_ERROR in remarks)
 
 
-class _Signals(NamedTuple):
-    is_stated: bool
-    """The sender says that the span failed."""
-    is_flagged: bool
-    """A flag beside the span's own outcome says so."""
-
-
-def _signals(
+def _signal(
     plan: Plan, attributes: JsonObject, *, is_server: bool, filled_type: JsonValue
-) -> _Signals:
-    first_error = _FIRST_SERVER_ERROR if is_server else _FIRST_HTTP_ERROR
-    is_stated = is_flagged = False
-    for key, read, _, _ in plan.failures:
+) -> str | None:
+    """What the attributes say: the sender states a failure, a flag does, or nothing does."""
+    found = None
+    for key, read, _ in plan.failures:
         signal = read(attributes[key])
-        if signal is None:
-            continue
         if signal is True:
-            is_flagged = True
+            found = found or _FLAGGED
         elif isinstance(signal, int):
-            is_stated = is_stated or signal >= first_error
-        elif key != ERROR_TYPE or signal != filled_type:
-            is_stated = True
-    return _Signals(is_stated, is_flagged)
+            if signal >= (_FIRST_SERVER_ERROR if is_server else _FIRST_HTTP_ERROR):
+                return _STATED
+        elif signal is not None and (key != ERROR_TYPE or signal != filled_type):
+            return _STATED
+    return found
 
 
-def _filled_type(
-    attributes: JsonObject, exception: JsonObject | None, *, is_stored: bool
-) -> JsonValue:
+def _filled_type(attributes: JsonObject, exception: JsonObject, *, is_stored: bool) -> JsonValue:
     """The `error.type` that came from the exception when the line was first written."""
-    if exception is None or not (is_stored or SCHEMA_VERSION in attributes):
-        return None
-    return exception.get("exception.type")
+    was_written = is_stored or SCHEMA_VERSION in attributes
+    return exception.get("exception.type") if was_written else None
 
 
 def _result_failed(result: JsonValue) -> bool:

@@ -39,7 +39,7 @@ def fill_absent(
         scope_name: Its instrumentation scope.
     """
     attributes: JsonObject = fields["attributes"]
-    found = _from_attributes(plan, attributes, kind, remarks)
+    found = _from_attributes(plan, attributes, remarks)
     events: list[JsonObject] = fields.get("events", [])
     if events:
         found = fields_of_events(events, kind) | found
@@ -48,7 +48,7 @@ def fill_absent(
     if kind == TOOL and TOOL_NAME not in found:
         found[TOOL_NAME] = name_in_name(fields["name"], scope_name, TOOL) or None
     if INSTRUCTIONS in plan.other and INPUT_MESSAGES not in plan.sent:
-        _prepend_instructions(plan, attributes, kind, found)
+        _prepend_instructions(plan, attributes, found)
     for target in FILLED if len(found) > 1 else [*found]:
         value = found.get(target)
         if value is not None and target not in plan.sent:
@@ -56,26 +56,20 @@ def fill_absent(
 
 
 def _from_attributes(
-    plan: Plan, attributes: JsonObject, kind: str, remarks: JsonObject
+    plan: Plan, attributes: JsonObject, remarks: JsonObject
 ) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {}
     for target, sources in plan.fills:
-        value = answer(sources, attributes, kind)
+        value = answer(sources, attributes)
         if value is not None:
             found[target] = value
-        if any(
-            is_cut(attributes.get(source.key))
-            for source in sources
-            if source.only is None or kind in source.only
-        ):
+        if any(is_cut(attributes.get(source.key)) for source in sources):
             remarks[TRUNCATED] = True
     return found
 
 
-def _prepend_instructions(
-    plan: Plan, attributes: JsonObject, kind: str, found: dict[str, JsonValue]
-) -> None:
-    instructions = answer(plan.other[INSTRUCTIONS], attributes, kind)
+def _prepend_instructions(plan: Plan, attributes: JsonObject, found: dict[str, JsonValue]) -> None:
+    instructions = answer(plan.other[INSTRUCTIONS], attributes)
     messages = found.get(INPUT_MESSAGES)
     if not isinstance(instructions, list):
         return

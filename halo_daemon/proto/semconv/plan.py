@@ -16,6 +16,8 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Convention, Row
 from halo_daemon.proto.semconv.targets import (
+    AGENT_ID,
+    AGENT_NAME,
     AGGREGATES,
     CACHE_WRITE_TOKENS,
     CACHED_TOKENS,
@@ -47,32 +49,84 @@ class Source(NamedTuple):
     key: str
     """The attribute; for a family the beginning of its keys, dot included."""
     read: Callable[[JsonValue], JsonValue]
-    only: frozenset[str] | None
     excludes_cache: bool
 
 
 class Plan(NamedTuple):
-    """What the attributes of a span can answer; sources stand best first."""
+    """What the attributes of a span of one kind can answer; sources stand best first."""
 
-    kind: tuple[Source, ...]
-    weak_kind: tuple[Source, ...]
     scalars: tuple[tuple[str, tuple[Source, ...]], ...]
     """By field; fields without a source are left out."""
-    other: dict[str, tuple[Source, ...]]
-    """By field, those that are read on the way to another one."""
     fills: tuple[tuple[str, tuple[Source, ...]], ...]
     """By field, in the order they are written; fields that the span has are left out."""
+    other: dict[str, tuple[Source, ...]]
+    """By field, those that are read on the way to another one."""
     failures: tuple[Source, ...]
-    has_model: bool
+    sent: frozenset[str]
+    """The fields of `FILLED` that the span has itself."""
+    has_names: bool
+    """Whether there is a model's or an agent's name."""
     has_cache_counts: bool
     has_part_costs: bool
     has_usage: bool
     """Whether there is a count or a cost, which only a model call may keep."""
-    sent: frozenset[str]
-    """The fields of `FILLED` that the span has itself."""
-    has_kind_mirror: bool
-    sends_tail: bool
-    """Whether one of the daemon's own ``inference.*`` keys was sent."""
+
+
+class KeyPlan:
+    """
+    What the attributes of a span can answer, before its kind is known.
+
+    Attributes:
+        kind: The sources of the kind.
+        weak_kind: Those that are asked when neither they nor the name tell it.
+        has_model: Whether there is a model, which makes a model call of a span without a kind.
+        has_kind_mirror: Whether `openinference.span.kind` was sent.
+        sends_tail: Whether one of the daemon's own ``inference.*`` keys was sent.
+    """
+
+    def __init__(self, hits: dict[str, list["_Hit"]], present: dict[str, None]) -> None:
+        self._hits = {
+            target: sorted(found, key=lambda hit: hit.precedence) for target, found in hits.items()
+        }
+        self._plans: dict[str, Plan] = {}
+        self._sent = frozenset(
+            target for target in FILLED if target in present or target + FAMILY_SUFFIX in present
+        )
+        self.kind = self._sources(KIND, "")
+        self.weak_kind = self._sources(WEAK_KIND, "")
+        self.has_model = MODEL in hits
+        self.has_kind_mirror = KIND_MIRROR in present
+        self.sends_tail = _any(present, TAIL)
+
+    def on(self, kind: str) -> Plan:
+        """The plan for a span of that kind; worked out once."""
+        plan = self._plans.get(kind)
+        if plan is None:
+            plan = self._plans[kind] = self._plan(kind)
+        return plan
+
+    def _plan(self, kind: str) -> Plan:
+        sources = {target: found for target in self._hits if (found := self._sources(target, kind))}
+        return Plan(
+            scalars=tuple((target, sources[target]) for target in SCALARS if target in sources),
+            fills=tuple(
+                (target, sources[target])
+                for target in FILLED
+                if target in sources and target not in self._sent
+            ),
+            other={target: sources[target] for target in _OTHER if target in sources},
+            failures=sources.get(FAILURE, ()),
+            sent=self._sent,
+            has_names=_any(sources, (MODEL, AGENT_NAME, AGENT_ID)),
+            has_cache_counts=_any(sources, (CACHED_TOKENS, CACHE_WRITE_TOKENS)),
+            has_part_costs=_any(sources, (INPUT_COST, OUTPUT_COST)),
+            has_usage=_any(sources, (*AGGREGATES, CACHE_WRITE_TOKENS, INPUT_COST, OUTPUT_COST)),
+        )
+
+    def _sources(self, target: str, kind: str) -> tuple[Source, ...]:
+        return tuple(
+            hit.source for hit in self._hits.get(target, ()) if hit.only is None or kind in hit.only
+        )
 
 
 class _Hit(NamedTuple):
@@ -81,16 +135,17 @@ class _Hit(NamedTuple):
     target: str
     precedence: Precedence
     source: Source
+    only: frozenset[str] | None
+    """The kinds on which it counts; None for all."""
     convention: Convention
 
 
-def answer(sources: tuple[Source, ...], attributes: JsonObject, kind: str) -> JsonValue:
+def answer(sources: tuple[Source, ...], attributes: JsonObject) -> JsonValue:
     """The first answer that says something; None when none does."""
-    for key, read, only, _ in sources:
-        if only is None or kind in only:
-            value = read(family(attributes, key) if key[-1:] == "." else attributes[key])
-            if value is not None:
-                return value
+    for key, read, _ in sources:
+        value = read(family(attributes, key) if key[-1] == "." else attributes[key])
+        if value is not None:
+            return value
     return None
 
 
@@ -109,12 +164,12 @@ def gate_of(scope_name: str) -> str:
     return scope_name if scope_name.startswith(_GATING_SCOPES) else ""
 
 
-def plan_of(attributes: JsonObject, gate: str = "") -> Plan:
+def plan_of(attributes: JsonObject, gate: str = "") -> KeyPlan:
     """The plan for the keys of *attributes* on a span whose scope has that `gate_of`."""
     keys = tuple(attributes)
     # One span with very many keys must not fill the memory of plans.
     remembered = len(keys) <= _MAX_REMEMBERED_KEYS
-    return _plan(keys, gate) if remembered else _plan.__wrapped__(keys, gate)
+    return _key_plan(keys, gate) if remembered else _key_plan.__wrapped__(keys, gate)
 
 
 def explain(key: str) -> tuple[tuple[str, str], ...]:
@@ -125,36 +180,14 @@ def explain(key: str) -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=_MAX_PLANS)
-def _plan(keys: tuple[str, ...], gate: str) -> Plan:
+def _key_plan(keys: tuple[str, ...], gate: str) -> KeyPlan:
     present = dict.fromkeys(name for key in keys for name in _names(key))
-    found: dict[str, list[_Hit]] = {}
+    hits: dict[str, list[_Hit]] = {}
     for name in present:
         for hit in _HITS.get(name, ()):
             if _speaks(hit.convention, present, gate):
-                found.setdefault(hit.target, []).append(hit)
-    sources = {target: _best_first(hits) for target, hits in found.items()}
-    sent = frozenset(
-        target for target in FILLED if target in present or target + FAMILY_SUFFIX in present
-    )
-    return Plan(
-        kind=sources.get(KIND, ()),
-        weak_kind=sources.get(WEAK_KIND, ()),
-        scalars=tuple((target, sources[target]) for target in SCALARS if target in sources),
-        other={target: sources[target] for target in _OTHER if target in sources},
-        fills=tuple(
-            (target, sources[target])
-            for target in FILLED
-            if target in sources and target not in sent
-        ),
-        failures=sources.get(FAILURE, ()),
-        has_model=MODEL in sources,
-        has_cache_counts=_any(sources, (CACHED_TOKENS, CACHE_WRITE_TOKENS)),
-        has_part_costs=_any(sources, (INPUT_COST, OUTPUT_COST)),
-        has_usage=_any(sources, (*AGGREGATES, CACHE_WRITE_TOKENS, INPUT_COST, OUTPUT_COST)),
-        sent=sent,
-        has_kind_mirror=KIND_MIRROR in present,
-        sends_tail=_any(present, TAIL),
-    )
+                hits.setdefault(hit.target, []).append(hit)
+    return KeyPlan(hits, present)
 
 
 def _any(present: Iterable[str], wanted: tuple[str, ...]) -> bool:
@@ -174,10 +207,6 @@ def _names(key: str) -> list[str]:
     return [key, *(name for name, prefix in _FAMILIES if key.startswith(prefix))]
 
 
-def _best_first(hits: list[_Hit]) -> tuple[Source, ...]:
-    return tuple(hit.source for hit in sorted(hits, key=lambda hit: hit.precedence))
-
-
 def _compiled() -> dict[str, list[_Hit]]:
     """What each key, or family of keys, can answer."""
     compiled: dict[str, list[_Hit]] = {}
@@ -185,14 +214,14 @@ def _compiled() -> dict[str, list[_Hit]]:
         for i, row in enumerate(convention.rows):
             for j, key in enumerate(row.keys):
                 precedence = (convention.rank, place, i, j)
-                hit = _Hit(row.target, precedence, _source(row, key), convention)
+                hit = _Hit(row.target, precedence, _source(row, key), row.only, convention)
                 compiled.setdefault(key, []).append(hit)
     return compiled
 
 
 def _source(row: Row, key: str) -> Source:
     # `.*` becomes the dot that `answer` knows a family by; no plain key ends with a dot.
-    return Source(key.removesuffix("*"), row.reader.read, row.only, row.excludes_cache)
+    return Source(key.removesuffix("*"), row.reader.read, row.excludes_cache)
 
 
 _HITS: Final = _compiled()

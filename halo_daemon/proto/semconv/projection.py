@@ -21,7 +21,7 @@ from halo_daemon.proto.json_value import Attributes, JsonObject, JsonValue
 from halo_daemon.proto.semconv.failures import judge_failure
 from halo_daemon.proto.semconv.fills import fill_absent
 from halo_daemon.proto.semconv.names import kind_by_name, name_in_name
-from halo_daemon.proto.semconv.plan import Plan, answer, gate_of, plan_of
+from halo_daemon.proto.semconv.plan import KeyPlan, Plan, answer, gate_of, plan_of
 from halo_daemon.proto.semconv.targets import (
     AGENT,
     AGENT_ID,
@@ -48,6 +48,7 @@ from halo_daemon.proto.semconv.targets import (
     TAIL,
     TOKEN_KINDS,
     TOOL,
+    TOOL_NAME,
     TOTAL_TOKENS,
 )
 from halo_daemon.proto.separators import without_separators
@@ -96,26 +97,28 @@ def project_span(
         The keys of every line, as they were written.
     """
     attributes: JsonObject = fields["attributes"]
-    plan = plan_of(attributes, context.gate)
     name = fields["name"]
-    kind = _kind(plan, attributes, name, context.scope_name)
+    scope_name = context.scope_name
+    keys = plan_of(attributes, context.gate)
+    kind = _kind(keys, attributes, name, scope_name)
+    plan = keys.on(kind)
     tail = context.tail.copy()
     tail[KIND] = kind
     remarks = {} if remarks is None else remarks
-    _read_scalars(plan, attributes, kind, tail)
+    for target, sources in plan.scalars:
+        tail[target] = answer(sources, attributes)
     if plan.has_usage:
         _settle_usage(plan, attributes, kind, tail, remarks=remarks)
-    if kind == AGENT and not tail[AGENT_NAME]:
-        is_named = _other(plan, NAMED_BY_SPAN, attributes, kind) == AGENT
-        tail[AGENT_NAME] = name if is_named else name_in_name(name, context.scope_name, AGENT)
-    _clean_names(tail, repairs)
-    if plan.fills or kind == TOOL or "events" in fields:
-        fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name)
-    if plan.failures or "events" in fields or kind == TOOL:
+    if plan.has_names or kind == AGENT:
+        _settle_names(plan, attributes, name, scope_name, tail=tail, repairs=repairs)
+    has_events = "events" in fields
+    if plan.fills or has_events or (kind == TOOL and TOOL_NAME not in plan.sent):
+        fill_absent(fields, plan, kind, remarks, scope_name=scope_name)
+    if plan.failures or has_events or kind == TOOL:
         judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
-    if not plan.has_kind_mirror and kind != SPAN:
+    if kind != SPAN and not keys.has_kind_mirror:
         attributes[KIND_MIRROR] = kind
-    if plan.sends_tail:
+    if keys.sends_tail:
         remarks |= _replaced(attributes, tail)
     attributes |= tail
     if repairs or remarks:
@@ -123,67 +126,79 @@ def project_span(
     return tail
 
 
-def _kind(plan: Plan, attributes: JsonObject, name: str, scope_name: str) -> str:
-    kind = answer(plan.kind, attributes, "") if plan.kind else None
+def _kind(keys: KeyPlan, attributes: JsonObject, name: str, scope_name: str) -> str:
+    kind = answer(keys.kind, attributes) if keys.kind else None
     if kind is None:
         kind = kind_by_name(name, scope_name)
-    if kind is None and plan.weak_kind:
-        kind = answer(plan.weak_kind, attributes, "")
-    return cast("str", kind or (LLM if plan.has_model else SPAN))
+    if kind is None and keys.weak_kind:
+        kind = answer(keys.weak_kind, attributes)
+    return cast("str", kind or (LLM if keys.has_model else SPAN))
 
 
-def _read_scalars(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
-    for target, sources in plan.scalars:
-        for key, read, only, _ in sources:
-            if only is None or kind in only:
-                value = read(attributes[key])
-                if value is not None:
-                    tail[target] = value
-                    break
+def _settle_names(
+    plan: Plan,
+    attributes: JsonObject,
+    name: str,
+    scope_name: str,
+    *,
+    tail: JsonObject,
+    repairs: list[str],
+) -> None:
+    if not tail[AGENT_NAME]:
+        is_named = _other(plan, NAMED_BY_SPAN, attributes) is not None
+        agent = name if is_named else name_in_name(name, scope_name, AGENT)
+        tail[AGENT_NAME] = agent if tail[KIND] == AGENT else ""
+    for target in (MODEL, AGENT_NAME, AGENT_ID):
+        found = cast("str | None", tail[target])
+        if found and not found.isascii():
+            cleaned = without_separators(found)
+            if cleaned != found:
+                tail[target] = cleaned
+                repairs.append(REPLACED_SEPARATOR)
 
 
 def _settle_usage(
     plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject, *, remarks: JsonObject
 ) -> None:
     if plan.has_cache_counts:
-        _include_cached(plan, attributes, kind, tail)
+        _include_cached(plan, attributes, tail)
     if plan.has_part_costs:
-        _add_up_costs(plan, attributes, kind, tail)
+        _add_up_costs(plan, attributes, tail)
     if kind not in TOKEN_KINDS:
         _set_totals_apart(tail, remarks)
 
 
-def _include_cached(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
+def _include_cached(plan: Plan, attributes: JsonObject, tail: JsonObject) -> None:
     """Make the input count include cached tokens, by whatever shows that it does not."""
     read = cast("int", tail[CACHED_TOKENS] or 0)
-    written = cast("int", _other(plan, CACHE_WRITE_TOKENS, attributes, kind) or 0)
-    total = _other(plan, TOTAL_TOKENS, attributes, kind)
+    written = cast("int", _other(plan, CACHE_WRITE_TOKENS, attributes) or 0)
+    total = _other(plan, TOTAL_TOKENS, attributes)
     given = cast("int", tail[INPUT_TOKENS] or 0)
     output = cast("int", tail[OUTPUT_TOKENS] or 0)
     cached = read + written
     if cached and (
-        read > given or total == given + cached + output or _is_exclusive(plan, attributes, kind)
+        read > given or total == given + cached + output or _is_exclusive(plan, attributes)
     ):
         tail[INPUT_TOKENS] = given + cached
 
 
-def _is_exclusive(plan: Plan, attributes: JsonObject, kind: str) -> bool:
+def _is_exclusive(plan: Plan, attributes: JsonObject) -> bool:
     """Whether the attribute that gave the input count is one that leaves cached ones out."""
     for source in dict(plan.scalars).get(INPUT_TOKENS, ()):
-        if answer((source,), attributes, kind) is not None:
+        if answer((source,), attributes) is not None:
             return source.excludes_cache
     return False
 
 
-def _add_up_costs(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
-    parts = [_other(plan, target, attributes, kind) for target in (INPUT_COST, OUTPUT_COST)]
+def _add_up_costs(plan: Plan, attributes: JsonObject, tail: JsonObject) -> None:
+    parts = [_other(plan, target, attributes) for target in (INPUT_COST, OUTPUT_COST)]
     known = [part for part in parts if isinstance(part, int | float)]
     if known and tail[COST] is None:
         tail[COST] = sum(known)
 
 
-def _other(plan: Plan, target: str, attributes: JsonObject, kind: str) -> JsonValue:
-    return answer(plan.other.get(target, ()), attributes, kind)
+def _other(plan: Plan, target: str, attributes: JsonObject) -> JsonValue:
+    return answer(plan.other.get(target, ()), attributes)
 
 
 def _set_totals_apart(tail: JsonObject, remarks: JsonObject) -> None:
@@ -191,16 +206,6 @@ def _set_totals_apart(tail: JsonObject, remarks: JsonObject) -> None:
         if tail[target] is not None:
             remarks[key] = tail[target]
             tail[target] = None
-
-
-def _clean_names(tail: JsonObject, repairs: list[str]) -> None:
-    for target in (MODEL, AGENT_NAME, AGENT_ID):
-        name = cast("str | None", tail[target])
-        if name and not name.isascii():
-            cleaned = without_separators(name)
-            if cleaned != name:
-                tail[target] = cleaned
-                repairs.append(REPLACED_SEPARATOR)
 
 
 def _replaced(attributes: JsonObject, tail: JsonObject) -> JsonObject:

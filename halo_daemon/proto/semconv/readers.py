@@ -69,11 +69,9 @@ def parsed(value: JsonValue) -> JsonValue:
 
 def is_cut(value: JsonValue) -> bool:
     """Whether *value* begins as a JSON object or list and ends in the middle of it."""
-    return (
-        isinstance(value, str)
-        and _JSON_START.match(value) is not None
-        and value.rstrip()[-1:] not in _CLOSING
-    )
+    if not isinstance(value, str) or value[-1:] in _CLOSING:
+        return False
+    return _JSON_START.match(value) is not None and value.rstrip()[-1:] not in _CLOSING
 
 
 def as_text(value: JsonValue) -> str:

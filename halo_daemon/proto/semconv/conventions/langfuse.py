@@ -3,7 +3,13 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import COMMON, NOT_ON_LLMS, ON_LLMS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import (
+    COMMON,
+    NOT_ON_LLMS,
+    ON_AGENTS,
+    ON_LLMS,
+    ON_TOOLS,
+)
 from halo_daemon.proto.semconv.readers import CONTENT, COUNT, ERROR_WORD, NUMBER, at, kinds
 from halo_daemon.proto.semconv.rows import Convention, row
 from halo_daemon.proto.semconv.targets import AGENT, LLM
@@ -20,7 +26,12 @@ LANGFUSE: Final = Convention(
     rows=(
         # `span` and `event` say nothing of the kind: older SDKs send them on model calls too.
         row(targets.KIND, "langfuse.observation.type", read=kinds(_TYPES)),
-        row(targets.NAMED_BY_SPAN, "langfuse.observation.type", read=kinds({"agent": AGENT})),
+        row(
+            targets.NAMED_BY_SPAN,
+            "langfuse.observation.type",
+            read=kinds({"agent": AGENT}),
+            only=ON_AGENTS,
+        ),
         row(targets.MODEL, "langfuse.observation.model.name"),
         *(
             row(target, _USAGE, read=at(name, COUNT))
