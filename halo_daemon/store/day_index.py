@@ -44,6 +44,9 @@ _BLOCK_BYTES = 16 * 1024**2
 _MAX_KNOWN_SHAPES = 50_000
 
 
+_Bounds = tuple[tuple[int, int], tuple[int, int, int, int] | None]
+
+
 class _ShardState(NamedTuple):
     id: int
     indexed_bytes: int
@@ -52,6 +55,11 @@ class _ShardState(NamedTuple):
 class DayIndex:
     """
     One day's index, open. Not safe to use from two threads at a time.
+
+    Attributes:
+        paths: The day's files.
+        connection: For questions.
+        has_shared: Whether some traces have rows elsewhere too.
 
     Raises:
         StaleIndexError: The file was written by another version.
@@ -65,6 +73,8 @@ class DayIndex:
             "CREATE TEMP TABLE shared (trace_id BLOB PRIMARY KEY) WITHOUT ROWID"
         )
         self._inode = inode_of(paths.index)
+        self.has_shared = False
+        self._bounds: _Bounds | None = None
         self._shapes: dict[Shape, int] = {}
         self._seen: tuple[int, dict[str, int]] | None = None
 
@@ -123,20 +133,29 @@ class DayIndex:
 
     def is_within(self, window: Window) -> bool:
         """Whether every trace of the day is in *window*, by its rows of this day alone."""
-        first, last = (
-            ("first_start_ns", "last_start_ns")
-            if window.by is WindowBy.START
-            else ("first_received_ns", "last_received_ns")
-        )
-        row = self.connection.execute(f"SELECT min({first}), max({last}) FROM traces").fetchone()  # noqa: S608 -- names of columns
-        return row[0] is None or (window.from_unix_ns <= row[0] and row[1] < window.to_unix_ns)
+        bounds = self._bounds_now()
+        if bounds is None:
+            return True
+        by_start = window.by is WindowBy.START
+        first, last = bounds[:2] if by_start else bounds[2:]
+        return window.from_unix_ns <= first and last < window.to_unix_ns
 
     def set_shared(self, trace_ids: Iterable[bytes]) -> None:
         """Say which traces have rows elsewhere too; queries find them in ``temp.shared``."""
+        rows = [(trace_id,) for trace_id in trace_ids]
         self.connection.execute("DELETE FROM temp.shared")
-        self.connection.executemany(
-            "INSERT INTO temp.shared VALUES (?)", ((trace_id,) for trace_id in trace_ids)
-        )
+        self.connection.executemany("INSERT INTO temp.shared VALUES (?)", rows)
+        self.has_shared = bool(rows)
+
+    def _bounds_now(self) -> tuple[int, int, int, int] | None:
+        """First and last start and receipt of the day's traces; None when there are none."""
+        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        # The version tells of others' commits, the count of changes of our own.
+        state = (version, self.connection.total_changes)
+        if self._bounds is None or self._bounds[0] != state:
+            row = self.connection.execute(_BOUNDS).fetchone()
+            self._bounds = (state, None if row[0] is None else tuple(row))
+        return self._bounds[1]
 
     def trace_ids(self) -> Iterable[bytes]:
         """Every trace of the day, in no order."""
@@ -269,6 +288,10 @@ class DayIndex:
 _WINNER = """
 SELECT spans.id, end_ns, received_ns, stem, offset FROM spans JOIN shards ON shards.id = shard
 WHERE trace_id = :trace_id AND span_id = :span_id AND superseded = 0
+"""
+_BOUNDS = """
+SELECT min(first_start_ns), max(last_start_ns), min(first_received_ns), max(last_received_ns)
+FROM traces
 """
 _NEXT_ID = "SELECT coalesce(max(id), 0) + 1 FROM spans"
 _STEM = "SELECT stem FROM shards WHERE id = :shard"

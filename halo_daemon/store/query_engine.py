@@ -276,7 +276,7 @@ class LocalQueries:
     def _condition(self, day: DayIndex, window: Window, wanted: SpanFilter) -> Condition:
         condition = span_condition(wanted, Condition())
         condition.add("s.superseded = 0")
-        if any(day.day in days for days in self._index.shared.values()):
+        if day.has_shared:
             condition.add("s.trace_id NOT IN (SELECT trace_id FROM temp.shared)")
         if not day.is_within(window):
             sql, parameters = window_condition(window)

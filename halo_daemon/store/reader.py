@@ -21,10 +21,10 @@ from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.projects import find_project
 from halo_daemon.store.rollups import (
-    NOT_SHARED,
     StoredTrace,
     load_stored,
     shared_in_window,
+    traces_of_day,
     window_condition,
 )
 from halo_daemon.store.shard_files import ShardFiles
@@ -167,27 +167,25 @@ class LocalTraceReader:
 
     def _trace_ids(self, day: str, window: Window) -> Iterator[tuple[bytes, int]]:
         """Traces of one day alone that are in *window*, with their bytes, by ascending id."""
-        condition, parameters = window_condition(window)
-        query = (
-            "SELECT t.trace_id, t.bytes FROM traces t"  # noqa: S608 -- constants
-            f" WHERE t.trace_id > :after AND {NOT_SHARED} AND {condition}"
-            " ORDER BY t.trace_id LIMIT :chunk"
-        )
         after = b""
         while True:
-            page: dict[str, int | bytes] = {**parameters, "after": after, "chunk": _CHUNK_TRACES}
             with self._lock:
-                rows = self._index.answer(partial(self._page, day, query, page))
+                rows = self._index.answer(partial(self._page, day, window, after))
             yield from rows
             if len(rows) < _CHUNK_TRACES:
                 return
             after = rows[-1][0]
 
-    def _page(
-        self, day: str, query: str, parameters: dict[str, int | bytes]
-    ) -> list[tuple[bytes, int]]:
+    def _page(self, day: str, window: Window, after: bytes) -> list[tuple[bytes, int]]:
         index = self._index.open_day(day)
-        return index.connection.execute(query, parameters).fetchall() if index else []
+        if index is None:
+            return []
+        condition, parameters = traces_of_day(index, window)
+        return index.connection.execute(
+            "SELECT t.trace_id, t.bytes FROM traces t"  # noqa: S608 -- constants
+            f" WHERE t.trace_id > :after AND {condition} ORDER BY t.trace_id LIMIT :chunk",
+            {**parameters, "after": after, "chunk": _CHUNK_TRACES},
+        ).fetchall()
 
     def _load(self, trace_ids: list[bytes]) -> Iterator[Trace]:
         """Load traces in the given order; damaged lines are indexed anew once, then left out."""
@@ -266,11 +264,11 @@ def _span_of(line: bytes | None) -> Span | None:
 
 def _counts_of_day(day: DayIndex, window: Window) -> _Counts:
     """Sums over the traces of *window* that this day alone holds."""
-    condition, parameters = window_condition(window)
+    condition, parameters = traces_of_day(day, window)
     row = day.connection.execute(
         "SELECT count(*), coalesce(sum(spans), 0), coalesce(sum(duplicates), 0),"  # noqa: S608 -- constants
         " coalesce(sum(error_spans > 0), 0), coalesce(sum(input_tokens), 0),"
-        f" coalesce(sum(output_tokens), 0) FROM traces t WHERE {NOT_SHARED} AND {condition}",
+        f" coalesce(sum(output_tokens), 0) FROM traces t WHERE {condition}",
         parameters,
     ).fetchone()
     return _Counts(*row)
@@ -294,14 +292,7 @@ def _facets(
     days: list[DayIndex], shared: list[StoredTrace], window: Window
 ) -> dict[str, tuple[str, ...]]:
     """Distinct values among the spans of the traces in *window*, sorted, by kind."""
-    condition, parameters = window_condition(window)
-    # One matching trace is enough for a shape, so this stops early for nearly all.
-    query = (
-        "SELECT service, model, tool, agent FROM shapes WHERE EXISTS ("  # noqa: S608 -- constants
-        "SELECT 1 FROM trace_shapes u JOIN traces t ON t.trace_id = u.trace_id"
-        f" WHERE u.shape = shapes.id AND {NOT_SHARED} AND {condition})"
-    )
-    rows = [row for day in days for row in day.connection.execute(query, parameters)]
+    rows = [row for day in days for row in _facets_of_day(day, window)]
     rows.extend(
         (span.service, span.model, span.tool, span.agent)
         for trace in shared
@@ -311,6 +302,17 @@ def _facets(
         facet: tuple(sorted({row[place] for row in rows} - {""}))
         for place, facet in enumerate(_FACETS)
     }
+
+
+def _facets_of_day(day: DayIndex, window: Window) -> list[tuple[str, ...]]:
+    condition, parameters = traces_of_day(day, window)
+    # One matching trace is enough for a shape, so this stops early for nearly all.
+    return day.connection.execute(
+        "SELECT service, model, tool, agent FROM shapes WHERE EXISTS ("  # noqa: S608 -- constants
+        "SELECT 1 FROM trace_shapes u JOIN traces t ON t.trace_id = u.trace_id"
+        f" WHERE u.shape = shapes.id AND {condition})",
+        parameters,
+    ).fetchall()
 
 
 def _bad_lines(day: DayIndex, window: Window) -> int:
@@ -329,10 +331,10 @@ def _bad_lines(day: DayIndex, window: Window) -> int:
 def _latest(
     day: DayIndex, window: Window, limit: int
 ) -> Iterator[tuple[int, bytes, DayIndex | None]]:
-    condition, parameters = window_condition(window)
+    condition, parameters = traces_of_day(day, window)
     rows = day.connection.execute(
         "SELECT -t.first_start_ns, t.trace_id FROM traces t"  # noqa: S608 -- constants
-        f" WHERE {NOT_SHARED} AND {condition} ORDER BY t.first_start_ns DESC, t.trace_id"
+        f" WHERE {condition} ORDER BY t.first_start_ns DESC, t.trace_id"
         " LIMIT :limit",
         {**parameters, "limit": limit},
     )

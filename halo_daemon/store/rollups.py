@@ -144,6 +144,16 @@ def window_condition(window: Window) -> tuple[str, dict[str, int]]:
     }
 
 
+def traces_of_day(day: DayIndex, window: Window) -> tuple[str, dict[str, int]]:
+    """The condition on ``t`` for traces of *window* that this day alone holds."""
+    parts = [NOT_SHARED] if day.has_shared else []
+    parameters: dict[str, int] = {}
+    if not day.is_within(window):
+        condition, parameters = window_condition(window)
+        parts.append(condition)
+    return " AND ".join(parts) or "1", parameters
+
+
 def load_stored(days: Mapping[DayIndex, list[bytes]]) -> dict[bytes, StoredTrace]:
     """
     Look traces up in the days that may hold them.
@@ -163,6 +173,8 @@ def shared_in_window(index: ProjectIndex, window: Window) -> list[StoredTrace]:
     condition, parameters = window_condition(window)
     candidates: set[bytes] = set()
     for day in index.days:
+        if not day.has_shared:
+            continue
         rows = day.connection.execute(
             f"SELECT t.trace_id FROM traces t WHERE {SHARED} AND {condition}",  # noqa: S608 -- constants
             parameters,

@@ -13,7 +13,7 @@ from halo_daemon.store.query import (
     TraceQuery,
     TraceRecord,
 )
-from halo_daemon.store.rollups import NOT_SHARED, StoredTrace, shared_in_window, window_condition
+from halo_daemon.store.rollups import StoredTrace, shared_in_window, traces_of_day
 from halo_daemon.store.span_sql import (
     RECORD_COLUMNS,
     Condition,
@@ -88,13 +88,11 @@ def _rank(record: TraceRecord, query: TraceQuery) -> tuple[float, str]:
 
 def _page_of_day(day: DayIndex, window: Window, query: TraceQuery) -> tuple[int, list[TraceRecord]]:
     condition = trace_condition(query.filter, Condition())
-    condition.add(NOT_SHARED)
+    in_window, parameters = traces_of_day(day, window)
+    condition.add(in_window)
+    condition.parameters.update(parameters)
     for wanted in query.filter.any_span:
         _add_any_span(condition, wanted)
-    if not day.is_within(window):
-        sql, parameters = window_condition(window)
-        condition.add(sql)
-        condition.parameters.update(parameters)
     (total,) = day.connection.execute(
         f"SELECT count(*) FROM traces t WHERE {condition}",  # noqa: S608 -- marks only
         condition.parameters,
