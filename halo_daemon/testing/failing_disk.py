@@ -24,6 +24,7 @@ class FailingDisk(Disk):
         error_number: int = errno.EIO,
         tears: bool = False,
     ) -> None:
+        self._first = first
         self._range = range(first, (first if last is None else last) + 1)
         self._error_number = error_number
         self._tears = tears
@@ -33,7 +34,11 @@ class FailingDisk(Disk):
     @property
     def has_failed(self) -> bool:
         """Whether a call failed yet."""
-        return self.calls >= self._range.start
+        return self.calls >= self._first
+
+    def heal(self) -> None:
+        """Fail no further call."""
+        self._range = range(0)
 
     def _count(self, call: str) -> None:
         self.calls += 1
