@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
+from halo_daemon.proto.semconv.readers import COUNT, TEXT, Reader
 from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Convention, Row
 from halo_daemon.proto.semconv.targets import (
     AGGREGATES,
@@ -56,8 +57,14 @@ class Plan(NamedTuple):
 
     kind: tuple[Source, ...]
     weak_kind: tuple[Source, ...]
-    scalars: tuple[tuple[str, tuple[Source, ...]], ...]
+    scalars: dict[str, tuple[Source, ...]]
     """By field; fields without a source are left out."""
+    texts: tuple[tuple[str, str], ...]
+    """Field and attribute, where the best source is an attribute that holds the text itself."""
+    counts: tuple[tuple[str, str], ...]
+    """The same for counts."""
+    others: tuple[str, ...]
+    """The fields of `scalars` that are in neither."""
     other: dict[str, tuple[Source, ...]]
     """By field, those that are read on the way to another one."""
     fills: tuple[tuple[str, tuple[Source, ...]], ...]
@@ -136,10 +143,15 @@ def _plan(keys: tuple[str, ...], gate: str) -> Plan:
     sent = frozenset(
         target for target in FILLED if target in present or target + FAMILY_SUFFIX in present
     )
+    scalars = {target: sources[target] for target in SCALARS if target in sources}
+    texts, counts = _plain(scalars, TEXT), _plain(scalars, COUNT)
     return Plan(
         kind=sources.get(KIND, ()),
         weak_kind=sources.get(WEAK_KIND, ()),
-        scalars=tuple((target, sources[target]) for target in SCALARS if target in sources),
+        scalars=scalars,
+        texts=texts,
+        counts=counts,
+        others=tuple(target for target in scalars if target not in dict(texts + counts)),
         other={target: sources[target] for target in _OTHER if target in sources},
         fills=tuple(
             (target, sources[target])
@@ -154,6 +166,15 @@ def _plan(keys: tuple[str, ...], gate: str) -> Plan:
         sent=sent,
         has_kind_mirror=KIND_MIRROR in present,
         sends_tail=_any(present, TAIL),
+    )
+
+
+def _plain(scalars: dict[str, tuple[Source, ...]], reader: Reader) -> tuple[tuple[str, str], ...]:
+    """Fields whose best source is one attribute, read by *reader*, on spans of any kind."""
+    return tuple(
+        (target, best.key)
+        for target, (best, *_) in scalars.items()
+        if best.read is reader.read and best.only is None and best.key[-1:] != "."
     )
 
 

@@ -133,13 +133,26 @@ def _kind(plan: Plan, attributes: JsonObject, name: str, scope_name: str) -> str
 
 
 def _read_scalars(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject) -> None:
-    for target, sources in plan.scalars:
-        for key, read, only, _ in sources:
-            if only is None or kind in only:
-                value = read(attributes[key])
-                if value is not None:
-                    tail[target] = value
-                    break
+    # What most attributes hold is looked at here: calling a reader costs more than all else.
+    for target, key in plan.texts:
+        text = attributes[key]
+        if text.__class__ is str and text:
+            tail[target] = text
+        else:
+            _set(tail, target, answer(plan.scalars[target], attributes, kind))
+    for target, key in plan.counts:
+        count = attributes[key]
+        if count.__class__ is int and count >= 0:
+            tail[target] = count
+        else:
+            _set(tail, target, answer(plan.scalars[target], attributes, kind))
+    for target in plan.others:
+        _set(tail, target, answer(plan.scalars[target], attributes, kind))
+
+
+def _set(tail: JsonObject, target: str, value: JsonValue) -> None:
+    if value is not None:
+        tail[target] = value
 
 
 def _settle_usage(
@@ -169,7 +182,7 @@ def _include_cached(plan: Plan, attributes: JsonObject, kind: str, tail: JsonObj
 
 def _is_exclusive(plan: Plan, attributes: JsonObject, kind: str) -> bool:
     """Whether the attribute that gave the input count is one that leaves cached ones out."""
-    for source in dict(plan.scalars).get(INPUT_TOKENS, ()):
+    for source in plan.scalars.get(INPUT_TOKENS, ()):
         if answer((source,), attributes, kind) is not None:
             return source.excludes_cache
     return False
@@ -195,8 +208,8 @@ def _set_totals_apart(tail: JsonObject, remarks: JsonObject) -> None:
 
 def _clean_names(tail: JsonObject, repairs: list[str]) -> None:
     for target in (MODEL, AGENT_NAME, AGENT_ID):
-        name = cast("str | None", tail[target])
-        if name and not name.isascii():
+        name = tail[target]
+        if name.__class__ is str and not name.isascii():
             cleaned = without_separators(name)
             if cleaned != name:
                 tail[target] = cleaned
