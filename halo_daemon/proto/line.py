@@ -84,6 +84,19 @@ class ScopeParts:
     """Repairs made to the scope; every span of it carries them."""
 
 
+@dataclass(slots=True)
+class _Lines:
+    """
+    Lines of one project so far.
+
+    One growing buffer, not a list of lines: each line's own memory is free again
+    for the next one, which keeps it in the processor's cache.
+    """
+
+    content: bytearray = field(default_factory=bytearray)
+    spans: int = 0
+
+
 class RequestLines:
     """
     Collects the lines of one request: open a resource, open a scope, add its spans.
@@ -96,8 +109,8 @@ class RequestLines:
         self.warnings: Counter[str] = Counter()
         self._project_of = project_of
         self._max_spans = limits.max_spans
-        self._lines: dict[Project, list[bytes]] = {}
-        self._open_lines: list[bytes] | None = None
+        self._lines: dict[Project, _Lines] = {}
+        self._open_lines: _Lines | None = None
         self._received_spans = 0
         self._rejected: Counter[str] = Counter()
         self._first_rejected_name = ""
@@ -185,8 +198,9 @@ class RequestLines:
         if repairs:
             self.warnings.update(repairs)
         if self._open_lines is None:
-            self._open_lines = self._lines.setdefault(self._project, [])
-        self._open_lines.append(orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE))
+            self._open_lines = self._lines.setdefault(self._project, _Lines())
+        self._open_lines.content += orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+        self._open_lines.spans += 1
 
     def finish(self, *, hint: str = "") -> DecodedRequest:
         """
@@ -197,7 +211,7 @@ class RequestLines:
         """
         return DecodedRequest(
             batches=tuple(
-                SpanBatch(project, b"".join(lines), len(lines))
+                SpanBatch(project, bytes(lines.content), lines.spans)
                 for project, lines in self._lines.items()
             ),
             received_spans=self._received_spans,
