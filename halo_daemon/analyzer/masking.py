@@ -187,7 +187,9 @@ def mask_volatile(text: str) -> str:
 
     Numbers, names and all other content stay, so that real progress is seen.
     """
-    text = _VOLATILE_PAIR.sub(r"\1<id>", text)
-    for placeholder, pattern in _VOLATILE:
-        text = pattern.sub(placeholder, text)
+    if "id" in text or "ID" in text or "Id" in text:
+        text = _VOLATILE_PAIR.sub(r"\1<id>", text)
+    if "-" in text or ":" in text or "/" in text:
+        for placeholder, pattern in _VOLATILE:
+            text = pattern.sub(placeholder, text)
     return text

@@ -38,6 +38,8 @@ class Subject(NamedTuple):
 
 _STEP_KINDS = frozenset({LLM, TOOL})
 _VOLATILE_CHARS = 100
+_NO_HEX = str.maketrans("", "", "0123456789abcdefABCDEF")
+_TASK_CHARS = 4_000
 _INPUT_KEYS = ("input.value", "llm.input_messages.0.message.content")
 
 
@@ -94,9 +96,16 @@ class ToolCall:
         ours, theirs = self.result.value, other.result.value
         if ours == theirs:
             return True
-        return abs(len(ours) - len(theirs)) < _VOLATILE_CHARS and (
-            self.exact_result == other.exact_result
-        )
+        if abs(len(ours) - len(theirs)) >= _VOLATILE_CHARS or not _is_near(ours, theirs):
+            return False
+        return self.exact_result == other.exact_result
+
+
+def _is_near(left: str, right: str) -> bool:
+    """A cheap no: texts that differ in more than digits, unless ids without digits are about."""
+    if "id" in left or "ID" in left or "Id" in left:
+        return True
+    return left.translate(_NO_HEX) == right.translate(_NO_HEX)
 
 
 class TraceView:
@@ -265,6 +274,20 @@ class TraceView:
         return frozenset(self._spans_by_subject)
 
     @cached_property
+    def requested_populations(self) -> frozenset[Population]:
+        """(agent, tool) of every call that a model asked for."""
+        return frozenset(
+            Population("requested", self.agent_of(call.span), mask_name(requested.name))
+            for call in self.model_calls
+            for requested in call.requested
+        )
+
+    @cached_property
+    def agent_populations(self) -> frozenset[Population]:
+        """Every agent of the trace."""
+        return frozenset(Population("agent", agent, "") for agent in self.agents)
+
+    @cached_property
     def span_populations(self) -> frozenset[Population]:
         """Every span name of the trace, tools under their tool's name."""
         return frozenset(Population("span", *subject) for subject in self._spans_by_subject)
@@ -307,7 +330,7 @@ class TraceView:
     @cached_property
     def task(self) -> str:
         """Fingerprint of the masked input; equal ones are the same task, ``""`` when unknown."""
-        masked = mask_volatile(" ".join(self.task_input.value.split()))
+        masked = mask_volatile(" ".join(self.task_input.value[:_TASK_CHARS].split()))
         if not masked:
             return ""
         return blake2b(masked.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -93,7 +93,7 @@ def check_claims(view: TraceView) -> RuleOutput:
                 key = FindingKey(CLAIMED_NOT_DONE, view.agent_of(span), "", verb, "")
                 cited = quote(span, "decision", text, _sentence(text.value, match.start()))
                 observations.setdefault(key, Observation(key, (cited,)))
-    eligible = frozenset(Population("agent", agent, "") for agent in view.agents)
+    eligible = view.agent_populations
     return RuleOutput(tuple(observations.values()), eligible, checked=1, of=1)
 
 

@@ -9,7 +9,7 @@ from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.error_kinds import BUDGET_TEXT
 from halo_daemon.analyzer.rules.errors import BUDGET_EXHAUSTED, decision_quote, observe_errors
-from halo_daemon.analyzer.rules.tool_choice import bare_name, requested_populations
+from halo_daemon.analyzer.rules.tool_choice import bare_name
 from halo_daemon.analyzer.trace_view import Subject, TraceView
 from halo_daemon.proto.span import AGENT
 
@@ -18,7 +18,7 @@ _EMPTY_ANSWER = "empty answer"
 _CALL_NOT_RUN = "call not run"
 _BUDGET_TEXT = re.compile(BUDGET_TEXT, re.IGNORECASE)
 _ANSWERING_KINDS = frozenset({AGENT, "CHAIN"})
-_HEAD_CHARS = 2_000
+_HEAD_CHARS = 120
 
 
 def check_premature_end(view: TraceView) -> RuleOutput:
@@ -26,7 +26,7 @@ def check_premature_end(view: TraceView) -> RuleOutput:
     if view.is_open:
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     agent = view.agent_of(view.root)
-    eligible = {Population("agent", agent, "")} | requested_populations(view)
+    eligible = {Population("agent", agent, "")} | view.requested_populations
     observations = [found for found in (_unrun_call(view), _no_answer(view)) if found][:1]
     return RuleOutput(tuple(observations), frozenset(eligible), checked=1, of=1)
 

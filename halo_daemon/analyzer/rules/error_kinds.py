@@ -6,6 +6,7 @@ number in a payload is not taken for a status code.
 """
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Diagnosis = Literal[
@@ -225,6 +226,7 @@ OTHER = ErrorKind(
 )
 
 
+@lru_cache(maxsize=4096)
 def error_kind(error_type: str, template: str) -> ErrorKind:
     """Which kind of error it is; `OTHER` when no pattern knows it."""
     text = f"{error_type}: {template}" if error_type else template

@@ -25,7 +25,7 @@ def check_cycles(view: TraceView) -> RuleOutput:
     calls = view.tool_calls
     if len(calls) < _MIN_CYCLE_CALLS:
         return RuleOutput(of=1, not_checked={"too_few": 1})
-    eligible = frozenset(Population("agent", agent, "") for agent in view.agents)
+    eligible = view.agent_populations
     found = next(_cycles(calls), None)
     observations = (_cycle(view, *found),) if found else ()
     return RuleOutput(observations, eligible, checked=1, of=1)
@@ -123,7 +123,8 @@ def _near(view: TraceView, subject: Subject) -> Observation | None:
 def _is_near(left: ToolCall, right: ToolCall) -> bool:
     if left.signal or right.signal or not left.result.value.strip():
         return False
-    if not left.has_result_of(right):
+    shorter, longer = sorted((len(left.canonical), len(right.canonical)))
+    if shorter < _ALIKE * longer or not left.has_result_of(right):
         return False
     matcher = SequenceMatcher(
         None, left.canonical[:_COMPARED_CHARS], right.canonical[:_COMPARED_CHARS], autojunk=False

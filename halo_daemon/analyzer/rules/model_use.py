@@ -43,7 +43,7 @@ def check_model_swap(view: TraceView) -> RuleOutput:
                 Observation(key, (quote(call.span, "decision", served),), certainty="event")
             )
     calls = len(view.model_calls)
-    eligible = frozenset(Population("agent", agent, "") for agent in view.agents)
+    eligible = view.agent_populations
     return RuleOutput(
         tuple(observations),
         eligible,

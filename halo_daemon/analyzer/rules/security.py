@@ -6,7 +6,6 @@ from halo_daemon.analyzer.content import Text, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
-from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import Span
@@ -52,10 +51,7 @@ def check_injection(view: TraceView) -> RuleOutput:
     observations = []
     for call in view.tool_calls:
         text = call.result.value[:_MAX_CHARS]
-        lowered = text.lower()
-        if not any(hint in lowered for hint in _INJECTION_HINTS):
-            continue
-        match = _INJECTION.search(text)
+        match = _INJECTION.search(text) if _holds_any(text.lower(), _INJECTION_HINTS) else None
         if match:
             key = FindingKey(INJECTION_TEXT, call.agent, call.tool, "", "")
             quotes = [quote(call.span, "symptom", call.result, match[0])]
@@ -80,14 +76,22 @@ def check_secrets(view: TraceView) -> RuleOutput:
             )
             key = FindingKey(SECRET_IN_SPAN, view.agent_of(span), subject, kind, "")
             observations.append(Observation(key, (cited,)))
-    eligible = frozenset(Population("agent", agent, "") for agent in view.agents)
+    eligible = view.agent_populations
     return RuleOutput(tuple(observations), eligible, checked=len(view.steps), of=len(view.steps))
+
+
+def _holds_any(text: str, marks: tuple[str, ...]) -> bool:
+    # Most texts hold none; a loop over `in` is several times faster than a pattern.
+    for mark in marks:  # noqa: SIM110 -- and than a generator
+        if mark in text:
+            return True
+    return False
 
 
 def _secret(span: Span) -> tuple[str, str, str, int] | None:
     for key in _SCANNED_KEYS:
         text = text_of(span.attributes.get(key))[:_MAX_CHARS]
-        if not any(mark in text for mark in _SECRET_MARKS):
+        if not _holds_any(text, _SECRET_MARKS):
             continue
         for kind, pattern in _SECRETS:
             match = pattern.search(text)

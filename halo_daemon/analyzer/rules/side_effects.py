@@ -7,7 +7,6 @@ from halo_daemon.analyzer.content import Text, parse_json
 from halo_daemon.analyzer.contract import Requirement, at_pointer
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
-from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.tool_words import looks, runs_anything, words_of, writes
 from halo_daemon.analyzer.trace_view import ToolCall, TraceView
@@ -166,7 +165,7 @@ def check_off_limits(view: TraceView) -> RuleOutput:
                 cited = quote(call.span, "symptom", call.arguments, match[0])
                 observations.append(Observation(key, (cited,), certainty="proved"))
                 break
-    eligible = frozenset(Population("agent", agent, "") for agent in view.agents)
+    eligible = view.agent_populations
     return RuleOutput(tuple(observations), eligible, checked=1, of=1)
 
 

@@ -8,7 +8,6 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.json_schema import violation
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
-from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import (
     BAD_ARGUMENTS,
     MADE_UP_TOOL,
@@ -32,16 +31,11 @@ def check_made_up_tools(view: TraceView) -> RuleOutput:
                 observations.append(_made_up(view, call, requested))
     return RuleOutput(
         tuple(observations),
-        agent_populations(view),
+        view.agent_populations,
         checked=len(offering),
         of=len(view.model_calls),
         not_checked={"not_recorded": len(view.model_calls) - len(offering)},
     )
-
-
-def agent_populations(view: TraceView) -> frozenset[Population]:
-    """Every agent of the trace."""
-    return frozenset(Population("agent", agent, "") for agent in view.agents)
 
 
 def bare_name(name: str) -> str:
@@ -81,19 +75,10 @@ def check_arguments(view: TraceView) -> RuleOutput:
                 observations.append(_bad_arguments(view, call, requested, broken))
     return RuleOutput(
         tuple(observations),
-        refused.eligible | requested_populations(view),
+        refused.eligible | view.requested_populations,
         checked=with_schema,
         of=calls,
         not_checked={"not_recorded": calls - with_schema},
-    )
-
-
-def requested_populations(view: TraceView) -> frozenset[Population]:
-    """(agent, tool) of every call that a model asked for."""
-    return frozenset(
-        Population("requested", view.agent_of(call.span), mask_name(requested.name))
-        for call in view.model_calls
-        for requested in call.requested
     )
 
 
