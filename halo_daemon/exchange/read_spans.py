@@ -260,43 +260,31 @@ def _atif_drafts(found: JsonObject, session: str) -> Iterator[Draft]:
 def _atif_step(step: JsonObject, session: str, agent: JsonObject) -> Iterator[Draft]:
     own = f"step-{step['step_id']}"
     source = str(step.get("source"))
-    said = _as_text(step.get("message"))
-    metrics = step.get("metrics")
-    counts = metrics if isinstance(metrics, dict) else {}
+    model = step.get("model_name") or agent.get("model_name")
     is_answer = source == "agent"
+    attributes: JsonObject = {
+        "session.id": session,
+        "output.value" if is_answer else "input.value": _as_text(step.get("message")),
+        "import.atif.reasoning": _as_text(step.get("reasoning_content")),
+    }
+    if is_answer:
+        attributes |= {"llm.model_name": model, **_atif_usage(step.get("metrics"))}
     yield Draft(
         session,
         own,
-        str(step.get("model_name") or agent.get("model_name") or source) if is_answer else source,
+        str(model or source) if is_answer else source,
         "LLM" if is_answer else "CHAIN",
         iso_unix_ns(step.get("timestamp")),
         parent="root",
-        attributes={
-            "session.id": session,
-            "output.value" if is_answer else "input.value": said,
-            "llm.model_name": (step.get("model_name") or agent.get("model_name"))
-            if is_answer
-            else None,
-            "llm.token_count.prompt": counts.get("prompt_tokens"),
-            "llm.token_count.completion": counts.get("completion_tokens"),
-            "llm.token_count.prompt_details.cache_read": counts.get("cached_tokens"),
-            "llm.cost.total": counts.get("cost_usd"),
-            "import.atif.reasoning": _as_text(step.get("reasoning_content")),
-        },
+        attributes=attributes,
     )
-    results = step.get("observation")
-    outputs = results.get("results") if isinstance(results, dict) else None
-    by_call = {
-        str(one.get("source_call_id")): one.get("content")
-        for one in (outputs if isinstance(outputs, list) else [])
-        if isinstance(one, dict)
-    }
     calls = step.get("tool_calls")
+    outputs = _atif_outputs(step.get("observation"))
     for call in map(_mapping, calls if isinstance(calls, list) else []):
-        tool = str(call["function_name"])
+        tool, call_id = str(call["function_name"]), str(call["tool_call_id"])
         yield Draft(
             session,
-            f"{own}/{call['tool_call_id']}",
+            f"{own}/{call_id}",
             tool,
             "TOOL",
             iso_unix_ns(step.get("timestamp")),
@@ -305,6 +293,26 @@ def _atif_step(step: JsonObject, session: str, agent: JsonObject) -> Iterator[Dr
                 "session.id": session,
                 "tool.name": tool,
                 "input.value": _as_text(call.get("arguments")),
-                "output.value": _as_text(by_call.get(str(call["tool_call_id"]))),
+                "output.value": _as_text(outputs.get(call_id)),
             },
         )
+
+
+def _atif_usage(metrics: JsonValue) -> JsonObject:
+    counts = metrics if isinstance(metrics, dict) else {}
+    return {
+        "llm.token_count.prompt": counts.get("prompt_tokens"),
+        "llm.token_count.completion": counts.get("completion_tokens"),
+        "llm.token_count.prompt_details.cache_read": counts.get("cached_tokens"),
+        "llm.cost.total": counts.get("cost_usd"),
+    }
+
+
+def _atif_outputs(observation: JsonValue) -> JsonObject:
+    """What each call gave back, by the call's id."""
+    results = observation.get("results") if isinstance(observation, dict) else None
+    return {
+        str(one.get("source_call_id")): one.get("content")
+        for one in (results if isinstance(results, list) else [])
+        if isinstance(one, dict)
+    }

@@ -1,0 +1,62 @@
+"""New lines as they are stored, without an index."""
+
+from typing import NamedTuple
+
+from halo_daemon.store.paths import DataPaths, ShardName, day_of
+from halo_daemon.store.shard_files import ShardFiles
+
+_BLOCK_BYTES = 1024**2
+_DAY_NS = 86_400 * 10**9
+
+
+class NewLine(NamedTuple):
+    """One line that was stored since the last look."""
+
+    slug: str
+    line: bytes
+    """Without its newline."""
+
+
+class Follower:
+    """
+    Sees what is appended after it was made.
+
+    Args:
+        paths: The data directory.
+
+        project: Slug of the only project to look at; ``""`` for all.
+
+        now_unix_ns: What "now" is; lines of earlier days do not come any more.
+    """
+
+    def __init__(self, paths: DataPaths, *, project: str, now_unix_ns: int) -> None:
+        self._paths = paths
+        self._project = project
+        self._offsets: dict[tuple[str, ShardName], int] = {}
+        for slug, shard in self._shards(now_unix_ns):
+            path = paths.project(slug).day(shard.day).plain(shard.stem)
+            self._offsets[slug, shard] = path.stat().st_size if path.exists() else 0
+
+    def new_lines(self, now_unix_ns: int) -> list[NewLine]:
+        """Complete lines that came since the last call, by project and shard; often empty."""
+        found: list[NewLine] = []
+        for slug, shard in self._shards(now_unix_ns):
+            files = ShardFiles(self._paths.project(slug).spans)
+            offset = self._offsets.get((slug, shard), 0)
+            while block := files.read_block(shard, offset, _BLOCK_BYTES):
+                offset += len(block)
+                found += [NewLine(slug, line) for line in block.split(b"\n")[:-1] if line]
+            self._offsets[slug, shard] = offset
+            files.close()
+        return found
+
+    def _shards(self, now_unix_ns: int) -> list[tuple[str, ShardName]]:
+        slugs = [self._project] if self._project else self._paths.slugs()
+        days = {day_of(now_unix_ns), day_of(now_unix_ns - _DAY_NS)}
+        return [
+            (slug, ShardName(day.day, stem))
+            for slug in slugs
+            for day in self._paths.project(slug).days()
+            if day.day in days
+            for stem in day.stems()
+        ]
