@@ -37,6 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Against another receiver, leave out the rows that start a daemon of their own."""
+    if not config.getoption("--endpoint", default=None):
+        return
+    for item in items:
+        if "receiver" not in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason="the row starts a daemon of its own"))
+
+
 def daemon_in(
     directory: Path, environ: dict[str, str] | None = None, *arguments: str
 ) -> DaemonProcess:
