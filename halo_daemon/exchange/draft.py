@@ -9,19 +9,14 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 import orjson
 
 from halo_daemon.exchange.otlp_form import attributes_form
-from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.json_value import JsonObject
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID = re.compile(r"[0-9a-f]{16}")
-_ISO = re.compile(
-    r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:[.,](\d+))?\s*(Z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
-)
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- arithmetic in UTC
 _ERROR = 2
 
 
@@ -39,25 +34,6 @@ def span_id(source: str, trace: str, original: str) -> str:
     if _SPAN_ID.fullmatch(lower) and lower.strip("0"):
         return lower
     return hashlib.sha256(f"{source}\0{trace}\0{original}".encode()).hexdigest()[:16]
-
-
-def iso_unix_ns(text: JsonValue) -> int | None:
-    """ISO 8601 to nanoseconds with all its digits; UTC without a zone; None for anything else."""
-    match = _ISO.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(match[1])
-    except ValueError:
-        return None
-    zone = match[3] or "Z"
-    offset = timedelta()
-    if zone not in {"Z", "z"}:
-        sign = -1 if zone[0] == "-" else 1
-        offset = sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
-    since = moment - offset - _EPOCH
-    seconds = since.days * 86_400 + since.seconds
-    return max(0, seconds * 10**9 + int((match[2] or "")[:9].ljust(9, "0")))
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from typing import cast
 
 import orjson
 
+from halo_daemon.exchange.iso_times import iso_unix_ns
 from halo_daemon.proto.json_value import JsonObject, JsonValue
-from halo_daemon.proto.times import parse_unix_ns
 
 _KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _KIND_NUMBERS = {f"SPAN_KIND_{name}": number for number, name in enumerate(_KINDS)}
@@ -60,8 +60,8 @@ def span_form(fields: JsonObject) -> JsonObject:
         "traceState": fields.get("trace_state", ""),
         "name": fields["name"],
         "kind": fields.get("kind_raw") or _KIND_NUMBERS.get(str(fields["kind"]), 0),
-        "startTimeUnixNano": str(parse_unix_ns(cast("str", fields["start_time"]))),
-        "endTimeUnixNano": str(parse_unix_ns(cast("str", fields["end_time"]))),
+        "startTimeUnixNano": _nanos(fields["start_time"]),
+        "endTimeUnixNano": _nanos(fields["end_time"]),
         "attributes": attributes_form(attributes),
         "status": {
             "code": fields.get("status_code_raw") or _STATUS_NUMBERS.get(str(status["code"]), 0),
@@ -102,6 +102,13 @@ def request_form(lines: Iterable[JsonObject]) -> JsonObject:
     }
 
 
+def _nanos(text: JsonValue) -> str:
+    unix_ns = iso_unix_ns(text)
+    if unix_ns is None:
+        raise ValueError("not a time")
+    return str(unix_ns)
+
+
 def _resource_form(fields: JsonObject) -> JsonObject:
     resource = cast("JsonObject", fields["resource"])
     form: JsonObject = {
@@ -135,7 +142,7 @@ def _objects(value: JsonValue) -> list[JsonObject]:
 
 def _event_form(event: JsonObject) -> JsonObject:
     return {
-        "timeUnixNano": str(parse_unix_ns(cast("str", event["time"]))),
+        "timeUnixNano": _nanos(event["time"]),
         "name": event["name"],
         "attributes": attributes_form(cast("JsonObject", event.get("attributes") or {})),
         "droppedAttributesCount": event.get("dropped_attributes_count", 0),

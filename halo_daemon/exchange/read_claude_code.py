@@ -6,8 +6,9 @@ from typing import cast
 
 import orjson
 
-from halo_daemon.exchange.draft import Draft, iso_unix_ns, request_of
+from halo_daemon.exchange.draft import Draft, request_of
 from halo_daemon.exchange.incoming import Incoming, Request, Skipped, numbered_lines
+from halo_daemon.exchange.iso_times import iso_unix_ns
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 
 SOURCE = "claude-code"

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from io import BufferedReader
+from typing import cast
 
 import orjson
 
+from halo_daemon.exchange.draft import span_id, trace_id
 from halo_daemon.exchange.files import document, framed_records, is_framed
 from halo_daemon.exchange.incoming import Incoming, Request, Skipped, numbered_lines
 from halo_daemon.exchange.otlp_form import request_form
+from halo_daemon.proto.json_value import JsonObject
 
 _SIGNALS = (("resourceMetrics", "metrics"), ("resourceLogs", "logs"))
 _LINES_A_REQUEST = 500
+_HALO = "halo"
 
 
 def read_otlp(stream: BufferedReader, _name: str) -> Iterator[Incoming]:
@@ -41,7 +45,7 @@ def read_halo(stream: BufferedReader, _name: str) -> Iterator[Incoming]:
             yield Skipped("too long", where)
             continue
         try:
-            fields = orjson.loads(line)
+            fields = _with_ids(orjson.loads(line))
             request_form([fields])
         except (ValueError, KeyError, TypeError, AttributeError):
             yield Skipped("not a HALO span", where)
@@ -52,6 +56,26 @@ def read_halo(stream: BufferedReader, _name: str) -> Iterator[Incoming]:
             waiting = []
     if waiting:
         yield Request(orjson.dumps(request_form(waiting)))
+
+
+def _with_ids(fields: JsonObject) -> JsonObject:
+    """A line with ids that OTLP allows; others are derived, and kept as attributes."""
+    trace, span = str(fields["trace_id"]), str(fields["span_id"])
+    parent = str(fields.get("parent_span_id") or "")
+    own_trace = trace_id(_HALO, trace)
+    own_span = span_id(_HALO, trace, span)
+    attributes = dict(cast("JsonObject", fields["attributes"]))
+    if own_trace != trace:
+        attributes["import.halo.trace_id"] = trace
+    if own_span != span:
+        attributes["import.halo.span_id"] = span
+    return {
+        **fields,
+        "trace_id": own_trace,
+        "span_id": own_span,
+        "parent_span_id": span_id(_HALO, trace, parent) if parent else "",
+        "attributes": attributes,
+    }
 
 
 def _whole_document(stream: BufferedReader) -> Iterator[Incoming]:

@@ -5,9 +5,10 @@ from io import BufferedReader
 
 import orjson
 
-from halo_daemon.exchange.draft import Draft, iso_unix_ns, request_of
+from halo_daemon.exchange.draft import Draft, request_of
 from halo_daemon.exchange.files import document
 from halo_daemon.exchange.incoming import MAX_SPANS_A_REQUEST, Incoming, Request, Skipped
+from halo_daemon.exchange.iso_times import iso_unix_ns
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 
 _LANGFUSE_KINDS = {"GENERATION": "LLM", "SPAN": "CHAIN", "EVENT": "CHAIN"}

@@ -10,9 +10,10 @@ from backports import zstd
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from halo_daemon.errors import ConfigError, HaloError
-from halo_daemon.exchange.draft import iso_unix_ns, span_id, trace_id
+from halo_daemon.exchange.draft import span_id, trace_id
 from halo_daemon.exchange.exports import chrome_trace, halo_lines, otlp_json_lines
 from halo_daemon.exchange.imports import Import, ImportState, ImportSummary, files_below
+from halo_daemon.exchange.iso_times import iso_unix_ns
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.testing.memory_sink import MemorySink
@@ -153,6 +154,31 @@ async def test_an_export_imports_to_the_same_lines(tmp_path):
         again = MemorySink()
         await Import(source=source, accept=again.accept, project="default").run([path])
         assert again.lines("default") == sink.lines("default")
+
+
+async def test_halo_lines_that_other_tools_wrote_are_taken(tmp_path):
+    """Foreign ids, short times with a zone, null messages and missing scopes cost no span."""
+    line = orjson.loads(make_line())
+    line |= {
+        "trace_id": "trace-1",
+        "span_id": "b",
+        "parent_span_id": "a",
+        "start_time": "2026-01-01T02:00:00.5+02:00",
+        "end_time": "2026-01-01T00:00:01Z",
+        "status": {"code": "STATUS_CODE_OK", "message": None, "more": 1},
+    }
+    del line["scope"]
+    root = line | {"span_id": "a", "parent_span_id": None}
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"\n".join([orjson.dumps(line), orjson.dumps(root), b"{}"]))
+
+    summary, projects = await imported("halo", path, project="p")
+
+    child, parent = projects["p"]
+    assert summary.skipped == {"not a HALO span": 1}
+    assert child.parent_span_id == parent.span_id
+    assert child.duration_ns == 5 * 10**8
+    assert child.attributes["import.halo.trace_id"] == "trace-1"
 
 
 async def test_an_interrupted_import_goes_on_where_it_stopped(tmp_path):
