@@ -6,6 +6,7 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.messages import messages_of
 from halo_daemon.proto.semconv.readers import Reader, as_text, is_cut, parsed
 from halo_daemon.proto.semconv.targets import (
+    FINISH_REASONS,
     INPUT_MESSAGES,
     INPUT_VALUE,
     OUTPUT_MESSAGES,
@@ -52,6 +53,7 @@ _BODY_KEYS: Final = ("content", "message", "body")
 def fields_of_events(events: list[JsonObject], kind: str) -> dict[str, JsonValue]:
     """What the events of a span of that kind tell, by field; empty when nothing."""
     found: dict[str, list[JsonObject]] = {INPUT_MESSAGES: [], OUTPUT_MESSAGES: []}
+    reasons: list[JsonValue] = []
     scores: dict[str, JsonValue] = {}
     for event in events:
         name, attributes = event["name"], event["attributes"]
@@ -59,6 +61,9 @@ def fields_of_events(events: list[JsonObject], kind: str) -> dict[str, JsonValue
             continue
         if name in _ROLES:
             target = OUTPUT_MESSAGES if name == _CHOICE else INPUT_MESSAGES
+            reason = attributes.get("finish_reason")
+            if name == _CHOICE and isinstance(reason, str):
+                reasons.append(reason)
             found[target] += _message(str(name), attributes)
         elif name in _WHOLE_EVENTS:
             for key, target in _WHOLE.items():
@@ -70,7 +75,7 @@ def fields_of_events(events: list[JsonObject], kind: str) -> dict[str, JsonValue
     fields: dict[str, JsonValue] = {
         target: [*messages] for target, messages in found.items() if messages
     }
-    return fields | scores
+    return fields | scores | ({FINISH_REASONS: reasons} if reasons else {})
 
 
 def is_any_cut(events: list[JsonObject]) -> bool:

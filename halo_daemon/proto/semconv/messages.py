@@ -33,7 +33,7 @@ _ROLES: Final = {
 _PART_LISTS: Final = ("parts", "content", "contents")
 _WRAPPERS: Final = (
     "messages", "choices", "message", "contents", "candidates", "generations", "prompt", "kwargs",
-    "completion", "output", "input",
+    "items", "completion", "output", "input",
 )  # fmt: skip
 _MESSAGE_KEYS: Final = frozenset({"role", "type", "system", *_PART_LISTS, *_WRAPPERS})
 _CALLS: Final = frozenset(
@@ -153,9 +153,10 @@ def _plain(item: JsonObject) -> JsonObject | None:
 
 def _messages(item: JsonObject, role: str) -> list[JsonObject]:
     """The message of one item, and one more for each tool answer that it holds."""
-    inner = item.get("message", item.get("kwargs"))
-    if isinstance(inner, dict):
-        item = inner
+    for wrapper in ("message", "kwargs"):
+        inner = item.get(wrapper)
+        if isinstance(inner, dict):
+            item = inner
     named = item.get("role") or item.get("type")
     message: JsonObject = {"role": role}
     if isinstance(named, str) and (named not in _ITEM_TYPES):
@@ -243,7 +244,7 @@ class _Parts:
                 message["contents"] = self.contents
         if self.calls:
             message["tool_calls"] = self.calls
-        if message.keys() <= {"role", "name"}:
+        if message.keys() <= {"role", "name", "tool_call_id"}:
             return self.answers
         return [message, *self.answers]
 
@@ -272,11 +273,20 @@ def _call(part: JsonObject) -> JsonObject:
 
 
 def _answer(part: JsonObject) -> JsonObject:
-    answer: JsonObject = {"role": "tool", "content": as_text(_first(part, _RESULT_KEYS))}
+    answer: JsonObject = {"role": "tool", "content": _result_text(_first(part, _RESULT_KEYS))}
     called = _first(part, _ID_KEYS)
     if called is not None:
         answer["tool_call_id"] = as_text(called)
     return answer
+
+
+def _result_text(result: JsonValue) -> str:
+    """A tool's answer: the text of its parts where it has no others, else as it is."""
+    if isinstance(result, list) and result:
+        texts = [part.get("text") if isinstance(part, dict) else part for part in result]
+        if all(isinstance(text, str) for text in texts):
+            return "\n".join(cast("list[str]", texts))
+    return as_text(result)
 
 
 def _first(fields: JsonObject, keys: tuple[str, ...]) -> JsonValue:

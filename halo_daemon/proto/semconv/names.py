@@ -35,7 +35,7 @@ def _match(name: str, scope_name: str) -> _Match | None:
             for pattern, kind in convention.names:
                 stem = pattern.removesuffix("*")
                 if name == stem or (stem != pattern and name.startswith(stem)):
-                    return _Match(kind, name.removeprefix(stem).strip())
+                    return _Match(kind, name.removeprefix(stem).strip(" []"))
     return None
 
 

@@ -7,7 +7,6 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.unit.proto.decoding import from_both
-from tests.unit.proto.semconv import golden_requests
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "proto"
 UPDATE = "HALO_UPDATE_GOLDEN"
@@ -16,9 +15,8 @@ UPDATE = "HALO_UPDATE_GOLDEN"
 class Golden:
     """Compares the lines of a request with a file; ``HALO_UPDATE_GOLDEN=1`` rewrites it."""
 
-    def check(self, name: str) -> None:
-        """Hold the request that is called *name* against its file."""
-        request: ExportTraceServiceRequest = getattr(golden_requests, name)()
+    def check(self, name: str, request: ExportTraceServiceRequest) -> None:
+        """Hold the lines of *request* against the file that is called *name*."""
         lines = b"".join(batch.lines for batch in from_both(request).request.batches)
         path = GOLDEN / f"{name}.jsonl"
         if os.environ.get(UPDATE):

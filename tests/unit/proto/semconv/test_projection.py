@@ -181,16 +181,6 @@ def test_cut_json_is_flagged_and_kept_raw():
     }
 
 
-def test_the_golden_model_call(golden):
-    """A model call in today's GenAI keys, line by line as documented."""
-    golden.check("model_call")
-
-
-def test_the_golden_failed_tool(golden):
-    """A tool that ended with an exception, with everything OTLP can attach."""
-    golden.check("failed_tool")
-
-
 @pytest.mark.parametrize("kind", list(Span.SpanKind.values()))
 def test_the_span_kind_says_nothing_of_the_observation(kind):
     """CLIENT and SERVER are no kinds of observations."""
