@@ -57,7 +57,7 @@ def _round(daemon: DaemonProcess, chance: random.Random) -> set[str]:
 
 
 @pytest.mark.slow
-def test_kill_9_loses_no_acknowledged_span(tmp_path):
+def test_c73_kill_9_loses_no_acknowledged_span(tmp_path):
     """After twenty crashes under load every acknowledged span is stored and no line is torn."""
     chance = random.Random(7)
     daemon = DaemonProcess(tmp_path / "data", environ=_ENVIRON)

@@ -71,7 +71,7 @@ def _stored_ids(root):
 
 
 @pytest.mark.slow
-async def test_no_power_cut_loses_what_was_acknowledged(tmp_path):
+async def test_c74_no_power_cut_loses_what_was_acknowledged(tmp_path):
     """At every point of a run, with none, some or all of the unsynced bytes on the disk."""
     run = _Run(tmp_path / "run")
     (tmp_path / "run").mkdir()
