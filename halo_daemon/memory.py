@@ -1,0 +1,36 @@
+"""The C library's allocator, told what a receiver's memory looks like."""
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD = -1
+_M_TOP_PAD = -2
+_M_MMAP_THRESHOLD = -3
+_KEPT_BYTES = 64 * 1024**2
+_TOP_PAD_BYTES = 1024**2
+# The most that glibc takes on 64-bit machines.
+_MMAP_FROM_BYTES = 32 * 1024**2
+
+
+def keep_freed_memory() -> bool:
+    """
+    Let glibc keep up to 64 MiB of freed memory for the next request.
+
+    Every request needs about a megabyte and gives it back. By default glibc
+    returns it to the system each time, and the page faults of getting it again
+    cost a tenth of the throughput.
+
+    Returns:
+        Whether it was done; not on other C libraries, which need no telling.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    settings = (
+        (_M_TRIM_THRESHOLD, _KEPT_BYTES),
+        (_M_MMAP_THRESHOLD, _MMAP_FROM_BYTES),
+        (_M_TOP_PAD, _TOP_PAD_BYTES),
+    )
+    return all(mallopt(name, value) == 1 for name, value in settings)
