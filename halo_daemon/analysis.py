@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +28,7 @@ from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.run import RunInfo, analyze_window, finish
 from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.analyzer.waterfall import cited_traces
 from halo_daemon.config import Config
 from halo_daemon.deliveries import outbox_of
 from halo_daemon.errors import ConfigError, StoreError
@@ -35,6 +36,7 @@ from halo_daemon.findings import Report, from_json, to_json
 from halo_daemon.notify.courier import queue_event
 from halo_daemon.notify.events import report_created
 from halo_daemon.proto.times import format_unix_ns
+from halo_daemon.proto.trace import Trace
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import StoredProject, find_project, list_projects
 from halo_daemon.store.reader import LocalTraceReader
@@ -159,7 +161,7 @@ def _analyze_project(
     report = finish(report, now_unix_ns())
     if not request.keep:
         return FinishedRun(report, None)
-    directory = reports.write(run.run_id, rendered(report))
+    directory = reports.write(run.run_id, rendered(report, cited_traces(report, reader.load_trace)))
     past.remember(report, memory)
     if request.notify and config.notify.routes:
         queue_event(
@@ -253,12 +255,12 @@ def _explained(
     return explained(config, report, reader, model=model, journal_path=journal_path)
 
 
-def rendered(report: Report) -> dict[str, bytes]:
-    """Every file of one report, by name."""
+def rendered(report: Report, traces: Mapping[str, Trace]) -> dict[str, bytes]:
+    """Every file of one report, by name; *traces* are those that its page draws."""
     return {
         "report.json": to_json(report),
         "report.md": render_markdown(report).encode(),
-        "report.html": render_html(report).encode(),
+        "report.html": render_html(report, traces).encode(),
         **{
             f"findings/{finding.finding_id}.md": render_brief(report, finding).encode()
             for finding in report.findings

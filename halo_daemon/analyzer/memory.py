@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
 from halo_daemon.findings import Finding, History, LedgerCounts, Report, TriageBook
 
 
@@ -16,9 +15,6 @@ class Memory:
 
     triage: TriageBook = field(default_factory=dict)
     """From the triage file, by finding id."""
-
-    contract: Contract = NO_CONTRACT
-    """From the project's contract file."""
 
 
 def memory_of(previous: Report | None) -> Memory:

@@ -6,13 +6,12 @@ traces there are and where the report goes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from halo_daemon import __version__
 from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.changes import changes_since
-from halo_daemon.analyzer.contract import NO_CONTRACT
 from halo_daemon.analyzer.grouping import with_ignores
 from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, resolved_rows
@@ -91,8 +90,6 @@ def analyze_window(
         StoreError: The traces cannot be read.
     """
     chosen = settings or MinerSettings()
-    if memory is not None and memory.contract != NO_CONTRACT:
-        chosen = replace(chosen, contract=memory.contract)
     if open_reader is not None and processes > 1:
         known = mine_in_parts(open_reader, window, chosen, processes=processes)
     else:

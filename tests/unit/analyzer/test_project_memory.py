@@ -1,8 +1,10 @@
 import pytest
 
 from halo_daemon.analyzer.contract import contract_of
+from halo_daemon.analyzer.contract_file import read_contract
 from halo_daemon.analyzer.memory import Memory
-from halo_daemon.analyzer.project_memory import ProjectMemory, read_contract
+from halo_daemon.analyzer.project_memory import ProjectMemory
+from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.errors import ConfigError
 from tests.unit.analyzer.analysis import report_of
 from tests.unit.analyzer.test_run import failing, fine, window
@@ -37,10 +39,10 @@ def test_a_contract_groups_findings_under_one_name():
     words = ["disk is gone", "the printer burns", "no such customer here today"]
     scripts = [failing(n, words[n % 3]) for n in range(1, 13)] + [fine(n) for n in range(13, 30)]
     rule = {"when": {"rule": "tool_error", "tool": "search"}, "merge_as": "search-errors"}
-    memory = Memory(contract=contract_of({"grouping": [rule]}))
+    settings = MinerSettings(contract=contract_of({"grouping": [rule]}))
 
     apart = report_of(scripts)
-    together = report_of(scripts, memory=memory)
+    together = report_of(scripts, settings=settings)
 
     assert len(apart.findings) == 3
     (finding,) = together.findings
@@ -54,8 +56,12 @@ def test_a_contract_ignores_a_finding_until_a_day():
     rows = [{"finding": name, "until": "2030-01-01", "reason": "known"}]
     over = [{"finding": name, "until": "2020-01-01", "reason": "known"}]
 
-    (muted,) = report_of(window(), memory=Memory(contract=contract_of({"ignore": rows}))).findings
-    (loud,) = report_of(window(), memory=Memory(contract=contract_of({"ignore": over}))).findings
+    (muted,) = report_of(
+        window(), settings=MinerSettings(contract=contract_of({"ignore": rows}))
+    ).findings
+    (loud,) = report_of(
+        window(), settings=MinerSettings(contract=contract_of({"ignore": over}))
+    ).findings
 
     assert (muted.triage.state, muted.triage.note) == ("muted", "known")
     assert loud.triage.state == "open"

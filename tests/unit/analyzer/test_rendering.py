@@ -14,9 +14,10 @@ from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.render_sarif import render_sarif
 from halo_daemon.analyzer.render_text import render_text
 from halo_daemon.analyzer.safe_text import clean, code_span, fenced, in_ticks, markdown, one_line
+from halo_daemon.analyzer.waterfall import cited_traces, trend_points
 from halo_daemon.findings import to_json
 from halo_daemon.testing.traces import TraceScript
-from tests.unit.analyzer.analysis import report_of
+from tests.unit.analyzer.analysis import reader_of, report_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "report"
 HOSTILE = (
@@ -108,6 +109,31 @@ def test_a_hostile_trace_makes_no_mark_up_in_html():
     assert set(re.findall(r'href="([^"#]*)#', html)) <= {""}
     assert "\u202e" not in html
     assert "\x1b" not in html
+
+
+def test_the_page_draws_the_steps_around_the_evidence():
+    """With the cited traces at hand, bars show what ran before and after, as SVG."""
+    scripts = [
+        TraceScript(n)
+        .model("x")
+        .tool("search", {"q": HOSTILE}, error=f"broken {HOSTILE}")
+        .answer("x")
+        for n in range(1, 6)
+    ]
+    report = report_of(scripts)
+    traces = cited_traces(report, reader_of(scripts).load_trace)
+
+    html = render_html(report, traces)
+
+    assert html.count("<rect") == 2
+    assert "<script" not in html
+
+
+def test_a_trend_is_a_line():
+    """Two rates or more make a line in its box; one makes none."""
+    assert trend_points((0.5,)) == ""
+    assert trend_points((0.0, 0.5, 0.25)) == "0.0,22.0 50.0,2.0 100.0,12.0"
+    assert trend_points((0.0, 0.0)) == "0.0,22.0 100.0,22.0"
 
 
 def test_the_page_needs_nothing_but_itself():
