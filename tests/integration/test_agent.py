@@ -1,5 +1,6 @@
 """Whole runs of the agent with real tools over real and made-up traces."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -223,6 +224,60 @@ async def test_a_claim_that_is_not_found_is_set_apart():
     assert [claim.title for claim in report.unverified_claims] == [
         "The agent leaks its prompt to users"
     ]
+
+
+async def test_a_run_is_resumed_only_so_often(tmp_path):
+    """After three resumes a run is closed as partial, with what it has."""
+    path = tmp_path / "journal.jsonl"
+    whole = ScriptedChatModel(analyst)
+    expected = await explained(shop_reader(), path, whole)
+    for _ in range(3):
+        await explained(shop_reader(), path, ScriptedChatModel([]))
+
+    last = await explained(shop_reader(), path, ScriptedChatModel([]))
+
+    assert (last.engine.status, last.engine.reason) == ("partial", "resumed_too_often")
+    assert last.findings == expected.findings
+
+
+async def test_a_run_that_hangs_is_cut_at_its_deadline():
+    """Whatever hangs, the wall clock of the budget ends the run (K-02)."""
+
+    class Hanging(ScriptedChatModel):
+        async def complete(self, request, *, on_text):
+            del request, on_text
+            await asyncio.Event().wait()
+
+    reader = shop_reader()
+    run = RunSettings(budget=Budget(seconds=0.2), sandbox=SandboxSettings(enabled=False))
+    report = await explain(
+        report_of(reader),
+        reader,
+        Hanging([]),
+        settings=ExplainSettings("m", run=run),
+        journal_path=None,
+    )
+
+    assert (report.engine.status, report.engine.reason) == ("partial", "seconds")
+    assert report.findings == report_of(reader).findings
+
+
+async def test_a_stopped_run_leaves_a_partial_report():
+    """Told to stop, the run ends at once and keeps what it has (K-01)."""
+    stop = asyncio.Event()
+
+    class Stopping(ScriptedChatModel):
+        async def complete(self, request, *, on_text):
+            del request, on_text
+            stop.set()
+            await asyncio.Event().wait()
+
+    reader = shop_reader()
+    report = await explain(
+        report_of(reader), reader, Stopping([]), settings=settings(), journal_path=None, stop=stop
+    )
+
+    assert (report.engine.status, report.engine.reason) == ("partial", "cancelled")
 
 
 async def test_secrets_stay_at_home(tmp_path):

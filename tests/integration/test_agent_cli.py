@@ -160,27 +160,51 @@ def test_bad_usage_is_told(app, tmp_path, arguments):
     assert isinstance(result.exception, ConfigError)
 
 
+CODE = (
+    "import typer; from halo_daemon.cli import ask; app = typer.Typer();"
+    "app.command('ask')(ask.ask); app.command('x')(lambda: None); app()"
+)
+
+
+def signalled(server, trace_file, data, number: int) -> int:
+    """Exit status of a run that gets a signal while its second answer hangs."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, "ask", str(trace_file), "-p", "what fails?", "--api-key", "k",
+         "--base-url", server.base_url, "--data", str(data)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline_s = time.monotonic() + 20
+    while len(server.requests) < 2 and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    return process.returncode
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_killed_process_is_resumed(app, tmp_path, trace_file):
+    """kill -9 in a stream: the next process goes on at the turn that hung (J-01)."""
+    data = tmp_path / "data"
+    with ScriptedModelServer((SCRIPT[0], stall())) as server:
+        assert signalled(server, trace_file, data, signal.SIGKILL) == -signal.SIGKILL
+    [journal] = data.rglob("journal.jsonl")
+
+    with ScriptedModelServer((SCRIPT[1],)) as server:
+        result = asked(app, tmp_path, trace_file, server, "--resume", journal.parent.name)
+        server.finish()
+
+    assert (result.exit_code, result.stdout) == (0, "Fine.\n")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_signal_ends_a_run_with_its_journal_whole(tmp_path, trace_file):
     """SIGTERM in a stream: the run ends at once, and its journal says how (K-01)."""
-    code = (
-        "import typer; from halo_daemon.cli import ask; app = typer.Typer();"
-        "app.command('ask')(ask.ask); app.command('x')(lambda: None); app()"
-    )
     with ScriptedModelServer((SCRIPT[0], stall())) as server:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "ask", str(trace_file), "-p", "x", "--api-key", "k",
-             "--base-url", server.base_url, "--data", str(tmp_path / "data")],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        deadline_s = time.monotonic() + 20
-        while len(server.requests) < 2 and time.monotonic() < deadline_s:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        status = signalled(server, trace_file, tmp_path / "data", signal.SIGTERM)
 
     [journal] = (tmp_path / "data").rglob("journal.jsonl")
     end = json.loads(journal.read_bytes().splitlines()[-1])
-    assert process.returncode == 130
+    assert status == 130
     assert (end["type"], end["status"], end["reason"]) == ("run_end", "partial", "cancelled")

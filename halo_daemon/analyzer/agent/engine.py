@@ -252,6 +252,7 @@ def settings_of(config: EngineConfig) -> RunSettings:
             root_turns=config.root_agent.maximum_turns,
             subagent_turns=config.subagent.maximum_turns,
             refusal_retries=config.root_agent.refusal_retries,
+            subagent_refusal_retries=config.subagent.refusal_retries,
             final_answer_reprompts=config.root_agent.final_answer_reprompts,
             maximum_depth=config.maximum_depth,
             maximum_parallel_subagents=config.maximum_parallel_subagents,

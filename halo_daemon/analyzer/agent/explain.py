@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
 import orjson
@@ -102,8 +103,9 @@ async def explain(
         end = await _unless_stopped(run, task, stop)
     except EngineError as exc:
         return _failed(report, run, "journal", str(exc))
-    except Exception as exc:
-        log.exception("agent_failed", error=type(exc).__name__)
+    except Exception as exc:  # noqa: BLE001 -- the border of the model's part: rules must not pay
+        # The text alone: a renderer of tracebacks could print locals, and they hold traces.
+        log.warning("agent_failed", error=type(exc).__name__, trace=format_exc(limit=-8))
         return _failed(report, run, "failed", f"it failed with {type(exc).__name__}")
     return merge(report, end)
 

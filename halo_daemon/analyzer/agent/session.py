@@ -187,15 +187,23 @@ class Run:
             self._restore(journal)
             if journal.recorded.resumes >= MAX_RESUMES and not journal.is_replay:
                 return self._end(self._stopped("resumed_too_often"), journal)
-            outcome = await self._tree(journal, sandboxes).run(task)
+            async with asyncio.timeout(self._deadline_s()):
+                outcome = await self._tree(journal, sandboxes).run(task)
         except JournalMismatchError:
             raise
+        except TimeoutError:
+            # Something that is not a request hung; what was recorded is kept.
+            return self._end(self._stopped("seconds"), journal)
         except EngineError:
             return self._end(self._stopped("journal"), journal)
         except asyncio.CancelledError:
             self._end(self._stopped("cancelled"), journal)
             raise
         return self._end(outcome, journal)
+
+    def _deadline_s(self) -> float | None:
+        remaining_s = self._ledger.remaining_s
+        return None if remaining_s == float("inf") else max(0.0, remaining_s)
 
     def cancelled_end(self) -> RunEnd:
         """What a cancelled run leaves behind."""

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from traceback import format_exc
 from typing import Generic
 
 import structlog
@@ -160,7 +161,10 @@ class Toolbox:
         except HaloError as exc:
             raise EngineToolError(str(exc), hint=exc.hint) from exc
         except Exception as exc:
-            log.warning("tool_failed", tool=tool.name, error=type(exc).__name__, exc_info=True)
+            # The text alone: a renderer of tracebacks could print locals, and they hold traces.
+            log.warning(
+                "tool_failed", tool=tool.name, error=type(exc).__name__, trace=format_exc(limit=-8)
+            )
             raise EngineToolError(f"`{tool.name}` failed: {type(exc).__name__}") from exc
         envelope: JsonObject = {"result": answer} if tool.is_wrapped else answer
         if ignored:

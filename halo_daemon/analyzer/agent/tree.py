@@ -62,6 +62,7 @@ class TreeSettings:
     root_turns: int = 20
     subagent_turns: int = 20
     refusal_retries: int = 0
+    subagent_refusal_retries: int = 0
     final_answer_reprompts: int = 1
     maximum_depth: int = 2
     maximum_parallel_subagents: int = 4
@@ -208,7 +209,7 @@ class Tree:
             depth=parent.depth + 1,
             parent_agent_id=parent.agent_id,
             parent_tool_call_id=call.call_id,
-            refusal_retries=self.settings.refusal_retries,
+            refusal_retries=self.settings.subagent_refusal_retries,
         )
         emitter = self.root.emitter
         tokens_before = ledger.spent.tokens
