@@ -41,7 +41,7 @@ def project_fields(fields: JsonObject) -> JsonObject:
         A new object, equal to *fields* when the mapping has nothing new to say.
 
     Raises:
-        KeyError, TypeError, AttributeError: *fields* is not a canonical span.
+        KeyError, TypeError, AttributeError, ValueError: *fields* is not a canonical span.
     """
     stored = cast("JsonObject", fields["attributes"])
     raw, tail, remarks = _parts(stored)
