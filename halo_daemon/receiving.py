@@ -186,7 +186,7 @@ def _key_check(config: Config, paths: DataPaths) -> KeyCheck:
         raise ConfigError(
             "cannot listen where other machines can reach it: there is no ingest key "
             "(`receivers.auth.mode`)",
-            hint="make one with `halo-daemon keys create`, or set `receivers.auth.mode: none`",
+            hint="make one with `halo-daemon project keys create`, or set `receivers.auth.mode: none`",
         )
     return KeyCheck(key_file.find)
 

@@ -17,12 +17,17 @@ from halo_daemon.cli import (
     canary,
     config as config_command,
     demo,
+    exchange,
     finding,
     keys,
+    project,
     report,
     run,
     serve,
     status,
+    store,
+    tail,
+    trace,
 )
 from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
 from halo_daemon.cli.output import print_error
@@ -72,11 +77,17 @@ app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("status")(status.status)
 app.command("canary")(canary.canary)
+app.command("tail")(tail.tail)
+app.command("import")(exchange.import_traces)
+app.add_typer(exchange.export_app, name="export")
+app.add_typer(project.app, name="project")
+app.add_typer(trace.app, name="trace")
 app.add_typer(finding.app, name="finding")
 app.add_typer(report.app, name="report")
 app.add_typer(run.app, name="run")
+app.add_typer(store.app, name="store")
 app.add_typer(config_command.app, name="config")
-app.add_typer(keys.app, name="keys")
+project.app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

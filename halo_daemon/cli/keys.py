@@ -1,4 +1,4 @@
-"""``halo-daemon keys``: who may send spans, and to which project."""
+"""``halo-daemon project keys``: who may send spans, and to which project."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +72,7 @@ def revoke(
 ) -> None:
     """Forget a key; a running daemon refuses it from its next request on."""
     if not _key_file(ctx, config, data).revoke(key_id):
-        print_note(f"no key {key_id}", hint="list them with `halo-daemon keys list`")
+        print_note(f"no key {key_id}", hint="list them with `halo-daemon project keys list`")
         raise typer.Exit(EXIT_FAILED)
 
 
