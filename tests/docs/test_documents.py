@@ -46,8 +46,10 @@ def _help(*verbs):
 def test_a_documented_command_exists_with_its_flags(words):
     """A verb and the flags that a document shows are those of the command line."""
     verbs = [words[0]]
-    if len(words) > 1 and not words[1].startswith("-") and _help(*words[:2]):
-        verbs = words[:2]
+    for word in words[1:3]:
+        if word.startswith("-") or not _help(*verbs, word):
+            break
+        verbs.append(word)
 
     text = _help(*verbs)
 
