@@ -12,6 +12,7 @@ from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
 from halo_daemon.analyzer.grouping import grouped, named_key
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
 from halo_daemon.analyzer.outcome import Outcome
+from halo_daemon.analyzer.outlier_findings import outlier_findings
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial, TraceFacts
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
@@ -100,6 +101,7 @@ def assemble(
         for key, group in groups.items()
     ]
     scored += _contrast_rows(known, contrasts, settings)
+    scored += [_row_of(finding) for finding in outlier_findings(known, settings)]
     scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
     strong = [row for row in scored if row.is_strong or _stays(row, known_ids)]
     weak = [row for row in scored if not (row.is_strong or _stays(row, known_ids))]
@@ -147,12 +149,16 @@ def _outcomes(known: Partial) -> dict[str, Outcome]:
 def _contrast_rows(
     known: Partial, contrasts: Contrasts, settings: MinerSettings
 ) -> list["_Scored"]:
-    rows = []
-    for found in contrasts.features:
-        finding = contrast_finding(known, found, _outcomes(known), settings)
-        score = score_of(finding.severity, finding.certainty, finding.counts.ci95[0], 0.0)
-        rows.append(_Scored(score, finding, is_supported=True, is_strong=True))
-    return rows
+    return [
+        _row_of(contrast_finding(known, found, _outcomes(known), settings))
+        for found in contrasts.features
+    ]
+
+
+def _row_of(finding: Finding) -> "_Scored":
+    """A finding that was made over all traces at once, and counts as it is."""
+    score = score_of(finding.severity, finding.certainty, finding.counts.ci95[0], 0.0)
+    return _Scored(score, finding, is_supported=True, is_strong=True)
 
 
 def _stays(row: "_Scored", known_ids: Collection[str]) -> bool:

@@ -13,6 +13,7 @@ import structlog
 from halo_daemon.analyzer.features import features_of
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
+from halo_daemon.analyzer.outliers import Spread, measured
 from halo_daemon.analyzer.partial import (
     CERTAINTIES,
     Case,
@@ -70,6 +71,8 @@ def _examine(
     _group(known, view, observations)
     known.traces[trace.trace_id] = _facts(view, observations)
     known.add_examples(_examples(view))
+    for measure, value, span_id in measured(view):
+        known.spreads.setdefault(measure, Spread()).add(value, trace.trace_id, span_id)
     for defect in defects_of(view):
         example = (trace.trace_id, defect.span_id) if defect.met else ("", "")
         known.add_defects(defect.code, Defects(defect.met, defect.of, example))

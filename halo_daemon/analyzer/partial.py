@@ -18,6 +18,7 @@ from halo_daemon.analyzer.features import Feature
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Quote, StepRange
 from halo_daemon.analyzer.outcome import Outcome
+from halo_daemon.analyzer.outliers import Measure, Spread
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.risk import RiskSignals
 from halo_daemon.analyzer.trace_view import Subject
@@ -165,6 +166,7 @@ class Partial:
     checked: dict[str, Checked] = field(default_factory=dict)
     defects: dict[str, Defects] = field(default_factory=dict)
     examples: dict[Subject, list[Example]] = field(default_factory=dict)
+    spreads: dict[Measure, Spread] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
 
     def absorb(self, other: "Partial") -> None:
@@ -182,6 +184,8 @@ class Partial:
         for code, defects in other.defects.items():
             self.add_defects(code, defects)
         self.add_examples(other.examples)
+        for measure, spread in other.spreads.items():
+            self.spreads.setdefault(measure, Spread()).absorb(spread)
 
     def add_defects(self, code: str, defects: Defects) -> None:
         """Count defects of one kind."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from halo_daemon.analyzer.assemble import Assembled
 from halo_daemon.analyzer.changes import inventory_of
+from halo_daemon.analyzer.outliers import FLOORS, MIN_STEPS
 from halo_daemon.analyzer.partial import Partial, TraceFacts
 from halo_daemon.analyzer.quality import FIXES
 from halo_daemon.analyzer.rules.registry import RULES
@@ -18,6 +19,7 @@ from halo_daemon.findings import (
     Exposure,
     Finding,
     NotChecked,
+    NotCheckedReason,
     Outcomes,
     Report,
     Skipped,
@@ -119,11 +121,32 @@ def coverage_of(
         examined_traces=len(known.traces),
         skipped=tuple(Skipped(reason=reason, count=traces) for reason, traces in skipped),
         quarantined_lines=overview.quarantined_lines,
-        rules=tuple(_rule_row(known, rule.id) for rule in RULES),
+        rules=(
+            *(_rule_row(known, rule.id) for rule in RULES),
+            *(_outlier_row(known, rule) for rule in sorted(FLOORS)),
+        ),
         tests=assembled.tests,
         discoveries=assembled.discoveries,
         fdr_q=fdr_q,
         evidence_verified=(sum(quotes), len(quotes)),
+    )
+
+
+def _outlier_row(known: Partial, rule: str) -> CoverageRule:
+    counts = [s.buckets.total() for measure, s in known.spreads.items() if measure.rule == rule]
+    steps = sum(facts.steps for facts in known.traces.values())
+    few = sum(count for count in counts if count < MIN_STEPS)
+    missing = max(0, steps - sum(counts))
+    reasons: tuple[tuple[NotCheckedReason, int], ...] = (
+        ("not_recorded", missing),
+        ("too_few", few),
+    )
+    return CoverageRule(
+        rule=f"{rule}@1",
+        checked=sum(counts) - few,
+        of=steps,
+        unit="steps",
+        not_checked=tuple(NotChecked(reason=why, count=units) for why, units in reasons if units),
     )
 
 

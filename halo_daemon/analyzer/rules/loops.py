@@ -31,6 +31,12 @@ def check_cycles(view: TraceView) -> RuleOutput:
     return RuleOutput(observations, eligible, checked=1, of=1)
 
 
+def calls_in_cycle(view: TraceView) -> frozenset[str]:
+    """Span ids of the calls that a cycle is made of; they are not reported one by one."""
+    found = next(_cycles(view.tool_calls), None)
+    return frozenset(call.span.span_id for call in found[0]) if found else frozenset()
+
+
 def _cycles(calls: Sequence[ToolCall]) -> Iterator[tuple[Sequence[ToolCall], int]]:
     for period in _PERIODS:
         length = period * _ROUNDS

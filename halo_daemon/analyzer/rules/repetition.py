@@ -14,6 +14,7 @@ from halo_daemon.analyzer.observation import (
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.rules.loops import calls_in_cycle
 from halo_daemon.analyzer.rules.tool_words import changes_state, repeats_are_normal
 from halo_daemon.analyzer.trace_view import Subject, ToolCall, TraceView
 
@@ -26,11 +27,13 @@ _EMPTY_ARGUMENTS = frozenset({"", "{}", "[]", "null", '""'})
 def check_repeated_calls(view: TraceView) -> RuleOutput:
     """Equal calls with equal results and nothing in between that could have changed them."""
     eligible = frozenset(subject for subject, calls in view.used_tools.items() if calls > 1)
+    in_cycle = calls_in_cycle(view) if eligible else frozenset()
     observations = [
         _repeated(view, subject, group)
         for subject in sorted(eligible)
         for group in _repeats(view, subject)
         if len(group) >= view.settings.min_repeats - 1
+        and not in_cycle.issuperset(call.span.span_id for call in group)
     ]
     populations = frozenset(Population("repeated", *subject) for subject in eligible)
     return RuleOutput(tuple(observations), populations, checked=len(eligible), of=len(eligible))

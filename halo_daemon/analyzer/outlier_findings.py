@@ -1,0 +1,94 @@
+"""Steps that stand out, as findings."""
+
+from collections.abc import Iterator
+
+from halo_daemon.analyzer.figures import duration, short_count
+from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
+from halo_daemon.analyzer.outliers import FLOORS, Large, Measure, Spread
+from halo_daemon.analyzer.partial import Partial
+from halo_daemon.analyzer.populations import population_of
+from halo_daemon.analyzer.safe_text import in_ticks
+from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.analyzer.stats import wilson
+from halo_daemon.findings import Counts, Evidence, Finding, Fingerprint, Recommendation
+from halo_daemon.proto.times import format_unix_ns
+
+_SHOWN = 3
+_DIGITS = 6
+_PHRASES = {
+    "slow": ("takes far longer than usual", "performance"),
+    "costly": ("costs far more than usual", "cost"),
+    "heavy": ("uses far more tokens than usual", "cost"),
+}
+
+
+def outlier_findings(known: Partial, settings: MinerSettings) -> Iterator[Finding]:
+    """One finding for each measure with enough traces that stand out, by measure; all low."""
+    for measure in sorted(known.spreads):
+        spread = known.spreads[measure]
+        threshold = spread.threshold(FLOORS[measure.rule])
+        if threshold is None:
+            continue
+        rows = [row for row in spread.largest if -row.negative_value >= threshold]
+        if len({row.trace_id for row in rows}) >= settings.min_support_traces:
+            yield _finding(known, measure, spread, rows, threshold)
+
+
+def _finding(  # noqa: PLR0917 -- the parts of one finding
+    known: Partial, measure: Measure, spread: Spread, rows: list[Large], threshold: float
+) -> Finding:
+    key = FindingKey(measure.rule, measure.agent, measure.name, measure.model, "")
+    phrase, category = _PHRASES[measure.rule]
+    model = f" with {in_ticks(measure.model, limit=50)}" if measure.model else ""
+    traces = {row.trace_id for row in rows}
+    starts = [known.traces[trace_id].start_unix_ns for trace_id in traces]
+    identity = finding_id(key)
+    return Finding(
+        finding_id=identity,
+        fingerprint=Fingerprint(algo=ALGORITHM, parts=tuple(key)),
+        title=f"{in_ticks(measure.name, limit=60)}{model} {phrase}",
+        category=category,
+        source=f"rule:{measure.rule}@1",
+        certainty="event",
+        severity="low",
+        severity_rule=(
+            f"{len(rows)} of {spread.buckets.total()} steps at or above"
+            f" {_value(measure.rule, threshold)}"
+        ),
+        confidence=0.9,
+        first_seen=format_unix_ns(min(starts)),
+        last_seen=format_unix_ns(max(starts)),
+        counts=_counts(known, key, traces, len(rows)),
+        evidence=tuple(
+            Evidence(trace_id=row.trace_id, span_id=row.span_id, role="symptom")
+            for row in rows[:_SHOWN]
+        ),
+        diagnosis_class="implementation",
+        recommendation=Recommendation(
+            fix_type="code",
+            text="Look at what these steps were given that others were not.",
+            check=f"halo-daemon analyze --finding {identity} --since 24h",
+        ),
+    )
+
+
+def _counts(known: Partial, key: FindingKey, traces: set[str], spans: int) -> Counts:
+    eligible = known.eligible.get(population_of(key), set()) | traces
+    low, high = wilson(len(traces), len(eligible))
+    facts = [known.traces[trace_id] for trace_id in traces]
+    return Counts(
+        affected_traces=len(traces),
+        eligible_traces=len(eligible),
+        rate=round(len(traces) / len(eligible), _DIGITS),
+        ci95=(round(low, _DIGITS), round(high, _DIGITS)),
+        spans=spans,
+        sessions=len({fact.session_id for fact in facts} - {""}),
+        users=len({fact.user_id for fact in facts} - {""}),
+        recovered=len(traces),
+    )
+
+
+def _value(rule: str, value: float) -> str:
+    if rule == "slow":
+        return duration(round(value))
+    return f"${value:.2f}" if rule == "costly" else f"{short_count(round(value))} tokens"

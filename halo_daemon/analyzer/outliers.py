@@ -1,0 +1,109 @@
+"""
+Steps that take far longer, cost far more or weigh far more than their like.
+
+Compared are steps of one agent, name and model. Values are kept as a histogram of
+their logarithms and the few largest ones, so that memory does not grow with spans
+and partial results add up in any order.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from halo_daemon.analyzer.masking import mask_name
+from halo_daemon.analyzer.trace_view import TraceView
+
+MAX_LARGEST = 50
+MIN_STEPS = 20
+_BUCKETS_PER_E = 20
+_Z = 3.5
+_MAD_TO_SIGMA = 0.6745
+_WITHOUT_SPREAD = 3.0
+_NS_PER_MS = 1_000_000
+
+FLOORS: dict[str, float] = {"slow": 5_000.0, "costly": 0.05, "heavy": 10_000.0}
+"""Smallest value worth a word: milliseconds, dollars, tokens."""
+
+
+class Measure(NamedTuple):
+    """What is compared with what."""
+
+    rule: str
+    """``slow``, ``costly`` or ``heavy``."""
+    agent: str
+    name: str
+    model: str
+
+
+class Large(NamedTuple):
+    """One of the largest values; the least of these tuples is the largest value."""
+
+    negative_value: float
+    trace_id: str
+    span_id: str
+
+
+@dataclass(slots=True)
+class Spread:
+    """The values of one measure."""
+
+    buckets: Counter[int] = field(default_factory=Counter)
+    largest: list[Large] = field(default_factory=list)
+
+    def add(self, value: float, trace_id: str, span_id: str) -> None:
+        """Count one value above zero."""
+        self.buckets[math.floor(math.log(value) * _BUCKETS_PER_E)] += 1
+        if len(self.largest) < MAX_LARGEST or -value < self.largest[-1].negative_value:
+            self.absorb_largest([Large(-value, trace_id, span_id)])
+
+    def absorb(self, other: "Spread") -> None:
+        """Add the values of *other*."""
+        self.buckets.update(other.buckets)
+        self.absorb_largest(other.largest)
+
+    def absorb_largest(self, rows: list[Large]) -> None:
+        """Keep the largest of both."""
+        self.largest = sorted([*self.largest, *rows])[:MAX_LARGEST]
+
+    def threshold(self, floor: float) -> float | None:
+        """The value from which a step stands out; None with fewer than twenty values."""
+        count = self.buckets.total()
+        if count < MIN_STEPS:
+            return None
+        middle = _middle(sorted(self.buckets.items()), count)
+        away = Counter[int]()
+        for bucket, values in self.buckets.items():
+            away[abs(bucket - middle)] += values
+        spread = _middle(sorted(away.items()), count)
+        # Without any spread a third of one bucket would stand out.
+        reach = (
+            _Z * spread / _MAD_TO_SIGMA / _BUCKETS_PER_E if spread else math.log(_WITHOUT_SPREAD)
+        )
+        return max(floor, math.exp((middle + 1) / _BUCKETS_PER_E + reach))
+
+
+def _middle(rows: list[tuple[int, int]], count: int) -> int:
+    seen = 0
+    for bucket, values in rows:
+        seen += values
+        if seen * 2 >= count:
+            return bucket
+    return rows[-1][0]
+
+
+def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
+    """Every value of the trace's steps, with its measure and its span."""
+    for span in view.steps:
+        agent, name = view.agent_of(span), mask_name(span.tool_name or span.name)
+        model = span.model
+        duration_ms = span.duration_ns / _NS_PER_MS
+        if duration_ms > 0:
+            yield Measure("slow", agent, name, model), duration_ms, span.span_id
+        cost = span.cost_usd
+        if cost:
+            yield Measure("costly", agent, name, model), cost, span.span_id
+        tokens = (span.input_tokens or 0) + (span.output_tokens or 0)
+        if tokens:
+            yield Measure("heavy", agent, name, model), float(tokens), span.span_id
