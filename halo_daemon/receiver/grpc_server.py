@@ -15,9 +15,9 @@ Rule 2: RESOURCE_EXHAUSTED means "too large" and never carries a retry hint; "la
 is UNAVAILABLE with a hint.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
@@ -26,7 +26,7 @@ import structlog
 from halo_daemon.errors import ConfigError, IngestError
 from halo_daemon.proto.line import trimmed_message
 from halo_daemon.receiver.answers import told, trailers
-from halo_daemon.receiver.counters import Transport, TransportCounts
+from halo_daemon.receiver.counters import Transport, TransportCounts, reason_of
 from halo_daemon.receiver.encoding import Encoding
 from halo_daemon.receiver.health import (
     GRPC_SERVICE,
@@ -47,6 +47,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Handler = Callable[[bytes, Context], Awaitable[bytes]]
+MethodHandler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 
 _COLLECTOR: Final = "opentelemetry.proto.collector"
 _TRACE_SERVICE: Final = f"{_COLLECTOR}.trace.v1.TraceService"
@@ -121,7 +122,7 @@ class GrpcServer:
             OSError: The address cannot be bound.
             ConfigError: The certificate cannot be used.
         """
-        server = grpc.aio.server(options=self._options())
+        server = grpc.aio.server(options=self._options(), interceptors=[_Door(self._refusal_of)])
         server.add_generic_rpc_handlers(self._services())
         address = _address(self._settings.host, self._settings.port)
         tls = self._settings.tls
@@ -152,6 +153,20 @@ class GrpcServer:
             ("grpc.max_concurrent_streams", limits.max_streams),
             ("grpc.so_reuseport", int(limits.reuse_port)),
         ]
+
+    def _refusal_of(self, method: str, header_of: HeaderOf) -> IngestError | None:
+        """Why a request is not worth receiving; None when it is."""
+        if not method.startswith(f"/{_COLLECTOR}."):
+            return None
+        try:
+            self._intake.require_open()
+            self._ingest.admit(header_of)
+        except IngestError as exc:
+            if method.startswith(f"/{_TRACE_SERVICE}/"):
+                self._counts.requests += 1
+                self._counts.failed_requests[reason_of(exc)] += 1
+            return exc
+        return None
 
     def _services(self) -> tuple[grpc.GenericRpcHandler, ...]:
         handlers: dict[str, Handler] = {_TRACE_SERVICE: self._export_traces}
@@ -223,6 +238,29 @@ class GrpcServer:
         return export
 
 
+class _Door(grpc.aio.ServerInterceptor):
+    """Refuses requests by their headers, before their message is received."""
+
+    def __init__(self, refusal_of: Callable[[str, HeaderOf], IngestError | None]) -> None:
+        self._refusal_of = refusal_of
+
+    async def intercept_service(  # type: ignore[override] # all handlers here speak bytes
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[MethodHandler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> MethodHandler | None:
+        metadata = handler_call_details.invocation_metadata
+        refusal = self._refusal_of(handler_call_details.method, _header_in(metadata))
+        if refusal is None:
+            return await continuation(handler_call_details)
+
+        async def refuse(_messages: AsyncIterator[bytes], context: Context) -> bytes:
+            await _abort(context, refusal)
+
+        # A stream is read on demand, so the message of a refused request is never received.
+        return grpc.stream_unary_rpc_method_handler(refuse)
+
+
 def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
     """Credentials that are looked up anew for each connection, as the files change."""
     seen = tls.signature()
@@ -258,8 +296,10 @@ def _address(host: str, port: int) -> str:
 
 
 def _header_of(context: Context) -> HeaderOf:
-    metadata = context.invocation_metadata() or ()
+    return _header_in(context.invocation_metadata() or ())
 
+
+def _header_in(metadata: Iterable[tuple[str, str | bytes]]) -> HeaderOf:
     def header_of(name: str) -> str | None:
         for key, value in metadata:
             if key == name:

@@ -97,7 +97,7 @@ class TraceIngest:
         """
         counts = self._counters.of(transport)
         counts.received_bytes += len(request.body)
-        with slot.work():
+        async with slot.work():
             decoded = await self._decode(request)
             counts.received += decoded.received_spans
             try:

@@ -94,7 +94,7 @@ class OtherSignals:
             IngestError: The request cannot be read, or its spans cannot be stored now.
         """
         reader = _READERS[signal]
-        with slot.work():
+        async with slot.work():
             found = await self._read(received, reader)
         if found.request:
             spans = received._replace(

@@ -37,6 +37,9 @@ class ReceiverSettings:
     max_concurrent_requests: int = 64
     """`receivers.max_concurrent_requests`."""
 
+    patience_s: float = 1.0
+    """How long a request may wait for a place before it is told to come back."""
+
     max_held_bytes: int = 256 * 1024**2
     """Bytes of bodies that may be in memory at a time."""
 
@@ -85,7 +88,9 @@ class OtlpReceiver:
         self._problems = problems
         self.counters = IngestCounters()
         self.intake = Intake(
-            max_requests=settings.max_concurrent_requests, max_bytes=settings.max_held_bytes
+            max_requests=settings.max_concurrent_requests,
+            max_bytes=settings.max_held_bytes,
+            patience_s=settings.patience_s,
         )
         self._ingest = TraceIngest(
             sink,

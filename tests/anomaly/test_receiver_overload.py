@@ -82,7 +82,7 @@ def _is_retryable(over_http, over_grpc):
 async def test_c69_beyond_the_places_senders_are_told_to_come_back():
     """With all places taken both transports refuse with a retry hint, then recover."""
     gate = _Gate()
-    async with _Served(gate, max_concurrent_requests=1) as served:
+    async with _Served(gate, max_concurrent_requests=1, patience_s=0.0) as served:
         first = asyncio.create_task(served.post())
         await gate.has_request.wait()
 
