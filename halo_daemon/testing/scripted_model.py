@@ -255,7 +255,7 @@ def _check_pairs(request: RecordedRequest) -> None:
     for message in request.messages:
         if message["role"] == "tool":
             assert message["tool_call_id"] in waiting, "a result without its call"
-            waiting.remove(cast("str", message["tool_call_id"]))
+            waiting.remove(message["tool_call_id"])
             continue
         assert not waiting, f"calls without results: {waiting}"
         calls = cast("list[JsonObject]", message.get("tool_calls") or [])

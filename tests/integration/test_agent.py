@@ -100,6 +100,7 @@ async def test_a_run_killed_at_any_step_resumes_to_the_same_report(tmp_path):
         assert resumed.engine.status == "complete"
         assert len(model.seen) == len(whole.seen) - answered
         assert resumed.engine.tokens == expected.engine.tokens
+        assert resumed.engine.subagents == expected.engine.subagents
 
 
 async def test_a_finished_journal_is_replayed_without_a_model(tmp_path):

@@ -73,14 +73,21 @@ class Spent:
     tokens: int = 0
     requests: int = 0
     turns: int = 0
-    subagents: int = 0
     bytes_sent: int = 0
+    subagent_ids: set[str] = field(default_factory=set)
+    """Sub-agents that were started, by id; one that a resumed run meets again counts once."""
+
     earlier_seconds: float = 0.0
     """Wall clock of the runs that this one resumes."""
 
     usage: Usage = field(default_factory=Usage)
     estimated_tokens: int = 0
     """Tokens booked from an estimate because the provider reported none."""
+
+    @property
+    def subagents(self) -> int:
+        """How many sub-agents were started."""
+        return len(self.subagent_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +268,10 @@ class Ledger:
             total.reasoning_tokens + booked.reasoning_tokens,
         )
 
-    def take_subagent(self) -> bool:
-        """Count one more sub-agent; False when no more may be started."""
-        if self.spent.subagents >= self.budget.subagents:
+    def take_subagent(self, agent_id: str) -> bool:
+        """Count a sub-agent, each id once; False when no more may be started."""
+        known = self.spent.subagent_ids
+        if agent_id not in known and len(known) >= self.budget.subagents:
             return False
-        self.spent.subagents += 1
+        known.add(agent_id)
         return True

@@ -69,7 +69,7 @@ class Recorded:
     )
     plans: dict[tuple[str, int], JsonObject] = field(default_factory=dict)
     tool_answers: dict[tuple[str, str], str] = field(default_factory=dict)
-    subagents: int = 0
+    subagent_ids: set[str] = field(default_factory=set)
     _unanswered: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def take(self, record: JsonObject, read_part: Callable[[str], str]) -> None:
@@ -88,13 +88,13 @@ class Recorded:
             case "response":
                 self._take_response(agent_id, record)
             case "tool_result":
-                answer = record.get("answer")
-                text = read_part(as_text(record.get("part"))) if answer is None else answer
-                self.tool_answers[agent_id, as_text(record.get("call_id"))] = as_text(text)
+                part = as_text(record.get("part"))
+                text = read_part(part) if part else as_text(record.get("answer"))
+                self.tool_answers[agent_id, as_text(record.get("call_id"))] = text
             case "finding":
                 self.findings.append(as_object(record.get("finding")))
             case "agent_start":
-                self.subagents += bool(record.get("parent_agent_id"))
+                self.subagent_ids |= {agent_id} if record.get("parent_agent_id") else set()
             case "run_end":
                 self.end = record
 

@@ -43,7 +43,7 @@ from halo_daemon.analyzer.agent.final_answer import (
 from halo_daemon.analyzer.agent.messages import Message, Role, ToolCall
 from halo_daemon.analyzer.agent.model import Finish, ModelReply, ModelRequest
 from halo_daemon.analyzer.agent.refusal import is_refusal
-from halo_daemon.analyzer.agent.requester import Asking
+from halo_daemon.analyzer.agent.requester import Asking, request_size_bytes
 from halo_daemon.analyzer.agent.spec import AgentOutcome, AgentSpec, Surroundings
 from halo_daemon.analyzer.agent.toolbox import Toolbox
 from halo_daemon.analyzer.agent.turns import TurnPlan, note_for, what_fits
@@ -51,6 +51,7 @@ from halo_daemon.analyzer.agent.voice import Voice
 
 MAX_CALLS_PER_TURN = 32
 MAX_SHRINKS_IN_A_ROW = 3
+_SHRINK_SHARE = 0.7
 MAX_UNKNOWN_TOOLS_IN_A_ROW = 3
 
 
@@ -170,8 +171,7 @@ class Agent:
 
     async def _mend(self, plan: TurnPlan, exc: ModelError) -> TurnPlan:
         if exc.action is Action.SHRINK:
-            self._around.window.learn(exc.window_tokens, self._input_tokens())
-            target_bytes = self._target_bytes()
+            target_bytes = self._learn_window(exc.window_tokens)
             if not await self._compact(target_bytes):
                 raise _StoppedError("context") from exc
             return plan.compacting(target_bytes)
@@ -181,6 +181,17 @@ class Agent:
             self._withhold(entry.item_id)
             return replace(plan, withhold=entry.item_id)
         raise exc
+
+    def _learn_window(self, named_tokens: int) -> int:
+        """Take over what a refused request tells of the window; the bytes to shrink to."""
+        around, refused_tokens = self._around, self._input_tokens()
+        around.window.learn(named_tokens, refused_tokens)
+        if refused_tokens < named_tokens:
+            # It was refused for its size, so it holds more tokens than estimated.
+            request_bytes = request_size_bytes(self._request(is_closing=False))
+            around.requester.estimator.learn(request_bytes, named_tokens)
+        smaller_bytes = int(_SHRINK_SHARE * self.conversation.size_bytes)
+        return min(self._target_bytes(), smaller_bytes)
 
     def _request(self, *, is_closing: bool) -> ModelRequest:
         return ModelRequest(

@@ -228,6 +228,7 @@ class Run:
             self._ledger.add(usage, usd)
         spent.tokens += recorded.lost_tokens
         spent.requests = recorded.requests
+        spent.subagent_ids |= recorded.subagent_ids
         spent.earlier_seconds = recorded.elapsed_s
         self._book.restore(recorded.findings)
 

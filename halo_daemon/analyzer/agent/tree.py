@@ -38,6 +38,7 @@ from halo_daemon.analyzer.agent.toolbox import RedactionCount, Tool, Toolbox
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.findings import Finding
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.redact import redact_value
 
 _DIGEST_CALL_ID = "digest-0"
 _DIGEST_ROWS = 30
@@ -127,7 +128,7 @@ class Tree:
         call = ToolCall(_DIGEST_CALL_ID, "get_findings", f'{{"limit": {_DIGEST_ROWS}}}')
         rows: list[JsonValue] = [finding_row(f) for f in self.rule_findings[:_DIGEST_ROWS]]
         answer: JsonObject = {"result": {"findings": rows, "total": len(self.rule_findings)}}
-        text = json.dumps(answer, ensure_ascii=False)
+        text = json.dumps(redact_value(answer)[0], ensure_ascii=False)
         return [
             Message(Role.ASSISTANT, "", (call,)),
             Message(Role.TOOL, text, (), _DIGEST_CALL_ID, "get_findings"),
@@ -196,13 +197,14 @@ class Tree:
                 f"cannot go deeper than {self.settings.maximum_depth} (`maximum_depth`)"
             )
         ledger = self.root.ledger
-        if not ledger.take_subagent():
+        agent_id = f"sub-{_hex(f'{self.run_id}/{parent.agent_id}/{call.call_id}')}"
+        if not ledger.take_subagent(agent_id):
             raise EngineToolError(
                 f"not started: {ledger.budget.subagents} sub-agents were started in this run",
                 hint="look yourself",
             )
         spec = AgentSpec(
-            agent_id=f"sub-{_hex(f'{self.run_id}/{parent.agent_id}/{call.call_id}')}",
+            agent_id=agent_id,
             name=self.settings.subagent_name,
             maximum_turns=self.settings.subagent_turns,
             system_prompt=self._system_prompt("subagent"),

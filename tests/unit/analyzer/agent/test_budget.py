@@ -127,4 +127,4 @@ def test_the_tree_has_a_bound_on_sub_agents():
     """No more than allowed are started in the whole run (B-11)."""
     book = ledger(subagents=2)
 
-    assert [book.take_subagent() for _ in range(3)] == [True, True, False]
+    assert [book.take_subagent(name) for name in ("a", "b", "c", "a")] == [True, True, False, True]

@@ -330,6 +330,40 @@ async def test_a_full_context_is_shrunk_and_the_run_goes_on():
     assert sizes[-1] < sizes[-2]
 
 
+@pytest.mark.parametrize(("refusals", "status"), [(3, "complete"), (4, "partial")])
+async def test_a_context_is_shrunk_at_most_three_times_in_a_row(refusals, status):
+    """Three refusals of one turn are survived, the fourth closes the run (R8, C-02)."""
+    full = fault(Action.SHRINK, "context")
+    looks = [call("look", topic=str(n)) for n in range(12)]
+    model = ScriptedChatModel([*looks, *[full] * refusals, FINISH])
+
+    outcome = await Bench(model, answer="w" * 6_000, window_tokens=30_000).run()
+
+    assert outcome.status == status
+    assert outcome.reason == ("" if status == "complete" else "context")
+
+
+async def test_a_learnt_window_is_kept():
+    """After the first refusal no request passes the window that it named (C-07)."""
+    full = fault(Action.SHRINK, "context", window_tokens=5_000)
+    looks = [call("look", topic=str(n)) for n in range(12)]
+    script = iter([*looks[:4], full, *looks[4:], FINISH])
+    model = ScriptedChatModel(
+        lambda request: (
+            turn
+            if isinstance(turn := next(script), ModelError)
+            else _with_true_usage(turn, request)
+        )
+    )
+    bench = Bench(model, answer="w" * 2_000)
+
+    outcome = await bench.run()
+
+    assert outcome.status == "complete"
+    sizes = [sum(m.size_bytes for m in r.messages) / 3.6 for r in model.seen[5:]]
+    assert max(sizes) <= 5_000
+
+
 async def test_a_context_that_cannot_shrink_ends_the_run():
     """When nothing is left to shorten, the run closes with what it has (C-02)."""
     model = ScriptedChatModel(lambda _: fault(Action.SHRINK, "context"))
