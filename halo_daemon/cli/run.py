@@ -118,6 +118,23 @@ def replay_run(
     raise typer.Exit(replay(settings, directory.name, as_json=as_json))
 
 
+@app.command("export")
+def export_run(
+    ctx: typer.Context, run: _RunId, *, config: ConfigOption = None, data: DataOption = None
+) -> None:
+    """Print the run's own spans, one a line; `halo.self` marks them."""
+    from halo_daemon.analyzer.agent.engine import JOURNAL_NAME
+    from halo_daemon.analyzer.agent.own_spans import spans_of
+
+    directory = _run_directory(ctx, run, config, data)
+    records = _records(directory)
+    ended_unix_ns = (directory / JOURNAL_NAME).stat().st_mtime_ns
+    elapsed_s = records[-1].get("elapsed_s") if records else 0.0
+    lasted_ns = int(elapsed_s * 10**9) if isinstance(elapsed_s, (int, float)) else 0
+    for span in spans_of(records, started_unix_ns=ended_unix_ns - lasted_ns):
+        print(json.dumps(span, ensure_ascii=False, separators=(",", ":")))
+
+
 def _directory(ctx: typer.Context, config: Path | None, data: Path | None) -> Path:
     from halo_daemon.cli.agent_runs import runs_directory
 

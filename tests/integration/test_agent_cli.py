@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from halo_daemon.analyzer.agent.file_reader import EVERYTHING
 from halo_daemon.cli import ask, run
 from halo_daemon.errors import ConfigError
+from halo_daemon.testing.canonical_line import check_line
 from halo_daemon.testing.scripted_model import ScriptedModelServer
 from halo_daemon.testing.scripted_replies import error, ok, stall
 from tests.unit.analyzer.agent.traces import shop_reader
@@ -108,6 +109,21 @@ def test_runs_can_be_listed_shown_and_replayed(app, tmp_path, trace_file):
     assert "Fine." in shown.stdout
     assert logs.stdout.splitlines()[-1].split()[1] == "run_end"
     assert (again.exit_code, again.stdout) == (0, "Fine.\n")
+
+
+def test_a_run_can_be_exported_as_spans(app, tmp_path, trace_file):
+    """Agent, answers and tool calls become canonical spans that receivers can tell apart."""
+    with ScriptedModelServer(SCRIPT) as server:
+        asked(app, tmp_path, trace_file, server)
+    [row] = json.loads(invoke(app, tmp_path, "run", "list", "--json").stdout)["runs"]
+
+    result = invoke(app, tmp_path, "run", "export", row["run"])
+
+    spans = [check_line(f"{line}\n".encode()) for line in result.stdout.splitlines()]
+    kinds = [span["attributes"]["inference.observation_kind"] for span in spans]
+    assert kinds == ["LLM", "TOOL", "LLM", "TOOL", "AGENT"]
+    assert all(span["resource"]["attributes"]["halo.self"] for span in spans)
+    assert {span["parent_span_id"] for span in spans[:-1]} == {spans[-1]["span_id"]}
 
 
 def test_no_key_is_kept(app, tmp_path, trace_file):
