@@ -7,21 +7,28 @@ so they are known beforehand: the catalog notes the first day of each trace and
 all days of the traces that have more than one.
 
 It is a superset of the truth: it is written before the day's own index, and an
-entry too many costs one look. It therefore has to survive a power cut at least
-as well as the days' indexes, and is synced at each commit. Each catalog has a
-random identity; a day's index notes the one it was entered into, so a catalog
-that was lost is filled again.
+entry too many costs one look. Neither file is synced at each commit, so after a
+power cut the catalog may lag behind a day's index. It therefore notes how far
+each index file was entered, and what is missing is entered again.
 """
 
-import secrets
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from halo_daemon.store.database import inode_of, open_database, transaction
 from halo_daemon.store.index_schema import CATALOG_SCHEMA
 from halo_daemon.store.paths import ProjectPaths
 
 _CHUNK = 10_000
+
+
+class NewTrace(NamedTuple):
+    """A trace that a day's index has met for the first time."""
+
+    row: int
+    """Its row in the index, which only grows."""
+    trace_id: bytes
 
 
 class Catalog:
@@ -35,17 +42,8 @@ class Catalog:
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._path = paths.catalog
-        self.connection: sqlite3.Connection = open_database(
-            paths.catalog, CATALOG_SCHEMA, synchronous="FULL"
-        )
+        self.connection: sqlite3.Connection = open_database(paths.catalog, CATALOG_SCHEMA)
         self._inode = inode_of(paths.catalog)
-        with transaction(self.connection):
-            self.connection.execute(
-                "INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (secrets.token_hex(8),)
-            )
-        (self.identity,) = self.connection.execute(
-            "SELECT value FROM meta WHERE key = 'identity'"
-        ).fetchone()
 
     @property
     def is_current_file(self) -> bool:
@@ -56,12 +54,20 @@ class Catalog:
         """Close the file."""
         self.connection.close()
 
-    def enter(self, day: str, trace_ids: Iterable[bytes]) -> None:
-        """Note that *day* holds these traces; durable when this returns."""
-        ids = list(trace_ids)
-        for start in range(0, len(ids), _CHUNK):
+    def entered(self, file: str) -> int:
+        """Up to which row of ``traces`` an index file was entered; 0 for one not known."""
+        row = self.connection.execute("SELECT row FROM entered WHERE file = ?", (file,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def enter(self, day: str, traces: Sequence[NewTrace], *, file: str) -> None:
+        """Note that *day* holds these traces, which are in order of row in the index *file*."""
+        for start in range(0, len(traces), _CHUNK):
+            chunk = traces[start : start + _CHUNK]
             with transaction(self.connection):
-                self._enter(day, ids[start : start + _CHUNK])
+                self._enter(day, [trace.trace_id for trace in chunk])
+                self.connection.execute(
+                    "INSERT OR REPLACE INTO entered VALUES (?, ?)", (file, chunk[-1].row)
+                )
 
     def _enter(self, day: str, trace_ids: list[bytes]) -> None:
         execute = self.connection.execute

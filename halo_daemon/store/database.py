@@ -17,7 +17,7 @@ class StaleIndexError(Exception):
     """A derived file does not fit what is stored and is built again; never leaves the store."""
 
 
-def open_database(path: Path, schema: str, *, synchronous: str = "NORMAL") -> sqlite3.Connection:
+def open_database(path: Path, schema: str) -> sqlite3.Connection:
     """
     Open a derived file, creating its tables when it is new.
 
@@ -31,7 +31,7 @@ def open_database(path: Path, schema: str, *, synchronous: str = "NORMAL") -> sq
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA temp_store = MEMORY")

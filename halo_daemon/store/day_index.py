@@ -24,6 +24,7 @@ it, another schema, an SQLite error) raises `StaleIndexError` or
 """
 
 import os
+import secrets
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import NamedTuple
@@ -31,6 +32,7 @@ from typing import NamedTuple
 import structlog
 
 from halo_daemon.store import index_schema as sql
+from halo_daemon.store.catalog import NewTrace
 from halo_daemon.store.database import StaleIndexError, inode_of, open_database, transaction
 from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, ShardName
 from halo_daemon.store.receipts import read_receipts
@@ -59,6 +61,7 @@ class DayIndex:
     Attributes:
         paths: The day's files.
         connection: For questions.
+        file: Names this very index file; one that is built again has another name.
         has_shared: Whether some traces have rows elsewhere too.
 
     Raises:
@@ -72,6 +75,14 @@ class DayIndex:
         self.connection.execute(
             "CREATE TEMP TABLE shared (trace_id BLOB PRIMARY KEY) WITHOUT ROWID"
         )
+        with transaction(self.connection):
+            self.connection.execute(
+                "INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (secrets.token_hex(8),)
+            )
+        (identity,) = self.connection.execute(
+            "SELECT value FROM meta WHERE key = 'identity'"
+        ).fetchone()
+        self.file = f"{paths.day}/{identity}"
         self._inode = inode_of(paths.index)
         self.has_shared = False
         self._bounds: _Bounds | None = None
@@ -106,7 +117,7 @@ class DayIndex:
             return True
         return may_grow and self._sizes() != sizes
 
-    def index_block(self, enter: Callable[[list[bytes]], None]) -> bool:
+    def index_block(self, enter: Callable[[list[NewTrace]], None]) -> bool:
         """
         Index the next block of new lines, in one transaction.
 
@@ -133,12 +144,15 @@ class DayIndex:
 
     def is_within(self, window: Window) -> bool:
         """Whether every trace of the day is in *window*, by its rows of this day alone."""
-        bounds = self._bounds_now()
-        if bounds is None:
-            return True
-        by_start = window.by is WindowBy.START
-        first, last = bounds[:2] if by_start else bounds[2:]
-        return window.from_unix_ns <= first and last < window.to_unix_ns
+        bounds = self._bounds_of(window)
+        return bounds is None or (
+            window.from_unix_ns <= bounds[0] and bounds[1] < window.to_unix_ns
+        )
+
+    def is_outside(self, window: Window) -> bool:
+        """Whether no trace of the day is in *window*, by its rows of this day alone."""
+        bounds = self._bounds_of(window)
+        return bounds is None or bounds[1] < window.from_unix_ns or bounds[0] >= window.to_unix_ns
 
     def set_shared(self, trace_ids: Iterable[bytes]) -> None:
         """Say which traces have rows elsewhere too; queries find them in ``temp.shared``."""
@@ -146,6 +160,12 @@ class DayIndex:
         self.connection.execute("DELETE FROM temp.shared")
         self.connection.executemany("INSERT INTO temp.shared VALUES (?)", rows)
         self.has_shared = bool(rows)
+
+    def _bounds_of(self, window: Window) -> tuple[int, int] | None:
+        bounds = self._bounds_now()
+        if bounds is None:
+            return None
+        return bounds[:2] if window.by is WindowBy.START else bounds[2:]
 
     def _bounds_now(self) -> tuple[int, int, int, int] | None:
         """First and last start and receipt of the day's traces; None when there are none."""
@@ -161,14 +181,12 @@ class DayIndex:
         """Every trace of the day, in no order."""
         return (row[0] for row in self.connection.execute("SELECT trace_id FROM traces"))
 
-    def meta(self, key: str) -> str:
-        """A note about the file; ``""`` when there is none."""
-        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else ""
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Leave a note about the file."""
-        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+    def traces_after(self, row: int) -> list[NewTrace]:
+        """Traces with a higher row, in order of row."""
+        rows = self.connection.execute(
+            "SELECT id, trace_id FROM traces WHERE id > ? ORDER BY id", (row,)
+        )
+        return [NewTrace(*found) for found in rows]
 
     def _directory_changed_ns(self) -> int:
         try:
@@ -202,7 +220,9 @@ class DayIndex:
         rows = self.connection.execute("SELECT stem, id, indexed_bytes FROM shards")
         return {stem: _ShardState(shard, indexed) for stem, shard, indexed in rows}
 
-    def _read_on(self, stem: str, state: _ShardState, enter: Callable[[list[bytes]], None]) -> bool:
+    def _read_on(
+        self, stem: str, state: _ShardState, enter: Callable[[list[NewTrace]], None]
+    ) -> bool:
         """Index one block of a shard; False when it has no complete new line."""
         with closing(open_shard(self.paths, stem)) as reader:
             block = read_lines(reader, state.indexed_bytes, _BLOCK_BYTES)
@@ -234,7 +254,7 @@ class DayIndex:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def _store(self, parsed: ParsedBlock, shard: int, first_id: int) -> list[bytes]:
+    def _store(self, parsed: ParsedBlock, shard: int, first_id: int) -> list[NewTrace]:
         execute = self.connection.execute
         (last_trace,) = execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
         before = self.connection.total_changes
@@ -250,8 +270,7 @@ class DayIndex:
         execute(sql.ADD_NEW_SPANS_TO_SHAPES, (first_id,))
         self.connection.executemany("INSERT INTO bad_lines VALUES (?, ?, ?, ?)", parsed.bad)
         execute("UPDATE shards SET indexed_bytes = ? WHERE id = ?", (parsed.end_offset, shard))
-        rows = execute("SELECT trace_id FROM traces WHERE id > ?", (last_trace,))
-        return [trace_id for (trace_id,) in rows]
+        return self.traces_after(last_trace)
 
     def _store_redelivered(self, rows: list[SpanRow], first_id: int) -> set[bytes]:
         """Store the rows that the index of winners refused; returns their traces."""

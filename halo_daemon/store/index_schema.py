@@ -5,7 +5,7 @@ All of it can be deleted at any time. A change here means another
 `SCHEMA_VERSION`: older files are then thrown away and built again.
 """
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 DAY_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -96,7 +96,7 @@ CREATE TABLE bad_lines (
 """
 
 CATALOG_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE entered (file TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE trace_days (
     trace_id BLOB PRIMARY KEY,

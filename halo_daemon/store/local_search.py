@@ -106,6 +106,8 @@ class LocalSearch:
         for day in self._index.days:
             if self._done is not None and day.day < self._done.shard.day:
                 continue
+            if day.is_outside(self._window) and not day.has_shared:
+                continue
             is_whole = is_unfiltered and day.is_within(self._window)
             for line in self._scan(day) if is_whole else self._read_named(day):
                 if not self._is_done(line.extent):

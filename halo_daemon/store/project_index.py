@@ -31,7 +31,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 T = TypeVar("T")
 
 _DAY_NS = 86_400 * 10**9
-_CATALOG_KEY = "catalog"
 
 
 class ProjectIndex:
@@ -189,16 +188,17 @@ class ProjectIndex:
 
     def _index_new(self, index: DayIndex) -> None:
         assert self._catalog is not None
-        if index.meta(_CATALOG_KEY) != self._catalog.identity:
-            with self._locked():
-                self._catalog.enter(index.day, index.trace_ids())
-                index.set_meta(_CATALOG_KEY, self._catalog.identity)
         catalog = self._catalog
+        with self._locked():
+            missing = index.traces_after(catalog.entered(index.file))
+            catalog.enter(index.day, missing, file=index.file)
         has_more = True
         while has_more:
             # One block a turn: others with the same need do the next one.
             with self._locked():
-                has_more = index.index_block(lambda ids: catalog.enter(index.day, ids))
+                has_more = index.index_block(
+                    lambda new: catalog.enter(index.day, new, file=index.file)
+                )
 
     def _refresh_shared(self) -> None:
         assert self._catalog is not None

@@ -165,7 +165,7 @@ class LocalQueries:
             shared = list(self._shared_rows(window, query.filter))
             total = len(shared)
             ranked = [_rank(row, query.order_by, sign) for row in shared]
-            for day in self._index.days:
+            for day in self._days_of(window):
                 count, rows = self._page_of_day(day, window, query)
                 total += count
                 ranked.extend(_rank(row, query.order_by, sign) for row in rows)
@@ -194,7 +194,7 @@ class LocalQueries:
             return [row for (row,) in day.connection.execute(statement, condition.parameters)]
         # Each shape has its spans in order of start, so nothing needs to be sorted whole.
         statement = (
-            "SELECT s.id FROM spans s INDEXED BY span_shapes"  # noqa: S608 -- marks only
+            "SELECT s.id FROM spans s"  # noqa: S608 -- marks only
             f" WHERE s.shape = :shape AND {condition} {order} LIMIT {end}"
         )
         return [
@@ -231,7 +231,7 @@ class LocalQueries:
 
     def _rows(self, window: Window, wanted: SpanFilter) -> Iterator[Row]:
         """Rows of all spans that *wanted* means, by day and place."""
-        for day in self._index.days:
+        for day in self._days_of(window):
             condition = self._condition(day, window, wanted)
             rows = day.connection.execute(
                 f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM spans s"  # noqa: S608 -- marks only
@@ -252,6 +252,10 @@ class LocalQueries:
             for row, line in zip(chunk, self._files.read(extents), strict=True):
                 if line is not None and attributes_hold(orjson.loads(line), wanted.attributes):
                     yield row
+
+    def _days_of(self, window: Window) -> list[DayIndex]:
+        """Days that can hold a trace of *window* alone."""
+        return [day for day in self._index.days if not day.is_outside(window)]
 
     def _condition(self, day: DayIndex, window: Window, wanted: SpanFilter) -> Condition:
         condition = span_condition(wanted, Condition())

@@ -146,6 +146,8 @@ def window_condition(window: Window) -> tuple[str, dict[str, int]]:
 
 def traces_of_day(day: DayIndex, window: Window) -> tuple[str, dict[str, int]]:
     """The condition on ``t`` for traces of *window* that this day alone holds."""
+    if day.is_outside(window):
+        return "0", {}
     parts = [NOT_SHARED] if day.has_shared else []
     parameters: dict[str, int] = {}
     if not day.is_within(window):
@@ -173,7 +175,7 @@ def shared_in_window(index: ProjectIndex, window: Window) -> list[StoredTrace]:
     condition, parameters = window_condition(window)
     candidates: set[bytes] = set()
     for day in index.days:
-        if not day.has_shared:
+        if not day.has_shared or day.is_outside(window):
             continue
         rows = day.connection.execute(
             f"SELECT t.trace_id FROM traces t WHERE {SHARED} AND {condition}",  # noqa: S608 -- constants
