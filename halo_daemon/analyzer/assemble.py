@@ -1,7 +1,7 @@
 """From merged observations to findings: counts, intervals, severity, evidence, order."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 from halo_daemon.analyzer.changes import release_rows, release_tests
@@ -13,18 +13,18 @@ from halo_daemon.analyzer.grouping import grouped, named_key
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.outlier_findings import outlier_findings
-from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial, TraceFacts
+from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
 from halo_daemon.analyzer.rules.registry import RULE_IDS
 from halo_daemon.analyzer.rules.side_effects import DOUBLE_SIDE_EFFECT
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
+from halo_daemon.analyzer.waste import Waste, cost_of, share_of, waste_of, window_cost
 from halo_daemon.analyzer.wording import Wording, wording_of
 from halo_daemon.findings import (
     Association,
     Certainty,
-    Cost,
     Counts,
     Finding,
     Fingerprint,
@@ -38,14 +38,6 @@ from halo_daemon.proto.times import format_unix_ns
 _CONFIDENCE: dict[Certainty, float] = {"proved": 0.97, "event": 0.9, "candidate": 0.6}
 _DIGITS = 6
 _MAX_VERSIONS = 20
-
-
-class Waste(NamedTuple):
-    """Steps that one finding wasted, all its traces added up."""
-
-    tokens: int
-    ms: int
-    usd: float | None
 
 
 class Assembled(NamedTuple):
@@ -82,7 +74,7 @@ def assemble(
     Findings in *known_ids* are open from earlier reports: they need no minimum
     support, and stand for others that are alike.
     """
-    window = _window_cost(known.traces.values())
+    window = window_cost(known.traces.values())
     named = {key: named_key(key, settings.contract) for key in known.groups}
     own = grouped(known.groups, settings.contract)
     alike = merge_alike(own, known_ids)
@@ -103,6 +95,8 @@ def assemble(
     scored += _contrast_rows(known, contrasts, settings)
     scored += [_row_of(finding) for finding in outlier_findings(known, settings)]
     scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
+    by_id = {finding_id(key): group for key, group in groups.items()}
+    scored = _charged(known, scored, by_id)
     strong = [row for row in scored if row.is_strong or _stays(row, known_ids)]
     weak = [row for row in scored if not (row.is_strong or _stays(row, known_ids))]
     limit = settings.max_findings
@@ -111,12 +105,33 @@ def assemble(
         findings=[_with_parts(row.finding, parts) for row in strong[:limit]],
         weak_signals=[_with_parts(row.finding, parts) for row in weak[:limit]],
         ids={key: finding_id(head) for key, head in heads.items()},
-        groups={finding_id(key): group for key, group in groups.items()},
+        groups=by_id,
         release_diff=releases,
         tests=contrasts.tests,
         discoveries=contrasts.discoveries,
         left_out=max(0, len(strong) - limit) + max(0, len(weak) - limit),
     )
+
+
+def _charged(known: Partial, ranked: list["_Scored"], groups: dict[str, Group]) -> list["_Scored"]:
+    """The same rows, each step charged to the finding of the highest rank alone."""
+    spent: dict[str, set[int]] = {}
+    rows = []
+    for row in ranked:
+        group = groups.get(row.finding.finding_id)
+        if group is None:
+            rows.append(row)
+            continue
+        waste = waste_of(known, counted_hits(group), spent)
+        finding = row.finding.model_copy(update={"cost": cost_of(waste)})
+        rows.append(row._replace(finding=finding))
+    return rows
+
+
+def counted_hits(group: Group) -> dict[str, Hit]:
+    """Traces that show the finding well enough to count; all of them where none does."""
+    strong = {trace_id: hit for trace_id, hit in group.hits.items() if not hit.is_weak}
+    return strong or group.hits
 
 
 def _tested(
@@ -179,14 +194,6 @@ def _with_parts(finding: Finding, parts: dict[str, tuple[str, ...]]) -> Finding:
     return finding.model_copy(update={"merged_from": found}) if found else finding
 
 
-def _window_cost(traces: Iterable[TraceFacts]) -> Waste:
-    tokens = ms = 0
-    for facts in traces:
-        tokens += facts.input_tokens + facts.output_tokens
-        ms += facts.duration_ms
-    return Waste(tokens, ms, None)
-
-
 def _finding(
     known: Partial,
     key: FindingKey,
@@ -196,11 +203,11 @@ def _finding(
     association: Association | None,
     settings: MinerSettings,
 ) -> _Scored:
-    strong = {trace_id: hit for trace_id, hit in group.hits.items() if not hit.is_weak}
-    hits = strong or group.hits
+    hits = counted_hits(group)
+    strong = any(not hit.is_weak for hit in hits.values())
     eligible = known.eligible[population_of(key)] | group.hits.keys()
-    waste = _waste(known, hits)
-    share = _cost_share(waste, window)
+    waste = waste_of(known, hits)
+    share = share_of(waste, window)
     counts, unrecovered = _counts(known, hits, eligible)
     certainty = min((hit.certainty for hit in hits.values()), key=CERTAINTIES.index)
     weighed = severity_of(
@@ -217,7 +224,6 @@ def _finding(
     finding = record.model_copy(
         update={
             "association": association,
-            "cost": _cost(waste),
             "by_version": _by_version(known, hits, eligible),
             "evidence": evidence_of(known, key, group, settings.max_evidence),
         }
@@ -226,8 +232,8 @@ def _finding(
     return _Scored(
         score=score_of(weighed.severity, certainty, counts.ci95[0], share),
         finding=finding,
-        is_supported=bool(strong),
-        is_strong=bool(strong) and (enough or weighed.severity == "critical"),
+        is_supported=strong,
+        is_strong=strong and (enough or weighed.severity == "critical"),
     )
 
 
@@ -265,31 +271,6 @@ def _session_effect(known: Partial, hits: dict[str, Hit], eligible: set[str]) ->
         cluster[0] += trace_id in hits
         cluster[1] += 1
     return design_effect([(affected, size) for affected, size in clusters.values()])
-
-
-def _waste(known: Partial, hits: dict[str, Hit]) -> Waste:
-    tokens = ms = 0
-    usd: list[float] = []
-    for trace_id, hit in sorted(hits.items()):
-        facts = known.traces[trace_id]
-        steps = sorted({step for part in hit.wasted for step in range(*part)})
-        tokens += sum(facts.step_tokens[step] for step in steps)
-        ms += sum(facts.step_ms[step] for step in steps)
-        if facts.step_usd:
-            usd.append(sum(facts.step_usd[step] for step in steps))
-    return Waste(tokens, ms, round(math.fsum(usd), _DIGITS) if usd else None)
-
-
-def _cost_share(waste: Waste, window: Waste) -> float:
-    """Share of the window's tokens; of its time where no tokens are recorded."""
-    if window.tokens:
-        return min(1.0, waste.tokens / window.tokens)
-    return min(1.0, waste.ms / window.ms) if window.ms else 0.0
-
-
-def _cost(waste: Waste) -> Cost:
-    basis = "steps from the first bad call to recovery" if waste.tokens or waste.ms else ""
-    return Cost(wasted_tokens=waste.tokens, wasted_usd=waste.usd, wasted_ms=waste.ms, basis=basis)
 
 
 def _seen(known: Partial, hits: dict[str, Hit]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ Nothing here looks at a clock or at a file; the caller says when it is, which
 traces there are and where the report goes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -34,6 +34,7 @@ from halo_daemon.findings import (
     WindowBlock,
 )
 from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
+from halo_daemon.proto.trace import Trace
 from halo_daemon.store.trace_reader import TraceReader, Window
 
 
@@ -76,6 +77,7 @@ def analyze_window(
     settings: MinerSettings | None = None,
     open_reader: OpenReader | None = None,
     processes: int = 1,
+    on_trace: Callable[[], None] | None = None,
 ) -> Report:
     """
     Mine every trace of *window* and return the complete report.
@@ -85,6 +87,7 @@ def analyze_window(
     from *memory*; without one, from *previous* alone. *outcomes* by trace id win over
     what the traces say of themselves. With *open_reader*, which opens the same traces in
     another process, the work is divided between *processes*; the report is the same.
+    *on_trace* is called for every trace that this process begins.
 
     Raises:
         StoreError: The traces cannot be read.
@@ -93,10 +96,17 @@ def analyze_window(
     if open_reader is not None and processes > 1:
         known = mine_in_parts(open_reader, window, chosen, processes=processes)
     else:
-        known = mine(reader.iter_traces(window), chosen)
+        known = mine(_announced(reader.iter_traces(window), on_trace), chosen)
     state_outcomes(known, outcomes or {})
     asked = Asked(project, window, run, previous, memory or memory_of(previous), chosen)
     return report_of(known, reader, asked)
+
+
+def _announced(traces: Iterator[Trace], on_trace: Callable[[], None] | None) -> Iterator[Trace]:
+    for trace in traces:
+        if on_trace is not None:
+            on_trace()
+        yield trace
 
 
 def state_outcomes(known: Partial, outcomes: Mapping[str, Outcome]) -> None:

@@ -178,3 +178,28 @@ def test_finish_stamps_the_end_and_nothing_else():
     assert done.engine.wall_ms == 5
     assert done.run.ended_at is not None
     assert done.findings == report.findings
+
+
+def test_a_step_is_charged_to_one_finding():
+    """Two findings over the same steps do not waste them twice."""
+    scripts = []
+    for number in range(1, 6):
+        script = TraceScript(number)
+        for _ in range(2):
+            script.model("x", calls=[("book", {"n": 1})], tokens=(1_000, 0))
+            script.tool("book", {"n": 1}, error="no seats left")
+        scripts.append(script.model("Sorry.", tokens=(1_000, 0)).answer("Sorry."))
+
+    report = report_of(scripts)
+
+    assert {f.source for f in report.findings} == {"rule:tool_error@1", "rule:blind_retry@1"}
+    assert sum(f.cost.wasted_tokens for f in report.findings) == 10_000
+
+
+def test_progress_is_told():
+    """Every trace is announced once."""
+    begun = []
+
+    report_of(window(), on_trace=lambda: begun.append(1))
+
+    assert len(begun) == 20
