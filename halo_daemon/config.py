@@ -35,7 +35,7 @@ from halo_daemon.config_checks import (
 )
 from halo_daemon.quantities import ENDPOINT, Endpoint, duration, size
 
-KIB, MIB = 2**10, 2**20
+KIB, MIB, GIB = 2**10, 2**20, 2**30
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
 
 # grpcio keeps a message's length in a signed 32-bit integer.
@@ -202,6 +202,23 @@ class ShardConfig(_Section):
     """A shard of this age is sealed and a new one begun."""
 
 
+class RetentionConfig(_Section):
+    """What is kept of each project; whole traces go, the oldest first. Reports are kept."""
+
+    max_age_s: Annotated[float, duration(least=60.0)] | None = Field(
+        default=14 * DAY_S, alias="max_age"
+    )
+    """Traces whose last span came longer ago are deleted."""
+
+    max_size_bytes: Annotated[int, size(least=MIB)] | None = Field(
+        default=20 * GIB, alias="max_size"
+    )
+    """Bytes of lines, uncompressed."""
+
+    max_traces: int | None = Field(default=None, ge=1)
+    """Traces; left out, any number."""
+
+
 class StorageConfig(_Section):
     """How spans are kept."""
 
@@ -214,6 +231,11 @@ class StorageConfig(_Section):
 
     min_free_bytes: Annotated[int, size(least=0)] = Field(default=256 * MIB, alias="min_free")
     """Free space that is left on the disk; below it requests are told to resend later."""
+
+    compress_after_s: Annotated[float, duration()] = Field(default=DAY_S, alias="compress_after")
+    """A sealed shard is compressed when it has not been written to for this long."""
+
+    retention: RetentionConfig = RetentionConfig()
 
 
 class ScheduleEntry(_Section):

@@ -30,6 +30,7 @@ import structlog
 
 from halo_daemon.config import Config
 from halo_daemon.deliveries import deliveries
+from halo_daemon.housekeeping import housekeeping
 from halo_daemon.receiving import Share, receiving, run_on_loop
 from halo_daemon.scheduling import scheduled_analyses
 from halo_daemon.shared_measures import clear as clear_measures
@@ -76,6 +77,7 @@ async def _serve(config: Config, *, schedule: bool, config_path: Path | None) ->
         stop = stack.enter_context(_stop_signals())
         addresses = await stack.enter_async_context(_receiving(config))
         await stack.enter_async_context(deliveries(config))
+        await stack.enter_async_context(housekeeping(config, config_path=config_path))
         if schedule:
             await stack.enter_async_context(scheduled_analyses(config, config_path=config_path))
         log.info(

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from halo_daemon.analysis_process import run_analysis_process
 from halo_daemon.config import Config
+from halo_daemon.own_command import run_command
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.scheduler import RunRequest, Scheduler
 from halo_daemon.store.paths import DataPaths
@@ -35,7 +35,12 @@ async def scheduled_analyses(config: Config, *, config_path: Path | None) -> Asy
             *("--data", str(root)),
             *config_arguments,
         ]
-        await run_analysis_process(arguments, wall_s=config.analysis.budget.wall_s)
+        await run_command(
+            ("analyze",),
+            arguments,
+            wall_s=config.analysis.budget.wall_s,
+            setting="analysis.budget.wall",
+        )
 
     scheduler = Scheduler(
         config.analysis.schedule,

@@ -27,6 +27,7 @@ from halo_daemon.cli import (
     status,
     store,
     tail,
+    tidy,
     trace,
 )
 from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
@@ -88,6 +89,7 @@ app.add_typer(run.app, name="run")
 app.add_typer(store.app, name="store")
 app.add_typer(config_command.app, name="config")
 project.app.add_typer(keys.app, name="keys")
+store.app.command("tidy")(tidy.tidy)
 
 
 def main() -> None:

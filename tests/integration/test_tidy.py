@@ -1,0 +1,78 @@
+"""`store tidy`, by hand and below a daemon."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from halo_daemon.demo.agents import AGENTS, generate
+from halo_daemon.demo.export import export
+from halo_daemon.quantities import parse_endpoint
+from halo_daemon.store.paths import DataPaths
+from halo_daemon.testing.daemon import DaemonProcess
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data directory with one sealed shard."""
+    data = tmp_path / "data"
+    with DaemonProcess(data) as daemon:
+        generated = [generate(AGENTS[0], now_unix_ns=time.time_ns(), traces=12)]
+        export(generated, grpc=parse_endpoint(daemon.grpc), http=parse_endpoint(daemon.http))
+    return data
+
+
+def _tidy(data, **environ):
+    return subprocess.run(
+        [sys.executable, "-m", "halo_daemon", "store", "tidy", "--data", str(data)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environ},
+    )
+
+
+def _day(data):
+    (day,) = DataPaths(data).project(AGENTS[0].name).days()
+    return day
+
+
+def test_old_shards_are_compressed_and_still_read(data):
+    """A sealed shard becomes smaller, and every trace is still there."""
+    (stem,) = _day(data).stems()
+
+    run = _tidy(data, HALO_DAEMON__STORAGE__COMPRESS_AFTER="0s")
+
+    assert run.returncode == 0, run.stderr
+    assert not _day(data).plain(stem).exists()
+    assert _day(data).compressed(stem).exists()
+    command = [sys.executable, "-m", "halo_daemon", "trace", "list", "--data", str(data)]
+    listed = subprocess.run(
+        [*command, "--project", AGENTS[0].name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(listed.stdout.splitlines()) == 12
+
+
+def test_retention_deletes_whole_traces(data):
+    """Beyond the configured number the oldest traces go."""
+    run = _tidy(data, HALO_DAEMON__STORAGE__RETENTION__MAX_TRACES="5")
+
+    assert run.returncode == 0, run.stderr
+    assert '"traces": 7' in run.stderr
+
+
+def test_it_is_refused_beside_a_daemon_that_did_not_start_it(data):
+    """Only the daemon's own child may change shards while the daemon runs."""
+    with DaemonProcess(data) as daemon:
+        run = _tidy(data)
+
+        assert run.returncode == 1
+        assert f"pid {daemon.pid}" in run.stderr
