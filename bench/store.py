@@ -97,13 +97,15 @@ def write_shards(root: Path, spans: int, span_bytes: int) -> int:
 
 
 def timed(label: str, action: Callable[[], object], *, repeat: int = 1) -> None:
-    """Print the median wall time of *action*."""
-    seconds = []
+    """Print the median wall time of *action*, and that of this process's CPU."""
+    seconds, cpu_seconds = [], []
     for _ in range(repeat):
-        begin = time.perf_counter()
+        begin, cpu_begin = time.perf_counter(), time.process_time()
         action()
         seconds.append(time.perf_counter() - begin)
-    print(f"{label:<40}{statistics.median(seconds) * 1000:>12.2f} ms")
+        cpu_seconds.append(time.process_time() - cpu_begin)
+    wall_ms, cpu_ms = (statistics.median(each) * 1000 for each in (seconds, cpu_seconds))
+    print(f"{label:<40}{wall_ms:>12.2f} ms{cpu_ms:>12.2f} ms CPU")
 
 
 def view(reader: LocalTraceReader, trace_id: str) -> int:
