@@ -104,27 +104,15 @@ def ask(
         until_unix_ns=parse_instant(until, now_unix_ns=now_unix_ns),
     )
     options = AskOptions(
-        model=model,
-        synthesis_model=synthesis_model or model,
-        compaction_model=compaction_model or model,
-        base_url=base_url,
-        api_key=api_key,
-        headers=tuple(header or ()),
-        api=api,
-        temperature=temperature,
-        max_output_tokens=max_output_tokens,
-        reasoning_effort=reasoning_effort,
-        parallel_tool_calls=parallel_tool_calls,
-        max_depth=max_depth,
-        max_turns=max_turns,
-        max_parallel=max_parallel,
-        refusal_retries=refusal_retries,
-        repo_path=repo_path,
-        budget_usd=budget_usd,
-        budget_tokens=budget_tokens,
+        model=model, synthesis_model=synthesis_model or model,
+        compaction_model=compaction_model or model, base_url=base_url, api_key=api_key,
+        headers=tuple(header or ()), api=api, temperature=temperature,
+        max_output_tokens=max_output_tokens, reasoning_effort=reasoning_effort,
+        parallel_tool_calls=parallel_tool_calls, max_depth=max_depth, max_turns=max_turns,
+        max_parallel=max_parallel, refusal_retries=refusal_retries, repo_path=repo_path,
+        budget_usd=budget_usd, budget_tokens=budget_tokens, price=price,
         budget_seconds=None if budget_minutes is None else budget_minutes * 60,
-        price=price,
-    )
+    )  # fmt: skip
     if dry_run:
         print_plan(settings, options, question)
         return
