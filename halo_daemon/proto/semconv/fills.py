@@ -39,32 +39,40 @@ def fill_absent(
         scope_name: Its instrumentation scope.
     """
     attributes: JsonObject = fields["attributes"]
-    found = _from_attributes(plan, attributes, remarks)
+    needs_name = kind == TOOL and TOOL_NAME not in plan.sent
+    if not needs_name and "events" not in fields and INSTRUCTIONS not in plan.other:
+        # Most spans have nothing but attributes to ask, and those stand in order.
+        for target, value in _answers(plan, attributes, remarks):
+            _write(attributes, target, value)
+        return
+    found = dict(_answers(plan, attributes, remarks))
     events: list[JsonObject] = fields.get("events", [])
     if events:
         found = fields_of_events(events, kind) | found
         if is_any_cut(events):
             remarks[TRUNCATED] = True
-    if kind == TOOL and TOOL_NAME not in found:
+    if needs_name and TOOL_NAME not in found:
         found[TOOL_NAME] = name_in_name(fields["name"], scope_name, TOOL) or None
     if INSTRUCTIONS in plan.other and INPUT_MESSAGES not in plan.sent:
         _prepend_instructions(plan, attributes, found)
-    for target in FILLED if len(found) > 1 else [*found]:
+    for target in FILLED:
         value = found.get(target)
         if value is not None and target not in plan.sent:
             _write(attributes, target, value)
 
 
-def _from_attributes(
+def _answers(
     plan: Plan, attributes: JsonObject, remarks: JsonObject
-) -> dict[str, JsonValue]:
-    found: dict[str, JsonValue] = {}
+) -> list[tuple[str, JsonValue]]:
+    """What the attributes answer, in the order in which it is written."""
+    found: list[tuple[str, JsonValue]] = []
     for target, sources in plan.fills:
         value = answer(sources, attributes)
         if value is not None:
-            found[target] = value
-        if any(is_cut(attributes.get(source.key)) for source in sources):
-            remarks[TRUNCATED] = True
+            found.append((target, value))
+        for key, _, _ in sources:
+            if is_cut(attributes.get(key)):
+                remarks[TRUNCATED] = True
     return found
 
 

@@ -115,6 +115,12 @@ def _items(value: JsonValue) -> list[JsonValue]:
             # Text may begin with a bracket; JSON that was cut is no message.
             return [] if is_cut(value) else [value]
         value = found
+    if isinstance(value, list) and not (value and isinstance(value[0], list)):
+        return value
+    return _unwrapped(value)
+
+
+def _unwrapped(value: JsonValue) -> list[JsonValue]:
     leading: list[JsonValue] = []
     for _ in range(_MAX_WRAPPERS):
         if isinstance(value, dict):

@@ -105,8 +105,7 @@ def project_span(
     tail = context.tail.copy()
     tail[KIND] = kind
     remarks = {} if remarks is None else remarks
-    for target, sources in plan.scalars:
-        tail[target] = answer(sources, attributes)
+    _read_scalars(plan, attributes, tail)
     if plan.has_usage:
         _settle_usage(plan, attributes, kind, tail, remarks=remarks)
     if plan.has_names or kind == AGENT:
@@ -124,6 +123,16 @@ def project_span(
     if repairs or remarks:
         _write_remarks(attributes, repairs, remarks)
     return tail
+
+
+def _read_scalars(plan: Plan, attributes: JsonObject, tail: JsonObject) -> None:
+    # As `plan.answer` does, without a call for each field: most spans spend their time here.
+    for target, sources in plan.scalars:
+        for key, read, _ in sources:
+            value = read(attributes[key])
+            if value is not None:
+                tail[target] = value
+                break
 
 
 def _kind(keys: KeyPlan, attributes: JsonObject, name: str, scope_name: str) -> str:

@@ -102,10 +102,13 @@ CONTENT = Reader(_content, "text, or compact JSON of a structured value")
 
 
 def kinds(names: Mapping[str, str]) -> Reader:
-    """Read a name as an observation kind, in any letter case."""
+    """Read a name as an observation kind, in any letter case; *names* are lower-case."""
+    spelt = {spelling: kind for name, kind in names.items() for spelling in (name, name.upper())}
 
     def read(value: JsonValue) -> str | None:
-        return names.get(value.strip().strip('"').lower()) if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return None
+        return spelt.get(value) or names.get(value.strip().strip('"').lower())
 
     return Reader(read, ", ".join(f"{name} → {kind}" for name, kind in names.items()))
 
