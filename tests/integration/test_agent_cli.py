@@ -1,5 +1,6 @@
 """`ask` and `run` on the command line, over a scripted server."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -13,6 +14,9 @@ from typer.testing import CliRunner
 from halo_daemon.analyzer.agent.file_reader import EVERYTHING
 from halo_daemon.cli import ask, run
 from halo_daemon.errors import ConfigError
+from halo_daemon.proto.batch import SpanBatch
+from halo_daemon.proto.project import project_named
+from halo_daemon.store.writer import SpanWriter
 from halo_daemon.testing.canonical_line import check_line
 from halo_daemon.testing.scripted_model import ScriptedModelServer
 from halo_daemon.testing.scripted_replies import error, ok, stall
@@ -92,6 +96,39 @@ def test_the_exit_status_says_how_it_ended(app, tmp_path, trace_file, script, fl
         result = asked(app, tmp_path, trace_file, server, *flags)
 
     assert result.exit_code == code
+
+
+def test_a_stored_project_is_asked_about(app, tmp_path):
+    """Stored traces are read through the index; rules' findings come first (DESIGN of a run)."""
+
+    async def fill() -> None:
+        writer = SpanWriter(
+            tmp_path / "data", worker=0, now_unix_ns=time.time_ns, now_monotonic_s=time.monotonic
+        )
+        lines = [s.to_line() for t in shop_reader().iter_traces(EVERYTHING) for s in t.spans]
+        await writer.accept([SpanBatch(project_named("shop"), b"".join(lines), len(lines))])
+        await writer.aclose()
+
+    asyncio.run(fill())
+    script = (
+        ok("", ("query_spans", {"leaf_errors_only": True}), ("aggregate", {"group_by": ["tool_name"]}),
+           ("search_trace", {"trace_id": f"{2:032x}", "regex_pattern": "seat map"})),
+        SCRIPT[1],
+    )  # fmt: skip
+    with ScriptedModelServer(script) as server:
+        result = invoke(app, tmp_path, "ask", "--project", "shop", "-p", "what fails?",
+                        "--base-url", server.base_url, "--api-key", "k")  # fmt: skip
+
+    answers = {
+        m["tool_call_id"]: json.loads(m["content"])["result"]
+        for m in server.requests[1].messages
+        if m["role"] == "tool"
+    }
+    assert (result.exit_code, result.stdout) == (0, "Fine.\n")
+    assert answers["digest-0"]["total"] >= 1
+    assert (answers["call_0"]["total"], answers["call_0"]["affected_traces"]) == (4, 4)
+    assert answers["call_1"]["groups_total"] == 2
+    assert answers["call_2"]["match_count"] >= 1
 
 
 def test_runs_can_be_listed_shown_and_replayed(app, tmp_path, trace_file):
