@@ -79,7 +79,7 @@ def any_value(value: object) -> AnyValue:
         return AnyValue(array_value=ArrayValue(values=[any_value(item) for item in value]))
     if isinstance(value, dict):
         return AnyValue(kvlist_value=KeyValueList(values=attributes(value)))
-    return AnyValue(**{_SCALARS[type(value)]: value})  # type: ignore[arg-type]
+    return AnyValue(**{_SCALARS[type(value)]: value})
 
 
 def _checked(request: DecodedRequest) -> Decoded:
