@@ -43,7 +43,9 @@ def _day(data):
 
 
 def test_old_shards_are_compressed_and_still_read(data):
-    """A sealed shard becomes smaller, and every trace is still there."""
+    """A sealed shard of an earlier day becomes smaller, and every trace is still there."""
+    today = _day(data).directory
+    today.rename(today.with_name("2026-01-01"))
     (stem,) = _day(data).stems()
 
     run = _tidy(data, HALO_DAEMON__STORAGE__COMPRESS_AFTER="0s")
