@@ -12,11 +12,11 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from halo_daemon.analyzer.agent.capability_file import CapabilityFile
 from halo_daemon.analyzer.agent.compaction import DEFAULT_TARGET, CompactionSettings
@@ -66,7 +66,7 @@ async def stream_engine_async(
     *,
     trace_path: TracePaths | None = None,
     telemetry: bool = False,
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """
     Run the engine and yield its events, deltas included.
 
@@ -140,12 +140,12 @@ async def stream_engine_output_async(
     *,
     trace_path: TracePaths | None = None,
     telemetry: bool = False,
-) -> AsyncIterator[AgentOutputItem]:
+) -> AsyncGenerator[AgentOutputItem, None]:
     """As `stream_engine_async`, with whole items only."""
     stream = stream_engine_async(
         messages, engine_config, trace_paths, trace_path=trace_path, telemetry=telemetry
     )
-    async with aclosing(cast("Any", stream)) as events:
+    async with aclosing(stream) as events:
         async for event in events:
             if isinstance(event, AgentOutputItem):
                 yield event
@@ -173,7 +173,7 @@ def stream_engine(
     *,
     trace_path: TracePaths | None = None,
     telemetry: bool = False,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """As `stream_engine_async`, for callers without an event loop."""
     return _in_thread(
         stream_engine_async(
@@ -298,13 +298,13 @@ def _repo_tools(repo_path: Path | None) -> Sequence[Tool[Any]]:
     return repo_tools(repo_path)
 
 
-def _in_thread(stream: AsyncIterator[Event]) -> Iterator[Event]:
+def _in_thread(stream: AsyncGenerator[Event, None]) -> Generator[Event, None, None]:
     """Drive *stream* on an event loop of its own; closing the iterator cancels the run."""
     passed: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
     loop = asyncio.new_event_loop()
 
     async def drive() -> None:
-        async with aclosing(cast("Any", stream)) as events:
+        async with aclosing(stream) as events:
             async for event in events:
                 passed.put(event)
 

@@ -107,7 +107,8 @@ async def test_originals_can_be_read_again_in_parts():
             )
         ]
     )
-    text, arguments = "", {"item_id": "tool-result-x", "limit": 1_100}
+    answer, text = {}, ""
+    arguments = {"item_id": "tool-result-x", "limit": 1_100}
     for _ in range(3):
         answer = json.loads(
             await box.answer(ToolCall("c", "get_context_item", json.dumps(arguments)))

@@ -84,7 +84,7 @@ async def test_a_full_disk_ends_a_run_as_partial(tmp_path, room_bytes):
     bench = Bench(ScriptedChatModel(TWO_TURNS), journal_path=tmp_path / "j.jsonl")
     agent = bench.build()
     file = bench.journal._file
-    bench.journal._file = _FullDisk(file, room_bytes)
+    bench.journal._file = _FullDisk(file, room_bytes)  # type: ignore[assignment]
 
     outcome = await agent.run([])
     file.close()
