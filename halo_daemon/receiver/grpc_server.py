@@ -47,7 +47,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Handler = Callable[[bytes, Context], Awaitable[bytes]]
-MethodHandler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
+MethodHandler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes] | None"
 
 _COLLECTOR: Final = "opentelemetry.proto.collector"
 _TRACE_SERVICE: Final = f"{_COLLECTOR}.trace.v1.TraceService"
@@ -246,9 +246,9 @@ class _Door(grpc.aio.ServerInterceptor):
 
     async def intercept_service(  # type: ignore[override] # all handlers here speak bytes
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[MethodHandler | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[MethodHandler]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> MethodHandler | None:
+    ) -> MethodHandler:
         metadata = handler_call_details.invocation_metadata
         refusal = self._refusal_of(handler_call_details.method, _header_in(metadata))
         if refusal is None:
