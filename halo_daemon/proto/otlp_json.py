@@ -216,7 +216,7 @@ class _Walk:
             "kind": self._enum(span, _KIND, _KIND_NUMBERS),
             "start_time": format_unix_ns(start),
             "end_time": format_unix_ns(end),
-            "status": self._status(read.message(span, _STATUS)),
+            "status": self._status(span),
             "resource": None,
             "scope": None,
             "attributes": self._attributes(span),
@@ -225,11 +225,16 @@ class _Walk:
         self._add_extras(span, fields, repairs)
         self._lines.add(fields, repairs, ends_early=0 < end < start)
 
-    def _status(self, status: JsonObject) -> JsonObject:
-        return {
-            "code": self._enum(status, _CODE, _STATUS_NUMBERS),
-            "message": read.text(status, _MESSAGE),
-        }
+    def _status(self, span: JsonObject) -> JsonObject:
+        status = read.message(span, _STATUS)
+        try:
+            return {
+                "code": self._enum(status, _CODE, _STATUS_NUMBERS),
+                "message": read.text(status, _MESSAGE),
+            }
+        except WrongTypeError as exc:
+            exc.path.append(_STATUS[0])
+            raise
 
     def _enum(self, fields: JsonObject, field: read.Name, numbers: dict[str, int]) -> int:
         number, by_name = read.enum(fields, field, numbers)

@@ -70,9 +70,11 @@ def _answers(
         value = answer(sources, attributes)
         if value is not None:
             found.append((target, value))
-        for key, _, _ in sources:
-            if is_cut(attributes.get(key)):
-                remarks[TRUNCATED] = True
+        # What was read into a list was whole.
+        if not isinstance(value, list) and any(
+            is_cut(attributes.get(source.key)) for source in sources
+        ):
+            remarks[TRUNCATED] = True
     return found
 
 

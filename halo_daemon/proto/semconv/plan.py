@@ -204,6 +204,8 @@ def _speaks(convention: Convention, present: dict[str, None], gate: str) -> bool
 
 def _names(key: str) -> list[str]:
     """Under which names the mapping may know *key*: its own, and those of its families."""
+    if not key.startswith(_FAMILY_PREFIXES):
+        return [key]
     return [key, *(name for name, prefix in _FAMILIES if key.startswith(prefix))]
 
 
@@ -248,4 +250,5 @@ _FAMILIES: Final = tuple(
         ]
     )
 )
+_FAMILY_PREFIXES: Final = tuple(prefix for _, prefix in _FAMILIES)
 _GATING_SCOPES: Final = tuple(scope for convention in CONVENTIONS for scope in convention.scopes)

@@ -111,7 +111,7 @@ def test_values_in_json(value, stored):
         (json_object(startTimeUnixNano="18446744073709551616"), "startTimeUnixNano"),
         (json_object(startTimeUnixNano=1.5), "startTimeUnixNano"),
         (json_object(flags=2**32), f"{SPAN_PATH}.flags"),
-        (json_object(status={"code": True}), f"{SPAN_PATH}.code"),
+        (json_object(status={"code": True}), f"{SPAN_PATH}.status.code"),
         (json_object(events=[{"name": 1}]), f"{SPAN_PATH}.events[0].name"),
         (json_object(links=[{}, {"attributes": 1}]), f"{SPAN_PATH}.links[1].attributes"),
     ],
