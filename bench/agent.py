@@ -89,7 +89,9 @@ async def overhead(reader: LocalTraceReader, turns: int, directory: Path) -> lis
         return FINISH if done >= turns else call("view_trace", trace_id=ids[done])
 
     source = TraceSource(reader, WINDOW)
-    print(f"rows of {len(source.rows)} traces read")
+    started_s = time.perf_counter()
+    traces = len(source.rows)
+    print(f"first look           {time.perf_counter() - started_s:.1f} s for {traces} traces")
     model = Stopwatch(policy)
     settings = RunSettings(
         tree=TreeSettings(root_turns=turns + 1), sandbox=SandboxSettings(enabled=False)

@@ -188,6 +188,8 @@ class Run:
             if journal.recorded.resumes >= MAX_RESUMES and not journal.is_replay:
                 return self._end(self._stopped("resumed_too_often"), journal)
             async with asyncio.timeout(self._deadline_s()):
+                # Counted before the first turn, so that no tool's time limit meets it.
+                await asyncio.to_thread(self._source.count)
                 outcome = await self._tree(journal, sandboxes).run(task)
         except JournalMismatchError:
             raise

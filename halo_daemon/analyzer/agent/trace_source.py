@@ -141,6 +141,10 @@ class TraceSource:
                 self._rows = [TraceRow.of(trace) for trace in self.reader.iter_traces(self.window)]
             return self._rows
 
+    def count(self) -> int:
+        """Read the rows unless they are read already; how many traces there are."""
+        return len(self.rows)
+
     def select(self, wanted: TraceFilter) -> list[TraceRow]:
         """Rows that match, by trace id."""
         return [row for row in self.rows if row.matches(wanted)]
