@@ -1,5 +1,5 @@
 """
-Figures of an analysis: ``python -m bench.analyze [--spans 100000]``.
+Figures of an analysis: ``python -m bench.analyze [--spans 100000] [--processes 1]``.
 
 Writes shards of agent-like traces with failures in them, then times reading
 alone and the whole analysis, in one process: seconds of wall clock, and of
@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -62,23 +63,41 @@ def write_shard(root: Path, spans: int) -> int:
     return path.stat().st_size
 
 
+def now_unix_ns() -> int:
+    """The end of the written traces."""
+    return NOW_UNIX_NS
+
+
+def open_reader(root: Path) -> LocalTraceReader:
+    """Open the written shards, in this process or in another."""
+    return LocalTraceReader(root, "bench", settle_s=60.0, now_unix_ns=now_unix_ns)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spans", type=int, default=100_000)
+    parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="halo-bench-"))
     size = write_shard(root, options.spans)
     print(f"{options.spans} spans, {size / options.spans:.0f} bytes each")
 
-    reader = LocalTraceReader(root, "bench", settle_s=60.0, now_unix_ns=lambda: NOW_UNIX_NS)
+    reader = open_reader(root)
     begin = time.perf_counter()
     reader.overview(EVERYTHING)
     indexed = time.perf_counter()
     spans = sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING))
     read, read_cpu_s = time.perf_counter(), time.process_time()
     run = RunInfo("r_bench", "run_bench", NOW_UNIX_NS)
-    report = analyze_window(reader, project="bench", window=EVERYTHING, run=run)
+    report = analyze_window(
+        reader,
+        project="bench",
+        window=EVERYTHING,
+        run=run,
+        open_reader=partial(open_reader, root),
+        processes=options.processes,
+    )
     done, done_cpu_s = time.perf_counter(), time.process_time()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
