@@ -37,6 +37,7 @@ imports: .venv/.stamp-dev
 	$(BIN)/lint-imports
 docs: .venv/.stamp-dev
 	$(BIN)/python -m scripts.reference --check
+	$(BIN)/python -m scripts.conventions --check
 
 # HALO's reader needs pydantic alone; the rest of its pins do not install everywhere.
 .venv-halo/.stamp:
@@ -54,7 +55,9 @@ coverage: .venv/.stamp-dev ## Tests with branch coverage
 	$(BIN)/coverage run -m pytest $(ARGS); $(BIN)/coverage combine -q && $(BIN)/coverage report
 
 bench: .venv/.stamp-dev ## Ingest, decode, store and analysis figures, as ratios in one run
+	$(BIN)/python -m bench.decode
 	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.store
 	$(BIN)/python -m bench.analyze
 
 test-wheel: .venv/.stamp-dev ## Install the wheel in a new place and test that, not the checkout

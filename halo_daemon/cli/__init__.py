@@ -29,6 +29,7 @@ from halo_daemon.cli import (
     tail,
     tidy,
     trace,
+    trace_lint,
 )
 from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
 from halo_daemon.cli.output import print_error
@@ -90,6 +91,7 @@ app.add_typer(store.app, name="store")
 app.add_typer(config_command.app, name="config")
 project.app.add_typer(keys.app, name="keys")
 store.app.command("tidy")(tidy.tidy)
+trace.app.command("lint")(trace_lint.lint_traces)
 
 
 def main() -> None:
