@@ -280,10 +280,11 @@ def _arguments(
     name: str, toolbox: Toolbox, values: tuple[JsonValue, ...], fields: dict[str, JsonValue]
 ) -> str:
     """Arguments of a Python call as those of a tool call: by place, by name, or one object."""
-    if len(values) == 1 and isinstance(values[0], dict) and not fields:
-        return json.dumps(values[0])
     schema = next(schema for schema in toolbox.schemas if schema.name == name)
-    names = [*json_properties(schema.parameters)]
+    names = json_properties(schema.parameters)
+    only = values[0] if len(values) == 1 and not fields else None
+    if isinstance(only, dict) and only.keys() <= {*names}:
+        return json.dumps(only)
     return json.dumps({**dict(zip(names, values, strict=False)), **fields})
 
 
