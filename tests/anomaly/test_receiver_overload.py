@@ -23,6 +23,9 @@ from halo_daemon.testing.spans import START_UNIX_NS
 from tests.conformance.receiver import Receiver
 from tests.conformance.requests import SPAN_ID, t1
 
+# gRPC's poller belongs to the first event loop that uses it, so all tests here share one.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 RETRY_TRAILER = "google.rpc.retryinfo-bin"
 
 
