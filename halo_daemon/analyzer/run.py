@@ -23,9 +23,10 @@ from halo_daemon.analyzer.pool import OpenReader, mine_in_parts
 from halo_daemon.analyzer.risk import RiskScale
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
-from halo_daemon.analyzer.verify import verify_findings
+from halo_daemon.analyzer.verify import verify_findings, without_secrets
 from halo_daemon.findings import (
     Engine,
+    Privacy,
     Report,
     Repro,
     RunBlock,
@@ -131,6 +132,8 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         reader.load_trace,
     )
     weak = verify_findings(assembled.weak_signals, reader.load_trace)
+    findings, masked = without_secrets(findings)
+    weak, masked_weak = without_secrets(weak)
     seen = frozenset(finding.finding_id for finding in findings)
     window = _window_block(asked.window, asked.run)
     absent = absent_findings(histories, seen, known, window.from_)
@@ -156,6 +159,7 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         release_diff=assembled.release_diff,
         what_changed=changes_since(previous, dataset.inventory, dataset.traces),
         resolved=resolved_rows(absent),
+        privacy=Privacy(values_redacted=masked + masked_weak),
         repro=Repro(command=run.command, config_hash=run.config_hash),
         limits=_limits(known, assembled),
     )

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from halo_daemon.analyzer.content import text_of
-from halo_daemon.findings import Evidence, Finding
+from halo_daemon.findings import MAX_QUOTE_CHARS, Evidence, Finding
+from halo_daemon.proto.redact import Redacted, redact_text
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 
@@ -81,3 +82,36 @@ def _marked(finding: Finding, verified: set[int]) -> Finding:
     )
     holds = bool(evidence) and all(row.quote_verified for row in evidence)
     return finding.model_copy(update={"evidence": evidence, "verified": holds})
+
+
+def without_secrets(findings: Iterable[Finding]) -> tuple[list[Finding], int]:
+    """
+    Mask what looks like a secret in titles, fingerprints and quotes, and count it.
+
+    For quotes that were verified already: their range of characters stays that of
+    the recorded value.
+    """
+    cleaned: list[Finding] = []
+    total = 0
+    for finding in findings:
+        title = redact_text(finding.title)
+        parts = [redact_text(part) for part in finding.fingerprint.parts]
+        quotes = [redact_text(row.quote) for row in finding.evidence]
+        masked = sum(text.values for text in (title, *parts, *quotes))
+        total += masked
+        cleaned.append(_masked(finding, title, parts, quotes) if masked else finding)
+    return cleaned, total
+
+
+def _masked(
+    finding: Finding, title: Redacted, parts: list[Redacted], quotes: list[Redacted]
+) -> Finding:
+    rows = tuple(
+        row.model_copy(update={"quote": quote.text[:MAX_QUOTE_CHARS]})
+        for row, quote in zip(finding.evidence, quotes, strict=True)
+    )
+    update = {"parts": tuple(part.text for part in parts)}
+    fingerprint = finding.fingerprint.model_copy(update=update)
+    return finding.model_copy(
+        update={"title": title.text, "fingerprint": fingerprint, "evidence": rows}
+    )

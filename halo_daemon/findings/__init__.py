@@ -25,6 +25,7 @@ from halo_daemon.findings.dataset import (
     WindowBlock,
 )
 from halo_daemon.findings.finding import (
+    MAX_QUOTE_CHARS,
     Association,
     Certainty,
     Cost,
@@ -71,6 +72,7 @@ from halo_daemon.findings.short_id import short_ids
 from halo_daemon.findings.triage import TriageBook, in_force, is_silent
 
 __all__ = [
+    "MAX_QUOTE_CHARS",
     "SCHEMA_VERSION",
     "Association",
     "Certainty",

@@ -8,6 +8,7 @@ from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.rules.model_use import is_same_family
 from halo_daemon.analyzer.rules.side_effects import is_source
 from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.findings import to_json
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import observed, report_of
 from tests.unit.analyzer.test_rules import ASK, calls
@@ -306,11 +307,16 @@ def test_a_secret_is_not_shown():
     """Only its first characters stand in the report."""
     key = "AKIA" + "Q7ZK" * 4
     scripts = [
-        TraceScript(n).model("x").tool("read", {"n": 1}, result=f"key {key}") for n in range(1, 5)
+        TraceScript(n)
+        .model("x")
+        .tool("read", {"n": 1}, result=f"key {key}")
+        .tool("use", {"n": 2}, error=f"Error: cannot use {key}")
+        for n in range(1, 5)
     ]
 
     report = report_of(scripts)
 
     (finding,) = [f for f in report.findings if f.source == "rule:secret_in_span@1"]
     assert finding.evidence[0].quote == "AKIAQ7"
-    assert all(key not in row.quote for row in finding.evidence if row.role == "symptom")
+    assert report.privacy.values_redacted > 0
+    assert key not in to_json(report).decode()
