@@ -3,11 +3,9 @@
 import asyncio
 import json
 import os
-import signal
-import sys
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +21,12 @@ from halo_daemon.analyzer.agent.engine import (
     settings_of,
 )
 from halo_daemon.analyzer.agent.engine_config import EngineConfig
-from halo_daemon.analyzer.agent.events import AgentOutputItem, AgentTextDelta, Event, RunEnded
 from halo_daemon.analyzer.agent.explain import ExplainSettings, dry_run
 from halo_daemon.analyzer.agent.file_reader import EVERYTHING, FileTraceReader
 from halo_daemon.analyzer.agent.messages import Message, Role
 from halo_daemon.analyzer.agent.models import absent_models, close_models, models_of
 from halo_daemon.analyzer.run import RunInfo, analyze_window
+from halo_daemon.cli.agent_display import show_all
 from halo_daemon.cli.output import print_note, printable
 from halo_daemon.config import Config
 from halo_daemon.errors import ConfigError
@@ -39,16 +37,10 @@ from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import TraceReader, Window
 
-EXIT_FAILED = 1
-EXIT_BUDGET = 4
-EXIT_INTERRUPTED = 130
 ASKED_NAME = "asked.json"
 CANCEL_NAME = "cancel"
 
-_BUDGET_REASONS = frozenset({"turns", "tokens", "usd", "seconds", "requests"})
 _RUNS_DIRECTORY = "agent-runs"
-_SHOWN_CHARS = 160
-_CANCEL_POLL_S = 0.5
 
 
 class Question(BaseModel):
@@ -182,7 +174,7 @@ def answer(
             async with aclosing(
                 events_of(lambda sink: run_of(config, stored, models, sink), task)
             ) as events:
-                return await _show_all(events, as_json=as_json, cancel=directory / CANCEL_NAME)
+                return await show_all(events, as_json=as_json, cancel=directory / CANCEL_NAME)
         finally:
             await close_models(models)
             learnt.save()
@@ -213,7 +205,7 @@ def replay(settings: Config, run_id: str, *, as_json: bool) -> int:
         async with aclosing(
             events_of(lambda sink: run_of(config, stored, models, sink, is_replay=True), task)
         ) as events:
-            return await _show_all(events, as_json=as_json, cancel=None)
+            return await show_all(events, as_json=as_json, cancel=None)
 
     try:
         return asyncio.run(go())
@@ -306,74 +298,6 @@ def _with_findings(reader: TraceReader, window: Window, name: str) -> Stored:
 def _report_of(reader: TraceReader, window: Window, name: str) -> Report:
     run = RunInfo("ask", "ask", 0)
     return analyze_window(reader, project=name, window=window, run=run)
-
-
-async def _show_all(
-    events: AsyncGenerator[Event, None], *, as_json: bool, cancel: Path | None
-) -> int:
-    """Show events as they come; SIGINT, SIGTERM and a cancel file end the run."""
-    showing = asyncio.ensure_future(_show_each(events, as_json=as_json))
-    watching = asyncio.ensure_future(_wait_for(cancel))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(number, showing.cancel)
-    try:
-        await asyncio.wait({showing, watching}, return_when=asyncio.FIRST_COMPLETED)
-        showing.cancel()
-        return await showing
-    except asyncio.CancelledError:
-        print_note("stopped; what was recorded is kept", hint="halo-daemon run list")
-        return EXIT_INTERRUPTED
-    finally:
-        watching.cancel()
-
-
-async def _wait_for(cancel: Path | None) -> None:
-    """Wait until another process asks to stop; a file is the only bell that both can reach."""
-    while not _take(cancel):  # noqa: ASYNC110 -- no event crosses processes
-        await asyncio.sleep(_CANCEL_POLL_S)
-
-
-def _take(cancel: Path | None) -> bool:
-    if cancel is None or not cancel.exists():
-        return False
-    cancel.unlink(missing_ok=True)
-    return True
-
-
-async def _show_each(events: AsyncGenerator[Event, None], *, as_json: bool) -> int:
-    end = EXIT_FAILED
-    async for event in events:
-        if as_json:
-            print(event.model_dump_json(), flush=True)
-        else:
-            _show(event)
-        if isinstance(event, RunEnded):
-            end = _exit_status(event)
-            if event.reason and not as_json:
-                print_note(f"{event.status}: {event.reason}")
-    return end
-
-
-def _exit_status(end: RunEnded) -> int:
-    if end.status == "complete":
-        return 0
-    return EXIT_BUDGET if end.reason in _BUDGET_REASONS else EXIT_FAILED
-
-
-def _show(event: Event) -> None:
-    """The answer on stdout; what happens on the way on stderr."""
-    if isinstance(event, AgentTextDelta) and sys.stderr.isatty():
-        print(printable(event.text_delta), end="", file=sys.stderr, flush=True)
-    if not isinstance(event, AgentOutputItem):
-        return
-    if event.final:
-        print(printable(event.item.content or ""), flush=True)
-        return
-    for call in event.item.tool_calls or ():
-        line = f"{'  ' * event.depth}· {call.function.name} {call.function.arguments}"
-        print(printable(line)[:_SHOWN_CHARS], file=sys.stderr, flush=True)
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -141,6 +141,19 @@ def comments_only(every_s: float = 0.01) -> Step:
     return step
 
 
+def drip(*pieces: bytes, every_s: float = 0.01) -> Step:
+    """Send *pieces* as events, one at a time with a wait before each."""
+
+    def step(exchange: Exchange) -> None:
+        exchange.send_head(200, _SSE, [])
+        for piece in pieces:
+            if exchange.pause(every_s):
+                return
+            exchange.send(piece)
+
+    return step
+
+
 def after(seconds: float, then: Step) -> Step:
     """Wait, then answer with *then*."""
 

@@ -17,6 +17,7 @@ from halo_daemon.testing.scripted_replies import (
     chat_event,
     comments_only,
     cut_at,
+    drip,
     drop_before_headers,
     drop_mid_stream,
     error,
@@ -486,6 +487,26 @@ async def test_the_wait_that_is_asked_for_is_read(header, value, wait_s):
     failed = await failure_of(error(429, "slow down", **{header: value}))
 
     assert failed.retry_after_s == wait_s
+
+
+async def test_a_slow_stream_with_life_is_read_to_its_end():
+    """Events that keep coming are an answer, however slowly (B-09)."""
+    pieces = [chat_event({"content": letter}) for letter in "slowly"]
+
+    reply = await reply_to(drip(*pieces, FINISHED, DONE), idle_timeout_s=0.5)
+
+    assert reply.message.content == "slowly"
+
+
+async def test_a_request_is_cut_at_its_own_limit():
+    """A stream that drips for ever ends with the request's time (B-09)."""
+    async with asking(drip(*[chat_event({"content": "x"})] * 1_000)) as (model, _):
+        with pytest.raises(ModelError) as caught:
+            await model.complete(
+                ModelRequest(REQUEST.messages, timeout_s=0.1), on_text=discard_text
+            )
+
+    assert caught.value.action is Action.RETRY
 
 
 @pytest.mark.parametrize("script", [stall(chat_event({"content": "x"})), comments_only(), stall()])

@@ -1,0 +1,98 @@
+"""A run of the agent while it goes on: shown, stopped, and told by its exit status."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from pathlib import Path
+
+from halo_daemon.analyzer.agent.events import AgentOutputItem, AgentTextDelta, Event, RunEnded
+from halo_daemon.cli.output import print_note, printable
+
+EXIT_FAILED = 1
+EXIT_BUDGET = 4
+EXIT_INTERRUPTED = 130
+
+_BUDGET_REASONS = frozenset({"turns", "tokens", "usd", "seconds", "requests"})
+_SHOWN_CHARS = 160
+_CANCEL_POLL_S = 0.5
+
+
+async def show_all(
+    events: AsyncGenerator[Event, None], *, as_json: bool, cancel: Path | None
+) -> int:
+    """Show events as they come; SIGINT, SIGTERM and a cancel file end the run."""
+    showing = asyncio.ensure_future(_show_each(events, as_json=as_json))
+    watching = asyncio.ensure_future(_wait_for(cancel))
+    _stop_on_signals(showing)
+    try:
+        await asyncio.wait({showing, watching}, return_when=asyncio.FIRST_COMPLETED)
+        showing.cancel()
+        return await showing
+    except asyncio.CancelledError:
+        print_note("stopped; what was recorded is kept", hint="halo-daemon run list")
+        return EXIT_INTERRUPTED
+    finally:
+        watching.cancel()
+
+
+def _stop_on_signals(showing: asyncio.Future[int]) -> None:
+    """The first signal ends the run in order; the second one has its usual effect."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        showing.cancel()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop)
+
+
+async def _wait_for(cancel: Path | None) -> None:
+    """Wait until another process asks to stop; a file is the only bell that both can reach."""
+    while not _take(cancel):  # noqa: ASYNC110 -- no event crosses processes
+        await asyncio.sleep(_CANCEL_POLL_S)
+
+
+def _take(cancel: Path | None) -> bool:
+    if cancel is None or not cancel.exists():
+        return False
+    cancel.unlink(missing_ok=True)
+    return True
+
+
+async def _show_each(events: AsyncGenerator[Event, None], *, as_json: bool) -> int:
+    end = EXIT_FAILED
+    async for event in events:
+        if as_json:
+            print(event.model_dump_json(), flush=True)
+        else:
+            _show(event)
+        if isinstance(event, RunEnded):
+            end = _exit_status(event)
+            if event.reason and not as_json:
+                print_note(f"{event.status}: {event.reason}")
+    return end
+
+
+def _exit_status(end: RunEnded) -> int:
+    if end.status == "complete":
+        return 0
+    return EXIT_BUDGET if end.reason in _BUDGET_REASONS else EXIT_FAILED
+
+
+def _show(event: Event) -> None:
+    """The answer on stdout; what happens on the way on stderr."""
+    if isinstance(event, AgentTextDelta) and sys.stderr.isatty():
+        print(printable(event.text_delta), end="", file=sys.stderr, flush=True)
+    if not isinstance(event, AgentOutputItem):
+        return
+    if event.final:
+        print(printable(event.item.content or ""), flush=True)
+        return
+    for call in event.item.tool_calls or ():
+        line = f"{'  ' * event.depth}· {call.function.name} {call.function.arguments}"
+        print(printable(line)[:_SHOWN_CHARS], file=sys.stderr, flush=True)
