@@ -7,6 +7,7 @@ only, which names their shards.
 
 import asyncio
 import os
+import resource
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -41,18 +42,28 @@ from halo_daemon.store.writer import SpanWriter, WriterLimits
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _PUBLISH_S = 1.0
+_DESCRIPTORS = 65_536
 
 Result = TypeVar("Result")
 
 
 def run_on_loop(main: Coroutine[object, None, Result]) -> Result:
     """Run *main* to its end on the fastest event loop that is installed."""
+    _allow_many_connections()
     keep_freed_memory()
     try:
         import uvloop  # noqa: PLC0415 -- absent on some platforms
     except ImportError:
         return asyncio.run(main)
     return uvloop.run(main)
+
+
+def _allow_many_connections() -> None:
+    """Lift the soft limit on descriptors, which is 1,024 on many machines."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Share(NamedTuple):

@@ -56,7 +56,7 @@ def test_c27_another_origin_may_not(browsers, origin):
 
 def test_c37_many_idle_connections_keep_nobody_out(receiver):
     """Connections that say nothing, or say it slowly, do not keep the others waiting."""
-    idle = [receiver.connect() for _ in range(300)]
+    idle = [receiver.connect() for _ in range(600)]
     for connection in idle[:100]:
         connection.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: loc")
     for connection in idle[100:200]:
