@@ -30,7 +30,7 @@ from halo_daemon.receiver.grpc_server import GrpcSettings
 from halo_daemon.receiver.http_app import HttpLimits, Page
 from halo_daemon.receiver.http_server import HttpSettings
 from halo_daemon.receiver.measures import families
-from halo_daemon.receiver.otlp import OtlpReceiver, Ports, ReceiverSettings
+from halo_daemon.receiver.otlp import OtlpReceiver, Ports, ReceiverSettings, log_diverted
 from halo_daemon.receiver.routing import ProjectRouter, Rule
 from halo_daemon.receiver.tls import TlsFiles
 from halo_daemon.shared_measures import SharedMeasures, storage_family
@@ -253,7 +253,7 @@ def _router(config: Config, known: list[str]) -> ProjectRouter:
         default=config.projects.default,
         max_auto_created=config.projects.max_auto_created,
         known=known,
-        tell=lambda event, project: log.warning(event, project=project[:100]),
+        tell=log_diverted,
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -19,10 +19,16 @@ from halo_daemon.receiver.http_server import HttpServer, HttpSettings
 from halo_daemon.receiver.ingest import TraceIngest
 from halo_daemon.receiver.intake import Intake
 from halo_daemon.receiver.other_signals import OtherSignals
-from halo_daemon.receiver.routing import ProjectRouter
+from halo_daemon.receiver.routing import SERVICE_UNNAMED, TOO_MANY_PROJECTS, ProjectRouter
 from halo_daemon.receiver.sink import SpanSink
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_MAX_LOGGED_NAME: Final = 100
+_HINTS: Final = {
+    SERVICE_UNNAMED: "set OTEL_SERVICE_NAME, or send the header x-project-name",
+    TOO_MANY_PROJECTS: "raise `projects.max_auto_created`, or check the names that are sent",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +173,4 @@ class OtlpReceiver:
 
 def log_diverted(event: str, name: str) -> None:
     """Tell the log, once, that spans go to a project that nobody chose."""
-    log.warning(event, project=name, hint=_HINTS.get(event, ""))
-
-
-_HINTS = {
-    "service_name_missing": "set OTEL_SERVICE_NAME, or send the header x-project-name",
-    "project_limit_reached": "raise projects.max_auto_created, or check the names that are sent",
-}
+    log.warning(event, project=name[:_MAX_LOGGED_NAME], hint=_HINTS.get(event, ""))
