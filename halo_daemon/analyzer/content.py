@@ -78,6 +78,22 @@ def text_of(value: JsonValue) -> str:
     return "" if value is None else orjson.dumps(value).decode()
 
 
+_MAX_TOKENS = 10**9
+_MAX_USD = 1e6
+
+
+def used_tokens(span: Span) -> tuple[int, int]:
+    """Input and output tokens of a model call; what no call can have counts as 0."""
+    used = span.input_tokens or 0, span.output_tokens or 0
+    return used if min(used) >= 0 and max(used) <= _MAX_TOKENS else (0, 0)
+
+
+def used_usd(span: Span) -> float | None:
+    """Cost of a model call in dollars; None when unknown, and where no call can cost that."""
+    cost = span.cost_usd
+    return cost if cost is not None and 0 <= cost <= _MAX_USD else None
+
+
 def first_text(span: Span, keys: tuple[str, ...]) -> Text:
     """The first of *keys* that has a value that is not empty."""
     for key in keys:

@@ -5,15 +5,18 @@ A rule is a border. When it fails on one trace, that is counted under ``rule_fai
 and the report is written all the same.
 """
 
+import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 
+from halo_daemon.analyzer.content import used_tokens, used_usd
 from halo_daemon.analyzer.features import features_of
+from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
-from halo_daemon.analyzer.outliers import Spread, measured
+from halo_daemon.analyzer.outliers import Measure, Spread, measured
 from halo_daemon.analyzer.partial import (
     CERTAINTIES,
     Case,
@@ -27,7 +30,7 @@ from halo_daemon.analyzer.partial import (
     TraceFacts,
 )
 from halo_daemon.analyzer.populations import population_of
-from halo_daemon.analyzer.quality import defects_of
+from halo_daemon.analyzer.quality import Defect, defects_of
 from halo_daemon.analyzer.risk import decisive_span, risk_signals
 from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
@@ -50,31 +53,67 @@ def mine(
     return known
 
 
+class _Examined(NamedTuple):
+    """One trace, examined and not yet added to anything."""
+
+    view: TraceView
+    outputs: list[tuple[Rule, RuleOutput]]
+    groups: dict[FindingKey, Group]
+    facts: TraceFacts
+    examples: dict[Subject, list[Example]]
+    values: list[tuple[Measure, float, str]]
+    defects: list[Defect]
+
+
 def _examine(
     known: Partial, trace: Trace, settings: MinerSettings, rules: tuple[Rule, ...]
 ) -> None:
-    """Add what *rules* find in one trace; one that is too large is only counted."""
+    """Add what *rules* find in one trace; one that cannot be examined is only counted."""
     if len(trace.spans) > settings.max_trace_spans:
         known.skipped["oversized"] += 1
         return
-    view = TraceView(trace, settings)
-    observations: list[Observation] = []
-    for rule in rules:
-        output = _checked(rule, view)
-        observations += output.observations
+    try:
+        examined = _examined(TraceView(trace, settings), rules)
+    except Exception:  # a trace is a border: what is wrong with one costs it alone
+        log.warning("trace_not_examined", trace_id=trace.trace_id, exc_info=True)
+        known.skipped["failed"] += 1
+        return
+    _add(known, examined)
+
+
+def _examined(view: TraceView, rules: tuple[Rule, ...]) -> _Examined:
+    outputs = [(rule, _checked(rule, view)) for rule in rules]
+    observations = [found for _, output in outputs for found in output.observations]
+    return _Examined(
+        view=view,
+        outputs=outputs,
+        groups=_groups(view, observations),
+        facts=_facts(view, observations),
+        examples=_examples(view),
+        values=list(measured(view)),
+        defects=list(defects_of(view)),
+    )
+
+
+def _add(known: Partial, examined: _Examined) -> None:
+    trace_id = examined.view.trace_id
+    for rule, output in examined.outputs:
         checked = known.checked.get(rule.id)
         if checked is None:
             checked = known.checked[rule.id] = Checked()
         checked.add(output.checked, output.of, output.not_checked)
         for population in output.eligible:
-            known.eligible.setdefault(population, set()).add(trace.trace_id)
-    _group(known, view, observations)
-    known.traces[trace.trace_id] = _facts(view, observations)
-    known.add_examples(_examples(view))
-    for measure, value, span_id in measured(view):
-        known.spreads.setdefault(measure, Spread()).add(value, trace.trace_id, span_id)
-    for defect in defects_of(view):
-        example = (trace.trace_id, defect.span_id) if defect.met else ("", "")
+            known.eligible.setdefault(population, set()).add(trace_id)
+    for key, group in examined.groups.items():
+        known.groups.setdefault(key, Group()).absorb(group)
+        # A finding that shows up proves that it could: its own trace is always eligible.
+        known.eligible.setdefault(population_of(key), set()).add(trace_id)
+    known.traces[trace_id] = examined.facts
+    known.add_examples(examined.examples)
+    for measure, value, span_id in examined.values:
+        known.spreads.setdefault(measure, Spread()).add(value, trace_id, span_id)
+    for defect in examined.defects:
+        example = (trace_id, defect.span_id) if defect.met else ("", "")
         known.add_defects(defect.code, Defects(defect.met, defect.of, example))
 
 
@@ -86,20 +125,19 @@ def _checked(rule: Rule, view: TraceView) -> RuleOutput:
         return RuleOutput(of=1, not_checked={"rule_failed": 1})
 
 
-def _group(known: Partial, view: TraceView, observations: list[Observation]) -> None:
-    by_key: dict[tuple[str, ...], list[Observation]] = {}
+def _groups(view: TraceView, observations: list[Observation]) -> dict[FindingKey, Group]:
+    by_key: dict[FindingKey, list[Observation]] = {}
     for observation in observations:
         by_key.setdefault(observation.key, []).append(observation)
-    for found in by_key.values():
-        first = found[0]
-        group = Group()
-        hit = _hit(view, found)
-        group.hits[view.trace_id] = hit
-        case = _case(view, found)
-        (group.recovered if hit.is_recovered else group.unrecovered).append(case)
-        known.groups.setdefault(first.key, Group()).absorb(group)
-        # A finding that shows up proves that it could: its own trace is always eligible.
-        known.eligible.setdefault(population_of(first.key), set()).add(view.trace_id)
+    groups = {}
+    for key, found in by_key.items():
+        hit, case = _hit(view, found), _case(view, found)
+        groups[key] = Group(
+            {view.trace_id: hit},
+            unrecovered=[] if hit.is_recovered else [case],
+            recovered=[case] if hit.is_recovered else [],
+        )
+    return groups
 
 
 def _hit(view: TraceView, found: list[Observation]) -> Hit:
@@ -147,7 +185,8 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
     trace = view.trace
     spans, steps = trace.spans, view.steps
     wasted = any(o.wasted.end > o.wasted.first for o in observations)
-    costs = [cost for span in spans if (cost := span.cost_usd) is not None]
+    costs = [cost for span in spans if (cost := used_usd(span)) is not None]
+    tokens = [used_tokens(span) for span in spans]
     return TraceFacts(
         trace_id=trace.trace_id,
         is_open=trace.is_open,
@@ -162,15 +201,13 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         user_id=next((span.user_id for span in spans if span.user_id), ""),
         service_version=view.root.service_version,
         models=tuple(sorted({call.span.model for call in view.model_calls} - {""})),
-        input_tokens=sum(span.input_tokens or 0 for span in spans),
-        output_tokens=sum(span.output_tokens or 0 for span in spans),
-        cost_usd=sum(costs) if costs else None,
+        input_tokens=sum(used for used, _ in tokens),
+        output_tokens=sum(used for _, used in tokens),
+        cost_usd=math.fsum(costs) if costs else None,
         leaf_errors=len(view.leaf_errors),
-        step_tokens=tuple(
-            (span.input_tokens or 0) + (span.output_tokens or 0) for span in steps if wasted
-        ),
+        step_tokens=tuple(sum(used_tokens(span)) for span in steps if wasted),
         step_ms=tuple(span.duration_ns // _NS_PER_MS for span in steps if wasted),
-        step_usd=tuple(span.cost_usd or 0.0 for span in steps if wasted and costs),
+        step_usd=tuple(used_usd(span) or 0.0 for span in steps if wasted and costs),
         signals=risk_signals(view, observations),
         decisive_span_id=decisive_span(view, observations),
         root_span_id=view.root.span_id,

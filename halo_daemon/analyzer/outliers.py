@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from halo_daemon.analyzer.content import used_tokens, used_usd
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.trace_view import TraceView
 
@@ -101,9 +102,9 @@ def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
         duration_ms = span.duration_ns / _NS_PER_MS
         if duration_ms > 0:
             yield Measure("slow", agent, name, model), duration_ms, span.span_id
-        cost = span.cost_usd
+        cost = used_usd(span)
         if cost:
             yield Measure("costly", agent, name, model), cost, span.span_id
-        tokens = (span.input_tokens or 0) + (span.output_tokens or 0)
+        tokens = sum(used_tokens(span))
         if tokens:
             yield Measure("heavy", agent, name, model), float(tokens), span.span_id

@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from halo_daemon.analyzer.content import used_tokens
 from halo_daemon.analyzer.observation import Observation
 from halo_daemon.analyzer.trace_view import TraceView
 
@@ -65,7 +66,7 @@ def risk_signals(view: TraceView, observations: Sequence[Observation]) -> RiskSi
         weight *= _RECOVERED if found.recovered else 1.0
         weights[found.key.rule] = max(weight, weights.get(found.key.rule, 0.0))
     sizes = [
-        call.span.output_tokens or len(call.answer.value) // _CHARS_PER_TOKEN
+        used_tokens(call.span)[1] or len(call.answer.value) // _CHARS_PER_TOKEN
         for call in view.model_calls
     ]
     return RiskSignals(
