@@ -34,6 +34,13 @@ class _Line(NamedTuple):
     data: bytes
 
 
+class _Place(NamedTuple):
+    """Everything before it was looked at."""
+
+    shard: ShardName
+    offset: int
+
+
 class LocalSearch:
     """
     One search over an index that has caught up.
@@ -61,7 +68,7 @@ class LocalSearch:
             query.pattern, ignore_case=query.ignore_case, context_chars=query.context_chars
         )
         self._judge = _Judge(index, window, query.filter)
-        self._done = _parse_cursor(query.after)
+        self._next = _parse_cursor(query.after)
         self._scanned_bytes = 0
         self._timed_out = False
 
@@ -74,14 +81,14 @@ class LocalSearch:
             if found is None:
                 continue
             if len(matches) == self._query.limit:
-                next_cursor = _cursor(self._done)
+                next_cursor = _cursor(self._next)
                 break
             matches.append(found)
-            self._done = line.extent
+            self._next = _behind(line.extent)
         return SearchAnswer(
             matches=tuple(matches),
             scanned_bytes=self._scanned_bytes,
-            next=_cursor(self._done) if self._timed_out else next_cursor,
+            next=_cursor(self._next) if self._timed_out else next_cursor,
             timed_out=self._timed_out,
         )
 
@@ -104,7 +111,7 @@ class LocalSearch:
         """Lines that can match and were not yet looked at, by day, shard and offset."""
         is_unfiltered = self._query.filter.model_copy(update={"attributes": ()}) == SpanFilter()
         for day in self._index.days:
-            if self._done is not None and day.day < self._done.shard.day:
+            if self._next is not None and day.day < self._next.shard.day:
                 continue
             if day.is_outside(self._window) and not day.has_shared:
                 continue
@@ -116,7 +123,7 @@ class LocalSearch:
                 return
 
     def _is_done(self, extent: Extent) -> bool:
-        return self._done is not None and extent[:2] <= self._done[:2]
+        return self._next is not None and extent[:2] < self._next
 
     def _has_time(self) -> bool:
         self._timed_out = self._now_s() >= self._deadline_s
@@ -127,18 +134,17 @@ class LocalSearch:
         rows = day.connection.execute("SELECT stem FROM shards ORDER BY stem").fetchall()
         for (stem,) in rows:
             shard = ShardName(day.day, stem)
-            done = self._done
-            if done is not None and shard < done.shard:
+            begin = self._next
+            if begin is not None and shard < begin.shard:
                 continue
-            offset = done.offset if done is not None and shard == done.shard else 0
+            offset = begin.offset if begin is not None and shard == begin.shard else 0
             while block := self._files.read_block(shard, offset, _BLOCK_BYTES):
                 for start, end in self._values.lines.candidates(block):
                     yield _Line(Extent(shard, offset + start, end - start), block[start:end])
                 offset += len(block)
                 self._scanned_bytes += len(block)
                 if not self._has_time():
-                    # The next line begins at this very offset.
-                    self._done = Extent(shard, offset - 1, 0)
+                    self._next = _Place(shard, offset)
                     return
 
     def _read_named(self, day: DayIndex) -> Iterator[_Line]:
@@ -165,15 +171,20 @@ class LocalSearch:
                 if next(self._values.lines.candidates(line + b"\n"), None) is not None:
                     yield _Line(extent, line)
             if not self._has_time():
-                self._done = max(filter(None, (self._done, extents[-1])))
+                self._next = max(self._next or _behind(extents[-1]), _behind(extents[-1]))
                 return
 
 
-def _cursor(extent: Extent | None) -> str:
-    return f"{extent.shard.day}/{extent.shard.stem}/{extent.offset}" if extent else ""
+def _behind(extent: Extent) -> _Place:
+    """The place of the line after that of *extent*."""
+    return _Place(extent.shard, extent.offset + extent.length + 1)
 
 
-def _parse_cursor(text: str) -> Extent | None:
+def _cursor(place: _Place | None) -> str:
+    return f"{place.shard.day}/{place.shard.stem}/{place.offset}" if place else ""
+
+
+def _parse_cursor(text: str) -> _Place | None:
     if not text:
         return None
     day, _, rest = text.partition("/")
@@ -183,7 +194,7 @@ def _parse_cursor(text: str) -> Extent | None:
             f"cannot continue a search after `{text[:80]}`",
             hint="pass the `next` of the answer before, unchanged",
         )
-    return Extent(ShardName(day, stem), int(offset), 0)
+    return _Place(ShardName(day, stem), int(offset))
 
 
 class _Judge:
