@@ -16,11 +16,11 @@ class SpanBatch(NamedTuple):
     The spans of one project from one request, as they will stand on disk.
 
     ``lines`` holds ``spans`` canonical lines, each ended by one newline, in the
-    order of the request; never empty.
+    order of the request; never empty, and not changed any more.
     """
 
     project: Project
-    lines: bytes
+    lines: bytes | bytearray
     spans: int
 
 

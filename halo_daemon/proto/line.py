@@ -211,7 +211,7 @@ class RequestLines:
         """
         return DecodedRequest(
             batches=tuple(
-                SpanBatch(project, bytes(lines.content), lines.spans)
+                SpanBatch(project, lines.content, lines.spans)
                 for project, lines in self._lines.items()
             ),
             received_spans=self._received_spans,

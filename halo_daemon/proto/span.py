@@ -51,7 +51,7 @@ class Span:
     """The whole line, for what has no field here."""
 
     @classmethod
-    def from_line(cls, line: bytes) -> Self:
+    def from_line(cls, line: bytes | bytearray) -> Self:
         """
         Read one line of a shard, with or without its newline.
 

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
+from halo_daemon.proto.semconv.readers import COUNT, TEXT, Reader
 from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Convention, Row
 from halo_daemon.proto.semconv.targets import (
     AGENT_ID,
@@ -55,8 +56,14 @@ class Source(NamedTuple):
 class Plan(NamedTuple):
     """What the attributes of a span of one kind can answer; sources stand best first."""
 
-    scalars: tuple[tuple[str, tuple[Source, ...]], ...]
+    scalars: dict[str, tuple[Source, ...]]
     """By field; fields without a source are left out."""
+    texts: tuple[tuple[str, str], ...]
+    """Of `scalars`: field and attribute, where the best source holds the text itself."""
+    counts: tuple[tuple[str, str], ...]
+    """The same for counts."""
+    others: tuple[str, ...]
+    """The fields of `scalars` that are in neither."""
     fills: tuple[tuple[str, tuple[Source, ...]], ...]
     """By field, in the order they are written; fields that the span has are left out."""
     other: dict[str, tuple[Source, ...]]
@@ -107,8 +114,13 @@ class KeyPlan:
 
     def _plan(self, kind: str) -> Plan:
         sources = {target: found for target in self._hits if (found := self._sources(target, kind))}
+        scalars = {target: sources[target] for target in SCALARS if target in sources}
+        texts, counts = _held_by(scalars, TEXT), _held_by(scalars, COUNT)
         return Plan(
-            scalars=tuple((target, sources[target]) for target in SCALARS if target in sources),
+            scalars=scalars,
+            texts=texts,
+            counts=counts,
+            others=tuple(target for target in scalars if target not in dict(texts + counts)),
             fills=tuple(
                 (target, sources[target])
                 for target in FILLED
@@ -188,6 +200,15 @@ def _key_plan(keys: tuple[str, ...], gate: str) -> KeyPlan:
             if _speaks(hit.convention, present, gate):
                 hits.setdefault(hit.target, []).append(hit)
     return KeyPlan(hits, present)
+
+
+def _held_by(scalars: dict[str, tuple[Source, ...]], reader: Reader) -> tuple[tuple[str, str], ...]:
+    """Fields whose best source is one attribute, read by *reader* as it is."""
+    return tuple(
+        (target, best.key)
+        for target, (best, *_) in scalars.items()
+        if best.read is reader.read and best.key[-1:] != "."
+    )
 
 
 def _any(present: Iterable[str], wanted: tuple[str, ...]) -> bool:
