@@ -39,6 +39,7 @@ from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import StoredProject, find_project, list_projects
+from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.reports import ReportStore
 from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
@@ -241,10 +242,16 @@ def _explained(
 ) -> Report:
     """Ask the model; on a schedule a model that is not set up costs the model's part only."""
     # The model's client is heavy, and most runs have none.
-    from halo_daemon.explanation import explained, model_of, unexplained  # noqa: PLC0415
+    from halo_daemon.explanation import (  # noqa: PLC0415
+        capabilities_of,
+        explained,
+        model_of,
+        unexplained,
+    )
 
+    learnt = capabilities_of(config)
     try:
-        model = model_of(config)
+        model = model_of(config, learnt)
     except ConfigError as exc:
         if request.trigger != "schedule":
             raise
@@ -252,7 +259,19 @@ def _explained(
         return unexplained(report, str(exc))
     runs = ReportStore(config.data.dir, report.project)
     journal_path = runs.run_directory(report.run.id) / _JOURNAL_NAME
-    return explained(config, report, reader, model=model, journal_path=journal_path)
+    queries = LocalQueries(
+        config.data.dir,
+        report.project,
+        now_unix_ns=time.time_ns,
+        now_monotonic_s=time.monotonic,
+    )
+    try:
+        return explained(
+            config, report, reader, model=model, queries=queries, journal_path=journal_path
+        )
+    finally:
+        queries.close()
+        learnt.save()
 
 
 def rendered(report: Report, traces: Mapping[str, Trace]) -> dict[str, bytes]:

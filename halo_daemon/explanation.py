@@ -8,11 +8,14 @@ marked partial with the reason.
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from halo_daemon.analyzer.agent.budget import Budget
+from halo_daemon.analyzer.agent.capability_file import CapabilityFile
 from halo_daemon.analyzer.agent.explain import DryRun, ExplainSettings, dry_run, explain
 from halo_daemon.analyzer.agent.llm import DEFAULT_BASE_URL, OpenAIModel, OpenAISettings
 from halo_daemon.analyzer.agent.model import ChatModel
@@ -20,13 +23,20 @@ from halo_daemon.analyzer.agent.session import RunSettings
 from halo_daemon.analyzer.agent.usage import Price, price_of
 from halo_daemon.config import Config, ModelConfig
 from halo_daemon.findings import Report
+from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.trace_reader import TraceReader
 
 # The rest of the wall clock is for the rules before and the files after.
 _SHARE_OF_WALL = 0.8
 
 
-def model_of(config: Config) -> ChatModel:
+def capabilities_of(config: Config) -> CapabilityFile:
+    """What earlier runs learnt of providers, such as parameters that they refuse."""
+    return CapabilityFile(DataPaths(config.data.dir).capabilities, time.time_ns)
+
+
+def model_of(config: Config, learnt: CapabilityFile) -> ChatModel:
     """
     Build the client of `models.default`; nothing is sent yet.
 
@@ -35,20 +45,25 @@ def model_of(config: Config) -> ChatModel:
     """
     model = config.models.default
     key = model.api_key.get_secret_value() if model.api_key else None
-    return OpenAIModel(
-        OpenAISettings.model_validate(
-            {
-                "model": model.model,
-                "base_url": model.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL,
-                "api_key": key or os.environ.get("OPENAI_API_KEY", ""),
-                "api": model.api,
-            }
-        )
+    settings = OpenAISettings.model_validate(
+        {
+            "model": model.model,
+            "base_url": model.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL,
+            "api_key": key or os.environ.get("OPENAI_API_KEY", ""),
+            "api": model.api,
+        }
     )
+    return OpenAIModel(settings, learnt.of(f"{settings.base_url} {settings.model}"))
 
 
 def explained(
-    config: Config, report: Report, reader: TraceReader, *, model: ChatModel, journal_path: Path
+    config: Config,
+    report: Report,
+    reader: TraceReader,
+    *,
+    model: ChatModel,
+    queries: TraceQueries,
+    journal_path: Path,
 ) -> Report:
     """
     Let the model explain and extend *report*; closes *model*.
@@ -64,6 +79,8 @@ def explained(
 
         model: From `model_of`.
 
+        queries: The same traces, by index.
+
         journal_path: Where each step is kept.
     """
 
@@ -75,7 +92,7 @@ def explained(
                     report,
                     reader,
                     model,
-                    settings=_settings(config),
+                    settings=replace(_settings(config), queries=queries),
                     journal_path=journal_path,
                     stop=stop,
                 )

@@ -19,41 +19,22 @@ def tidy(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption = 
     import time
 
     from halo_daemon import log
-    from halo_daemon.store.compress import compress_sealed
     from halo_daemon.store.paths import DataPaths
-    from halo_daemon.store.project_index import ProjectIndex
-    from halo_daemon.store.retention import Retention, prune
+    from halo_daemon.store.retention import Retention
+    from halo_daemon.store.upkeep import Upkeep
 
     settings = load_config(ctx, config=config, data=data)
     log.configure(level=settings.telemetry.log.level, log_format=settings.telemetry.log.format)
-    import structlog
-
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     storage, paths = settings.storage, DataPaths(settings.data.dir)
     limits = storage.retention
     retention = Retention(limits.max_age_s, limits.max_size_bytes, limits.max_traces)
-    with _sole_writer(paths):
-        for slug in paths.slugs():
-            place = paths.project(slug)
-            if retention != Retention():
-                gone = prune(place, retention, now_unix_ns=time.time_ns())
-                logger.info(
-                    "project_pruned", project=slug, traces=gone.traces, bytes=gone.line_bytes
-                )
-            index = ProjectIndex(place, now_unix_ns=time.time_ns)
-            try:
-                index.catch_up()
-            finally:
-                index.close()
-        done = compress_sealed(
-            paths, older_than_s=storage.compress_after_s, now_unix_ns=time.time_ns()
-        )
-    logger.info(
-        "shards_compressed",
-        shards=done.shards,
-        plain_bytes=done.plain_bytes,
-        compressed_bytes=done.compressed_bytes,
+    upkeep = Upkeep(
+        paths,
+        compress_after_s=storage.compress_after_s,
+        retention_of=lambda _slug: retention,
     )
+    with _sole_writer(paths):
+        upkeep.run(time.time_ns())
 
 
 def _sole_writer(paths: "DataPaths") -> "AbstractContextManager[object]":

@@ -30,6 +30,12 @@ from halo_daemon.proto.separators import without_separators
 INVALID_TRACE_ID: Final = "invalid_trace_id"
 INVALID_SPAN_ID: Final = "invalid_span_id"
 
+OWN_TELEMETRY: Final = "own_telemetry"
+"""Spans of halo-daemon itself: taking them in, it would analyse itself for ever."""
+
+SELF_MARK: Final = "halo.self"
+"""The resource attribute that marks them."""
+
 INVALID_PARENT: Final = "invalid_parent_span_id"
 SELF_PARENT: Final = "self_parent"
 END_BEFORE_START: Final = "end_before_start"
@@ -115,6 +121,7 @@ class RequestLines:
         self._rejected: Counter[str] = Counter()
         self._first_rejected_name = ""
         self._project = _NO_PROJECT
+        self._is_own = False
         self._resource = ResourceParts()
         self._resource_json = orjson.Fragment(b"{}")
         self._scope_json = orjson.Fragment(b"{}")
@@ -130,6 +137,7 @@ class RequestLines:
             attributes["service.name"] = without_separators(service_name)
             resource.repairs = (*resource.repairs, REPLACED_SEPARATOR)
         self._resource = resource
+        self._is_own = attributes.get(SELF_MARK) is True
         self._resource_json = orjson.Fragment(orjson.dumps({"attributes": attributes}))
         self._project = self._project_of(attributes)
 
@@ -178,7 +186,7 @@ class RequestLines:
             repairs: What the decoder repaired in this span; added to.
             ends_early: Whether the span has an end, and it is before its start.
         """
-        reason = _defect(fields["trace_id"], fields["span_id"])
+        reason = OWN_TELEMETRY if self._is_own else _defect(fields["trace_id"], fields["span_id"])
         if reason:
             self._rejected[reason] += 1
             self._first_rejected_name = self._first_rejected_name or fields["name"]

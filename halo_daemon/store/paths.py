@@ -235,6 +235,11 @@ class DataPaths:
         return self.root / "projects"
 
     @property
+    def capabilities(self) -> Path:
+        """What was learnt of model providers; may be deleted."""
+        return self.root / "model-capabilities.json"
+
+    @property
     def outbox(self) -> Path:
         """Deliveries not yet accepted by their target."""
         return self.root / "outbox"

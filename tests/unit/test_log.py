@@ -27,11 +27,11 @@ def test_a_traceback_shows_no_values(log_format):
     prompt = "the user's secret " * 2
 
     try:
-        raise RuntimeError(str(len(prompt)))
-    except RuntimeError:
+        int(prompt[:3])
+    except ValueError:
         logger.exception("request_failed")
 
-    assert "RuntimeError" in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
     assert "the user's secret the" not in stream.getvalue()
 
 
