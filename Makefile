@@ -7,7 +7,7 @@ PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 EXTRAS ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports docs fix coverage bench halo test-wheel constraints clean
+.PHONY: help demo test check lint types imports docs fix coverage bench eval faults interop fuzz halo test-wheel constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -39,6 +39,15 @@ docs: .venv/.stamp-dev
 	$(BIN)/python -m scripts.reference --check
 	$(BIN)/python -m scripts.conventions --check
 
+eval: .venv/.stamp-dev ## Score reports on labelled traces, where HALO_SHARED names them
+	$(BIN)/python -m bench.eval
+faults: .venv/.stamp-dev ## Inject failures at known rates: precision, recall, rates
+	$(BIN)/python -m bench.faults
+interop: .venv/.stamp-dev ## Real SDKs of other languages, where node and go are installed
+	HALO_INTEROP=1 $(BIN)/python -m pytest tests/interop
+fuzz: .venv/.stamp-dev ## 10,000 generated and mutated requests
+	HALO_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/property/test_receiver.py
+
 # HALO's reader needs pydantic alone; the rest of its pins do not install everywhere.
 .venv-halo/.stamp:
 	$(PYTHON) -m venv --without-pip .venv-halo
@@ -54,11 +63,12 @@ fix: .venv/.stamp-dev ## Format, and fix what can be fixed
 coverage: .venv/.stamp-dev ## Tests with branch coverage
 	$(BIN)/coverage run -m pytest $(ARGS); $(BIN)/coverage combine -q && $(BIN)/coverage report
 
-bench: .venv/.stamp-dev ## Ingest, decode, store and analysis figures, as ratios in one run
+bench: .venv/.stamp-dev ## Decode, ingest, store, analysis and agent figures
 	$(BIN)/python -m bench.decode
 	$(BIN)/python -m bench.ingest
 	$(BIN)/python -m bench.store
 	$(BIN)/python -m bench.analyze
+	$(BIN)/python -m bench.agent
 
 test-wheel: .venv/.stamp-dev ## Install the wheel in a new place and test that, not the checkout
 	rm -rf dist && $(PIP) wheel -q --no-deps --no-build-isolation -w dist .
