@@ -36,7 +36,7 @@ def base_span(**changes: object) -> Span:
         "end_time_unix_nano": END_UNIX_NS,
         **changes,
     }
-    return Span(**fields)  # type: ignore[arg-type]
+    return Span(**fields)
 
 
 def request_of(*spans: Span) -> ExportTraceServiceRequest:
