@@ -22,6 +22,7 @@ from halo_daemon.cli import (
     keys,
     project,
     report,
+    reproject,
     run,
     serve,
     status,
@@ -80,6 +81,7 @@ app.command("demo")(demo.demo)
 app.command("status")(status.status)
 app.command("canary")(canary.canary)
 app.command("tail")(tail.tail)
+app.command("reproject")(reproject.reproject)
 app.command("import")(exchange.import_traces)
 app.add_typer(exchange.export_app, name="export")
 app.add_typer(project.app, name="project")

@@ -17,7 +17,6 @@ span is then there twice and counts once, and the next run finishes.
 The indexes of those days are thrown away, and built again by the next question.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,10 +25,10 @@ from typing import NamedTuple
 
 import structlog
 
-from halo_daemon.store.disk import Disk, write_fully
-from halo_daemon.store.paths import TEMPORARY_PREFIX, DayPaths, ProjectPaths
+from halo_daemon.store.disk import Disk
+from halo_daemon.store.paths import DayPaths, ProjectPaths
 from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.receipts import encode_receipt
+from halo_daemon.store.rewrite import Part, ReceivedLine, lock_plain, replace_shard
 from halo_daemon.store.shard_files import open_shard
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -140,7 +139,7 @@ def _traces_in_use(index: ProjectIndex) -> set[bytes]:
     found: set[bytes] = set()
     for day in index.days:
         for stem in day.paths.stems():
-            fd = _lock_plain(day.paths, stem)
+            fd = lock_plain(day.paths, stem)
             if fd is None:
                 rows = day.connection.execute(_TRACES_OF_SHARD, (stem,))
                 found.update(trace_id for (trace_id,) in rows)
@@ -176,86 +175,21 @@ def _plan(
 
 def _replace(disk: Disk, day: DayPaths, stem: str, kept: list[_Line]) -> bool:
     """Delete a shard, after writing the lines that stay to a new one; False if it is in use."""
-    fd = _lock_plain(day, stem)
-    if fd is None:
-        return False
-    try:
-        if kept:
-            _write_kept(disk, day, stem, kept)
-        for path in (day.plain(stem), day.compressed(stem), day.receipts(stem)):
-            path.unlink(missing_ok=True)
-        disk.sync_directory(day.directory)
-    finally:
-        if fd >= 0:
-            os.close(fd)
-    return True
+    return replace_shard(disk, day, stem, _parts(day, stem, kept) if kept else None)
 
 
-def _lock_plain(day: DayPaths, stem: str) -> int | None:
-    """Descriptor of a plain shard that nobody writes to; -1 for a compressed one; else None."""
-    try:
-        fd = os.open(day.plain(stem), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return -1
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def _write_kept(disk: Disk, day: DayPaths, stem: str, kept: list[_Line]) -> None:
-    new_stem = _free_stem(day, stem)
-    receipts = b""
-    temporary = day.directory / f"{TEMPORARY_PREFIX}{os.getpid()}-{new_stem}"
-    temporary.unlink(missing_ok=True)
-    fd = disk.create(temporary)
-    try:
-        end = 0
-        for part in _parts(day, stem, kept):
-            for line, data in part:
-                end += len(data)
-                receipts += encode_receipt(end, line.received_ns)
-            write_fully(disk, fd, b"".join(data for _, data in part))
-        disk.sync(fd)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(fd)
-    # Left behind by a run that did not come to the rename.
-    day.receipts(new_stem).unlink(missing_ok=True)
-    receipts_fd = disk.create(day.receipts(new_stem))
-    try:
-        write_fully(disk, receipts_fd, receipts)
-    finally:
-        os.close(receipts_fd)
-    disk.rename(temporary, day.plain(new_stem))
-    disk.sync_directory(day.directory)
-
-
-def _parts(day: DayPaths, stem: str, kept: list[_Line]) -> Iterator[list[tuple[_Line, bytes]]]:
+def _parts(day: DayPaths, stem: str, kept: list[_Line]) -> Iterator[Part]:
     with closing(open_shard(day, stem)) as reader:
-        part: list[tuple[_Line, bytes]] = []
+        part: Part = []
         size_bytes = 0
         for line in kept:
-            part.append((line, reader.read(line.offset, line.length) + b"\n"))
+            data = reader.read(line.offset, line.length) + b"\n"
+            part.append(ReceivedLine(line.received_ns, data))
             size_bytes += line.length
             if size_bytes > _MAX_PART_BYTES:
                 yield part
                 part, size_bytes = [], 0
         yield part
-
-
-def _free_stem(day: DayPaths, stem: str) -> str:
-    """A name of the same opening time and worker that was never used."""
-    begin, _, sequence = stem.rpartition("-")
-    number = int(sequence)
-    taken = set(day.stems())
-    while f"{begin}-{number:06d}" in taken:
-        number += 1
-    return f"{begin}-{number:06d}"
 
 
 def _forget(index: ProjectIndex, days: set[str]) -> None:

@@ -1,0 +1,104 @@
+"""
+A shard written anew under another name, because bytes that were acknowledged never change.
+
+The new one is durable before the old one is unlinked. A crash in between leaves
+both: every span is then there twice and counts once, and the next run finishes.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from halo_daemon.store.disk import Disk, write_fully
+from halo_daemon.store.paths import TEMPORARY_PREFIX, DayPaths
+from halo_daemon.store.receipts import encode_receipt
+
+
+class ReceivedLine(NamedTuple):
+    """A line with its newline, and when it came."""
+
+    received_ns: int
+    data: bytes
+
+
+Part = list[ReceivedLine]
+"""Lines that are held in memory at a time."""
+
+
+def replace_shard(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part] | None) -> bool:
+    """
+    Write *parts* as a new shard and delete the old one; None only deletes.
+
+    Returns:
+        False, with nothing changed, when a writer holds the shard open.
+
+    Raises:
+        OSError: The disk refused; the old shard is still there.
+    """
+    fd = lock_plain(day, stem)
+    if fd is None:
+        return False
+    try:
+        if parts is not None:
+            _write(disk, day, _free_stem(day, stem), parts)
+        for path in (day.plain(stem), day.compressed(stem), day.receipts(stem)):
+            path.unlink(missing_ok=True)
+        disk.sync_directory(day.directory)
+    finally:
+        if fd >= 0:
+            os.close(fd)
+    return True
+
+
+def lock_plain(day: DayPaths, stem: str) -> int | None:
+    """Descriptor of a plain shard that nobody writes to; -1 for a compressed one; else None."""
+    try:
+        fd = os.open(day.plain(stem), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _write(disk: Disk, day: DayPaths, new_stem: str, parts: Iterable[Part]) -> None:
+    receipts = b""
+    temporary = day.directory / f"{TEMPORARY_PREFIX}{os.getpid()}-{new_stem}"
+    temporary.unlink(missing_ok=True)
+    fd = disk.create(temporary)
+    try:
+        end = 0
+        for part in parts:
+            for line in part:
+                end += len(line.data)
+                receipts += encode_receipt(end, line.received_ns)
+            write_fully(disk, fd, b"".join(line.data for line in part))
+        disk.sync(fd)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(fd)
+    # Left behind by a run that did not come to the rename.
+    day.receipts(new_stem).unlink(missing_ok=True)
+    receipts_fd = disk.create(day.receipts(new_stem))
+    try:
+        write_fully(disk, receipts_fd, receipts)
+    finally:
+        os.close(receipts_fd)
+    disk.rename(temporary, day.plain(new_stem))
+    disk.sync_directory(day.directory)
+
+
+def _free_stem(day: DayPaths, stem: str) -> str:
+    """A name of the same opening time and worker that was never used."""
+    begin, _, sequence = stem.rpartition("-")
+    number = int(sequence)
+    taken = set(day.stems())
+    while f"{begin}-{number:06d}" in taken:
+        number += 1
+    return f"{begin}-{number:06d}"
