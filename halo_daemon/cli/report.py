@@ -114,6 +114,27 @@ def diff(
     print(printable(render_diff(rows)), end="")
 
 
+@app.command("baseline")
+def baseline(
+    ctx: typer.Context,
+    report: _Report = LATEST,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why these findings are accepted.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
+    ] = None,
+    project: _Project = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Accept what a report shows: the file that `analyze --baseline` reads, for the repository."""
+    from halo_daemon.analyzer.gate import baseline_of
+
+    found = _read(ctx, report, project, config=config, data=data)
+    document = baseline_of(found, reason=reason).model_dump_json(indent=2)
+    write_output(document.encode() + b"\n", output)
+
+
 def render(report: "Report", form: Form) -> bytes:
     """Write *report* in one of its forms."""
     from halo_daemon.analyzer.render_html import render_html

@@ -185,3 +185,19 @@ def test_a_model_without_a_key_is_a_configuration_error(data, monkeypatch):
 
     assert run.returncode == 2
     assert "key" in run.stderr
+
+
+def test_an_accepted_finding_passes_the_gate(data, tmp_path):
+    """With a baseline of the report before, the gate looks at what is new only."""
+    baseline = tmp_path / "baseline.json"
+    _analyze(data, "--project", "support-bot")
+    command = [sys.executable, "-m", "halo_daemon", "report", "baseline", "--data", str(data)]
+    subprocess.run(
+        [*command, "--project", "support-bot", "--reason", "known", "-o", str(baseline)],
+        check=True,
+    )
+
+    gate = ("--project", "support-bot", "--fail-on", "low")
+
+    assert _analyze(data, *gate).returncode == 3
+    assert _analyze(data, *gate, "--baseline", str(baseline)).returncode == 0
