@@ -11,7 +11,7 @@ _SECONDS_TEXT_LENGTH = len("1970-01-01T00:00:00")
 @lru_cache(maxsize=4096)
 def _second_to_text(second: str) -> str:
     # timedelta arithmetic, not fromtimestamp: exact over the whole uint64 range.
-    return (_EPOCH + timedelta(seconds=int(second))).strftime("%Y-%m-%dT%H:%M:%S")
+    return (_EPOCH + timedelta(seconds=int(second))).strftime("%Y-%m-%dT%H:%M:%S.")
 
 
 @lru_cache(maxsize=4096)
@@ -26,9 +26,9 @@ def format_unix_ns(unix_ns: int) -> str:
 
     Text order equals numeric order over the whole range of uint64.
     """
-    # Cutting the digits is quicker than dividing the number.
-    digits = f"{unix_ns:010d}"
-    return f"{_second_to_text(digits[:-9])}.{digits[-9:]}Z"
+    # Cutting the digits is quicker than dividing the number, and this runs twice a span.
+    digits = str(unix_ns) if unix_ns >= _NANOS else f"{unix_ns:010d}"
+    return _second_to_text(digits[:-9]) + digits[-9:] + "Z"
 
 
 def parse_unix_ns(text: str) -> int:
