@@ -11,7 +11,8 @@ COPY --from=build /opt/halo-daemon /opt/halo-daemon
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin halo \
  && install -d -o halo -g halo /data
 USER 10001
-# Inside the container's own network; what is published is decided outside.
+# Inside the container's own network; what is published is decided outside. Without an ingest key
+# in /data the daemon refuses to start there, unless `--insecure-no-auth` is added to the command.
 ENV PATH=/opt/halo-daemon/bin:$PATH \
     HALO_DAEMON__RECEIVERS__OTLP__GRPC__ENDPOINT=0.0.0.0:4317 \
     HALO_DAEMON__RECEIVERS__OTLP__HTTP__ENDPOINT=0.0.0.0:4318

@@ -16,6 +16,9 @@ def serve(
     http: Annotated[
         str | None, typer.Option("--http", metavar="HOST:PORT", help="Address for OTLP/HTTP.")
     ] = None,
+    insecure_no_auth: Annotated[
+        bool, typer.Option("--insecure-no-auth", help="Ask nobody for a key, whoever reaches us.")
+    ] = False,
     no_schedule: Annotated[
         bool, typer.Option("--no-schedule", help="Receive only; run no analyses.")
     ] = False,
@@ -26,6 +29,7 @@ def serve(
     flags = {
         "receivers.otlp.grpc.endpoint": grpc,
         "receivers.otlp.http.endpoint": http,
+        "receivers.auth.mode": "none" if insecure_no_auth else None,
     }
     settings = load_config(
         ctx,
