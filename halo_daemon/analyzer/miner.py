@@ -36,6 +36,7 @@ from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.proto.semconv import facts_of
 from halo_daemon.proto.trace import Trace
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -185,8 +186,11 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
     trace = view.trace
     spans, steps = trace.spans, view.steps
     wasted = any(o.wasted.end > o.wasted.first for o in observations)
-    costs = [cost for span in spans if (cost := used_usd(span)) is not None]
-    tokens = [used_tokens(span) for span in spans]
+    # A model call around another one repeats what that one used.
+    enclosing = facts_of(trace).enclosing_calls
+    counted = [span for span in spans if span.span_id not in enclosing]
+    costs = [cost for span in counted if (cost := used_usd(span)) is not None]
+    tokens = [used_tokens(span) for span in counted]
     return TraceFacts(
         trace_id=trace.trace_id,
         is_open=trace.is_open,
