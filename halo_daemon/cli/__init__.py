@@ -17,6 +17,7 @@ from halo_daemon.cli import (
     canary,
     config as config_command,
     demo,
+    doctor,
     exchange,
     finding,
     keys,
@@ -79,6 +80,7 @@ app.command("analyze")(analyze.analyze)
 app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.command("canary")(canary.canary)
 app.command("tail")(tail.tail)
 app.command("reproject")(reproject.reproject)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_daemon.cli.addresses import why_taken
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_settings
 from halo_daemon.cli.output import print_table, printable
 from halo_daemon.errors import ConfigError
@@ -143,7 +144,6 @@ def _origin(key: str, origins: "Mapping[str, str]") -> str:
 
 def _check_environment(config: "Config") -> None:
     import os
-    import socket
 
     place = config.data.dir
     while not place.exists() and place != place.parent:
@@ -155,15 +155,8 @@ def _check_environment(config: "Config") -> None:
         ("grpc", config.receivers.otlp.grpc.endpoint),
         ("http", config.receivers.otlp.http.endpoint),
     ):
-        try:
-            family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
-            with socket.socket(family, socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(endpoint)
-        except OSError as exc:
-            problems.append(
-                f"receivers.otlp.{name}.endpoint: cannot bind {endpoint}: {exc.strerror}"
-            )
+        if reason := why_taken(endpoint):
+            problems.append(f"receivers.otlp.{name}.endpoint: cannot bind {endpoint}: {reason}")
     if problems:
         raise ConfigError(
             f"{len(problems)} problems with this machine" if problems[1:] else problems[0],
