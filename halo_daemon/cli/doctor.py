@@ -80,18 +80,22 @@ def _machine(config: "Config") -> Iterator[Check]:
 
 def _data(config: "Config") -> Check:
     import os
-    import shutil
+
+    from halo_daemon.errors import StorageUnavailableError
+    from halo_daemon.store.disk import Disk, require_free
 
     place = config.data.dir
     while not place.exists() and place != place.parent:
         place = place.parent
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         return Check("data directory", "trouble", f"cannot write to {place}", "choose --data")
-    free_bytes = shutil.disk_usage(place).free
-    detail = f"{config.data.dir}, {free_bytes // _MIB} MiB free"
-    if free_bytes < config.storage.min_free_bytes:
-        return Check("data directory", "trouble", detail, "free space, or lower storage.min_free")
-    return Check("data directory", "ok", detail)
+    disk = Disk()
+    try:
+        require_free(disk, place, min_free_bytes=config.storage.min_free_bytes)
+    except StorageUnavailableError as exc:
+        return Check("data directory", "trouble", str(exc), exc.hint)
+    free_mib = disk.free_bytes(place) // _MIB
+    return Check("data directory", "ok", f"{config.data.dir}, {free_mib} MiB free")
 
 
 def _holder(root: Path) -> str:

@@ -14,11 +14,11 @@ class _Disk(Disk):
     def __init__(self, *, free, total):
         self._free, self._total = free, total
 
-    def free_bytes(self, path):
+    def free_bytes(self, _path):
         """What is left."""
         return self._free
 
-    def total_bytes(self, path):
+    def total_bytes(self, _path):
         """What there is."""
         return self._total
 
