@@ -230,8 +230,7 @@ class StorageConfig(_Section):
     """Bytes that may wait for the disk; requests beyond are told to resend later."""
 
     min_free_bytes: Annotated[int, size(least=0)] = Field(default=256 * MIB, alias="min_free")
-    """Free space that is left on the disk, a twentieth of it at most; below it requests are told
-    to resend later."""
+    """Free space that is left on the disk; below it requests are told to resend later."""
 
     compress_after_s: Annotated[float, duration()] = Field(default=DAY_S, alias="compress_after")
     """A sealed shard is compressed when it has not been written to for this long."""

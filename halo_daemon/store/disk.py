@@ -12,7 +12,6 @@ from halo_daemon.errors import StorageUnavailableError
 from halo_daemon.store.paths import TEMPORARY_PREFIX
 
 DEFAULT_MIN_FREE_BYTES = 256 * 1024**2
-_SHARE_OF_SMALL_DISKS = 20
 _FILE_MODE = 0o640
 _DIRECTORY_MODE = 0o750
 
@@ -65,11 +64,6 @@ class Disk:
         found = os.statvfs(path)
         return found.f_bavail * found.f_frsize
 
-    def total_bytes(self, path: Path) -> int:
-        """How large the file system of *path* is."""
-        found = os.statvfs(path)
-        return found.f_blocks * found.f_frsize
-
 
 def write_fully(disk: Disk, fd: int, data: bytes) -> None:
     """
@@ -87,14 +81,11 @@ def require_free(disk: Disk, root: Path, *, min_free_bytes: int) -> None:
     """
     Refuse to write before the disk is full, so that clean-up can still go on.
 
-    A file system smaller than twenty times *min_free_bytes* keeps a twentieth of itself free.
-
     Raises:
-        StorageUnavailableError: Less than that is left.
+        StorageUnavailableError: Less than *min_free_bytes* is left.
     """
     try:
         free_bytes = disk.free_bytes(root)
-        min_free_bytes = min(min_free_bytes, disk.total_bytes(root) // _SHARE_OF_SMALL_DISKS)
     except OSError as exc:
         raise StorageUnavailableError(f"cannot ask for free space on {root}: {exc}") from exc
     if free_bytes < min_free_bytes:
