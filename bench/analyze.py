@@ -2,8 +2,9 @@
 Figures of an analysis: ``python -m bench.analyze [--spans 100000] [--processes 1]``.
 
 Writes shards of agent-like traces with failures in them, then times reading
-alone and the whole analysis, in one process: seconds of wall clock, and of
-processor time, which other work on the machine does not change.
+alone and the whole analysis: seconds of wall clock, and of processor time, which
+other work on the machine does not change. `bench.analyze_growth` runs it for many
+sizes and draws how time and memory grow.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import random
 import resource
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -79,44 +81,65 @@ def open_reader(root: Path) -> LocalTraceReader:
     return LocalTraceReader(root, "bench", settle_s=60.0, now_unix_ns=now_unix_ns)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spans", type=int, default=100_000)
-    parser.add_argument("--processes", type=int, default=1)
-    options = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="halo-bench-"))
-    size = write_shard(root, options.spans)
-    print(f"{options.spans} spans, {size / options.spans:.0f} bytes each")
-
+def measure(root: Path, processes: int) -> dict[str, float]:
+    """Time the index, reading alone, and the analysis, with *processes* processes."""
     reader = open_reader(root)
     begin = time.perf_counter()
     reader.overview(EVERYTHING)
     indexed = time.perf_counter()
     spans = sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING))
     read, read_cpu_s = time.perf_counter(), processor_s()
-    run = RunInfo("r_bench", "run_bench", NOW_UNIX_NS)
     report = analyze_window(
         reader,
         project="bench",
         window=EVERYTHING,
-        run=run,
+        run=RunInfo("r_bench", "run_bench", NOW_UNIX_NS),
         open_reader=partial(open_reader, root),
-        processes=options.processes,
+        processes=processes,
     )
     done, done_cpu_s = time.perf_counter(), processor_s()
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-    print(f"{'index build':<28}{indexed - begin:>8.2f} s")
-    print(f"{'reading alone':<28}{read - indexed:>8.2f} s")
-    print(f"{'analysis, reading included':<28}{done - read:>8.2f} s")
-    cpu_s = done_cpu_s - read_cpu_s
-    print(f"{'the same, processor time':<28}{cpu_s:>8.2f} s")
-    print(f"{'spans per second':<28}{spans / cpu_s:>8.0f}")
-    print(f"{'peak resident memory':<28}{peak_mib:>8.0f} MiB")
-    print(report.summary.headline)
     reader.close()
-    shutil.rmtree(root)
+    print(report.summary.headline, file=sys.stderr)
+    helpers = processes - 1
+    return {
+        "spans": spans,
+        "processes": processes,
+        "index_s": indexed - begin,
+        "reading_s": read - indexed,
+        "analysis_s": done - read,
+        "analysis_cpu_s": done_cpu_s - read_cpu_s,
+        "peak_mib": _peak_mib(resource.RUSAGE_SELF) + helpers * _peak_mib(resource.RUSAGE_CHILDREN),
+    }
+
+
+def _peak_mib(who: int) -> float:
+    """Of this process, or of the largest that it has waited for."""
+    return resource.getrusage(who).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Print the table, or one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spans", type=int, default=100_000)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="halo-bench-"))
+    try:
+        size = write_shard(root, options.spans)
+        figures = measure(root, options.processes)
+    finally:
+        shutil.rmtree(root)
+    if options.json:
+        print(orjson.dumps(figures).decode())
+        return
+    print(f"{options.spans} spans, {size / options.spans:.0f} bytes each")
+    print(f"{'index build':<28}{figures['index_s']:>8.2f} s")
+    print(f"{'reading alone':<28}{figures['reading_s']:>8.2f} s")
+    print(f"{'analysis, reading included':<28}{figures['analysis_s']:>8.2f} s")
+    print(f"{'the same, processor time':<28}{figures['analysis_cpu_s']:>8.2f} s")
+    print(f"{'spans per second':<28}{figures['spans'] / figures['analysis_cpu_s']:>8.0f}")
+    print(f"{'peak resident memory':<28}{figures['peak_mib']:>8.0f} MiB, all processes")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """
 The miner on several cores: each process reads and examines its own traces.
 
-Traces are dealt out by a hash of their id, so no process waits for a list, and
-what comes back merges in any order: the findings are the same for any number of
-processes. Child processes are spawned, never forked.
+The calling process is one of them, so that two processes cost one start and the
+memory of one more interpreter. Traces are dealt out by a hash of their id, so no
+process waits for a list, and what comes back merges in any order: the findings are
+the same for any number of processes. Child processes are spawned, never forked.
 """
 
 import multiprocessing
@@ -36,10 +37,12 @@ def mine_in_parts(
     shares = [Share(place, processes) for place in range(processes)]
     if processes == 1:
         return mine_share(open_reader, window, settings, shares[0])
-    known = Partial()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
-        tasks = [pool.submit(mine_share, open_reader, window, settings, share) for share in shares]
+    with ProcessPoolExecutor(max_workers=processes - 1, mp_context=context) as pool:
+        tasks = [
+            pool.submit(mine_share, open_reader, window, settings, share) for share in shares[1:]
+        ]
+        known = mine_share(open_reader, window, settings, shares[0])
         for task in tasks:
             known.absorb(task.result())
     return known

@@ -10,7 +10,7 @@ from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.run import RunInfo, analyze_window
 from halo_daemon.analyzer.settings import MinerSettings
-from halo_daemon.findings import to_json
+from halo_daemon.findings import from_json, to_json
 from halo_daemon.store.trace_reader import Share, Window
 from halo_daemon.testing.memory_reader import MemoryReader
 
@@ -46,6 +46,26 @@ def test_the_order_of_spans_changes_no_byte(draw: random.Random):
     draw.shuffle(shuffled)
 
     assert report_of(reader_of(shuffled)) == EXPECTED
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32))
+def test_spans_that_come_twice_and_late_change_no_finding(seed: int):
+    """Any spans again, in any order, hours later than the rest: the same findings."""
+    draw = random.Random(seed)
+    again = draw.sample(SPANS, draw.randint(1, len(SPANS)))
+    reader = MemoryReader()
+    for span in draw.sample(SPANS, len(SPANS)):
+        reader.add(span, received_unix_ns=draw.choice((1, 10**13)))
+    for span in again:
+        reader.add(span, received_unix_ns=draw.choice((1, 2 * 10**13)))
+
+    found = from_json(report_of(reader))
+
+    expected = from_json(EXPECTED)
+    assert found.findings == expected.findings
+    assert found.traces == expected.traces
+    assert found.dataset.duplicate_spans == len(again)
 
 
 @settings(max_examples=15, deadline=None)
