@@ -7,7 +7,7 @@ PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 EXTRAS ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports docs fix coverage bench eval faults interop fuzz halo test-wheel constraints clean
+.PHONY: help demo test check lint types imports docs fix coverage bench eval faults interop fuzz soak kill-rounds halo test-wheel constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ interop: .venv/.stamp-dev ## Real SDKs of other languages, where node and go are
 	HALO_INTEROP=1 $(BIN)/python -m pytest tests/interop
 fuzz: .venv/.stamp-dev ## 10,000 generated and mutated requests
 	HALO_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/property/test_receiver.py
+soak: .venv/.stamp-dev ## An hour of load with crashes: nothing lost, memory flat
+	$(BIN)/python -m bench.soak $(ARGS)
+kill-rounds: .venv/.stamp-dev ## 200 times kill -9 under load, and nothing acknowledged is missing
+	HALO_KILL_ROUNDS=200 $(BIN)/python -m pytest tests/anomaly/test_kill_daemon.py
 
 # HALO's reader needs pydantic alone; the rest of its pins do not install everywhere.
 .venv-halo/.stamp:

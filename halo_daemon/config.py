@@ -235,6 +235,10 @@ class StorageConfig(_Section):
     compress_after_s: Annotated[float, duration()] = Field(default=DAY_S, alias="compress_after")
     """A sealed shard is compressed when it has not been written to for this long."""
 
+    tidy_every_s: Annotated[float, duration(least=1.0)] = Field(default=HOUR_S, alias="tidy_every")
+    """Time between two passes that compress, index and delete what `retention` does not keep;
+    the first comes a minute after the start at the latest."""
+
     retention: RetentionConfig = RetentionConfig()
 
 

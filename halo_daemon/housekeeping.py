@@ -14,21 +14,22 @@ from halo_daemon.own_command import run_command
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _FIRST_AFTER_S = 60.0
-_INTERVAL_S = 3600.0
 _WALL_S = 3600.0
 
 
 @asynccontextmanager
 async def housekeeping(config: Config, *, config_path: Path | None) -> AsyncIterator[None]:
     """
-    Compress, prune and index once an hour, in a child process, while the block runs.
+    Compress, prune and index every `storage.tidy_every`, in a child process.
 
-    A pass that fails is logged and tried again an hour later.
+    Goes on while the block runs; a pass that fails is logged, and the next one tries again.
     """
     arguments = ["--data", str(config.data.dir)]
     if config_path is not None:
         arguments += ["--config", str(config_path)]
-    task = asyncio.create_task(_serve(arguments), name="housekeeping")
+    task = asyncio.create_task(
+        _serve(arguments, every_s=config.storage.tidy_every_s), name="housekeeping"
+    )
     try:
         yield
     finally:
@@ -37,11 +38,11 @@ async def housekeeping(config: Config, *, config_path: Path | None) -> AsyncIter
             await task
 
 
-async def _serve(arguments: list[str]) -> None:
-    await asyncio.sleep(_FIRST_AFTER_S)
+async def _serve(arguments: list[str], *, every_s: float) -> None:
+    await asyncio.sleep(min(_FIRST_AFTER_S, every_s))
     while True:
         try:
-            await run_command(("store", "tidy"), arguments, wall_s=_WALL_S, setting="hourly pass")
+            await run_command(("store", "tidy"), arguments, wall_s=_WALL_S, setting="tidying pass")
         except HaloError as exc:
             log.error("housekeeping_failed", error=str(exc), hint=exc.hint)  # noqa: TRY400 -- expected
-        await asyncio.sleep(_INTERVAL_S)
+        await asyncio.sleep(every_s)

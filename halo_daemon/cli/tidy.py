@@ -1,4 +1,4 @@
-"""``halo-daemon store tidy``: one pass of what the daemon does every hour."""
+"""``halo-daemon store tidy``: one pass of what the daemon does every `storage.tidy_every`."""
 
 import os
 from pathlib import Path

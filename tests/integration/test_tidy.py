@@ -71,6 +71,19 @@ def test_retention_deletes_whole_traces(data):
     assert '"traces": 7' in run.stderr
 
 
+def test_a_running_daemon_tidies_as_often_as_it_is_told(data):
+    """With a short `storage.tidy_every` the traces beyond the limit go while the daemon runs."""
+    environ = {
+        "HALO_DAEMON__STORAGE__RETENTION__MAX_TRACES": "5",
+        "HALO_DAEMON__STORAGE__TIDY_EVERY": "1s",
+    }
+    with DaemonProcess(data, environ=environ) as daemon:
+        deadline = time.monotonic() + 60
+        while '"traces": 7' not in daemon.log_path.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 def test_it_is_refused_beside_a_daemon_that_did_not_start_it(data):
     """Only the daemon's own child may change shards while the daemon runs."""
     with DaemonProcess(data) as daemon:
