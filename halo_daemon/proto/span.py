@@ -163,7 +163,9 @@ class Span:
     def cost_usd(self) -> float | None:
         """Cost of a leaf model call; None when unknown."""
         value = self.attributes.get("inference.llm.cost.total")
-        return float(value) if isinstance(value, (int, float)) else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value)
 
     @property
     def service_name(self) -> str:

@@ -15,6 +15,7 @@ from halo_daemon.store.query import (
 Row = tuple[Any, ...]
 """A row of `span_sql.RECORD_COLUMNS`, then stem and offset."""
 
+_ENCLOSES = 23
 _BUCKET_NS = {Bucket.HOUR: 3_600 * 10**9, Bucket.DAY: 86_400 * 10**9}
 _COLUMN = {
     Dimension.NAME: 3,
@@ -49,9 +50,10 @@ class _Group:
         self.traces.add(row[0])
         self.durations_ms.append(max(0, end_ns - start_ns) / 1e6 if end_ns else 0.0)
         self.errors += row[16] != 0
-        self.input_tokens += row[19] or 0
-        self.output_tokens += row[20] or 0
-        self.cost_usd += row[21] or 0.0
+        if not row[_ENCLOSES]:
+            self.input_tokens += row[19] or 0
+            self.output_tokens += row[20] or 0
+            self.cost_usd += row[21] or 0.0
 
     def figures(self, key: tuple[str, ...], bucket_unix_ns: int | None) -> AggregateRow:
         """The finished row."""

@@ -16,7 +16,7 @@ by arrival) and the loser marked superseded. Blocks without re-deliveries, the
 rule, pay nothing for it.
 
 Rollups of traces are added up from the new rows, and counted again from all
-rows for the traces that had a re-delivery.
+rows for the traces that had a re-delivery, or model calls around others (`enclosing`).
 
 Whatever does not fit (a shard that is gone or shorter than what was read of
 it, another schema, an SQLite error) raises `StaleIndexError` or
@@ -34,6 +34,7 @@ import structlog
 from halo_daemon.store import index_schema as sql
 from halo_daemon.store.catalog import NewTrace
 from halo_daemon.store.database import StaleIndexError, inode_of, open_database, transaction
+from halo_daemon.store.enclosing import calls_with_children, mark_enclosing
 from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, ShardName
 from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.shard_files import open_shard, read_lines
@@ -263,14 +264,18 @@ class DayIndex:
         if self.connection.total_changes - before < len(parsed.rows):
             redelivered = self._store_redelivered(parsed.rows, first_id)
         execute(sql.ADD_NEW_SPANS_TO_TRACES, (first_id,))
-        for trace_id in sorted(redelivered):
+        new = self.traces_after(last_trace)
+        grown = {row[1] for row in parsed.rows}.difference(trace.trace_id for trace in new)
+        marked = mark_enclosing(self.connection, grown | calls_with_children(parsed.rows))
+        for trace_id in sorted(marked | redelivered):
             execute(sql.RECOUNT_TRACE, {"trace_id": trace_id})
+        for trace_id in sorted(redelivered):
             execute(sql.FORGET_TRACE_SHAPES, {"trace_id": trace_id})
             execute(sql.RECOUNT_TRACE_SHAPES, {"trace_id": trace_id})
         execute(sql.ADD_NEW_SPANS_TO_SHAPES, (first_id,))
         self.connection.executemany("INSERT INTO bad_lines VALUES (?, ?, ?, ?)", parsed.bad)
         execute("UPDATE shards SET indexed_bytes = ? WHERE id = ?", (parsed.end_offset, shard))
-        return self.traces_after(last_trace)
+        return new
 
     def _store_redelivered(self, rows: list[SpanRow], first_id: int) -> set[bytes]:
         """Store the rows that the index of winners refused; returns their traces."""

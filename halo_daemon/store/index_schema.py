@@ -5,7 +5,7 @@ All of it can be deleted at any time. A change here means another
 `SCHEMA_VERSION`: older files are then thrown away and built again.
 """
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 DAY_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -53,7 +53,8 @@ CREATE TABLE spans (
     offset INTEGER NOT NULL,
     length INTEGER NOT NULL,
     crc INTEGER NOT NULL,
-    superseded INTEGER NOT NULL DEFAULT 0
+    superseded INTEGER NOT NULL DEFAULT 0,
+    encloses INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX span_winners ON spans (trace_id, span_id) WHERE superseded = 0;
 CREATE INDEX span_shapes ON spans (shape, start_ns) WHERE superseded = 0;
@@ -75,7 +76,11 @@ CREATE TABLE traces (
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     cost_usd REAL NOT NULL,
-    bytes INTEGER NOT NULL
+    bytes INTEGER NOT NULL,
+    first_session TEXT,
+    last_session TEXT,
+    first_user TEXT,
+    last_user TEXT
 );
 
 CREATE INDEX trace_starts ON traces (first_start_ns);
@@ -112,9 +117,9 @@ CREATE TABLE shared_days (
 
 _SPAN_VALUES = ", ".join("?" * 19)
 
-INSERT_SPAN = "INSERT OR IGNORE INTO spans VALUES (" + _SPAN_VALUES + ", 0)"  # noqa: S608 -- constants
+INSERT_SPAN = "INSERT OR IGNORE INTO spans VALUES (" + _SPAN_VALUES + ", 0, 0)"  # noqa: S608 -- constants
 
-INSERT_SUPERSEDED = "INSERT INTO spans VALUES (" + _SPAN_VALUES + ", 1)"  # noqa: S608 -- constants
+INSERT_SUPERSEDED = "INSERT INTO spans VALUES (" + _SPAN_VALUES + ", 1, 0)"  # noqa: S608 -- constants
 
 _ROLLUP = """
     trace_id,
@@ -128,24 +133,29 @@ _ROLLUP = """
     sum(superseded = 0 AND flags & 1),
     sum(superseded = 0 AND flags & 2 != 0),
     sum(superseded = 0 AND parent_id IS NULL AND end_ns > 0),
-    coalesce(sum(CASE WHEN superseded = 0 THEN input_tokens END), 0),
-    coalesce(sum(CASE WHEN superseded = 0 THEN output_tokens END), 0),
-    coalesce(sum(CASE WHEN superseded = 0 THEN cost_usd END), 0.0),
-    sum(length)
+    coalesce(sum(CASE WHEN superseded = 0 AND encloses = 0 THEN input_tokens END), 0),
+    coalesce(sum(CASE WHEN superseded = 0 AND encloses = 0 THEN output_tokens END), 0),
+    coalesce(sum(CASE WHEN superseded = 0 AND encloses = 0 THEN cost_usd END), 0.0),
+    sum(length),
+    min(CASE WHEN superseded = 0 THEN session END),
+    max(CASE WHEN superseded = 0 THEN session END),
+    min(CASE WHEN superseded = 0 THEN user END),
+    max(CASE WHEN superseded = 0 THEN user END)
 """
 
-# The same for rows none of which is superseded, in a third of the time.
+# The same for rows none of which is superseded or encloses another model call, in a third
+# of the time.
 _ROLLUP_OF_WINNERS = """
     trace_id, min(start_ns), max(start_ns), max(end_ns), min(received_ns), max(received_ns),
     count(*), 0, sum(flags & 1), sum(flags >> 1), sum(parent_id IS NULL AND end_ns > 0),
     coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
-    coalesce(sum(cost_usd), 0.0), sum(length)
+    coalesce(sum(cost_usd), 0.0), sum(length), min(session), max(session), min(user), max(user)
 """
 
 _TRACE_COLUMNS = """
     trace_id, first_start_ns, last_start_ns, end_ns, first_received_ns, last_received_ns, spans,
     duplicates, error_spans, derived_errors, ended_roots, input_tokens, output_tokens, cost_usd,
-    bytes
+    bytes, first_session, last_session, first_user, last_user
 """
 
 # NOT INDEXED leaves the row id, which is what selects the new rows; the planner would
@@ -167,7 +177,13 @@ ON CONFLICT (trace_id) DO UPDATE SET
     input_tokens = input_tokens + excluded.input_tokens,
     output_tokens = output_tokens + excluded.output_tokens,
     cost_usd = cost_usd + excluded.cost_usd,
-    bytes = bytes + excluded.bytes
+    bytes = bytes + excluded.bytes,
+    first_session =
+        coalesce(min(first_session, excluded.first_session), first_session, excluded.first_session),
+    last_session =
+        coalesce(max(last_session, excluded.last_session), last_session, excluded.last_session),
+    first_user = coalesce(min(first_user, excluded.first_user), first_user, excluded.first_user),
+    last_user = coalesce(max(last_user, excluded.last_user), last_user, excluded.last_user)
 """  # noqa: S608 -- constants of this module
 
 ADD_NEW_SPANS_TO_SHAPES = """
@@ -185,6 +201,12 @@ UPDATE traces SET ({_TRACE_COLUMNS}) = (
 )
 WHERE trace_id = :trace_id
 """  # noqa: S608 -- constants of this module
+
+CALLS_OF_TRACE = """
+SELECT id, span_id, parent_id,
+       input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL, encloses
+FROM spans WHERE trace_id = ? AND superseded = 0
+"""
 
 FORGET_TRACE_SHAPES = """
 DELETE FROM trace_shapes WHERE trace_id = :trace_id AND shape IN (

@@ -201,7 +201,12 @@ class TraceRecord(_Value):
     derived_error_spans: int
     """Spans with an error signal outside the status."""
     has_ended_root: bool
+    session_id: str
+    """The one session that its spans name; ``""`` when none or several."""
+    user_id: str
+    """The one user, likewise."""
     input_tokens: int
+    """Of the innermost model calls; what encloses others repeats theirs."""
     output_tokens: int
     cost_usd: float
     line_bytes: int
@@ -265,6 +270,7 @@ class AggregateRow(_Value):
     errors: int
     """Spans with an error signal of any kind."""
     input_tokens: int
+    """Of the innermost model calls, whatever encloses them."""
     output_tokens: int
     cost_usd: float
     duration_ms_sum: float

@@ -286,7 +286,8 @@ class LocalQueries:
                     (span.trace_id, span.span_id),
                 ).fetchone()
                 if is_meant(record_from_row(row), wanted):
-                    yield span.day, row
+                    # The day's own mark knows only the spans of that day.
+                    yield span.day, (*row[:-3], span.span_id in trace.enclosing, *row[-2:])
 
 
 def _rank(row: Row, order_by: SpanOrder, sign: int) -> _Ranked:

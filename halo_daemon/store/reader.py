@@ -280,8 +280,8 @@ def _counts_of_trace(trace: StoredTrace) -> _Counts:
         spans=len(trace.spans),
         duplicates=trace.duplicates,
         error_traces=1 if trace.error_spans else 0,
-        input_tokens=sum(span.input_tokens or 0 for span in trace.spans),
-        output_tokens=sum(span.output_tokens or 0 for span in trace.spans),
+        input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
+        output_tokens=sum(span.output_tokens or 0 for span in trace.counted),
     )
 
 

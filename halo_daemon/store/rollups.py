@@ -7,8 +7,11 @@ from the rows of all their days.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, cast
 
+from halo_daemon.proto.semconv import spans_above
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import ShardName
 from halo_daemon.store.project_index import ProjectIndex
@@ -39,7 +42,7 @@ _BY_START = """
 
 _VERSIONS = """
 SELECT trace_id, span_id, parent_id, spans.flags, name, start_ns, end_ns, received_ns, input_tokens,
-       output_tokens, cost_usd, superseded, stem, offset, length, service, tool, model, agent
+       output_tokens, cost_usd, superseded, stem, offset, length, service, tool, model, agent, session, user
 FROM spans JOIN shards ON shards.id = shard JOIN shapes ON shapes.id = shape
 WHERE superseded = {superseded} AND trace_id IN ({marks})
 """
@@ -67,6 +70,8 @@ class Version(NamedTuple):
     tool: str
     model: str
     agent: str
+    session: str | None
+    user: str | None
     day: str
 
     @property
@@ -75,12 +80,18 @@ class Version(NamedTuple):
         return (self.end_ns, self.received_ns, self.day, self.stem, self.offset)
 
     @property
+    def has_usage(self) -> bool:
+        """Whether it is a model call that reports tokens or cost."""
+        return (self.input_tokens, self.output_tokens, self.cost_usd) != (None, None, None)
+
+    @property
     def extent(self) -> Extent:
         """Where the line lies."""
         return Extent(ShardName(self.day, self.stem), self.offset, self.length)
 
 
-class StoredTrace(NamedTuple):
+@dataclass(frozen=True)
+class StoredTrace:
     """All versions of the spans of one trace, merged over days; has at least one span."""
 
     trace_id: bytes
@@ -119,6 +130,29 @@ class StoredTrace(NamedTuple):
     def derived_errors(self) -> int:
         """Spans with an error signal outside the status."""
         return sum(1 for span in self.spans if span.flags & DERIVED_ERROR_FLAG)
+
+    @cached_property
+    def enclosing(self) -> set[bytes]:
+        """Model calls around other ones, whose usage is not counted."""
+        calls = [span.span_id for span in self.spans if span.has_usage]
+        # A parent that is no id is no span, and so above nothing.
+        parents = {span.span_id: span.parent_id for span in self.spans}
+        return spans_above(cast("dict[bytes, bytes | None]", parents), calls)
+
+    @property
+    def counted(self) -> list[Version]:
+        """The spans whose tokens and cost are the trace's."""
+        return [span for span in self.spans if span.span_id not in self.enclosing]
+
+    @property
+    def session(self) -> str:
+        """The one session that its spans name; ``""`` when none or several."""
+        return _only(span.session for span in self.spans)
+
+    @property
+    def user(self) -> str:
+        """The one user, likewise."""
+        return _only(span.user for span in self.spans)
 
     @property
     def root(self) -> Version | None:
@@ -192,6 +226,11 @@ def shared_in_window(index: ProjectIndex, window: Window) -> list[StoredTrace]:
 
 
 _MAX_MARKS = 500
+
+
+def _only(values: Iterable[str | None]) -> str:
+    distinct = {value for value in values if value}
+    return distinct.pop() if len(distinct) == 1 else ""
 
 
 def _versions(index: DayIndex, trace_ids: list[bytes]) -> Iterator[Version]:

@@ -8,11 +8,12 @@ from halo_daemon.store.span_row import STATUS_ERROR_FLAG
 Parameters = dict[str, Any]
 """Values for the named marks of a statement; whatever SQLite binds."""
 
-# In the order of `SpanRecord`, then what places the line.
+# In the order of `SpanRecord`, then whether its usage is another span's too (`enclosing`).
 RECORD_COLUMNS = """
     s.trace_id, s.span_id, s.parent_id, s.name, h.kind, h.observation_kind, h.tool, h.model,
     h.provider, h.agent, h.service, h.service_version, s.session, s.user, h.status, h.error_type,
-    s.flags, s.start_ns, s.end_ns, s.input_tokens, s.output_tokens, s.cost_usd, s.length
+    s.flags, s.start_ns, s.end_ns, s.input_tokens, s.output_tokens, s.cost_usd, s.length,
+    s.encloses
 """
 
 DURATION_MS = "(CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END / 1e6)"

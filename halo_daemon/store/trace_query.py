@@ -27,7 +27,9 @@ from halo_daemon.store.trace_reader import Window
 
 _COLUMNS = """
     t.trace_id, t.first_start_ns, t.end_ns, t.spans, t.duplicates, t.error_spans,
-    t.derived_errors, t.ended_roots, t.input_tokens, t.output_tokens, t.cost_usd, t.bytes
+    t.derived_errors, t.ended_roots, t.input_tokens, t.output_tokens, t.cost_usd, t.bytes,
+    CASE WHEN t.first_session = t.last_session THEN t.first_session END,
+    CASE WHEN t.first_user = t.last_user THEN t.first_user END
 """
 _ORDER = {
     TraceOrder.START: "t.first_start_ns",
@@ -137,6 +139,8 @@ def _record(row: tuple[Any, ...]) -> TraceRecord:
         output_tokens=row[9],
         cost_usd=row[10],
         line_bytes=row[11],
+        session_id=row[12] or "",
+        user_id=row[13] or "",
     )
 
 
@@ -150,9 +154,11 @@ def _record_of_shared(trace: StoredTrace) -> TraceRecord:
         error_spans=trace.error_spans,
         derived_error_spans=trace.derived_errors,
         has_ended_root=trace.has_ended_root,
-        input_tokens=sum(span.input_tokens or 0 for span in trace.spans),
-        output_tokens=sum(span.output_tokens or 0 for span in trace.spans),
-        cost_usd=sum(span.cost_usd or 0.0 for span in trace.spans),
+        input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
+        output_tokens=sum(span.output_tokens or 0 for span in trace.counted),
+        cost_usd=sum(span.cost_usd or 0.0 for span in trace.counted),
+        session_id=trace.session,
+        user_id=trace.user,
         line_bytes=trace.line_bytes,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from halo_daemon.proto.semconv import facts_of
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.conditions import attributes_hold, is_meant, record_of
@@ -62,9 +63,17 @@ class MemoryQueries:
 
     def aggregate(self, window: Window, query: AggregateQuery) -> AggregateAnswer:
         """Figures over groups of spans."""
+        enclosing = {
+            (trace.trace_id, span_id)
+            for trace in self._reader.iter_traces(window)
+            for span_id in facts_of(trace).enclosing_calls
+        }
         groups: dict[tuple[int | None, tuple[str, ...]], list[SpanRecord]] = {}
         for span in self._spans(window, query.filter):
             record = record_of(span)
+            if (record.trace_id, record.span_id) in enclosing:
+                uncounted = {"input_tokens": None, "output_tokens": None, "cost_usd": None}
+                record = record.model_copy(update=uncounted)
             width = _WIDTH_NS[query.bucket] if query.bucket else 0
             bucket = record.start_unix_ns // width * width if width else None
             key = tuple(str(getattr(record, dimension.value)) for dimension in query.group_by)
@@ -122,6 +131,7 @@ def _is_trace_meant(trace: Trace, wanted: TraceFilter) -> bool:
 
 def _trace_record(trace: Trace) -> TraceRecord:
     spans = trace.spans
+    facts = facts_of(trace)
     return TraceRecord(
         trace_id=trace.trace_id,
         start_unix_ns=trace.start_unix_ns,
@@ -131,9 +141,11 @@ def _trace_record(trace: Trace) -> TraceRecord:
         error_spans=sum(span.has_error_status for span in spans),
         derived_error_spans=sum(span.has_derived_error for span in spans),
         has_ended_root=any(span.is_complete and not span.parent_span_id for span in spans),
-        input_tokens=sum(span.input_tokens or 0 for span in spans),
-        output_tokens=sum(span.output_tokens or 0 for span in spans),
-        cost_usd=sum(span.cost_usd or 0.0 for span in spans),
+        session_id=facts.session_id,
+        user_id=facts.user_id,
+        input_tokens=facts.usage.input_tokens,
+        output_tokens=facts.usage.output_tokens,
+        cost_usd=facts.usage.cost_usd,
         line_bytes=sum(len(span.to_line()) - 1 for span in spans),
     )
 

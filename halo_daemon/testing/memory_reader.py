@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from halo_daemon.proto.semconv import facts_of
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.trace_reader import WHOLE, Overview, Share, TraceSummary, Window, WindowBy
@@ -39,6 +40,7 @@ class MemoryReader:
         """Count what *window* holds."""
         traces = list(self.iter_traces(window))
         spans = [span for trace in traces for span in trace.spans]
+        usage = [facts_of(trace).usage for trace in traces]
         return Overview(
             traces=len(traces),
             spans=len(spans),
@@ -46,8 +48,8 @@ class MemoryReader:
             error_traces=sum(
                 any(span.has_error_status for span in trace.spans) for trace in traces
             ),
-            input_tokens=sum(span.input_tokens or 0 for span in spans),
-            output_tokens=sum(span.output_tokens or 0 for span in spans),
+            input_tokens=sum(used.input_tokens for used in usage),
+            output_tokens=sum(used.output_tokens for used in usage),
             services=_distinct(span.service_name for span in spans),
             models=_distinct(span.model for span in spans),
             tools=_distinct(span.tool_name for span in spans),
@@ -94,6 +96,7 @@ class MemoryReader:
 
     def _summary(self, trace: Trace) -> TraceSummary:
         root = trace.roots[0] if trace.roots else None
+        usage = facts_of(trace).usage
         return TraceSummary(
             trace_id=trace.trace_id,
             root_name=root.name if root else "",
@@ -103,8 +106,8 @@ class MemoryReader:
             last_received_unix_ns=max(received for received, _ in self._arrivals[trace.trace_id]),
             spans=len(trace.spans),
             error_spans=sum(span.has_error_status for span in trace.spans),
-            input_tokens=sum(span.input_tokens or 0 for span in trace.spans),
-            output_tokens=sum(span.output_tokens or 0 for span in trace.spans),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
         )
 
 

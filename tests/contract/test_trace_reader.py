@@ -309,3 +309,49 @@ def test_huge_token_counts_do_not_break_sums(opened):
         )
 
     assert reader.overview(EVERYTHING).output_tokens == 3 * 10**12
+
+
+def nested_calls() -> list[bytes]:
+    """A model call around a chain with another one, each with usage, and its agent."""
+
+    def line(number: int, parent: int, kind: str, tokens: int | None) -> bytes:
+        return make_line(
+            span_id=span_id_of(number),
+            parent_span_id=span_id_of(parent) if parent else "",
+            observation_kind=kind,
+            attributes={"inference.llm.input_tokens": tokens},
+        )
+
+    return [
+        line(1, 0, "AGENT", None),
+        line(2, 1, "LLM", 10),
+        line(3, 2, "CHAIN", None),
+        line(4, 3, "LLM", 7),
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
+@pytest.mark.parametrize("apart", [0, DAY])
+def test_usage_is_counted_once_in_whatever_order_it_comes(opened, order, apart):
+    """A model call around another one repeats its tokens, also when only a later span shows it."""
+    reader, deliver = opened
+    lines = nested_calls()
+    for place, number in enumerate(order):
+        deliver(lines[number], received=START_UNIX_NS + place * apart)
+        reader.overview(EVERYTHING)
+
+    assert reader.overview(EVERYTHING).input_tokens == 7
+    assert [trace.input_tokens for trace in reader.list_traces(EVERYTHING)] == [7]
+
+
+def test_a_replaced_version_encloses_nothing(opened):
+    """When the inner call turns out to have been elsewhere, the outer one counts again."""
+    reader, deliver = opened
+    inner = nested_calls()[3]
+    deliver(*nested_calls())
+    moved = inner.replace(span_id_of(3).encode(), b"").replace(
+        b'"end_time":"2026', b'"end_time":"2036'
+    )
+    deliver(moved, received=START_UNIX_NS + 1)
+
+    assert reader.overview(EVERYTHING).input_tokens == 17

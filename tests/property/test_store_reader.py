@@ -50,6 +50,8 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
             observation_kind=kind,
             attributes={
                 "inference.llm.input_tokens": draw(st.sampled_from([None, 0, 5, True, "7"])),
+                "inference.llm.cost.total": draw(st.sampled_from([None, 0.5, True])),
+                "inference.session_id": draw(st.sampled_from([None, "s", "t"])),
                 "inference.llm.model_name": draw(st.sampled_from([None, "m", "n"])),
                 "tool.name": draw(st.sampled_from(["", "t"])),
             },

@@ -18,6 +18,7 @@ from halo_daemon.analyzer.agent.messages import as_object, as_text
 from halo_daemon.analyzer.agent.trace_source import distinct
 from halo_daemon.errors import ConfigError
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.semconv import facts_of
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.trace import Trace
@@ -53,13 +54,14 @@ class FileTraceReader:
         """Count what *window* holds."""
         traces = [*self.iter_traces(window)]
         spans = [span for trace in traces for span in trace.spans]
+        usage = [facts_of(trace).usage for trace in traces]
         return Overview(
             traces=len(traces),
             spans=len(spans),
             duplicate_spans=sum(trace.duplicate_spans for trace in traces),
             error_traces=sum(any(s.has_error_status for s in trace.spans) for trace in traces),
-            input_tokens=sum(span.input_tokens or 0 for span in spans),
-            output_tokens=sum(span.output_tokens or 0 for span in spans),
+            input_tokens=sum(used.input_tokens for used in usage),
+            output_tokens=sum(used.output_tokens for used in usage),
             services=distinct(span.service_name for span in spans),
             models=distinct(span.model for span in spans),
             tools=distinct(span.tool_name for span in spans),
@@ -176,7 +178,7 @@ def _unix_ns(value: JsonValue) -> int:
 
 
 def _summary(trace: Trace) -> TraceSummary:
-    spans = trace.spans
+    spans, usage = trace.spans, facts_of(trace).usage
     return TraceSummary(
         trace_id=trace.trace_id,
         root_name=trace.roots[0].name if trace.roots else "",
@@ -186,6 +188,6 @@ def _summary(trace: Trace) -> TraceSummary:
         last_received_unix_ns=0,
         spans=len(spans),
         error_spans=sum(span.has_error_status for span in spans),
-        input_tokens=sum(span.input_tokens or 0 for span in spans),
-        output_tokens=sum(span.output_tokens or 0 for span in spans),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
     )

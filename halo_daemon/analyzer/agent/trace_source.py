@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.masking import template_of
+from halo_daemon.proto.semconv import facts_of
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.trace import Trace
@@ -66,7 +67,7 @@ class TraceRow:
     @classmethod
     def of(cls, trace: Trace) -> "TraceRow":
         """Count one trace."""
-        spans = trace.spans
+        spans, usage = trace.spans, facts_of(trace).usage
         return cls(
             trace_id=trace.trace_id,
             span_count=len(spans),
@@ -79,8 +80,8 @@ class TraceRow:
             tool_names=distinct(span.tool_name for span in spans),
             session_id=next((span.session_id for span in spans if span.session_id), ""),
             project_id=next(filter(None, (s.text("inference.project_id") for s in spans)), ""),
-            input_tokens=sum(span.input_tokens or 0 for span in spans),
-            output_tokens=sum(span.output_tokens or 0 for span in spans),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
             raw_jsonl_bytes=sum(len(span.to_line()) for span in spans),
             missing_parent_count=trace.missing_parents,
             duplicate_spans=trace.duplicate_spans,

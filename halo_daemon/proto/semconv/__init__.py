@@ -3,7 +3,13 @@
 from halo_daemon.proto.semconv.lint import LintReport, ScopeLint, lint
 from halo_daemon.proto.semconv.projection import ScopeContext, project_span
 from halo_daemon.proto.semconv.reprojection import project_fields
-from halo_daemon.proto.semconv.trace_pass import TraceFacts, Usage, UsageMismatch, facts_of
+from halo_daemon.proto.semconv.trace_pass import (
+    TraceFacts,
+    Usage,
+    UsageMismatch,
+    facts_of,
+    spans_above,
+)
 
 __all__ = [
     "LintReport",
@@ -16,4 +22,5 @@ __all__ = [
     "lint",
     "project_fields",
     "project_span",
+    "spans_above",
 ]

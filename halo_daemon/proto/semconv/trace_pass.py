@@ -6,9 +6,9 @@ another one and repeats its tokens, that an agent's totals differ from its child
 which session and agent a span without either belongs to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from halo_daemon.proto.semconv.targets import (
     AGGREGATES,
@@ -16,11 +16,11 @@ from halo_daemon.proto.semconv.targets import (
     INPUT_TOKENS,
     OUTPUT_TOKENS,
     REASONING_TOKENS,
-    TOKEN_KINDS,
 )
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 
+Id = TypeVar("Id", bound=Hashable)
 _TOKENS: Final = (INPUT_TOKENS, OUTPUT_TOKENS, CACHED_TOKENS, REASONING_TOKENS)
 
 
@@ -75,30 +75,49 @@ class TraceFacts:
     """The agent of each span: its own, else that of the nearest enclosing span with one."""
 
 
+def spans_above(parents: Mapping[Id, Id | None], calls: Iterable[Id]) -> set[Id]:
+    """
+    Every span with one of *calls* somewhere below it.
+
+    Args:
+        parents: The parent of each span; a parent that is no key is not stored.
+        calls: Spans that report usage of their own.
+
+    Returns:
+        Ids, among which those of calls are the enclosing ones. Spans of a cycle are not
+        above each other, only above what hangs on them. Takes time linear in the spans.
+    """
+    above: set[Id] = set()
+    for call in calls:
+        walked: set[Id] = set()
+        span = parents.get(call)
+        while span is not None and span in parents and not (span in above or span in walked):
+            walked.add(span)
+            span = parents[span]
+        if call not in walked:
+            above |= walked
+    return above
+
+
 def facts_of(trace: Trace) -> TraceFacts:
     """Work out what the whole of *trace* tells; linear in its spans, whatever their tree."""
+    calls = {span.span_id: usage for span in trace.spans if (usage := _usage(span)) is not None}
+    above = spans_above({span.span_id: span.parent_span_id for span in trace.spans}, calls)
     below: dict[str, Usage] = {}
-    calls_below: set[str] = set()
-    enclosing: set[str] = set()
     total = Usage()
     for span in _children_first(trace):
         counted = below.pop(span.span_id, Usage())
-        own = _usage(span)
-        if own is not None and span.span_id in calls_below:
-            enclosing.add(span.span_id)
-        elif own is not None:
-            counted = counted.plus(own)
-            total = total.plus(own)
+        if span.span_id in calls and span.span_id not in above:
+            counted = counted.plus(calls[span.span_id])
+            total = total.plus(calls[span.span_id])
         below[span.span_id] = counted
-        if own is not None or span.span_id in calls_below:
-            calls_below.add(span.parent_span_id)
         parent = span.parent_span_id
         if parent in trace.by_id:
             below[parent] = below.get(parent, Usage()).plus(counted)
     return TraceFacts(
         usage=total,
-        enclosing_calls=frozenset(enclosing),
-        mismatches=tuple(_mismatches(trace, below, calls_below)),
+        enclosing_calls=frozenset(above.intersection(calls)),
+        mismatches=tuple(_mismatches(trace, below, above)),
         session_id=_only(span.session_id for span in trace.spans),
         user_id=_only(span.user_id for span in trace.spans),
         agents=_agents(trace),
@@ -106,24 +125,19 @@ def facts_of(trace: Trace) -> TraceFacts:
 
 
 def _usage(span: Span) -> Usage | None:
-    """The usage of one model call; None on other spans and where nothing is known."""
-    if span.observation_kind not in TOKEN_KINDS:
-        return None
-    counts = [span.count(key) for key in _TOKENS]
+    """The usage of one model call, the only kind of span that has any; None without."""
     cost = span.cost_usd
-    if cost is None and all(count is None for count in counts):
+    if span.input_tokens is None and span.output_tokens is None and cost is None:
         return None
-    read = [count or 0 for count in counts]
+    read = [span.count(key) or 0 for key in _TOKENS]
     return Usage(read[0], read[1], read[2], read[3], cost or 0.0)
 
 
-def _mismatches(
-    trace: Trace, below: dict[str, Usage], calls_below: set[str]
-) -> Iterator[UsageMismatch]:
+def _mismatches(trace: Trace, below: dict[str, Usage], above: set[str]) -> Iterator[UsageMismatch]:
     for span in trace.spans:
         stated_input = span.count(AGGREGATES[INPUT_TOKENS])
         stated_output = span.count(AGGREGATES[OUTPUT_TOKENS])
-        if span.span_id not in calls_below or (stated_input is None and stated_output is None):
+        if span.span_id not in above or (stated_input is None and stated_output is None):
             continue
         counted = below[span.span_id]
         stated = (stated_input or 0, stated_output or 0)
