@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -32,7 +32,7 @@ from halo_daemon.analyzer.waterfall import cited_traces
 from halo_daemon.config import Config
 from halo_daemon.deliveries import outbox_of
 from halo_daemon.errors import ConfigError, StoreError
-from halo_daemon.findings import Report, from_json, to_json
+from halo_daemon.findings import KnownOutcome, Report, from_json, to_json
 from halo_daemon.notify.courier import queue_event
 from halo_daemon.notify.events import report_created
 from halo_daemon.proto.times import format_unix_ns
@@ -156,7 +156,10 @@ def _analyze_project(
     past = ProjectMemory(config.data.dir, project.slug)
     memory = past.recall()
     run = _run_info(config, request, project.slug, started_unix_ns)
-    report = _mined(config, request, project.slug, reader, run=run, memory=memory)
+    outcomes: list[KnownOutcome] = []
+    report = _mined(
+        config, request, project.slug, reader, run=run, memory=memory, on_outcomes=outcomes.extend
+    )
     if request.engine == "llm":
         report = _explained(config, request, report, reader)
     report = finish(report, now_unix_ns())
@@ -164,6 +167,7 @@ def _analyze_project(
         return FinishedRun(report, None)
     directory = reports.write(run.run_id, rendered(report, cited_traces(report, reader.load_trace)))
     past.remember(report, memory)
+    past.remember_outcomes(outcomes, memory)
     if request.notify and config.notify.routes:
         queue_event(
             report_created(report, directory),
@@ -206,6 +210,7 @@ def _mined(
     *,
     run: RunInfo,
     memory: Memory,
+    on_outcomes: Callable[[Iterable[KnownOutcome]], None],
 ) -> Report:
     root = config.data.dir
     spans = reader.overview(request.window).spans
@@ -218,6 +223,7 @@ def _mined(
         memory=memory,
         settings=MinerSettings(contract=_contract(request, DataPaths(root).project(slug).contract)),
         open_reader=partial(_open_reader, root, slug, config.analysis.settle_s),
+        on_outcomes=on_outcomes,
         processes=min(os.cpu_count() or 1, _MAX_PROCESSES, 1 + spans // _SPANS_PER_PROCESS),
     )
 

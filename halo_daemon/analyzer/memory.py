@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from halo_daemon.findings import Finding, History, LedgerCounts, Report, TriageBook
+from halo_daemon.findings import (
+    Finding,
+    History,
+    KnownOutcome,
+    LedgerCounts,
+    Report,
+    TriageBook,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +22,9 @@ class Memory:
 
     triage: TriageBook = field(default_factory=dict)
     """From the triage file, by finding id."""
+
+    outcomes: tuple[KnownOutcome, ...] = ()
+    """Of earlier traces, in any order."""
 
 
 def memory_of(previous: Report | None) -> Memory:

@@ -200,7 +200,7 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         start_unix_ns=trace.start_unix_ns,
         end_unix_ns=trace.end_unix_ns,
         task=view.task,
-        outcome=outcome_of(trace, view.root),
+        outcome=outcome_of(trace, view.root, view.settings.contract.outcome),
         session_id=next((span.session_id for span in spans if span.session_id), ""),
         user_id=next((span.user_id for span in spans if span.user_id), ""),
         service_version=view.root.service_version,

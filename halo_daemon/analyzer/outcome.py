@@ -1,14 +1,16 @@
 """
 Whether a trace failed, as far as the trace itself says.
 
-People come first, then evaluators, then labels, then the root's status. A status
+What the project's contract states comes first, then people, then evaluators, then
+labels, then the root's status. A status
 of OK is the default of many frameworks, so it counts only as what it is: the
 source is reported with every outcome.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from halo_daemon.analyzer.contract import OutcomeRule
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
@@ -47,14 +49,26 @@ class Outcome(NamedTuple):
 
     verdict: Verdict
     source: str
-    """``feedback``, ``evaluator``, ``label``, ``status`` or ``none``."""
+    """``contract``, ``feedback``, ``evaluator``, ``label``, ``status`` or ``none``."""
 
 
 UNKNOWN = Outcome("unknown", "none")
 
 
-def outcome_of(trace: Trace, root: Span) -> Outcome:
-    """The outcome that the strongest source states; of several statements, any failure wins."""
+def outcome_of(trace: Trace, root: Span, stated: Iterable[OutcomeRule] = ()) -> Outcome:
+    """
+    The outcome that the strongest source states; of several statements, any failure wins.
+
+    *stated* are the project's own rules; an attribute of theirs that a trace has decides.
+    """
+    by_rule = {
+        _ruled(rule, attributes[rule.attribute])
+        for rule in stated
+        for attributes in _attribute_sets(trace)
+        if rule.attribute in attributes
+    } - {"unknown"}
+    if by_rule:
+        return Outcome("failed" if "failed" in by_rule else "ok", "contract")
     for source, keys in _SOURCES:
         verdicts = {
             verdict
@@ -76,6 +90,17 @@ def _attribute_sets(trace: Trace) -> Iterator[JsonObject]:
             attributes = event.get("attributes")
             if isinstance(attributes, dict):
                 yield attributes
+
+
+def _ruled(rule: OutcomeRule, value: JsonValue) -> Verdict:
+    # True is 1 to Python and another value to whoever wrote the rule.
+    if any(type(value) is type(failed) and value == failed for failed in rule.failed_when):
+        return "failed"
+    if rule.failed_below is None:
+        return "ok" if rule.failed_when else _verdict(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "unknown"
+    return "failed" if value < rule.failed_below else "ok"
 
 
 def _verdict(value: JsonValue) -> Verdict:

@@ -1,11 +1,14 @@
-"""A project's past on disk: the ledger and the triage file, before and after a run."""
+"""A project's past on disk: ledger, triage file and outcomes, before and after a run."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from halo_daemon.analyzer.calibration import MAX_OUTCOMES
 from halo_daemon.analyzer.ledger import entries_of
 from halo_daemon.analyzer.memory import Memory
-from halo_daemon.findings import Report
+from halo_daemon.findings import KnownOutcome, Report
 from halo_daemon.store.ledger import LedgerStore
+from halo_daemon.store.outcomes import OutcomeFile
 from halo_daemon.store.triage import TriageFile
 
 
@@ -22,6 +25,7 @@ class ProjectMemory:
     def __init__(self, root: Path, project: str) -> None:
         self._ledger = LedgerStore(root, project)
         self._triage = TriageFile(root, project)
+        self._outcomes = OutcomeFile(root, project)
 
     def recall(self) -> Memory:
         """
@@ -30,7 +34,9 @@ class ProjectMemory:
         Raises:
             StoreError: The ledger cannot be read.
         """
-        return Memory(self._ledger.histories(), self._triage.read_or_nothing())
+        return Memory(
+            self._ledger.histories(), self._triage.read_or_nothing(), self._outcomes.read()
+        )
 
     def remember(self, report: Report, memory: Memory) -> None:
         """
@@ -41,3 +47,19 @@ class ProjectMemory:
         """
         if not any(entry.report_id == report.report_id for entry in self._ledger.read()):
             self._ledger.append(entries_of(report, memory.histories))
+
+    def remember_outcomes(self, learnt: Iterable[KnownOutcome], memory: Memory) -> None:
+        """
+        Keep what became of a window's traces, in the place of what *memory* says of the same.
+
+        The newest traces are kept, a bounded number. Without new outcomes nothing is written.
+
+        Raises:
+            StoreError: The disk refused; the outcomes are those of before.
+        """
+        new = {row.trace_id: row for row in learnt}
+        if not new:
+            return
+        known = {row.trace_id: row for row in memory.outcomes} | new
+        newest = sorted(known.values(), key=lambda row: (row.at, row.trace_id))[-MAX_OUTCOMES:]
+        self._outcomes.write(newest)

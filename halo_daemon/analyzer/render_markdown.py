@@ -227,4 +227,6 @@ def _not_looked_at(report: Report) -> Iterator[str]:
         if rule.checked < rule.of or reasons:
             rest = f" ({reasons})" if reasons else ""
             yield f"{code_span(rule.rule)}: checked {rule.checked:,} of {rule.of:,} {rule.unit}{rest}"
+    if report.traces and report.risk.text:
+        yield markdown(report.risk.text)
     yield from (markdown(limit) for limit in report.limits)

@@ -5,7 +5,7 @@ Nothing here looks at a clock or at a file; the caller says when it is, which
 traces there are and where the report goes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -18,20 +18,19 @@ from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, resolve
 from halo_daemon.analyzer.memory import Memory, memory_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome
-from halo_daemon.analyzer.partial import Partial, TraceFacts
+from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.pool import OpenReader, mine_in_parts
-from halo_daemon.analyzer.risk import RiskScale
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
+from halo_daemon.analyzer.trace_rows import risks_of, trace_rows
 from halo_daemon.analyzer.verify import verify_findings, without_secrets
 from halo_daemon.findings import (
     Engine,
+    KnownOutcome,
     Privacy,
     Report,
     Repro,
     RunBlock,
-    TraceEvidence,
-    TraceRow,
     WindowBlock,
 )
 from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
@@ -64,6 +63,8 @@ class Asked(NamedTuple):
     previous: Report | None
     memory: Memory
     settings: MinerSettings
+    on_outcomes: Callable[[Iterable[KnownOutcome]], None] | None = None
+    """Told what became of the window's traces, for later reports to learn from."""
 
 
 def analyze_window(
@@ -79,6 +80,7 @@ def analyze_window(
     open_reader: OpenReader | None = None,
     processes: int = 1,
     on_trace: Callable[[], None] | None = None,
+    on_outcomes: Callable[[Iterable[KnownOutcome]], None] | None = None,
 ) -> Report:
     """
     Mine every trace of *window* and return the complete report.
@@ -88,7 +90,8 @@ def analyze_window(
     from *memory*; without one, from *previous* alone. *outcomes* by trace id win over
     what the traces say of themselves. With *open_reader*, which opens the same traces in
     another process, the work is divided between *processes*; the report is the same.
-    *on_trace* is called for every trace that this process begins.
+    *on_trace* is called for every trace that this process begins, *on_outcomes* once
+    with what became of the traces as far as it is known.
 
     Raises:
         StoreError: The traces cannot be read.
@@ -99,7 +102,9 @@ def analyze_window(
     else:
         known = mine(_announced(reader.iter_traces(window), on_trace), chosen)
     state_outcomes(known, outcomes or {})
-    asked = Asked(project, window, run, previous, memory or memory_of(previous), chosen)
+    asked = Asked(
+        project, window, run, previous, memory or memory_of(previous), chosen, on_outcomes
+    )
     return report_of(known, reader, asked)
 
 
@@ -138,6 +143,9 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     window = _window_block(asked.window, asked.run)
     absent = absent_findings(histories, seen, known, window.from_)
     previous, run, dataset = asked.previous, asked.run, dataset_of(known)
+    risks = risks_of(known, asked.memory.outcomes)
+    if asked.on_outcomes is not None:
+        asked.on_outcomes(risks.outcomes)
     report = Report(
         report_id=run.report_id,
         project=asked.project,
@@ -155,7 +163,8 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         findings=tuple(finding for finding in findings if finding.verified),
         unverified_claims=tuple(finding for finding in findings if not finding.verified),
         weak_signals=tuple(finding for finding in weak if finding.verified),
-        traces=_trace_rows(known, assembled),
+        traces=trace_rows(known, assembled, risks.by_trace),
+        risk=risks.stated,
         release_diff=assembled.release_diff,
         what_changed=changes_since(previous, dataset.inventory, dataset.traces),
         resolved=resolved_rows(absent),
@@ -190,43 +199,6 @@ def _window_block(window: Window, run: RunInfo) -> WindowBlock:
         to=format_unix_ns(window.to_unix_ns),
         by=window.by.value,
         timezone=run.timezone,
-    )
-
-
-def _trace_rows(known: Partial, assembled: Assembled) -> tuple[TraceRow, ...]:
-    """One row for each examined trace, by trace id."""
-    place = {f.finding_id: at for at, f in enumerate(assembled.findings)}
-    place |= {f.finding_id: len(place) + at for at, f in enumerate(assembled.weak_signals)}
-    named: dict[str, list[tuple[int, str, TraceEvidence]]] = {}
-    for key, group in known.groups.items():
-        identity = assembled.ids[key]
-        for trace_id, hit in group.hits.items():
-            rows = named.setdefault(trace_id, [])
-            for cited in hit.roles:
-                evidence = TraceEvidence(
-                    span_id=cited.span_id, role=cited.role, finding_id=identity
-                )
-                rows.append((place.get(identity, len(place)), identity, evidence))
-    scale = RiskScale(row.signals for row in known.traces.values())
-    return tuple(
-        _trace_row(known.traces[trace_id], named.get(trace_id, []), scale)
-        for trace_id in sorted(known.traces)
-    )
-
-
-def _trace_row(
-    facts: TraceFacts,
-    named: list[tuple[int, str, TraceEvidence]],
-    scale: RiskScale,
-) -> TraceRow:
-    ordered = sorted(named, key=lambda row: row[:2])
-    return TraceRow(
-        trace_id=facts.trace_id,
-        risk=scale.risk_of(facts.signals),
-        outcome=facts.outcome.verdict,
-        findings=tuple(dict.fromkeys(identity for _, identity, _ in ordered)),
-        decisive_span_id=facts.decisive_span_id,
-        evidence=tuple(evidence for _, _, evidence in ordered),
     )
 
 

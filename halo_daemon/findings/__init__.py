@@ -52,6 +52,7 @@ from halo_daemon.findings.ledger import (
     LedgerEntry,
     fold,
 )
+from halo_daemon.findings.outcomes import KnownOutcome, RiskCalibration, SignalWeight
 from halo_daemon.findings.report import (
     SCHEMA_VERSION,
     Privacy,
@@ -94,6 +95,7 @@ __all__ = [
     "Fingerprint",
     "History",
     "InventoryItem",
+    "KnownOutcome",
     "LedgerCounts",
     "LedgerEntry",
     "Link",
@@ -107,11 +109,13 @@ __all__ = [
     "Report",
     "Repro",
     "ResolvedFinding",
+    "RiskCalibration",
     "Role",
     "RootCause",
     "RunBlock",
     "Severity",
     "ShardRange",
+    "SignalWeight",
     "Skipped",
     "SpanRef",
     "Summary",

@@ -15,6 +15,7 @@ from halo_daemon.findings.dataset import (
     WindowBlock,
 )
 from halo_daemon.findings.finding import Finding, FindingState, Role
+from halo_daemon.findings.outcomes import RiskCalibration
 from halo_daemon.findings.record import Count, Instant, Interval, Record, Share
 from halo_daemon.proto.json_value import JsonObject
 
@@ -55,8 +56,8 @@ class TraceRow(Record):
 
     trace_id: str
     risk: Share
-    """Orders traces by how likely they failed; not a calibrated probability unless the
-    project's own outcomes are known."""
+    """Orders traces by how likely they failed; a probability where `Report.risk` says
+    ``calibrated``."""
     outcome: Literal["failed", "ok", "unknown"] = "unknown"
     findings: tuple[str, ...] = ()
     """In the order of the report."""
@@ -141,6 +142,8 @@ class Report(Record):
     summary: Summary = Summary()
     findings: tuple[Finding, ...] = ()
     traces: tuple[TraceRow, ...] = ()
+    risk: RiskCalibration = RiskCalibration()
+    """What the risk of `traces` rests on."""
     weak_signals: tuple[Finding, ...] = ()
     """Below minimum support; never alerted."""
     unverified_claims: tuple[Finding, ...] = ()

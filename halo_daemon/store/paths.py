@@ -7,7 +7,7 @@ Every file name of the data directory; no other module spells one.
     <root>/measures/<worker>.json                             while several workers run
     <root>/outbox/
     <root>/imports.json
-    <root>/projects/<slug>/project.json, findings.jsonl, schedule.json
+    <root>/projects/<slug>/project.json, findings.jsonl, schedule.json, outcomes.jsonl
     <root>/projects/<slug>/triage.yaml, contract.yaml         written by people
     <root>/projects/<slug>/catalog.sqlite                     derived
     <root>/projects/<slug>/runs/<run-id>/, latest
@@ -168,6 +168,11 @@ class ProjectPaths:
     def findings(self) -> Path:
         """The ledger of findings, append-only."""
         return self.directory / "findings.jsonl"
+
+    @property
+    def outcomes(self) -> Path:
+        """Earlier traces of which it is known whether they failed."""
+        return self.directory / "outcomes.jsonl"
 
     @property
     def triage(self) -> Path:

@@ -6,6 +6,7 @@ from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.project_memory import ProjectMemory
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.errors import ConfigError
+from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import report_of
 from tests.unit.analyzer.test_run import failing, fine, window
 
@@ -89,3 +90,80 @@ def test_a_wrong_contract_stops_the_run(tmp_path, text):
         read_contract(path)
 
     assert error.value.diagnostics
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "verdict"),
+    [
+        pytest.param({"failed_below": 0.5}, 0.4, "failed", id="below"),
+        pytest.param({"failed_below": 0.5}, 0.5, "ok", id="not-below"),
+        pytest.param({"failed_below": 0.5}, "high", "unknown", id="no-number"),
+        pytest.param({"failed_when": ["gave_up"]}, "gave_up", "failed", id="a-failing-word"),
+        pytest.param({"failed_when": ["gave_up"]}, "done", "ok", id="another-word"),
+        pytest.param({"failed_when": [1]}, True, "ok", id="true-is-not-one"),
+        pytest.param({}, "failed", "failed", id="common-words"),
+    ],
+)
+def test_a_contract_says_what_counts_as_failed(rule, value, verdict):
+    """Its attribute decides, above every other source."""
+    script = TraceScript(1).step("AGENT", "review", **{"crm.result": value}).outcome("ok")
+    contract = contract_of({"outcome": [{"attribute": "crm.result", **rule}]})
+
+    (row,) = report_of([script], settings=MinerSettings(contract=contract)).traces
+
+    assert row.outcome == (verdict if verdict != "unknown" else "ok")
+
+
+def judged(first, number):
+    """Traces of which every second looped and failed, as an evaluator says."""
+    scripts = []
+    for place in range(first, first + number):
+        script = TraceScript(place, task=f"question {'abcdefghij'[place % 10] * (place % 50 + 3)}")
+        for _ in range(4 if place % 2 else 1):
+            script.tool("search", {"q": "shoes"}, result="none")
+        failed = place % 2 if place % 10 else 1 - place % 2
+        scripts.append(script.answer("done").outcome("failed" if failed else "ok"))
+    return scripts
+
+
+def test_what_became_of_earlier_traces_calibrates_the_risk_of_later_ones(tmp_path):
+    """The second report's risks are probabilities, and it says what they rest on."""
+    past = ProjectMemory(tmp_path, "p")
+    learnt = []
+    first = report_of(judged(1, 300), on_outcomes=learnt.extend)
+    past.remember_outcomes(learnt, past.recall())
+
+    second = report_of(judged(1_001, 100), memory=past.recall())
+
+    assert first.risk.state == "too_few"
+    assert second.risk.state == "calibrated"
+    assert (second.risk.outcomes, second.risk.source) == (300, "label")
+    assert "calibrated on 300 earlier outcomes" in second.risk.text
+    by_risk = sorted(second.traces, key=lambda row: -row.risk)
+    assert sum(row.outcome == "failed" for row in by_risk[:50]) >= 40
+    assert by_risk[0].risk > 0.7
+    assert by_risk[-1].risk < 0.35
+
+
+def test_a_second_report_of_the_same_window_learns_nothing_from_it(tmp_path):
+    """Analysing a window again gives it the same risks: its own outcomes do not count."""
+    past = ProjectMemory(tmp_path, "p")
+    learnt = []
+    first = report_of(judged(1, 300), on_outcomes=learnt.extend)
+    past.remember_outcomes(learnt, past.recall())
+
+    second = report_of(judged(1, 300), memory=past.recall())
+
+    assert [row.risk for row in second.traces] == [row.risk for row in first.traces]
+
+
+def test_damaged_lines_cost_their_own_outcomes(tmp_path):
+    """Half a line and a foreign one are left out; the others count."""
+    past = ProjectMemory(tmp_path, "p")
+    learnt = []
+    report_of(judged(1, 10), on_outcomes=learnt.extend)
+    past.remember_outcomes(learnt, past.recall())
+    (path,) = tmp_path.rglob("outcomes.jsonl")
+    path.write_bytes(b'{"other": 1}\n' + path.read_bytes()[:-20])
+
+    assert len(past.recall().outcomes) == 9
