@@ -185,6 +185,23 @@ def _budget(script: TraceScript, _draw: Random) -> None:
     script.fails("Reached maximum number of steps")
 
 
+def _skipped_plan(script: TraceScript, draw: Random) -> None:
+    script.model(
+        f"1. Use the carrier_lookup tool for {order(draw)}.\n2. Compare the dates.\n3. Answer.",
+        offers=TOOLS,
+    )
+
+
+def _printed_call(script: TraceScript, draw: Random) -> None:
+    text = f"Please ask the carrier where parcel {order(draw)} is and when it will arrive."
+    script.model("I ask the carrier.", calls=[("python", {"code": f"print('{text}')"})])
+    script.tool("python", {"code": f"print('{text}')"}, result=text)
+
+
+def _no_progress(script: TraceScript, _draw: Random) -> None:
+    script.model('{"is_progress_being_made": {"reason": "same page", "answer": false}}')
+
+
 _ERRORS = frozenset({"tool_error", "unrecovered_error"})
 
 MODES: tuple[Mode, ...] = (
@@ -210,6 +227,9 @@ MODES: tuple[Mode, ...] = (
     Mode("empty answer", frozenset({"premature_end"}), _empty_answer),
     Mode("call that never ran", frozenset({"premature_end"}), _call_not_run),
     Mode("limit on steps", frozenset({"budget_exhausted"}), _budget),
+    Mode("plan not carried out", frozenset({"skipped_plan"}), _skipped_plan),
+    Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
+    Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),
 )
 
 

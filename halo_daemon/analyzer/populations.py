@@ -26,6 +26,7 @@ _UNITS: dict[str, str] = {
     "blind_retry": "failed",
     "costly": "span",
     "double_side_effect": "span",
+    "echoed_result": "span",
     "empty_result": "span",
     "failed_value_used": "span",
     "filtered_output": "model",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import used_tokens
+from halo_daemon.analyzer.delegation import replies
 from halo_daemon.analyzer.observation import Observation
 from halo_daemon.analyzer.trace_view import TraceView
 
@@ -34,6 +35,9 @@ _WEIGHTS: dict[str, float] = {
     "ungrounded_answer": 0.4,
 }
 """What a rule adds to the score; errors are counted by rank and add little by themselves."""
+
+NO_BLAME = frozenset({"context_growth", "model_swap", "refusal"})
+"""Rules that report facts and costs: their spans are not where a run went wrong."""
 
 _OTHER_WEIGHT = 0.2
 _RECOVERED = 0.3
@@ -98,18 +102,30 @@ class RiskScale:
 
 
 def decisive_span(view: TraceView, observations: Sequence[Observation]) -> str | None:
-    """The decision behind the last lasting occurrence, else behind the first; None without any."""
-    decisions = [
-        (found.recovered, cited.span_id)
-        for found in observations
-        if not found.is_weak
-        for cited in [next((q for q in found.quotes if q.role == "decision"), None)]
-        if cited is not None
-    ]
-    if not decisions:
-        return None
+    """
+    Where the trace most likely went wrong; None when nothing speaks against it.
+
+    The decision behind the last lasting occurrence, else behind the first. Where
+    occurrences name no decision, the symptom. Where nothing was found and one agent
+    directs others, the reply that the answer was taken from: it went in unchecked.
+    """
+    found = [one for one in observations if not one.is_weak and one.key.rule not in NO_BLAME]
+    for role in ("decision", "symptom"):
+        blamed = [
+            (one.recovered, cited.span_id)
+            for one in found
+            for cited in [next((q for q in one.quotes if q.role == role), None)]
+            if cited is not None
+        ]
+        if blamed:
+            return _last_lasting(view, blamed)
+    answers = replies(view)
+    return answers[-1].span.span_id if answers else None
+
+
+def _last_lasting(view: TraceView, blamed: list[tuple[bool, str]]) -> str:
     order = view.step_index
-    lasting = [span_id for recovered, span_id in decisions if not recovered]
+    lasting = [span_id for recovered, span_id in blamed if not recovered]
     if lasting:
         return max(lasting, key=lambda span_id: (order.get(span_id, -1), span_id))
-    return min((span_id for _, span_id in decisions), key=lambda s: (order.get(s, -1), s))
+    return min((span_id for _, span_id in blamed), key=lambda s: (order.get(s, -1), s))

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.assemble import Assembled
 from halo_daemon.analyzer.calibration import UNTAUGHT, Learnt, learn, moved_up, sentence
-from halo_daemon.analyzer.partial import Partial, TraceFacts
-from halo_daemon.analyzer.risk import RiskScale
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.partial import Hit, Partial, SpanRole, TraceFacts
+from halo_daemon.analyzer.risk import NO_BLAME, RiskScale
 from halo_daemon.findings import (
     KnownOutcome,
     RiskCalibration,
@@ -73,35 +74,55 @@ def _rules_by_trace(known: Partial) -> dict[str, tuple[str, ...]]:
     return {trace_id: tuple(sorted(rules)) for trace_id, rules in found.items()}
 
 
+class _Named(NamedTuple):
+    """A finding of one trace, and the spans that it blames there; in report order."""
+
+    place: int
+    finding_id: str
+    blamed: tuple[SpanRole, ...]
+
+
 def trace_rows(
     known: Partial, assembled: Assembled, risks: Mapping[str, float]
 ) -> tuple[TraceRow, ...]:
     """One row for each examined trace, by trace id."""
     place = {f.finding_id: at for at, f in enumerate(assembled.findings)}
     place |= {f.finding_id: len(place) + at for at, f in enumerate(assembled.weak_signals)}
-    named: dict[str, list[tuple[int, str, TraceEvidence]]] = {}
+    named: dict[str, list[_Named]] = {}
     for key, group in known.groups.items():
         identity = assembled.ids[key]
         for trace_id, hit in group.hits.items():
-            rows = named.setdefault(trace_id, [])
-            for cited in hit.roles:
-                evidence = TraceEvidence(
-                    span_id=cited.span_id, role=cited.role, finding_id=identity
-                )
-                rows.append((place.get(identity, len(place)), identity, evidence))
+            row = _Named(place.get(identity, len(place)), identity, _blamed(key, hit))
+            named.setdefault(trace_id, []).append(row)
     return tuple(
-        _row(known.traces[trace_id], named.get(trace_id, []), risks[trace_id])
+        _row(known.traces[trace_id], sorted(named.get(trace_id, [])), risks[trace_id])
         for trace_id in sorted(known.traces)
     )
 
 
-def _row(facts: TraceFacts, named: list[tuple[int, str, TraceEvidence]], risk: float) -> TraceRow:
-    ordered = sorted(named, key=lambda row: row[:2])
+def _blamed(key: FindingKey, hit: Hit) -> tuple[SpanRole, ...]:
+    """
+    The spans that say where the trace went wrong.
+
+    A symptom is left out where the decision behind it is known, because an error is
+    seldom where the mistake was made; the finding itself shows both.
+    """
+    if key.rule in NO_BLAME or hit.is_weak:
+        return ()
+    has_decision = any(cited.role == "decision" for cited in hit.roles)
+    return tuple(cited for cited in hit.roles if not (has_decision and cited.role == "symptom"))
+
+
+def _row(facts: TraceFacts, named: list[_Named], risk: float) -> TraceRow:
     return TraceRow(
         trace_id=facts.trace_id,
         risk=risk,
         outcome=facts.outcome.verdict,
-        findings=tuple(dict.fromkeys(identity for _, identity, _ in ordered)),
+        findings=tuple(dict.fromkeys(row.finding_id for row in named)),
         decisive_span_id=facts.decisive_span_id,
-        evidence=tuple(evidence for _, _, evidence in ordered),
+        evidence=tuple(
+            TraceEvidence(span_id=cited.span_id, role=cited.role, finding_id=row.finding_id)
+            for row in named
+            for cited in row.blamed
+        ),
     )

@@ -313,6 +313,35 @@ class TraceView:
         return bisect_left(self._step_starts, unix_ns)
 
     @cached_property
+    def framework_steps(self) -> tuple[Span, ...]:
+        """Spans of other kinds that directly hold a model call, the root aside."""
+        by_id = self.trace.by_id
+        holders = {
+            call.span.parent_span_id
+            for call in self.model_calls
+            if call.span.parent_span_id in by_id
+        }
+        return tuple(
+            span
+            for span in self.trace.spans
+            if span.span_id in holders
+            and span is not self.root
+            and span.observation_kind not in _STEP_KINDS
+            and span.observation_kind != AGENT
+        )
+
+    @cached_property
+    def _model_calls_by_parent(self) -> dict[str, list[ModelCall]]:
+        found: dict[str, list[ModelCall]] = {}
+        for call in self.model_calls:
+            found.setdefault(call.span.parent_span_id, []).append(call)
+        return found
+
+    def model_calls_under(self, span: Span) -> list[ModelCall]:
+        """Model calls whose parent is *span*."""
+        return self._model_calls_by_parent.get(span.span_id, [])
+
+    @cached_property
     def root(self) -> Span:
         """The earliest root span, an AGENT where there is one; the first span in a cycle."""
         roots = self.trace.roots or self.trace.spans[:1]

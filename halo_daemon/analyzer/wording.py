@@ -204,6 +204,15 @@ _PLAIN: dict[str, _Plain] = {
         "Say in the result what else could be asked, or that there is nothing.",
         "The result does not tell the model that asking in other words is no use.",
     ),
+    "echoed_result": _Plain(
+        "{subject} runs code that only prints its own text",
+        "incorrect-actions/tool-selection",
+        "not_followed",
+        "tool_description",
+        "Show in the prompt how a tool is called from code, and answer code that calls nothing"
+        " with a note that nothing was done.",
+        "The model writes down what it wants done where it should have called a tool.",
+    ),
     "empty_result": _Plain(
         "{subject} finds nothing, and the run goes on without asking differently",
         "incorrect-actions/poor-information-retrieval",
@@ -225,6 +234,14 @@ _PLAIN: dict[str, _Plain] = {
         "system_prompt",
         "Let the agent state what was done only from the result of the call that did it.",
         "The model reports its intention as a fact.",
+    ),
+    "no_progress": _Plain(
+        "The run says itself that it makes no progress",
+        "repetitive-behavior/step-repetition",
+        "implementation",
+        "code",
+        "Act on the statement: change the plan, hand over, or end the run with what is known.",
+        "What was tried first brought nothing, and nothing else was tried.",
     ),
     "ungrounded_answer": _Plain(
         "The answer holds a {kind} that no input and no result holds",
@@ -297,6 +314,15 @@ _PLAIN: dict[str, _Plain] = {
         "Mask the value where it is recorded, and replace the secret.",
     ),
 }
+_SKIPPED_PLAN = _Plain(
+    "The run plans to use {subject} and answers without it",
+    "orchestration-related-errors/goal-deviation",
+    "not_followed",
+    "system_prompt",
+    "Let the loop refuse an answer while steps of the plan are open, or let the agent say why"
+    " it dropped them.",
+    "The model answers from what it knows instead of doing what it planned.",
+)
 _FEEDBACK = _Plain(
     "Users rate the run badly",
     "task-instruction/problem-id",
@@ -311,6 +337,13 @@ def _plain(key: FindingKey) -> Wording:
     kind = in_ticks(key.error_type, limit=60) if key.error_type else ""
     title = words.title.format(subject=_subject(key), kind=kind)
     return Wording(title, *words[1:])
+
+
+def _skipped_plan(key: FindingKey) -> Wording:
+    title = _SKIPPED_PLAN.title.format(subject=_subject(key))
+    if not key.subject:
+        title = "The run makes a plan and answers before anything was done"
+    return Wording(title, *_SKIPPED_PLAN[1:])
 
 
 def _feedback(key: FindingKey) -> Wording:
@@ -332,5 +365,6 @@ _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
     "premature_end": _premature_end,
     "budget_exhausted": _budget,
     "negative_feedback": _feedback,
+    "skipped_plan": _skipped_plan,
     **dict.fromkeys(_PLAIN, _plain),
 }

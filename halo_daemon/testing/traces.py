@@ -52,12 +52,14 @@ class TraceScript:
         offers: JsonObject | None = None,
         finish: str = "",
         tokens: tuple[int, int] | None = (100, 20),
+        parent: str = "",
         **attributes: JsonValue,
     ) -> Self:
         """
         A model call that says something and asks for *calls*.
 
-        *offers* maps tool names to the JSON Schemas of their parameters.
+        *offers* maps tool names to the JSON Schemas of their parameters; *parent* is the id
+        of the span that the call belongs to, the root where it is empty.
         """
         said: JsonObject = {"llm.output_messages.0.message.role": "assistant"}
         said["llm.output_messages.0.message.content"] = says
@@ -74,7 +76,7 @@ class TraceScript:
         if tokens:
             said["inference.llm.input_tokens"], said["inference.llm.output_tokens"] = tokens
         said["inference.llm.model_name"] = "m-1"
-        return self._step("LLM", "chat", {**said, **attributes})
+        return self._step("LLM", "chat", {**said, **attributes}, parent=parent)
 
     def tool(
         self,
@@ -134,13 +136,15 @@ class TraceScript:
         """The trace."""
         return Trace.merge(self.spans(), is_open=is_open)
 
-    def _step(self, kind: str, name: str, attributes: JsonObject, *, error: str = "") -> Self:
+    def _step(
+        self, kind: str, name: str, attributes: JsonObject, *, error: str = "", parent: str = ""
+    ) -> Self:
         self._clock_unix_ns += _SECOND_NS
         self._spans.append(
             make_span(
                 trace_id=self.trace_id,
                 span_id=self._span_id(len(self._spans) + 1),
-                parent_span_id=self._span_id(0),
+                parent_span_id=parent or self._span_id(0),
                 name=name,
                 observation_kind=kind,
                 start_unix_ns=self._clock_unix_ns,

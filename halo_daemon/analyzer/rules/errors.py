@@ -22,7 +22,7 @@ from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.tool_words import runs_anything
 from halo_daemon.analyzer.trace_view import LeafError, Subject, TraceView
 from halo_daemon.findings import Certainty
-from halo_daemon.proto.span import TOOL, Span
+from halo_daemon.proto.span import LLM, TOOL, Span
 
 TOOL_ERROR = "tool_error"
 SPAN_ERROR = "span_error"
@@ -69,25 +69,31 @@ def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
         quotes=tuple(_quotes(view, error, recovery)),
         certainty=certainty,
         recovered=recovery is not None,
-        is_weak=recovery is not None and _is_work(rule, subject),
+        is_weak=recovery is not None and _is_work(view, rule, error.span),
         wasted=_wasted(view, error, recovery),
     )
 
 
-def _is_work(rule: str, subject: Subject) -> bool:
+def _is_work(view: TraceView, rule: str, span: Span) -> bool:
     """
     Whether a failure that was recovered from belongs to working with the tool.
 
     What runs anything answers with exit codes; looking, trying and testing make
-    most of them. Such a one is no finding unless the agent stopped there.
+    most of them. Such a one is no finding unless the agent stopped there. The same
+    holds for a step of a framework that runs the code its model wrote.
     """
-    return rule == TOOL_ERROR and runs_anything(subject.name)
+    if rule == TOOL_ERROR:
+        return runs_anything(mask_name(span.tool_name))
+    return rule == SPAN_ERROR and any(
+        "```" in call.answer.value for call in view.model_calls_under(span)
+    )
 
 
 def _quotes(view: TraceView, error: LeafError, recovery: Span | None) -> Iterator[Quote]:
     text = view.message_text(error)
     yield quote(error.span, "symptom", text, core_message(error.signal.message))
-    if error.decision:
+    # No model decided that a model call fails: what asked for it was the loop around it.
+    if error.decision and error.span.observation_kind != LLM:
         yield decision_quote(error.decision)
     if recovery:
         yield quote(recovery, "recovery", _result_text(recovery))

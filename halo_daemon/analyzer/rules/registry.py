@@ -1,6 +1,7 @@
 """Every rule, in one place; the order here has no influence on a report."""
 
 from halo_daemon.analyzer.rules.answers import check_claims, check_grounding, check_refusals
+from halo_daemon.analyzer.rules.echoes import check_echoes
 from halo_daemon.analyzer.rules.ending import check_budget, check_premature_end
 from halo_daemon.analyzer.rules.errors import (
     check_infra_errors,
@@ -16,6 +17,8 @@ from halo_daemon.analyzer.rules.model_use import (
     check_model_swap,
     check_output_decay,
 )
+from halo_daemon.analyzer.rules.plans import check_skipped_plans
+from halo_daemon.analyzer.rules.progress import check_no_progress
 from halo_daemon.analyzer.rules.repetition import check_blind_retries, check_repeated_calls
 from halo_daemon.analyzer.rules.retrieval import check_empty_results
 from halo_daemon.analyzer.rules.rule import Rule
@@ -36,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     Rule("context_growth", 1, "traces", check_context_growth),
     Rule("cycle", 1, "traces", check_cycles),
     Rule("double_side_effect", 1, "writing calls", check_double_side_effects),
+    Rule("echoed_result", 1, "code runs", check_echoes),
     Rule("empty_result", 1, "look-ups", check_empty_results),
     Rule("failed_value_used", 1, "traces", check_failed_values),
     Rule("filtered_output", 1, "model calls", check_filtered),
@@ -45,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     Rule("model_swap", 1, "model calls", check_model_swap),
     Rule("near_repeat", 1, "tools called four times", check_near_repeats),
     Rule("negative_feedback", 1, "traces", check_feedback),
+    Rule("no_progress", 1, "traces", check_no_progress),
     Rule("off_limits_source", 1, "traces", check_off_limits),
     Rule("output_decay", 1, "traces", check_output_decay),
     Rule("precondition", 1, "calls with a requirement", check_preconditions),
@@ -52,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     Rule("refusal", 1, "traces", check_refusals),
     Rule("repeated_call", 1, "tools called twice", check_repeated_calls),
     Rule("secret_in_span", 1, "steps", check_secrets),
+    Rule("skipped_plan", 1, "plans", check_skipped_plans),
     Rule("span_error", 1, "span names", check_span_errors),
     Rule("tool_error", 1, "tools", check_tool_errors),
     Rule("truncated_output", 1, "model calls", check_truncated),

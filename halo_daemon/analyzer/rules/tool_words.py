@@ -23,6 +23,11 @@ _LOOKS = frozenset(
     {"check", "count", "describe", "fetch", "find", "get", "inspect", "is", "list", "look"}
     | {"lookup", "query", "read", "retrieve", "search", "show", "view"}
 )
+_FINISHES = frozenset(
+    {"answer", "attemptcompletion", "completetask", "done", "end", "exit", "finalanswer", "finish"}
+    | {"finalresponse", "finishtask", "giveanswer", "respond", "returnanswer", "submit"}
+    | {"submitanswer", "submitfinalanswer", "taskcomplete", "taskdone", "terminate"}
+)
 _MOVES = frozenset(
     {"clear", "click", "drag", "fill", "go", "goto", "login", "logout", "navigate", "open"}
     | {"press", "reset", "select", "start", "stop", "toggle", "type", "visit"}
@@ -43,6 +48,11 @@ def repeats_are_normal(tool: str) -> bool:
 def runs_anything(tool: str) -> bool:
     """Whether the name says that the tool runs whatever it is given."""
     return not words_of(tool).isdisjoint(_RUNS_ANYTHING)
+
+
+def finishes(tool: str) -> bool:
+    """Whether the name says that the call ends the run and hands its answer over."""
+    return tool.replace("_", "").replace("-", "").casefold() in _FINISHES
 
 
 def looks(tool: str) -> bool:
