@@ -18,8 +18,9 @@ from halo_daemon.cli import (
     config as config_command,
     demo,
     doctor,
-    exchange,
+    exporting,
     finding,
+    importing,
     keys,
     project,
     report,
@@ -84,8 +85,8 @@ app.command("doctor")(doctor.doctor)
 app.command("canary")(canary.canary)
 app.command("tail")(tail.tail)
 app.command("reproject")(reproject.reproject)
-app.command("import")(exchange.import_traces)
-app.add_typer(exchange.export_app, name="export")
+app.command("import")(importing.import_traces)
+app.add_typer(exporting.export_app, name="export")
 app.add_typer(project.app, name="project")
 app.add_typer(trace.app, name="trace")
 app.add_typer(finding.app, name="finding")

@@ -12,6 +12,7 @@ from halo_daemon.cli.options import load_config
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
+    from halo_daemon.config import Config
     from halo_daemon.store.query_engine import LocalQueries
     from halo_daemon.store.reader import LocalTraceReader
     from halo_daemon.store.trace_reader import Window
@@ -24,11 +25,16 @@ ProjectOption = Annotated[
 
 def data_dir(ctx: typer.Context, config: Path | None, data: Path | None) -> Path:
     """The data directory that a command works on; logs go to stderr from here on."""
+    return settings_of(ctx, config, data).data.dir
+
+
+def settings_of(ctx: typer.Context, config: Path | None, data: Path | None) -> "Config":
+    """The configuration that a command works with; logs go to stderr from here on."""
     from halo_daemon import log
 
     settings = load_config(ctx, config=config, data=data)
     log.configure(level="warning", log_format=settings.telemetry.log.format)
-    return settings.data.dir
+    return settings
 
 
 def project_slug(root: Path, name: str) -> str:

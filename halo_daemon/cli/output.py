@@ -1,8 +1,9 @@
 """What goes to the terminal: data to stdout, everything else to stderr."""
 
+import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -37,6 +38,11 @@ def print_note(text: str, *, hint: str = "") -> None:
     print(printable(text), file=sys.stderr)
     if hint:
         print(f"\nTry: {printable(hint)}", file=sys.stderr)
+
+
+def print_json(schema: str, document: Mapping[str, object]) -> None:
+    """Print one document with its schema."""
+    print(json.dumps({"schema": schema, **document}))
 
 
 def write_output(data: bytes, path: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halo_daemon.cli import formats
-from halo_daemon.cli.exchange import export_app
+from halo_daemon.cli.exporting import export_app
 from halo_daemon.cli.opening import (
     ProjectOption,
     data_dir,

@@ -1,4 +1,4 @@
-"""Files of other tools, read as streams: unpacked on the fly, told apart by content."""
+"""Files of other tools, read as streams: unpacked on the fly, never held whole."""
 
 import gzip
 import io
@@ -8,9 +8,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from halo_daemon.errors import HaloError
+from halo_daemon.exchange.incoming import START, Input, Place
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -20,89 +21,186 @@ else:
 MAX_RECORD_BYTES = 64 * 1024**2
 """A line, a document or a framed record; larger ones are skipped and counted."""
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_UNPACKED_BYTES = 256 * 1024**3
+"""What one compressed file may unpack to, so that a bomb ends."""
+
+PEEK_BYTES = 256 * 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_GZIP_MAGIC = b"\x1f\x8b"
 _LENGTH = struct.Struct(">I")
-_PEEK_BYTES = 4096
 
 UnpackError = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 """What a damaged compressed stream raises while it is read."""
 
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class Line(NamedTuple):
+    """One line of a file."""
+
+    number: int
+    """From 1, blank lines included."""
+
+    text: bytes | None
+    """Without its end; None when it is too long."""
+
+    end: Place
+    """Behind the line."""
+
+    is_torn: bool
+    """Whether the file ends before the line does."""
+
+    @property
+    def where(self) -> str:
+        """Its name for people."""
+        return f"line {self.number}"
+
+
+class Framed(NamedTuple):
+    """One record behind its length."""
+
+    number: int
+    body: bytes | None
+    """Unpacked; None when it cannot be read."""
+
+    end: Place
+    is_torn: bool = False
+    """Whether the file ends before the record does."""
+
+    @property
+    def where(self) -> str:
+        """Its name for people."""
+        return f"record {self.number}"
+
+
 @contextmanager
-def open_stream(path: Path) -> Iterator[io.BufferedReader]:
+def open_input(path: Path, *, start: Place = START) -> Iterator[Input]:
     """
-    Open a file, or stdin for ``-``, unpacking gzip and zstd.
+    Open a file, or stdin for ``-``, unpacking gzip and zstd, at *start*.
 
     Raises:
         HaloError: It cannot be opened.
     """
+    is_stdin = str(path) == "-"
+    reader = _stdin() if is_stdin else _open(path)
     try:
-        file = sys.stdin.buffer if str(path) == "-" else path.open("rb")
-    except OSError as exc:
-        raise HaloError(f"cannot read {path}: {exc.strerror}", hint="check the path") from exc
-    reader = cast("io.BufferedReader", file)
-    try:
-        head = reader.peek(4)[:4]
-        if head.startswith(_GZIP):
-            yield io.BufferedReader(gzip.GzipFile(fileobj=reader))
-        elif head == _ZSTD:
-            yield io.BufferedReader(cast("io.RawIOBase", zstd.ZstdFile(cast("BinaryIO", reader))))
-        else:
-            yield reader
+        stream = _unpacking(reader)
+        _go_to(stream, start.offset_bytes)
+        yield Input(
+            stream,
+            "" if is_stdin else path.name.split(".")[0],
+            start,
+            path.parent if not is_stdin else None,
+        )
     finally:
-        if file is not sys.stdin.buffer:
-            file.close()
+        # What wraps stdin must not close it when it goes.
+        reader.detach() if is_stdin else reader.close()
 
 
-def peek_text(stream: io.BufferedReader) -> bytes:
+def peek(stream: io.BufferedReader) -> bytes:
     """The first bytes of a stream, without a byte order mark; they stay to be read."""
-    return stream.peek(_PEEK_BYTES).removeprefix(_BYTE_ORDER_MARK).lstrip()
+    return stream.peek(PEEK_BYTES).removeprefix(BYTE_ORDER_MARK)
 
 
-def is_framed(stream: io.BufferedReader) -> bool:
+def is_framed(head: bytes) -> bool:
     """Whether records stand behind four-byte lengths, as the Collector writes them."""
-    head = stream.peek(9)[:9]
     if len(head) <= _LENGTH.size:
         return False
     (length,) = _LENGTH.unpack(head[: _LENGTH.size])
     body = head[_LENGTH.size :]
-    return 0 < length <= MAX_RECORD_BYTES and (body.startswith((_ZSTD, b"\x0a")))
+    return 0 < length <= MAX_RECORD_BYTES and (body.startswith((ZSTD_MAGIC, b"\x0a")))
 
 
-def framed_records(stream: io.BufferedReader) -> Iterator[bytes | None]:
-    """Records behind four-byte lengths, unpacked; None for each that cannot be read."""
-    while head := stream.read(_LENGTH.size):
+def framed_records(source: Input) -> Iterator[Framed]:
+    """Records behind four-byte lengths, unpacked; a torn one ends the file."""
+    offset, number = source.start
+    while head := source.stream.read(_LENGTH.size):
+        number += 1
         (length,) = _LENGTH.unpack(head.ljust(_LENGTH.size, b"\0"))
-        body = stream.read(length) if length <= MAX_RECORD_BYTES else b""
+        body = source.stream.read(length) if length <= MAX_RECORD_BYTES else b""
         if len(head) < _LENGTH.size or len(body) < length:
-            yield None
+            yield Framed(number, None, Place(offset, number - 1), is_torn=True)
             return
-        yield _unpacked(body)
+        offset += _LENGTH.size + length
+        yield Framed(number, _unpacked(body), Place(offset, number))
 
 
-def lines(stream: io.BufferedReader) -> Iterator[bytes | None]:
-    """Lines without their ends, blank ones left out; None for each that is too long."""
-    first = True
-    while line := stream.readline(MAX_RECORD_BYTES + 1):
-        if first:
-            line, first = line.removeprefix(_BYTE_ORDER_MARK), False
-        if len(line) > MAX_RECORD_BYTES and not line.endswith(b"\n"):
-            _skip_line(stream)
-            yield None
-        elif not line.isspace():
-            yield line.rstrip(b"\r\n")
+def lines(source: Input) -> Iterator[Line]:
+    """Lines without their ends; blank ones are left out."""
+    offset, number = source.start
+    while raw := source.stream.readline(MAX_RECORD_BYTES + 1):
+        number += 1
+        offset += len(raw)
+        text: bytes | None = raw if number > 1 else raw.removeprefix(BYTE_ORDER_MARK)
+        is_torn = not raw.endswith(b"\n")
+        if is_torn and len(raw) > MAX_RECORD_BYTES:
+            skipped, is_torn = _skip_line(source.stream)
+            offset, text = offset + skipped, None
+        if text is None or not text.isspace():
+            text = text if text is None else text.strip(b"\r\n")
+            yield Line(number, text, Place(offset, number), is_torn)
 
 
 def document(stream: io.BufferedReader) -> bytes | None:
     """The whole stream; None when it is too long."""
     data = stream.read(MAX_RECORD_BYTES + 1)
-    return None if len(data) > MAX_RECORD_BYTES else data.removeprefix(_BYTE_ORDER_MARK)
+    return None if len(data) > MAX_RECORD_BYTES else data.removeprefix(BYTE_ORDER_MARK)
+
+
+class _Bounded(io.RawIOBase):
+    """An unpacking stream that ends with an error when it gives more than it may."""
+
+    def __init__(self, unpacking: BinaryIO) -> None:
+        self._unpacking = unpacking
+        self._left = MAX_UNPACKED_BYTES
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: "Buffer", /) -> int:
+        """Read into *buffer*."""
+        target = memoryview(buffer)
+        data = self._unpacking.read(len(target))
+        self._left -= len(data)
+        if self._left < 0:
+            raise EOFError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
+        target[: len(data)] = data
+        return len(data)
+
+
+def _stdin() -> io.BufferedReader:
+    return io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), PEEK_BYTES)
+
+
+def _open(path: Path) -> io.BufferedReader:
+    try:
+        return cast("io.BufferedReader", path.open("rb", buffering=PEEK_BYTES))
+    except OSError as exc:
+        raise HaloError(f"cannot read {path}: {exc.strerror}", hint="check the path") from exc
+
+
+def _unpacking(reader: io.BufferedReader) -> io.BufferedReader:
+    head = reader.peek(4)[:4]
+    if head.startswith(_GZIP_MAGIC):
+        packed: BinaryIO = cast("BinaryIO", gzip.GzipFile(fileobj=reader))
+    elif head == ZSTD_MAGIC:
+        packed = cast("BinaryIO", zstd.ZstdFile(cast("BinaryIO", reader)))
+    else:
+        return reader
+    return io.BufferedReader(_Bounded(packed), PEEK_BYTES)
+
+
+def _go_to(stream: io.BufferedReader, offset_bytes: int) -> None:
+    while offset_bytes and (part := stream.read(min(offset_bytes, PEEK_BYTES))):
+        offset_bytes -= len(part)
 
 
 def _unpacked(body: bytes) -> bytes | None:
-    if not body.startswith(_ZSTD):
+    if not body.startswith(ZSTD_MAGIC):
         return body
     try:
         data = zstd.ZstdDecompressor().decompress(body, max_length=MAX_RECORD_BYTES + 1)
@@ -111,7 +209,11 @@ def _unpacked(body: bytes) -> bytes | None:
     return data if len(data) <= MAX_RECORD_BYTES else None
 
 
-def _skip_line(stream: io.BufferedReader) -> None:
-    while part := stream.readline(MAX_RECORD_BYTES):
+def _skip_line(stream: io.BufferedReader) -> tuple[int, bool]:
+    """Read to the end of a line; returns how many bytes, and whether the file ended first."""
+    skipped = 0
+    while part := stream.readline(PEEK_BYTES):
+        skipped += len(part)
         if part.endswith(b"\n"):
-            return
+            return skipped, False
+    return skipped, True

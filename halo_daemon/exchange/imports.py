@@ -2,119 +2,73 @@
 Bringing files in: read, decode, store, and say what was left out.
 
 Every source becomes OTLP and goes through the decoder of the receiver, so the
-same rules hold as for the port. Records are stored in batches, each durable
+same rules hold as for the port. Spans are stored in batches, each durable
 before its place in the file is noted, so an import that was interrupted goes
 on where it stopped; and since ids follow from the input alone, reading a file
 twice stores nothing that counts twice.
 """
 
-import hashlib
-from collections import Counter
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple
 
-import orjson
-import structlog
-
-from halo_daemon.errors import ConfigError, DecodeError, HaloError, LimitError
-from halo_daemon.exchange.files import UnpackError, open_stream, peek_text
-from halo_daemon.exchange.incoming import Importer, Incoming, Skipped
+from halo_daemon.errors import ConfigError, HaloError
+from halo_daemon.exchange.files import UnpackError, open_input, peek
+from halo_daemon.exchange.import_batches import Accept, Gathering, ImportSummary, StartWindow
+from halo_daemon.exchange.import_state import FileIdentity, ImportState
+from halo_daemon.exchange.incoming import START, Importer, Incoming, Input, Place, Request, Skipped
+from halo_daemon.exchange.json_records import CUT_OFF
+from halo_daemon.exchange.read_atif import read_atif
 from halo_daemon.exchange.read_claude_code import read_claude_code
 from halo_daemon.exchange.read_codex import read_codex
-from halo_daemon.exchange.read_otlp import read_halo, read_otlp
-from halo_daemon.exchange.read_spans import (
-    read_atif,
-    read_langfuse,
-    read_openai_agents,
-    read_phoenix,
-)
-from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, SpanBatch
-from halo_daemon.proto.json_value import Attributes, JsonObject
-from halo_daemon.proto.otlp import decode_protobuf
-from halo_daemon.proto.otlp_json import decode_json
+from halo_daemon.exchange.read_halo import read_halo
+from halo_daemon.exchange.read_langfuse import read_langfuse
+from halo_daemon.exchange.read_langsmith import read_langsmith
+from halo_daemon.exchange.read_mlflow import read_mlflow
+from halo_daemon.exchange.read_openai_agents import read_openai_agents
+from halo_daemon.exchange.read_otlp import CUT_OFF_RECORD, read_otlp
+from halo_daemon.exchange.read_phoenix import read_phoenix
+from halo_daemon.exchange.recognise import recognise
+from halo_daemon.proto.batch import ProjectOf
+from halo_daemon.proto.json_value import Attributes
 from halo_daemon.proto.project import Project, project_named
-from halo_daemon.store.disk import Disk, write_atomically
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+AUTO: Final = "auto"
+"""Each file is of the source that its content tells."""
 
-Accept = Callable[[Sequence[SpanBatch]], Awaitable[None]]
-"""Where batches go: `SpanWriter.accept`, or nowhere in a dry run."""
-
-IMPORTERS: dict[str, Importer] = {
+IMPORTERS: Final[dict[str, Importer]] = {
     "otlp": read_otlp,
     "halo": read_halo,
-    "phoenix": read_phoenix,
     "langfuse": read_langfuse,
+    "phoenix": read_phoenix,
+    "langsmith": read_langsmith,
+    "mlflow": read_mlflow,
     "openai-agents": read_openai_agents,
     "claude-code": read_claude_code,
     "codex": read_codex,
     "atif": read_atif,
 }
 
-_LIMITS = DecodeLimits(max_spans=10**6)
-_HEAD_BYTES = 4096
+_UNNAMED = "unknown_service"
+"""How SDKs begin the name of a service that nobody named."""
+
 _MAX_FILES = 100_000
-
-
-@dataclass
-class ImportSummary:
-    """What an import did."""
-
-    files: int = 0
-    accepted_spans: int = 0
-    rejected_spans: int = 0
-    """Spans that the decoder refused, such as those with invalid ids."""
-
-    projects: Counter[str] = field(default_factory=Counter)
-    """Accepted spans by project."""
-
-    skipped: Counter[str] = field(default_factory=Counter)
-    """Records left out, by reason."""
-
-    examples: dict[str, str] = field(default_factory=dict)
-    """Where each reason was met first."""
-
-
-class ImportState:
-    """
-    How far files were read, on disk.
-
-    Args:
-        path: Where it is kept.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            found = orjson.loads(path.read_bytes())
-        except (OSError, ValueError):
-            found = {}
-        self._fields: JsonObject = found if isinstance(found, dict) else {}
-
-    def records_done(self, source: str, file: Path, fingerprint: str) -> int:
-        """Records of *file* that are stored; 0 for a file that is new or begins otherwise."""
-        entry = self._fields.get(f"{source}:{file.absolute()}")
-        if not isinstance(entry, dict) or entry.get("fingerprint") != fingerprint:
-            return 0
-        return cast("int", entry.get("records", 0))
-
-    def note(self, source: str, file: Path, fingerprint: str, records: int) -> None:
-        """Note that so many records of *file* are stored."""
-        self._fields[f"{source}:{file.absolute()}"] = {
-            "fingerprint": fingerprint,
-            "records": records,
-        }
-        write_atomically(Disk(), self._path, orjson.dumps(self._fields))
+_BATCH_BYTES = 4 * 1024**2
+_ROTATED = r"-\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3}"
+"""What a rotation of the Collector's file exporter puts before the extension."""
 
 
 class FileProgress(NamedTuple):
-    """Told after each batch."""
+    """Told after each batch, and at the end of each file."""
 
     file: Path
-    records: int
+    read_bytes: int
+    """Of the unpacked file, as far as it is known; 0 at the start."""
     spans: int
+    """Stored so far, of all files."""
+    is_finished: bool = False
 
 
 @dataclass(kw_only=True)
@@ -123,12 +77,15 @@ class Import:
     One import of one source.
 
     Attributes:
-        source: A key of `IMPORTERS`.
+        source: A key of `IMPORTERS`, or `AUTO`.
         accept: Where batches go.
         project: Where all spans go; ``""`` for the resource's ``service.name``, else the
             file's name.
+        window: Which spans are wanted, by their start.
         state: Where places are noted; None notes nothing.
         resume: Whether to skip what *state* says is stored.
+        is_following: Whether files still grow: what is cut off at their end is not told.
+        batch_bytes: How many bytes of lines are stored at once.
         tell: Called after each batch.
         summary: What was done so far.
     """
@@ -136,8 +93,11 @@ class Import:
     source: str
     accept: Accept
     project: str = ""
+    window: StartWindow = field(default_factory=StartWindow)
     state: ImportState | None = None
     resume: bool = False
+    is_following: bool = False
+    batch_bytes: int = _BATCH_BYTES
     tell: Callable[[FileProgress], None] = lambda _: None
     summary: ImportSummary = field(default_factory=ImportSummary)
 
@@ -147,43 +107,86 @@ class Import:
 
         Raises:
             ConfigError: There is no such source.
-            HaloError: A file cannot be opened, or a batch was not accepted.
+            HaloError: The only file cannot be opened, or a batch was not accepted.
         """
-        if self.source not in IMPORTERS:
+        if self.source not in {*IMPORTERS, AUTO}:
             raise ConfigError(
                 f"cannot import `{self.source}`: no such source",
-                hint=f"one of {', '.join(IMPORTERS)}",
+                hint=f"one of {', '.join(IMPORTERS)}, or {AUTO}",
             )
+        gathering = Gathering(project_namer(self.project, self.source), self.window, self.summary)
         for file in files:
             self.summary.files += 1
-            await self._import_file(file)
+            trouble = unreadable(file) if len(files) > 1 else ""
+            if trouble:
+                self.summary.skip("cannot be read", trouble)
+            else:
+                await self._import_file(file, gathering)
+        await self._store(gathering)
         return self.summary
 
-    async def _import_file(self, file: Path) -> None:
-        name = file.name.split(".")[0] or self.source
-        project_of = project_namer(self.project, name)
-        with open_stream(file) as stream:
-            fingerprint = hashlib.sha256(peek_text(stream)[:_HEAD_BYTES]).hexdigest()
-            done = self._records_done(file, fingerprint)
-            spans = 0
-            found = _safely(IMPORTERS[self.source](stream, name))
-            for records, incoming in enumerate(found, start=1):
-                if records <= done:
-                    continue
-                decoded = _decode(incoming, project_of, self.summary)
-                if decoded is None or not decoded.batches:
-                    continue
-                await self.accept(decoded.batches)
-                _count(decoded, self.summary)
-                spans += sum(batch.spans for batch in decoded.batches)
-                if self.state is not None:
-                    self.state.note(self.source, file, fingerprint, records)
-                self.tell(FileProgress(file, records, spans))
+    async def follow(
+        self, files: Sequence[Path], sleep: Callable[[], Awaitable[None]]
+    ) -> ImportSummary:
+        """
+        Import files and what is appended to them, until *sleep* raises.
 
-    def _records_done(self, file: Path, fingerprint: str) -> int:
-        if self.state is None or not self.resume:
-            return 0
-        return self.state.records_done(self.source, file, fingerprint)
+        A file that was renamed by a rotation is read to its end first.
+        """
+        self.resume = self.is_following = True
+        while True:
+            await self.run([one for file in files for one in (*rotations(file), file)])
+            await sleep()
+
+    async def _import_file(self, file: Path, gathering: Gathering) -> None:
+        identity = FileIdentity.of(file) if self.state is not None else None
+        start: Place | None = START
+        if self.resume and self.state is not None and identity is not None:
+            start = self.state.place_of(self.source, identity)
+        if start is None:
+            self.summary.unchanged_files += 1
+            return
+        name = file.name.split(".")[0] or self.source
+        gathering.project_of = project_namer(self.project, name)
+        reached = start
+        with open_input(file, start=start) as source:
+            for incoming in _safely(self._incoming(source)):
+                if not (self.is_following and _is_end(incoming)):
+                    gathering.take(incoming, str(file))
+                if isinstance(incoming, Request):
+                    reached = incoming.resume or reached
+                if gathering.size_bytes >= self.batch_bytes:
+                    self._note(identity, reached, is_finished=False)
+                    await self._store(gathering)
+                    self._tell(file, reached, is_finished=False)
+        self._note(identity, reached, is_finished=True)
+        self._tell(file, reached, is_finished=True)
+
+    def _incoming(self, source: Input) -> Iterator[Incoming]:
+        """What the file's importer finds; nothing where the file is another source's."""
+        if source.start != START:
+            # Only the start of a file tells what it is; it was looked at then.
+            return IMPORTERS[self.source](source)
+        found = recognise(peek(source.stream))
+        wanted = found if self.source == AUTO else self.source
+        if wanted not in IMPORTERS:
+            return iter((Skipped(f"is of no source that is known ({found or 'text'})", ""),))
+        if found and found != wanted:
+            return iter((Skipped(f"is {found}, not {wanted}", ""),))
+        return IMPORTERS[wanted](source)
+
+    async def _store(self, gathering: Gathering) -> None:
+        await gathering.store(self.accept)
+        if self.state is not None:
+            self.state.save()
+
+    def _note(self, file: FileIdentity | None, place: Place, *, is_finished: bool) -> None:
+        if self.state is not None and file is not None:
+            self.state.note(self.source, file, place, is_finished=is_finished)
+
+    def _tell(self, file: Path, reached: Place, *, is_finished: bool) -> None:
+        spans = self.summary.accepted_spans
+        self.tell(FileProgress(file, reached.offset_bytes, spans, is_finished))
 
 
 def files_below(paths: Sequence[Path]) -> list[Path]:
@@ -199,60 +202,62 @@ def files_below(paths: Sequence[Path]) -> list[Path]:
             found += sorted(
                 file for file in path.rglob("*") if file.is_file() and not file.is_symlink()
             )
-        elif path.is_file() or str(path) == "-" or path.exists():
+        elif str(path) == "-" or path.exists():
             found.append(path)
         else:
             raise HaloError(f"cannot read {path}: no such file", hint="check the path")
         if len(found) > _MAX_FILES:
             raise HaloError(
-                f"cannot import {len(found)} files at once", hint="name a directory below"
+                f"cannot import {len(found)} files at once, the limit is {_MAX_FILES}",
+                hint="name a directory below",
             )
     return found
 
 
-def project_namer(project: str, fallback: str) -> Callable[[Attributes], Project]:
+def rotations(file: Path) -> list[Path]:
+    """Files that a log rotation made of *file*, the oldest first; empty when there are none."""
+    pattern = re.compile(
+        re.escape(file.stem) + _ROTATED + re.escape(file.suffix) + r"(?:\.gz|\.zst)?"
+    )
+    try:
+        names = [entry.name for entry in file.parent.iterdir()]
+    except OSError:
+        return []
+    return [file.parent / name for name in sorted(names) if pattern.fullmatch(name)]
+
+
+def unreadable(file: Path) -> str:
+    """Why a file cannot be opened; ``""`` when it can."""
+    if str(file) == "-":
+        return ""
+    try:
+        with file.open("rb"):
+            return ""
+    except OSError as exc:
+        return f"{file}: {exc.strerror}"
+
+
+def project_namer(project: str, fallback: str) -> ProjectOf:
     """Which project a resource belongs to: the one that was named, else its service."""
 
     def project_of(resource: Attributes) -> Project:
         service = resource.get("openinference.project.name") or resource.get("service.name")
         name = project or (service if isinstance(service, str) else "")
-        return project_named(name if name.strip() else fallback)
+        is_named = name.strip() and not name.startswith(_UNNAMED)
+        return project_named(name if is_named else fallback)
 
     return project_of
 
 
 def _safely(found: Iterator[Incoming]) -> Iterator[Incoming]:
-    """Records up to where a compressed stream is damaged."""
+    """Records up to where a compressed stream is damaged or the disk refuses."""
     try:
         yield from found
     except UnpackError as exc:
         yield Skipped("damaged compression, the rest was not read", str(exc)[:80])
+    except OSError as exc:
+        yield Skipped("cannot be read to its end", str(exc.strerror or exc)[:80])
 
 
-def _decode(
-    incoming: Incoming, project_of: Callable[[Attributes], Project], summary: ImportSummary
-) -> DecodedRequest | None:
-    if isinstance(incoming, Skipped):
-        _skip(summary, incoming.reason, incoming.where)
-        return None
-    decode = decode_protobuf if incoming.is_protobuf else decode_json
-    try:
-        decoded = decode(incoming.body, project_of=project_of, limits=_LIMITS)
-    except (DecodeError, LimitError) as exc:
-        _skip(summary, "not an OTLP request", str(exc)[:200])
-        return None
-    summary.rejected_spans += decoded.rejected_spans
-    for reason, count in decoded.rejected.items():
-        _skip(summary, reason, decoded.error_message[:200], count)
-    return decoded
-
-
-def _skip(summary: ImportSummary, reason: str, where: str, count: int = 1) -> None:
-    summary.skipped[reason] += count
-    summary.examples.setdefault(reason, where)
-
-
-def _count(decoded: DecodedRequest, summary: ImportSummary) -> None:
-    for batch in decoded.batches:
-        summary.accepted_spans += batch.spans
-        summary.projects[batch.project.slug] += batch.spans
+def _is_end(incoming: Incoming) -> bool:
+    return isinstance(incoming, Skipped) and incoming.reason in {CUT_OFF, CUT_OFF_RECORD}

@@ -8,11 +8,17 @@ from halo_daemon.proto.json_value import JsonValue
 _ISO = re.compile(
     r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:[.,](\d+))?\s*(Z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
 )
+_LATEST = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- arithmetic in UTC
 
 
 def iso_unix_ns(text: JsonValue) -> int | None:
-    """ISO 8601 to nanoseconds with all its digits; UTC without a zone; None for anything else."""
+    """
+    ISO 8601 to nanoseconds with all its digits; UTC without a zone.
+
+    Returns:
+        None for anything else, and for times after the year 2262.
+    """
     match = _ISO.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         return None
@@ -27,4 +33,5 @@ def iso_unix_ns(text: JsonValue) -> int | None:
         offset = sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
     since = moment - offset - _EPOCH
     seconds = since.days * 86_400 + since.seconds
-    return max(0, seconds * 10**9 + int((match[2] or "")[:9].ljust(9, "0")))
+    unix_ns = max(0, seconds * 10**9 + int((match[2] or "")[:9].ljust(9, "0")))
+    return unix_ns if unix_ns <= _LATEST else None

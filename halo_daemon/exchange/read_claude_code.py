@@ -1,51 +1,105 @@
 """Claude Code's session files: one file is one session, one trace for each thing a user asked."""
 
 from collections.abc import Iterator
-from io import BufferedReader
-from typing import cast
+from typing import Final
 
 import orjson
 
-from halo_daemon.exchange.draft import Draft, request_of
-from halo_daemon.exchange.incoming import Incoming, Request, Skipped, numbered_lines
+from halo_daemon.exchange.draft import Draft, leftovers, request_of
+from halo_daemon.exchange.incoming import Incoming, Input, Request, Skipped
 from halo_daemon.exchange.iso_times import iso_unix_ns
+from halo_daemon.exchange.json_records import json_records
+from halo_daemon.exchange.record_files import UNREADABLE
+from halo_daemon.exchange.values import count, mapping, objects, text, texts_of
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 
-SOURCE = "claude-code"
+SOURCE: Final = "claude-code"
 
-_SAID = ("user", "assistant")
-_QUIET = ("system", "summary", "file-history-snapshot", "attachment", "progress", "queue-operation")
+_QUIET: Final = frozenset(
+    ["system", "summary", "file-history-snapshot", "attachment", "progress", "queue-operation"]
+)
+"""Lines that hold nothing a span could."""
+
+_KNOWN: Final = frozenset(
+    [
+        "type",
+        "uuid",
+        "parentUuid",
+        "sessionId",
+        "timestamp",
+        "cwd",
+        "version",
+        "gitBranch",
+        "isSidechain",
+        "message",
+        "userType",
+        "requestId",
+        "toolUseResult",
+    ]
+)
+_TOKENS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
+_ERROR_CHARS = 500
 
 
-def read_claude_code(stream: BufferedReader, name: str) -> Iterator[Incoming]:
+def read_claude_code(source: Input) -> Iterator[Incoming]:
     """Read one session; a new trace begins where a user says something that is no tool result."""
-    turn: _Turn | None = None
-    seen: set[str] = set()
-    for where, line in numbered_lines(stream):
-        entry = _object(line)
-        kind = _text(entry, "type")
+    session = _Session(source.name)
+    for record in json_records(source):
+        if record.value is None:
+            yield Skipped(record.reason, record.where)
+            continue
+        try:
+            found = session.take(record.value, record.where)
+        except UNREADABLE:
+            found = Skipped("not a session entry", record.where)
+        if found is not None:
+            yield found
+    last = session.finish()
+    if last is not None:
+        yield last
+
+
+class _Session:
+    """The running state of one file."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._turn: _Turn | None = None
+        self._seen: set[str] = set()
+
+    def take(self, entry: JsonObject, where: str) -> Incoming | None:
+        """Take one line; returns the trace that it ends, or why it is left out."""
+        kind = text(entry.get("type"))
         if kind in _QUIET:
-            continue
-        if kind not in _SAID:
-            yield Skipped(f"unknown type {kind[:40]}" if kind else "not a session entry", where)
-            continue
-        uuid = _text(entry, "uuid") or where
-        if uuid in seen:
-            continue
-        seen.add(uuid)
+            return None
+        if kind not in {"user", "assistant"}:
+            return Skipped(f"unknown type {kind[:40]}" if kind else "not a session entry", where)
+        uuid = text(entry.get("uuid")) or f"{self._name}/{where}"
+        # Sessions that were resumed repeat the lines before.
+        if uuid in self._seen:
+            return None
+        self._seen.add(uuid)
         blocks = _blocks(entry)
-        if kind == "user" and not any(_text(block, "type") == "tool_result" for block in blocks):
-            if turn is not None:
-                yield turn.request()
-            turn = _Turn(entry, uuid, name, blocks)
-        elif turn is None:
-            yield Skipped("before the first question", where)
-        elif kind == "user":
-            turn.take_results(entry, blocks)
+        if kind == "user" and not any(block.get("type") == "tool_result" for block in blocks):
+            finished = self.finish()
+            self._turn = _Turn(entry, uuid, self._name, blocks)
+            return finished
+        if self._turn is None:
+            return Skipped("before the first question", where)
+        if kind == "user":
+            self._turn.take_results(entry, blocks)
         else:
-            turn.take_answer(entry, uuid, blocks)
-    if turn is not None:
-        yield turn.request()
+            self._turn.take_answer(entry, uuid, blocks)
+        return None
+
+    def finish(self) -> Request | None:
+        """The trace under way; None when there is none."""
+        return None if self._turn is None else self._turn.request()
 
 
 class _Turn:
@@ -54,66 +108,96 @@ class _Turn:
     def __init__(self, entry: JsonObject, uuid: str, name: str, blocks: list[JsonObject]) -> None:
         self._uuid = uuid
         self._clock = iso_unix_ns(entry.get("timestamp"))
-        self._session: JsonObject = {"session.id": _text(entry, "sessionId") or name}
+        self._session: JsonObject = {"session.id": text(entry.get("sessionId")) or name}
         self._resource: JsonObject = {
             "service.name": SOURCE,
-            "service.version": _text(entry, "version"),
-            "import.claude-code.cwd": _text(entry, "cwd"),
-            "import.claude-code.git_branch": _text(entry, "gitBranch"),
+            "service.version": text(entry.get("version")),
+            "import.claude-code.cwd": text(entry.get("cwd")),
+            "import.claude-code.git_branch": text(entry.get("gitBranch")),
         }
-        question: JsonObject = {"input.value": _texts_of(blocks), "agent.name": SOURCE}
+        is_sidechain = entry.get("isSidechain") is True
+        question: JsonObject = {
+            "input.value": _said(blocks),
+            "agent.name": "subagent" if is_sidechain else SOURCE,
+            "import.claude-code.sidechain": True if is_sidechain else None,
+            **dict(leftovers(SOURCE, entry, _KNOWN)),
+        }
         self._root = self._draft("turn", "turn", "AGENT", question)
         self._root.parent = ""
         self._drafts = [self._root]
         self._answers: dict[str, Draft] = {}
+        self._usage: dict[str, dict[str, int]] = {}
         self._calls: dict[str, Draft] = {}
 
     def take_answer(self, entry: JsonObject, uuid: str, blocks: list[JsonObject]) -> None:
         """Add what the model said; one answer may come in several lines with one usage."""
-        message = cast("JsonObject", entry.get("message") or {})
-        answer = _text(message, "id") or uuid
+        message = mapping(entry.get("message"))
+        answer = text(message.get("id")) or uuid
         draft = self._answers.get(answer)
         if draft is None:
-            draft = self._draft(answer, _text(message, "model") or "answer", "LLM", {})
-            draft.attributes |= _usage_of(message)
+            model = text(message.get("model"))
+            draft = self._draft(answer, model or "answer", "LLM", {"llm.provider": "anthropic"})
+            draft.attributes["llm.model_name"] = model or None
             self._answers[answer] = draft
             self._drafts.append(draft)
-        said = _texts_of(blocks)
-        if said:
-            before = draft.attributes.get("output.value")
-            draft.attributes["output.value"] = f"{before}\n{said}" if before else said
-            self._root.attributes["output.value"] = said
+        draft.attributes |= self._usage_of(answer, mapping(message.get("usage")))
+        draft.attributes["llm.finish_reason"] = text(message.get("stop_reason")) or (
+            draft.attributes.get("llm.finish_reason")
+        )
         self._clock = iso_unix_ns(entry.get("timestamp")) or self._clock
         draft.end_unix_ns = self._clock
+        _append(draft, "import.claude-code.thinking", _thought(blocks))
+        said = _said(blocks)
+        _append(draft, "output.value", said)
+        if said:
+            self._root.attributes["output.value"] = said
+        if entry.get("isApiErrorMessage") is True:
+            draft.error = said[:_ERROR_CHARS]
         for block in blocks:
-            if _text(block, "type") == "tool_use":
-                self._take_call(block)
+            if block.get("type") == "tool_use":
+                self._take_call(block, f"{answer}/{len(self._drafts)}")
 
     def take_results(self, entry: JsonObject, blocks: list[JsonObject]) -> None:
         """End the calls whose results came."""
         self._clock = iso_unix_ns(entry.get("timestamp")) or self._clock
         for block in blocks:
-            call = self._calls.get(_text(block, "tool_use_id"))
+            call = self._calls.get(text(block.get("tool_use_id")))
             if call is None:
                 continue
             call.end_unix_ns = self._clock
-            call.attributes["output.value"] = _result_text(block.get("content"))
+            call.attributes["output.value"] = output = _result_text(block.get("content"))
             if block.get("is_error") is True:
-                call.error = str(call.attributes["output.value"])[:500]
+                call.error = output[:_ERROR_CHARS]
 
     def request(self) -> Request:
         """The trace of this turn."""
         self._root.end_unix_ns = self._clock
         return Request(request_of(SOURCE, self._drafts, resource=self._resource))
 
-    def _take_call(self, block: JsonObject) -> None:
-        tool = _text(block, "name") or "tool"
+    def _take_call(self, block: JsonObject, fallback: str) -> None:
+        call_id = text(block.get("id")) or fallback
+        tool = text(block.get("name")) or "tool"
         arguments = orjson.dumps(block.get("input")).decode()
-        call = self._draft(
-            _text(block, "id"), tool, "TOOL", {"tool.name": tool, "input.value": arguments}
-        )
-        self._calls[_text(block, "id")] = call
+        call = self._draft(call_id, tool, "TOOL", {"tool.name": tool, "input.value": arguments})
+        self._calls[call_id] = call
         self._drafts.append(call)
+
+    def _usage_of(self, answer: str, usage: JsonObject) -> JsonObject:
+        """The answer's tokens so far: its lines repeat one usage, or the last is complete."""
+        if not usage:
+            return {}
+        seen = self._usage.setdefault(answer, {})
+        for key in _TOKENS:
+            seen[key] = max(seen.get(key, 0), count(usage.get(key)) or 0)
+        # The vendor's input count leaves out what was read from and written to its cache.
+        cached, written = seen["cache_read_input_tokens"], seen["cache_creation_input_tokens"]
+        return {
+            "llm.token_count.prompt": seen["input_tokens"] + cached + written,
+            "llm.token_count.completion": seen["output_tokens"],
+            "llm.token_count.total": sum(seen.values()),
+            "llm.token_count.prompt_details.cache_read": cached,
+            "llm.token_count.prompt_details.cache_write": written,
+        }
 
     def _draft(self, span: str, name: str, kind: str, attributes: JsonObject) -> Draft:
         return Draft(
@@ -127,56 +211,28 @@ class _Turn:
         )
 
 
-def _usage_of(message: JsonObject) -> JsonObject:
-    usage = message.get("usage")
-    model: JsonObject = {"llm.model_name": _text(message, "model"), "llm.provider": "anthropic"}
-    if not isinstance(usage, dict):
-        return model
-    # The vendor's input count leaves out what was read from and written to its cache.
-    cached = _count(usage, "cache_read_input_tokens")
-    fresh = _count(usage, "input_tokens") + _count(usage, "cache_creation_input_tokens")
-    return model | {
-        "llm.token_count.prompt": fresh + cached,
-        "llm.token_count.completion": _count(usage, "output_tokens"),
-        "llm.token_count.prompt_details.cache_read": cached,
-    }
-
-
-def _object(line: bytes | None) -> JsonObject:
-    try:
-        found = orjson.loads(line or b"")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _text(fields: JsonObject, key: str) -> str:
-    value = fields.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _count(fields: JsonObject, key: str) -> int:
-    value = fields.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+def _append(draft: Draft, key: str, more: str) -> None:
+    if more:
+        before = draft.attributes.get(key)
+        draft.attributes[key] = f"{before}\n{more}" if before else more
 
 
 def _blocks(entry: JsonObject) -> list[JsonObject]:
-    message = entry.get("message")
-    content = message.get("content") if isinstance(message, dict) else None
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return (
-        [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    )
+    content = mapping(entry.get("message")).get("content")
+    return [{"type": "text", "text": content}] if isinstance(content, str) else objects(content)
 
 
-def _texts_of(blocks: list[JsonObject]) -> str:
-    return "\n".join(_text(block, "text") for block in blocks if _text(block, "type") == "text")
+def _said(blocks: list[JsonObject]) -> str:
+    return texts_of([block for block in blocks if block.get("type") == "text"])
+
+
+def _thought(blocks: list[JsonObject]) -> str:
+    thoughts = [text(block.get("thinking")) for block in blocks if block.get("type") == "thinking"]
+    return "\n".join(filter(None, thoughts))
 
 
 def _result_text(content: JsonValue) -> str:
     if isinstance(content, str):
         return content
-    if isinstance(content, list):
-        return _texts_of([block for block in content if isinstance(block, dict)])
-    return orjson.dumps(content).decode()
+    said = texts_of(content) if isinstance(content, list) else ""
+    return said or orjson.dumps(content).decode()

@@ -115,7 +115,7 @@ def _parsed(body: bytes, lines: RequestLines, limits: DecodeLimits) -> JsonValue
     try:
         return cast("JsonValue", orjson.loads(body))
     except orjson.JSONDecodeError as exc:
-        repaired, lone = _without_lone_surrogates(body)
+        repaired, lone = without_lone_surrogates(body)
         if "depth limit" in str(exc):
             raise nesting_error(limits.max_depth) from exc
         if not lone:
@@ -134,7 +134,7 @@ def _not_json(body: bytes, cause: orjson.JSONDecodeError) -> DecodeError:
     )
 
 
-def _without_lone_surrogates(body: bytes) -> tuple[bytes, int]:
+def without_lone_surrogates(body: bytes) -> tuple[bytes, int]:
     r"""Replace each ``\uD8xx`` without its other half by U+FFFD; also how many there were."""
     lone = 0
 

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 import halo_daemon.log  # noqa: F401 -- takes the real stderr, before a runner replaces it
-from halo_daemon.cli import exchange, project, store, tail, trace
+from halo_daemon.cli import exporting, importing, project, store, tail, trace
 from halo_daemon.errors import ConfigError, HaloError, QueryError, UnknownProjectError
 from halo_daemon.store.lock import DataLock
 from halo_daemon.store.paths import DataPaths, day_of, shard_stem
@@ -19,9 +19,9 @@ NOW_NS = 1_788_000_000_000_000_000
 ALL = ["--since", "2020-01-01"]
 
 app = typer.Typer(pretty_exceptions_enable=False)
-app.command("import")(exchange.import_traces)
+app.command("import")(importing.import_traces)
 app.command("tail")(tail.tail)
-app.add_typer(exchange.export_app, name="export")
+app.add_typer(exporting.export_app, name="export")
 app.add_typer(trace.app, name="trace")
 app.add_typer(project.app, name="project")
 app.add_typer(store.app, name="store")

@@ -12,7 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from halo_daemon.errors import ConfigError, HaloError
 from halo_daemon.exchange.draft import span_id, trace_id
 from halo_daemon.exchange.exports import chrome_trace, halo_lines, otlp_json_lines
-from halo_daemon.exchange.imports import Import, ImportState, ImportSummary, files_below
+from halo_daemon.exchange.import_batches import ImportSummary
+from halo_daemon.exchange.import_state import ImportState
+from halo_daemon.exchange.imports import Import, files_below
 from halo_daemon.exchange.iso_times import iso_unix_ns
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
@@ -121,9 +123,9 @@ async def test_bad_records_are_counted_and_quoted(tmp_path):
         "metrics, not traces": 1,
         "not an OTLP request": 1,
         "invalid_trace_id": 1,
-        "not JSON": 1,
+        "cut off": 1,
     }
-    assert summary.examples["not JSON"] == "line 5"
+    assert summary.examples["cut off"].endswith("traces.jsonl, line 5")
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
@@ -197,7 +199,9 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(tmp_path):
 
     state_file = tmp_path / "imports.json"
     with pytest.raises(HaloError, match="full"):
-        await Import(source="otlp", accept=failing, state=ImportState(state_file)).run([path])
+        await Import(
+            source="otlp", accept=failing, batch_bytes=1, state=ImportState(state_file)
+        ).run([path])
     summary = await Import(
         source="otlp", accept=sink.accept, state=ImportState(state_file), resume=True
     ).run([path])
@@ -329,7 +333,7 @@ async def test_codex_rollouts_become_a_trace_for_each_question(tmp_path):
     summary, projects = await imported("codex", path)
 
     spans = projects["codex"]
-    assert summary.skipped == {"not JSON": 1}
+    assert summary.skipped == {"cut off": 1}
     assert [span.observation_kind for span in spans] == ["AGENT", "LLM", "TOOL", "AGENT", "LLM"]
     assert [spans[1].input_tokens, spans[4].input_tokens] == [100, 50]
     assert spans[2].duration_ns == 2 * 10**9
@@ -357,7 +361,7 @@ async def test_phoenix_spans_keep_ids_and_flat_keys(tmp_path):
     summary, projects = await imported("phoenix", path, project="p")
 
     (found,) = projects["p"]
-    assert summary.skipped == {"not a span": 2}
+    assert summary.skipped == {"not a span": 1, "not an object": 1}
     assert (found.trace_id, found.parent_span_id, found.model) == (TRACE_ID, span_id_of(1), "m")
     assert found.attributes["llm.input_messages.0.message.role"] == "user"
     assert found.status_message == "boom"
@@ -449,7 +453,7 @@ async def test_atif_trajectories_become_a_trace(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["otlp", "halo", "phoenix", "langfuse", "openai-agents",
-                                    "claude-code", "codex", "atif"])  # fmt: skip
+                                    "claude-code", "codex", "atif", "langsmith", "mlflow", "auto"])  # fmt: skip
 @pytest.mark.parametrize(
     "data",
     [b"", b"\n", b"\0" * 100, b"[]", b"{}", b"null", b"[1,[],{}]", b'{"a":', b"\xff\xfe" * 50,
@@ -543,12 +547,12 @@ def test_parallel_spans_stand_on_tracks_of_their_own():
 
 def test_streams_are_read_from_stdin(monkeypatch):
     """A dash names the standard input."""
-    from halo_daemon.exchange.files import lines, open_stream  # noqa: PLC0415 -- beside its use
+    from halo_daemon.exchange.files import lines, open_input  # noqa: PLC0415 -- beside its use
 
     class Stdin:
         buffer = io.BufferedReader(io.BytesIO(b"a\nb"))
 
     monkeypatch.setattr("sys.stdin", Stdin)
 
-    with open_stream(Path("-")) as stream:
-        assert list(lines(stream)) == [b"a", b"b"]
+    with open_input(Path("-")) as source:
+        assert [line.text for line in lines(source)] == [b"a", b"b"]
