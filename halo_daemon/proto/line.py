@@ -26,6 +26,7 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.project import Project
 from halo_daemon.proto.semconv import ScopeContext, project_span
 from halo_daemon.proto.separators import without_separators
+from halo_daemon.proto.times import format_unix_ns
 
 INVALID_TRACE_ID: Final = "invalid_trace_id"
 INVALID_SPAN_ID: Final = "invalid_span_id"
@@ -48,12 +49,17 @@ KIND_NAMES: Final = tuple(
 STATUS_NAMES: Final = tuple(f"STATUS_CODE_{name}" for name in ("UNSET", "OK", "ERROR"))
 _KINDS = len(KIND_NAMES)
 _STATUSES = len(STATUS_NAMES)
+_SPAN_TYPE: Final = "logfire.span_type"
+_PENDING: Final = "pending_span"
+_PENDING_PARENT: Final = "logfire.pending_parent_id"
+_SENT_SPAN_ID: Final = "halo.client.span_id"
 _MAX_MESSAGE_BYTES = 1024
 _MAX_SHOWN_NAME_CHARS = 100
 _TRACE_ID_DIGITS = 32
 _SPAN_ID_DIGITS = 16
 _ZERO_TRACE_ID = "0" * _TRACE_ID_DIGITS
 _ZERO_SPAN_ID = "0" * _SPAN_ID_DIGITS
+_HEX_DIGITS = "0123456789abcdef"
 _NO_PROJECT = Project("", "")
 
 LineFields = dict[str, Any]
@@ -202,6 +208,8 @@ class RequestLines:
         if self._scope_extras:
             fields.update(self._scope_extras)
         _name_enums(fields)
+        if fields["attributes"].get(_SPAN_TYPE) == _PENDING:
+            _make_pending(fields)
         project_span(fields, self._context, repairs)
         if repairs:
             self.warnings.update(repairs)
@@ -258,6 +266,27 @@ def _repair_parent(fields: LineFields, repairs: list[str]) -> None:
     elif parent == fields["span_id"]:
         fields["parent_span_id"] = ""
         repairs.append(SELF_PARENT)
+
+
+def _make_pending(fields: LineFields) -> None:
+    """
+    Store what Logfire sends when a span begins as that span, not yet ended.
+
+    It comes under an id of its own, below the span that it announces.
+    """
+    announced = fields["parent_span_id"]
+    if not announced:
+        return
+    attributes = fields["attributes"]
+    parent = attributes.get(_PENDING_PARENT)
+    attributes[_SENT_SPAN_ID] = fields["span_id"]
+    fields["span_id"] = announced
+    fields["parent_span_id"] = parent if isinstance(parent, str) and _is_span_id(parent) else ""
+    fields["end_time"] = format_unix_ns(0)
+
+
+def _is_span_id(text: str) -> bool:
+    return len(text) == _SPAN_ID_DIGITS and text != _ZERO_SPAN_ID and not text.strip(_HEX_DIGITS)
 
 
 def _name_enums(fields: LineFields) -> None:

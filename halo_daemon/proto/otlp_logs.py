@@ -31,14 +31,14 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from halo_daemon.errors import DecodeError
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 
-_EVENT: Final = re.compile(r"(claude_code|codex|gen_ai)\.[\w.]+")
+_EVENT: Final = re.compile(r"(claude_code|codex|gemini_cli|gen_ai)\.[\w.]+")
 _SESSION_KEYS: Final = (
     "session.id",
     "conversation.id",
     "conversation_id",
     "gen_ai.conversation.id",
 )
-_PROMPT_KEY: Final = "prompt.id"
+_PROMPT_KEYS: Final = ("prompt.id", "prompt_id")
 _TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"(?!0{16})[0-9a-f]{16}")
 _SEVERITY_ERROR: Final = 17
@@ -55,6 +55,10 @@ _KINDS: Final = {
     "codex.api_request": "LLM",
     "codex.sse_event": "LLM",
     "codex.tool_result": "TOOL",
+    "gemini_cli.user_prompt": "AGENT",
+    "gemini_cli.api_response": "LLM",
+    "gemini_cli.api_error": "LLM",
+    "gemini_cli.tool_call": "TOOL",
 }
 _CLAUDE_SPAN_TYPES: Final = {"AGENT": "interaction", "LLM": "llm_request", "TOOL": "tool"}
 
@@ -134,7 +138,7 @@ def _span_of(record: JsonObject, *, ids_are_base64: bool) -> JsonObject | None:
     if not name:
         return None
     trace_id, parent_id = _hex_ids(record, ids_are_base64=ids_are_base64)
-    prompt = _text(attributes.get(_PROMPT_KEY))
+    prompt = next(filter(None, (_text(attributes.get(key)) for key in _PROMPT_KEYS)), "")
     identity = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
     if not trace_id:
         session = next(filter(None, (_text(attributes.get(key)) for key in _SESSION_KEYS)), "")
@@ -158,6 +162,7 @@ def _span_of(record: JsonObject, *, ids_are_base64: bool) -> JsonObject | None:
         "startTimeUnixNano": str(max(0, end_unix_ns - duration_ns)),
         "endTimeUnixNano": str(end_unix_ns),
         "attributes": [*_objects(record, "attributes"), *_added(name, attributes, record)],
+        "events": _message_events(name, record, str(end_unix_ns)),
         "status": _status(record, attributes),
     }
 
@@ -184,8 +189,21 @@ def _added(name: str, attributes: JsonObject, record: JsonObject) -> Iterator[Js
     if kind and name.startswith("claude_code.") and "span.type" not in attributes:
         yield {"key": "span.type", "value": {"stringValue": _CLAUDE_SPAN_TYPES[kind]}}
     body = record.get("body")
-    if isinstance(body, dict) and _text(body) != name:
+    if isinstance(body, dict) and _text(body) != name and not _message_fields(name, record):
         yield {"key": "event.body", "value": body}
+
+
+def _message_events(name: str, record: JsonObject, time: str) -> list[JsonValue]:
+    """The message in the body of a GenAI event, as a span event holds it."""
+    fields = _message_fields(name, record)
+    return [{"name": name, "timeUnixNano": time, "attributes": fields}] if fields else []
+
+
+def _message_fields(name: str, record: JsonObject) -> list[JsonValue]:
+    body = record.get("body")
+    values = body.get("kvlistValue") if isinstance(body, dict) else None
+    fields = values.get("values") if isinstance(values, dict) else None
+    return fields if name.startswith("gen_ai.") and isinstance(fields, list) else []
 
 
 def _status(record: JsonObject, attributes: JsonObject) -> JsonObject:

@@ -3,9 +3,11 @@
 from typing import Final
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.semconv.listed import listed_documents
 from halo_daemon.proto.semconv.messages import messages_of
 from halo_daemon.proto.semconv.readers import Reader, as_text, is_cut, parsed
 from halo_daemon.proto.semconv.targets import (
+    DOCUMENTS,
     FINISH_REASONS,
     INPUT_MESSAGES,
     INPUT_VALUE,
@@ -47,35 +49,78 @@ _WHOLE_EVENTS: Final = frozenset(
 )
 _EVALUATION: Final = "gen_ai.evaluation.result"
 _SCORES: Final = (SCORE_NAME, SCORE_VALUE, SCORE_LABEL, SCORE_REASON)
-_BODY_KEYS: Final = ("content", "message", "body")
+_BODY_KEYS: Final = ("content", "message", "body", "gen_ai.event.content")
+_TOOL_OUTPUT: Final = "tool.output"
+_OUTPUT_KEYS: Final = ("output", "content", "diff")
+_DOCUMENT_EVENTS: Final = ("db.query.result", "db.search.result")
+"""One document that a vector store found, an event; its fields bear that prefix."""
 
 
 def fields_of_events(events: list[JsonObject], kind: str) -> dict[str, JsonValue]:
     """What the events of a span of that kind tell, by field; empty when nothing."""
-    found: dict[str, list[JsonObject]] = {INPUT_MESSAGES: [], OUTPUT_MESSAGES: []}
-    reasons: list[JsonValue] = []
-    scores: dict[str, JsonValue] = {}
+    found = _Found()
     for event in events:
-        name, attributes = event["name"], event["attributes"]
-        if not isinstance(attributes, dict):
-            continue
+        attributes = event["attributes"]
+        if isinstance(attributes, dict):
+            found.add(str(event["name"]), attributes)
+    return found.on_tool() if kind == TOOL else found.on_others()
+
+
+class _Found:
+    """What was found in the events of one span so far."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, list[JsonObject]] = {INPUT_MESSAGES: [], OUTPUT_MESSAGES: []}
+        self._reasons: list[JsonValue] = []
+        self._documents: list[JsonValue] = []
+        self._outputs: list[str] = []
+        self._scores: dict[str, JsonValue] = {}
+
+    def add(self, name: str, attributes: JsonObject) -> None:
+        """Look at one event more."""
         if name in _ROLES:
-            target = OUTPUT_MESSAGES if name == _CHOICE else INPUT_MESSAGES
-            reason = attributes.get("finish_reason")
-            if name == _CHOICE and isinstance(reason, str):
-                reasons.append(reason)
-            found[target] += _message(str(name), attributes)
+            self._add_message(name, _body(attributes))
         elif name in _WHOLE_EVENTS:
             for key, target in _WHOLE.items():
-                found[target] += messages_of(attributes.get(key), _DEFAULT_ROLES[target])
-        elif name == _EVALUATION and not scores:
-            scores = {key: attributes[key] for key in _SCORES if attributes.get(key) is not None}
-    if kind == TOOL:
-        return _tool_fields(found) | scores
-    fields: dict[str, JsonValue] = {
-        target: [*messages] for target, messages in found.items() if messages
-    }
-    return fields | scores | ({FINISH_REASONS: reasons} if reasons else {})
+                self._messages[target] += messages_of(attributes.get(key), _DEFAULT_ROLES[target])
+        elif name in _DOCUMENT_EVENTS:
+            fields = {key.removeprefix(f"{name}."): value for key, value in attributes.items()}
+            self._documents += listed_documents([fields])
+        elif name == _TOOL_OUTPUT:
+            said = (attributes.get(key) for key in _OUTPUT_KEYS)
+            self._outputs += [as_text(value) for value in said if value][:1]
+        elif name == _EVALUATION and not self._scores:
+            scores = {key: attributes.get(key) for key in _SCORES}
+            self._scores = {key: value for key, value in scores.items() if value is not None}
+
+    def on_others(self) -> dict[str, JsonValue]:
+        """The fields of a span that is no tool."""
+        fields: dict[str, JsonValue] = {
+            target: [*messages] for target, messages in self._messages.items() if messages
+        }
+        if self._documents:
+            fields[DOCUMENTS] = self._documents
+        if self._reasons:
+            fields[FINISH_REASONS] = self._reasons
+        return fields | self._scores
+
+    def on_tool(self) -> dict[str, JsonValue]:
+        """On a tool's own span the message is its arguments, and the choice its answer."""
+        arguments = "\n".join(_texts(self._messages[INPUT_MESSAGES]))
+        answer = "\n".join(_texts(self._messages[OUTPUT_MESSAGES]) or self._outputs)
+        fields: dict[str, JsonValue] = {}
+        if arguments:
+            fields |= dict.fromkeys((TOOL_PARAMETERS, INPUT_VALUE), arguments)
+        if answer:
+            fields[OUTPUT_VALUE] = answer
+        return fields | self._scores
+
+    def _add_message(self, name: str, body: JsonObject) -> None:
+        is_answer = name == _CHOICE
+        reason = body.get("finish_reason")
+        if is_answer and isinstance(reason, str):
+            self._reasons.append(reason)
+        self._messages[OUTPUT_MESSAGES if is_answer else INPUT_MESSAGES] += _message(name, body)
 
 
 def is_any_cut(events: list[JsonObject]) -> bool:
@@ -86,19 +131,6 @@ def is_any_cut(events: list[JsonObject]) -> bool:
         if event["name"] in _ROLES or event["name"] in _WHOLE_EVENTS
         for value in (event["attributes"].values() if isinstance(event["attributes"], dict) else ())
     )
-
-
-def _tool_fields(found: dict[str, list[JsonObject]]) -> dict[str, JsonValue]:
-    """On a tool's own span the message is its arguments, and the choice its answer."""
-    fields: dict[str, JsonValue] = {}
-    for targets, messages in (
-        ((TOOL_PARAMETERS, INPUT_VALUE), found[INPUT_MESSAGES]),
-        ((OUTPUT_VALUE,), found[OUTPUT_MESSAGES]),
-    ):
-        text = "\n".join(_texts(messages))
-        if text:
-            fields.update(dict.fromkeys(targets, text))
-    return fields
 
 
 def _texts(messages: list[JsonObject]) -> list[str]:
@@ -112,8 +144,8 @@ def _texts(messages: list[JsonObject]) -> list[str]:
     return texts
 
 
-def _message(name: str, attributes: JsonObject) -> list[JsonObject]:
-    """The message of one event; its content may be JSON in text."""
+def _body(attributes: JsonObject) -> JsonObject:
+    """The fields of an event's message; some or all of them may be JSON in text."""
     body: JsonObject = dict(attributes)
     for key in _BODY_KEYS:
         value = body.get(key)
@@ -121,6 +153,13 @@ def _message(name: str, attributes: JsonObject) -> list[JsonObject]:
             inner = parsed(value)
             if inner is not None:
                 body[key] = inner
+    whole = body.pop("gen_ai.event.content", None)
+    return {**body, **whole} if isinstance(whole, dict) else body
+
+
+def _message(name: str, body: JsonObject) -> list[JsonObject]:
+    """The message of one event, by its fields."""
+    body = dict(body)
     inner = body.pop("message", body.pop("body", None))
     if inner is not None and "content" not in body:
         body = {**body, **inner} if isinstance(inner, dict) else {**body, "content": inner}
@@ -143,7 +182,7 @@ def _from_list(target: str) -> Reader:
             if isinstance(event, dict) and isinstance(name, str) and name in _ROLES:
                 is_output = name == _CHOICE
                 if is_output == (target == OUTPUT_MESSAGES):
-                    found += _message(name, event)
+                    found += _message(name, _body(event))
         return found or None
 
     return Reader(read, "a list of GenAI events, as a JSON string")

@@ -8,10 +8,11 @@ from halo_daemon.proto.semconv.readers import Reader, as_text, compact_json, par
 MAX_LISTED: Final = 10_001
 """Items written for one field; the rest stays in the raw attribute."""
 
+_DECLARATIONS: Final = ("functionDeclarations", "function_declarations")
 _DOCUMENT_KEYS: Final = {
     "id": ("id", "document_id", "doc_id"),
     "content": ("content", "page_content", "pageContent", "text", "document"),
-    "score": ("score", "similarity", "relevance_score"),
+    "score": ("score", "similarity", "relevance_score", "distance"),
     "metadata": ("metadata",),
 }
 
@@ -33,19 +34,21 @@ def _tools(value: JsonValue) -> JsonValue:
     """Definitions of tools as JSON, from a list of objects, JSON strings, or both nested."""
     value = parsed(value)
     if isinstance(value, dict):
-        for key in ("function_tools", "tools", "functionDeclarations", "function_declarations"):
-            if isinstance(value.get(key), list):
-                value = value[key]
-                break
-        else:
-            value = [value]
+        value = _first_list(value, ("function_tools", "tools", *_DECLARATIONS)) or [value]
     found: list[JsonValue] = []
     for item in value[:MAX_LISTED] if isinstance(value, list) else ():
-        if isinstance(item, dict):
+        declared = _first_list(item, _DECLARATIONS) if isinstance(item, dict) else None
+        if declared is not None:
+            found += [compact_json(one) for one in declared]
+        elif isinstance(item, dict):
             found.append(compact_json(item))
         elif isinstance(item, str) and item:
             found.append(item)
-    return found or None
+    return found[:MAX_LISTED] or None
+
+
+def _first_list(fields: JsonObject, keys: tuple[str, ...]) -> list[JsonValue] | None:
+    return next((found for key in keys if isinstance(found := fields.get(key), list)), None)
 
 
 def _flat_tools(value: JsonValue) -> JsonValue:
@@ -63,12 +66,13 @@ def _documents(value: JsonValue) -> JsonValue:
     found = parsed(value)
     if isinstance(found, dict):
         found = found.get("documents", found.get("results"))
-    documents: list[JsonValue] = []
-    for item in found[:MAX_LISTED] if isinstance(found, list) else ():
-        document = _document(item)
-        if document:
-            documents.append(document)
-    return documents or None
+    return listed_documents(found if isinstance(found, list) else []) or None
+
+
+def listed_documents(items: list[JsonValue]) -> list[JsonValue]:
+    """Read each item as a document, under the names of OpenInference; empty ones are left out."""
+    documents: list[JsonValue] = [_document(item) for item in items[:MAX_LISTED]]
+    return [document for document in documents if document]
 
 
 def _document(item: JsonValue) -> JsonObject:
@@ -86,6 +90,26 @@ def _document(item: JsonValue) -> JsonObject:
     return document
 
 
+def _first_pair(value: JsonValue) -> tuple[str, float] | None:
+    found = parsed(value)
+    for name, score in found.items() if isinstance(found, dict) else ():
+        if isinstance(score, int | float) and not isinstance(score, bool):
+            return name, score
+    return None
+
+
+def _first_name(value: JsonValue) -> JsonValue:
+    pair = _first_pair(value)
+    return pair and pair[0]
+
+
+def _first_number(value: JsonValue) -> JsonValue:
+    pair = _first_pair(value)
+    return None if pair is None else pair[1]
+
+
+FIRST_NAME = Reader(_first_name, "the first name of a JSON object of numbers")
+FIRST_NUMBER = Reader(_first_number, "the first number of a JSON object of numbers")
 TOOL_LIST = Reader(_tools, "list of definitions, structured or JSON")
 FLAT_TOOLS = Reader(_flat_tools, "flat keys `N.name`, `N.description`, `N.parameters`")
 DOCUMENT_LIST = Reader(_documents, "list of documents, structured or JSON")

@@ -39,11 +39,13 @@ _MESSAGE_KEYS: Final = frozenset({"role", "type", "system", *_PART_LISTS, *_WRAP
 _CALLS: Final = frozenset(
     {"tool_call", "tool_use", "tool-call", "function_call", "function", "server_tool_use"}
 )
-_CALL_KEYS: Final = ("functionCall", "function_call", "toolUse", "tool_use")
+_CALL_KEYS: Final = ("functionCall", "function_call", "toolUse", "tool_use", "tool_call")
 _ANSWERS: Final = frozenset(
     {"tool_call_response", "tool_result", "tool-result", "function_call_output", "tool-return"}
 )
-_ANSWER_KEYS: Final = ("functionResponse", "function_response", "toolResult", "tool_result")
+_ANSWER_KEYS: Final = (
+    "functionResponse", "function_response", "toolResult", "tool_result", "tool_call_result",
+)  # fmt: skip
 _ID_KEYS: Final = ("id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId")
 _NAME_KEYS: Final = ("name", "tool_name", "toolName", "tool.name")
 _ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters", "tool.args")

@@ -18,6 +18,7 @@ _MAX_COUNT = 2**63 - 1
 _MAX_NUMBER_CHARS = 32
 _JSON_START = re.compile(r'\[\s*["\[{]|\{\s*"')
 _CLOSING = frozenset("]}")
+_REASON_KEYS = ("finish_reason", "finishReason", "stop_reason", "stopReason")
 _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
 
 
@@ -139,10 +140,54 @@ def at(path: str, reader: Reader) -> Reader:
     def read(value: JsonValue) -> JsonValue:
         found = parsed(value)
         for key in keys:
-            found = found.get(key) if isinstance(found, dict) else None
+            found = _inside(found, key)
         return None if found is None else reader.read(found)
 
     return Reader(read, f"JSON `.{path}`")
+
+
+def _inside(value: JsonValue, key: str) -> JsonValue:
+    if isinstance(value, dict):
+        return value.get(key)
+    if isinstance(value, list) and key.isdigit():
+        return value[int(key)] if int(key) < len(value) else None
+    return None
+
+
+def at_first(paths: tuple[str, ...], reader: Reader) -> Reader:
+    """Read the first of *paths* that says something, each as `at` does."""
+    readers = [at(path, reader) for path in paths]
+
+    def read(value: JsonValue) -> JsonValue:
+        found = parsed(value)
+        if not isinstance(found, dict | list):
+            return None
+        answers = (one.read(found) for one in readers)
+        return next((answer for answer in answers if answer is not None), None)
+
+    return Reader(read, "JSON " + ", ".join(f"`.{path}`" for path in paths))
+
+
+def holding(words: tuple[str, ...], reader: Reader) -> Reader:
+    """Read as *reader* does a text that holds one of *words*, and no other: not to parse all."""
+
+    def read(value: JsonValue) -> JsonValue:
+        if isinstance(value, str) and not any(word in value for word in words):
+            return None
+        return reader.read(value)
+
+    return Reader(read, reader.label)
+
+
+def ending(names: Mapping[str, str]) -> Reader:
+    """Read the end of a name as an observation kind, such as that of a class."""
+
+    def read(value: JsonValue) -> str | None:
+        if not isinstance(value, str):
+            return None
+        return next((kind for end, kind in names.items() if value.endswith(end)), None)
+
+    return Reader(read, ", ".join(f"…{end} → {kind}" for end, kind in names.items()))
 
 
 def unless(placeholders: frozenset[str], reader: Reader) -> Reader:
@@ -186,7 +231,10 @@ def _reasons(value: JsonValue) -> list[JsonValue] | None:
         value = parsed(value)
     found: list[JsonValue] = []
     for item in value if isinstance(value, list) else [value]:
-        reason = item.get("finish_reason") if isinstance(item, dict) else item
+        if isinstance(item, dict):
+            reason = next((item[key] for key in _REASON_KEYS if item.get(key)), None)
+        else:
+            reason = item
         if isinstance(reason, str) and reason:
             found.append(reason)
     return found or None
@@ -216,10 +264,15 @@ def _true(value: JsonValue) -> bool | None:
     return (value is True or (isinstance(value, str) and value.lower() == "true")) or None
 
 
+def _false(value: JsonValue) -> bool | None:
+    return (value is False or (isinstance(value, str) and value.lower() == "false")) or None
+
+
 STATED = Reader(_stated, "present → status ERROR")
 HTTP_STATUS = Reader(_http_status, "400 or above (SERVER spans: 500) → status ERROR")
 ERROR_WORD = Reader(_error_word, "`error` → derived flag")
 TRUE = Reader(_true, "true → derived flag")
+FALSE = Reader(_false, "false → derived flag")
 BEFORE_DOT = Reader(_before_dot, "the part before the dot")
 REASONS = Reader(_reasons, "one word, a list, or the `finish_reason` of messages")
 INDEXED_REASONS = Reader(_indexed_reasons, "`N.finish_reason`")

@@ -3,7 +3,7 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import listed, messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import NOT_ON_LLMS, ON_LLMS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import NOT_ON_LLMS, ON_LLMS, ON_OTHERS, ON_TOOLS
 from halo_daemon.proto.semconv.readers import (
     CONTENT,
     COUNT,
@@ -15,7 +15,7 @@ from halo_daemon.proto.semconv.readers import (
     unless,
 )
 from halo_daemon.proto.semconv.rows import Convention, NameRow, row
-from halo_daemon.proto.semconv.targets import AGENT, CHAIN, LLM, TOOL
+from halo_daemon.proto.semconv.targets import AGENT, CHAIN, GUARDRAIL, LLM, RETRIEVER, TOOL
 
 _ADK: Final = "gcp.vertex.agent"
 _EMPTY: Final = frozenset({"{}", "N/A"})
@@ -41,6 +41,37 @@ CREWAI: Final = Convention(
     rows=(
         row(targets.SESSION, "kickoff_id"),
         row(targets.AGENT_NAME, "crewai.agent.role", "crewai.task.agent"),
+        row(targets.AGENT_ID, "crewai.agent.key"),
+        row(targets.TOOL_NAME, "crewai.tool.name", "tool_name", only=ON_TOOLS),
+        row(targets.INPUT_VALUE, "crewai.crew.inputs", "crewai.flow.inputs", read=CONTENT),
+        row(targets.OUTPUT_VALUE, "crewai.crew.output", "crewai.flow.result", read=CONTENT),
+        *(
+            row(target, "crewai.crew.usage_metrics", read=at(name, COUNT), only=ON_OTHERS)
+            for target, name in (
+                (targets.INPUT_TOKENS, "prompt_tokens"),
+                (targets.OUTPUT_TOKENS, "completion_tokens"),
+                (targets.CACHED_TOKENS, "cached_prompt_tokens"),
+            )
+        ),
+    ),
+    names=(
+        NameRow("call llm", LLM),
+        NameRow("call tool", TOOL),
+        NameRow("execute mcp tool", TOOL),
+        NameRow("Tool Usage", TOOL),
+        NameRow("execute agent", AGENT),
+        NameRow("evaluate guardrail", GUARDRAIL),
+        NameRow("query knowledge", RETRIEVER),
+        NameRow("search knowledge", RETRIEVER),
+        NameRow("execute *", CHAIN),
+        NameRow("call method", CHAIN),
+        NameRow("query memory", CHAIN),
+        NameRow("retrieve memory", CHAIN),
+        NameRow("save memory", CHAIN),
+        NameRow("agent reasoning", CHAIN),
+        NameRow("Crew Created", CHAIN),
+        NameRow("Task *", CHAIN),
+        NameRow("Flow *", CHAIN),
     ),
     scopes=(
         "crewai",
@@ -128,6 +159,18 @@ ADK: Final = Convention(
             read=unless(_EMPTY, CONTENT),
             only=ON_TOOLS,
         ),
+        row(
+            targets.TOOLS,
+            f"{_ADK}.llm_request",
+            read=at("config.tools", listed.TOOL_LIST),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.INSTRUCTIONS,
+            f"{_ADK}.llm_request",
+            read=at("config.system_instruction", messages.SYSTEM),
+            only=ON_LLMS,
+        ),
         row(targets.SESSION, f"{_ADK}.session_id"),
     ),
     names=(
@@ -136,6 +179,8 @@ ADK: Final = Convention(
         NameRow("agent_run [*", AGENT),
         NameRow("agent_run *", AGENT),
         NameRow("invocation", AGENT),
+        NameRow("invoke_node *", CHAIN),
+        NameRow("invoke_workflow *", CHAIN),
         NameRow("execute_tool *", TOOL),
     ),
     scopes=(_ADK, "openinference.instrumentation.google_adk"),

@@ -1,10 +1,19 @@
-"""Coding agents and their APIs: Claude Code, the Claude API, Codex CLI."""
+"""Coding agents and their APIs: Claude Code, the Claude API, Codex CLI, Gemini CLI."""
 
 from typing import Final
 
 from halo_daemon.proto.semconv import messages, targets
 from halo_daemon.proto.semconv.conventions.kinds import ON_AGENTS, ON_LLMS, ON_TOOLS
-from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, REASONS, always, kinds, unless
+from halo_daemon.proto.semconv.readers import (
+    CONTENT,
+    COUNT,
+    FALSE,
+    NUMBER,
+    REASONS,
+    always,
+    kinds,
+    unless,
+)
 from halo_daemon.proto.semconv.rows import Convention, NameRow, row
 from halo_daemon.proto.semconv.targets import AGENT, CHAIN, LLM, TOOL
 
@@ -72,6 +81,7 @@ CLAUDE_CODE: Final = Convention(
         row(targets.AGENT_ID, "agent_id"),
         row(targets.USER, "user.account_uuid"),
         row(targets.FINISH_REASONS, "stop_reason", read=REASONS),
+        row(targets.FAILURE, "success", read=FALSE, only=ON_TOOLS),
     ),
     scopes=("com.anthropic.claude_code",),
     signs=("span.type",),
@@ -124,6 +134,8 @@ CODEX: Final = Convention(
         row(targets.TOOL_PARAMETERS, "arguments", read=CONTENT, only=ON_TOOLS),
         row(targets.INPUT_VALUE, "arguments", read=CONTENT, only=ON_TOOLS),
         row(targets.OUTPUT_VALUE, "output", read=CONTENT, only=ON_TOOLS),
+        row(targets.FAILURE, "success", read=FALSE, only=ON_TOOLS),
+        row(targets.INPUT_VALUE, "prompt", read=CONTENT, only=ON_AGENTS),
         row(targets.SESSION, "conversation.id", "conversation_id"),
         row(targets.USER, "user.account_id"),
     ),
@@ -132,5 +144,27 @@ CODEX: Final = Convention(
         NameRow("codex.tool_result", TOOL),
     ),
     scopes=("codex",),
-    signs=("codex.*",),
+    signs=("codex.*", "conversation.id"),
+)
+
+GEMINI_CLI: Final = Convention(
+    id="GC",
+    title="Gemini CLI, its log events",
+    rank=60,
+    prefixes=("gemini_cli.",),
+    rows=(
+        row(targets.MODEL, "model", only=ON_LLMS),
+        row(targets.PROVIDER, "model", read=always("google"), only=ON_LLMS),
+        row(targets.INPUT_TOKENS, "input_token_count", read=COUNT),
+        row(targets.OUTPUT_TOKENS, "output_token_count", read=COUNT),
+        row(targets.CACHED_TOKENS, "cached_content_token_count", read=COUNT),
+        row(targets.REASONING_TOKENS, "thoughts_token_count", read=COUNT),
+        row(targets.OUTPUT_MESSAGES, "response_text", read=messages.OUTPUT, only=ON_LLMS),
+        row(targets.INPUT_VALUE, "prompt", read=CONTENT, only=ON_AGENTS),
+        row(targets.TOOL_NAME, "function_name", only=ON_TOOLS),
+        row(targets.TOOL_PARAMETERS, "function_args", read=CONTENT, only=ON_TOOLS),
+        row(targets.INPUT_VALUE, "function_args", read=CONTENT, only=ON_TOOLS),
+        row(targets.FAILURE, "success", read=FALSE, only=ON_TOOLS),
+    ),
+    scopes=("gemini-cli", "gemini_cli"),
 )

@@ -16,6 +16,15 @@ from halo_daemon.proto.semconv.targets import CHAIN, LLM
 
 _KINDS: Final = COMMON | {"chat_model": LLM, "parser": CHAIN}
 _META: Final = "langsmith.metadata"
+_USAGE: Final = "langsmith.usage_metadata"
+
+LANGSMITH_KIND: Final = Convention(
+    id="LS",
+    title="LangSmith, the type of a run",
+    # Its exporter calls a retriever an embedding and a prompt a chat in `gen_ai.operation.name`.
+    rank=25,
+    rows=(row(targets.KIND, "langsmith.span.kind", "langchain.run_type", read=kinds(_KINDS)),),
+)
 
 LANGSMITH: Final = Convention(
     id="LS",
@@ -23,8 +32,16 @@ LANGSMITH: Final = Convention(
     rank=60,
     prefixes=("langsmith.", "langchain."),
     rows=(
-        row(targets.KIND, "langsmith.span.kind", "langchain.run_type", read=kinds(_KINDS)),
-        row(targets.MODEL, f"{_META}.ls_model_name", only=ON_LLMS),
+        row(targets.MODEL, f"{_META}.ls_model_name", f"{_META}.model_name", only=ON_LLMS),
+        row(targets.INPUT_TOKENS, _USAGE, read=at("input_tokens", COUNT)),
+        row(targets.OUTPUT_TOKENS, _USAGE, read=at("output_tokens", COUNT)),
+        row(targets.TOTAL_TOKENS, _USAGE, read=at("total_tokens", COUNT)),
+        row(targets.CACHED_TOKENS, _USAGE, read=at("input_token_details.cache_read", COUNT)),
+        row(
+            targets.CACHE_WRITE_TOKENS, _USAGE, read=at("input_token_details.cache_creation", COUNT)
+        ),
+        row(targets.REASONING_TOKENS, _USAGE, read=at("output_token_details.reasoning", COUNT)),
+        row(targets.COST, _USAGE, read=at("total_cost", NUMBER)),
         row(targets.PROVIDER, f"{_META}.ls_provider", only=ON_LLMS),
         row(
             targets.CACHED_TOKENS, "gen_ai.usage.input_token_details", read=at("cache_read", COUNT)
@@ -39,7 +56,7 @@ LANGSMITH: Final = Convention(
             "gen_ai.usage.output_token_details",
             read=at("reasoning", COUNT),
         ),
-        row(targets.TOOL_NAME, "gen_ai.serialized.name", only=ON_TOOLS),
+        row(targets.TOOL_NAME, "gen_ai.serialized.name", "langsmith.trace.name", only=ON_TOOLS),
         row(targets.TOOL_PARAMETERS, "gen_ai.prompt", read=CONTENT, only=ON_TOOLS),
         row(targets.DOCUMENTS, "gen_ai.completion", read=listed.DOCUMENT_LIST, only=ON_RETRIEVERS),
         # `langsmith.trace.session_id` is the project, not a session.

@@ -9,12 +9,14 @@ from halo_daemon.proto.semconv.conventions.kinds import (
     ON_AGENTS,
     ON_LLMS,
     ON_MODEL_CALLS,
+    ON_OTHERS,
     ON_RETRIEVERS,
     ON_TOOLS,
 )
 from halo_daemon.proto.semconv.readers import (
     CONTENT,
     COUNT,
+    ERROR_WORD,
     NUMBER,
     REASONS,
     TEXT,
@@ -55,6 +57,14 @@ MLFLOW: Final = Convention(
             "mlflow.spanOutputs",
             read=quoted(messages.OUTPUT),
             only=ON_LLMS,
+        ),
+        *(
+            # The totals of the trace, on its root.
+            row(target, "mlflow.trace.tokenUsage", read=at(name, COUNT), only=ON_OTHERS)
+            for target, name in (
+                (targets.INPUT_TOKENS, "input_tokens"),
+                (targets.OUTPUT_TOKENS, "output_tokens"),
+            )
         ),
         row(targets.TOOLS, "mlflow.chat.tools", read=quoted(listed.TOOL_LIST)),
         row(targets.TOOL_NAME, "mlflow.spanFunctionName", read=quoted(TEXT), only=ON_TOOLS),
@@ -108,5 +118,6 @@ GENKIT: Final = Convention(
         row(targets.DOCUMENTS, "genkit:output", read=listed.DOCUMENT_LIST, only=ON_RETRIEVERS),
         row(targets.AGENT_NAME, "genkit:name", only=ON_AGENTS),
         row(targets.SESSION, "genkit:sessionId"),
+        row(targets.FAILURE, "genkit:state", read=ERROR_WORD),
     ),
 )

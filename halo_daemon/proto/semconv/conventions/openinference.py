@@ -3,8 +3,18 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import listed, messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import COMMON, ON_AGENTS, ON_TOOLS
-from halo_daemon.proto.semconv.readers import COUNT, NUMBER, REASONS, always, kinds
+from halo_daemon.proto.semconv.conventions.kinds import COMMON, ON_AGENTS, ON_LLMS, ON_TOOLS
+from halo_daemon.proto.semconv.readers import (
+    COUNT,
+    NUMBER,
+    REASONS,
+    TEXT,
+    always,
+    at,
+    at_first,
+    holding,
+    kinds,
+)
 from halo_daemon.proto.semconv.rows import Convention, row
 from halo_daemon.proto.semconv.targets import EMBEDDING, RERANKER, RETRIEVER, SPAN, TOOL
 
@@ -75,13 +85,40 @@ OPENINFERENCE: Final = Convention(
         row(targets.OUTPUT_MESSAGES, "llm.choices.*", read=messages.INDEXED_OUTPUT),
         row(targets.OUTPUT_MESSAGES, "llm.output_messages", read=messages.OUTPUT),
         row(targets.TOOLS, "llm.tools", read=listed.TOOL_LIST),
-        row(targets.FINISH_REASONS, "llm.finish_reason", read=REASONS),
+        row(
+            targets.TOOLS,
+            "llm.invocation_parameters",
+            read=holding(('"tools"',), at("tools", listed.TOOL_LIST)),
+            only=ON_LLMS,
+        ),
+        row(
+            targets.FINISH_REASONS,
+            "llm.finish_reason",
+            "llm.response.finish_reason",
+            read=REASONS,
+        ),
+        row(
+            targets.FINISH_REASONS,
+            "output.value",
+            read=holding(
+                ("finish_reason", "stop_reason"),
+                at_first(("choices", "finish_reason", "stop_reason"), REASONS),
+            ),
+            only=ON_LLMS,
+        ),
         row(targets.TOOL_CALL_ID, "tool.id", "tool_call.id", only=ON_TOOLS),
         row(targets.SESSION, "session.id"),
+        row(
+            targets.SESSION,
+            "metadata",
+            read=at_first(("session_id", "thread_id", "conversation_id"), TEXT),
+        ),
         row(targets.USER, "user.id"),
+        row(targets.USER, "metadata", read=at("user_id", TEXT)),
         row(targets.AGENT_NAME, "agent.name"),
         row(targets.AGENT_NAME, "graph.node.name", "graph.node.id", only=ON_AGENTS),
         row(targets.AGENT_ID, "agent.id"),
+        row(targets.SCORE_NAME, "eval.name", "evaluation.name"),
         row(targets.SCORE_VALUE, "eval.score", "evaluation.score", read=NUMBER),
         row(targets.SCORE_LABEL, "eval.label", "evaluation.label"),
         row(targets.SCORE_REASON, "eval.explanation", "evaluation.explanation"),

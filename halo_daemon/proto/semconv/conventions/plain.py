@@ -25,11 +25,21 @@ PLAIN: Final = Convention(
             read=CONTENT,
             only=ON_TOOLS,
         ),
+        row(
+            targets.INPUT_VALUE,
+            "mcp.request.argument",
+            "mcp.tool.arguments",
+            read=CONTENT,
+            only=ON_TOOLS,
+        ),
+        row(targets.OUTPUT_VALUE, "mcp.response.value", "mcp.tool.result", read=CONTENT),
         row(targets.SESSION, "mcp.session.id"),
         row(targets.USER, "user.id", "enduser.id"),
         row(targets.FAILURE, "error.type", "error.message", read=STATED),
         row(targets.FAILURE, "http.response.status_code", "http.status_code", read=HTTP_STATUS),
-        row(targets.FAILURE, "mcp.tool.is_error", "mcp.isError", "tool.is_error", read=TRUE),
+        row(
+            targets.FAILURE, "mcp.tool.is_error", "mcp.isError", "tool.is_error", "error", read=TRUE
+        ),
     ),
     names=(NameRow("tools/call *", TOOL),),
 )

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from halo_daemon.proto.semconv import messages, targets
+from halo_daemon.proto.semconv import listed, messages, targets
 from halo_daemon.proto.semconv.conventions.kinds import COMMON, NOT_ON_LLMS, ON_LLMS, ON_TOOLS
-from halo_daemon.proto.semconv.readers import CONTENT, COUNT, TEXT, TRUE, always, at, kinds
+from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, TEXT, TRUE, always, at, kinds
 from halo_daemon.proto.semconv.rows import Convention, NameRow, row
 from halo_daemon.proto.semconv.targets import AGENT, CHAIN, EVALUATOR, LLM, TOOL
 
@@ -15,6 +15,12 @@ _BRAINTRUST: Final = COMMON | {
     "score": EVALUATOR,
 }
 
+
+def _pii(name: str) -> tuple[str, str]:
+    """LiveKit's key of that name, as older and as newer releases spell it."""
+    return f"lk.{name}", f"lk.pii.{name}"
+
+
 LIVEKIT: Final = Convention(
     id="OT",
     title="LiveKit",
@@ -24,35 +30,51 @@ LIVEKIT: Final = Convention(
         row(
             targets.WEAK_KIND, "lk.function_tool.name", "lk.function_tool.output", read=always(TOOL)
         ),
-        row(targets.WEAK_KIND, "lk.chat_ctx", read=always(LLM)),
-        row(targets.INPUT_MESSAGES, "lk.chat_ctx", read=messages.INPUT, only=ON_LLMS),
-        row(targets.OUTPUT_MESSAGES, "lk.response.text", read=messages.OUTPUT, only=ON_LLMS),
+        row(targets.WEAK_KIND, *_pii("chat_ctx"), read=always(LLM)),
+        *(
+            row(target, "lk.llm_metrics", read=at(name, COUNT))
+            for target, name in (
+                (targets.INPUT_TOKENS, "prompt_tokens"),
+                (targets.OUTPUT_TOKENS, "completion_tokens"),
+                (targets.CACHED_TOKENS, "prompt_cached_tokens"),
+            )
+        ),
+        row(targets.INPUT_MESSAGES, *_pii("chat_ctx"), read=messages.INPUT, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, *_pii("response.text"), read=messages.OUTPUT, only=ON_LLMS),
+        row(targets.TOOLS, "lk.function_tools", read=listed.TOOL_LIST, only=ON_LLMS),
         row(targets.TOOL_NAME, "lk.function_tool.name", only=ON_TOOLS),
         row(targets.TOOL_CALL_ID, "lk.function_tool.id", only=ON_TOOLS),
-        row(targets.TOOL_PARAMETERS, "lk.function_tool.arguments", read=CONTENT, only=ON_TOOLS),
+        row(
+            targets.TOOL_PARAMETERS,
+            *_pii("function_tool.arguments"),
+            read=CONTENT,
+            only=ON_TOOLS,
+        ),
         row(
             targets.INPUT_VALUE,
-            "lk.function_tool.arguments",
-            "lk.user_input",
+            *_pii("function_tool.arguments"),
+            *_pii("user_input"),
             read=CONTENT,
             only=NOT_ON_LLMS,
         ),
         row(
             targets.OUTPUT_VALUE,
-            "lk.function_tool.output",
-            "lk.response.text",
+            *_pii("function_tool.output"),
+            *_pii("response.text"),
             read=CONTENT,
             only=NOT_ON_LLMS,
         ),
         row(targets.FAILURE, "lk.function_tool.is_error", read=TRUE),
         row(targets.AGENT_NAME, "lk.agent_name", "lk.agent_label"),
-        row(targets.SESSION, "lk.room_name"),
+        row(targets.SESSION, *_pii("room_name"), "lk.room_sid"),
     ),
     names=(
         NameRow("agent_session", AGENT),
         NameRow("agent_turn", AGENT),
         NameRow("function_tool", TOOL),
         NameRow("llm_node", LLM),
+        NameRow("user_turn", CHAIN),
+        NameRow("judge_evaluation", EVALUATOR),
     ),
     scopes=("livekit",),
     signs=("lk.*",),
@@ -98,6 +120,20 @@ BRAINTRUST: Final = Convention(
         row(targets.OUTPUT_TOKENS, "braintrust.metrics", read=at("completion_tokens", COUNT)),
         row(targets.TOTAL_TOKENS, "braintrust.metrics", read=at("tokens", COUNT)),
         row(targets.CACHED_TOKENS, "braintrust.metrics", read=at("prompt_cached_tokens", COUNT)),
+        row(
+            targets.CACHE_WRITE_TOKENS,
+            "braintrust.metrics",
+            read=at("prompt_cache_creation_tokens", COUNT),
+        ),
+        row(
+            targets.REASONING_TOKENS,
+            "braintrust.metrics",
+            read=at("completion_reasoning_tokens", COUNT),
+        ),
+        row(targets.COST, "braintrust.metrics", read=at("estimated_cost", NUMBER)),
+        row(targets.PROVIDER, "braintrust.metadata", read=at("provider", TEXT)),
+        row(targets.SCORE_NAME, "braintrust.scores", read=listed.FIRST_NAME),
+        row(targets.SCORE_VALUE, "braintrust.scores", read=listed.FIRST_NUMBER),
         row(
             targets.INPUT_MESSAGES,
             "braintrust.input_json",
@@ -150,5 +186,9 @@ COMMON_KEYS: Final = Convention(
             "session_id",
         ),
         row(targets.USER, "elevenlabs.user_id", "user_id"),
+        row(targets.SCORE_NAME, "score.name", "feedback.name", "feedback.key"),
+        row(targets.SCORE_VALUE, "score.value", "feedback.score", "feedback.value", read=NUMBER),
+        row(targets.SCORE_LABEL, "feedback.value", "feedback.label", "score.label"),
+        row(targets.SCORE_REASON, "feedback.comment", "score.comment"),
     ),
 )

@@ -4,7 +4,7 @@ from typing import Final
 
 from halo_daemon.proto.semconv import events, listed, messages, targets
 from halo_daemon.proto.semconv.conventions.kinds import ON_AGENTS, ON_LLMS, ON_OTHERS, ON_TOOLS
-from halo_daemon.proto.semconv.readers import CONTENT, COUNT, always
+from halo_daemon.proto.semconv.readers import CONTENT, COUNT, always, at_first
 from halo_daemon.proto.semconv.rows import Convention, NameRow, row
 from halo_daemon.proto.semconv.targets import AGENT, CHAIN, LLM, TOOL
 
@@ -57,6 +57,8 @@ PYDANTIC_AI: Final = Convention(
         NameRow("agent run", AGENT),
         NameRow("running tool: *", TOOL),
         NameRow("running tool", TOOL),
+        NameRow("running output function: *", TOOL),
+        NameRow("running output function", TOOL),
     ),
 )
 
@@ -67,6 +69,20 @@ PYDANTIC_AI_PLAIN: Final = Convention(
     rows=(
         row(targets.MODEL, "model_name"),
         row(targets.AGENT_NAME, "agent_name"),
+        row(targets.AGENT_ID, "gen_ai.agent.call.id", only=ON_AGENTS),
+        row(targets.WEAK_KIND, "response_data", read=always(LLM)),
+        row(targets.INPUT_MESSAGES, "request_data", read=messages.INPUT, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, "response_data", read=messages.OUTPUT, only=ON_LLMS),
+        row(
+            targets.INPUT_TOKENS,
+            "response_data",
+            read=at_first(("usage.prompt_tokens", "usage.input_tokens"), COUNT),
+        ),
+        row(
+            targets.OUTPUT_TOKENS,
+            "response_data",
+            read=at_first(("usage.completion_tokens", "usage.output_tokens"), COUNT),
+        ),
     ),
     names=(NameRow("chat *", LLM), NameRow("running *", CHAIN)),
     scopes=("pydantic-ai", "logfire"),

@@ -4,7 +4,7 @@ from typing import Final
 
 from halo_daemon.proto.semconv import listed, targets
 from halo_daemon.proto.semconv.conventions.kinds import NOT_ON_LLMS, ON_AGENTS, ON_TOOLS
-from halo_daemon.proto.semconv.readers import CONTENT, COUNT, REASONS, kinds
+from halo_daemon.proto.semconv.readers import CONTENT, COUNT, REASONS, always, kinds
 from halo_daemon.proto.semconv.rows import Convention, row
 from halo_daemon.proto.semconv.targets import (
     AGENT,
@@ -29,6 +29,12 @@ _VECTOR_STORES: Final = dict.fromkeys(
         "lancedb",
         "marqo",
         "pgvector",
+        "vespa",
+        "turbopuffer",
+        "zilliz",
+        "faiss",
+        "deeplake",
+        "vectara",
     ),
     RETRIEVER,
 )
@@ -66,6 +72,9 @@ TRACELOOP: Final = Convention(
             f"{_PROPERTIES}.conversation_id",
             f"{_PROPERTIES}.chat_id",
         ),
-        row(targets.USER, f"{_PROPERTIES}.user_id"),
+        row(targets.USER, f"{_PROPERTIES}.user_id", "llm.user"),
+        row(targets.WEAK_KIND, "gen_ai.task.name", "gen_ai.task.input", read=always(CHAIN)),
+        row(targets.INPUT_VALUE, "gen_ai.task.input", read=CONTENT, only=NOT_ON_LLMS),
+        row(targets.OUTPUT_VALUE, "gen_ai.task.output", read=CONTENT, only=NOT_ON_LLMS),
     ),
 )

@@ -33,9 +33,23 @@ _OPERATIONS: Final = {
     "ai.embedmany.doembed": EMBEDDING,
     "ai.rerank": CHAIN,
     "ai.rerank.dorerank": RERANKER,
+    "ai.generateimage": CHAIN,
+    "ai.generateimage.dogenerate": LLM,
+    "ai.generatespeech": CHAIN,
+    "ai.generatespeech.dogenerate": LLM,
+    "ai.transcribe": CHAIN,
+    "ai.transcribe.dogenerate": LLM,
 }
 _META: Final = "ai.telemetry.metadata"
 _USAGE: Final = "ai.usage"
+
+VERCEL_PROVIDER: Final = Convention(
+    id="AI",
+    title="Vercel AI SDK, the provider",
+    # `gen_ai.system` holds the same text there, but whole: `openai.chat`.
+    rank=45,
+    rows=(row(targets.PROVIDER, "ai.model.provider", read=BEFORE_DOT),),
+)
 
 VERCEL: Final = Convention(
     id="AI",
@@ -48,7 +62,6 @@ VERCEL: Final = Convention(
         row(targets.KIND, "ai.toolCall.name", read=always(TOOL)),
         row(targets.MODEL, "ai.response.model", "ai.model.id"),
         row(targets.REQUEST_MODEL, "ai.model.id"),
-        row(targets.PROVIDER, "ai.model.provider", read=BEFORE_DOT),
         row(targets.INPUT_TOKENS, f"{_USAGE}.inputTokens", f"{_USAGE}.promptTokens", read=COUNT),
         row(targets.INPUT_TOKENS, f"{_USAGE}.tokens", read=COUNT),
         row(
