@@ -17,8 +17,9 @@ from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.config import Config
-    from halo_daemon.exchange.import_batches import ImportSummary, StartWindow
-    from halo_daemon.exchange.imports import FileProgress, Import
+    from halo_daemon.exchange.import_batches import Accept, ImportSummary, StartWindow
+    from halo_daemon.exchange.import_state import ImportState
+    from halo_daemon.exchange.imports import FileProgress
     from halo_daemon.proto.batch import SpanBatch
     from halo_daemon.proto.json_value import JsonObject
 
@@ -84,19 +85,31 @@ def import_traces(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on reading what is appended, until Ctrl-C.")
     ] = False,
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--endpoint",
+            metavar="URL",
+            help="Pull from this server instead of files: phoenix, langfuse, langsmith.",
+        ),
+    ] = "",
+    server_project: Annotated[
+        str, typer.Option("--from", metavar="NAME", help="Only this project of the server.")
+    ] = "",
     as_json: JsonOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Bring in traces from files, with or without a running daemon; twice changes nothing."""
+    """Bring in traces of other tools, with or without a running daemon; twice changes nothing."""
     import asyncio
 
     settings = settings_of(ctx, config, data)
-    paths = files or _default_places(source)
-    if not paths:
-        raise ConfigError(f"cannot import {source}: no file was named", hint="name files, or -")
-    if follow and dry_run:
-        raise ConfigError("--follow does not go with --dry-run", hint="leave one out")
+    paths = files or ([] if endpoint else _default_places(source))
+    if follow and (dry_run or endpoint):
+        raise ConfigError(
+            "--follow is for files, and stores: it does not go with --dry-run or --endpoint",
+            hint="leave one out",
+        )
     job = ImportJob(
         settings=settings,
         source=source,
@@ -105,7 +118,15 @@ def import_traces(
         dry_run=dry_run,
         resume=resume,
     )
-    summary = asyncio.run(import_files(job, paths, follow=follow))
+    if endpoint and not paths:
+        summary = asyncio.run(pull_traces(job, endpoint, server_project))
+    elif paths and not endpoint:
+        summary = asyncio.run(import_files(job, paths, follow=follow))
+    else:
+        raise ConfigError(
+            f"cannot import {source}: {'files and' if paths else 'no file and no'} --endpoint",
+            hint="name files, - for stdin, or one server",
+        )
     if as_json:
         print_json("halo.import/v1", {**_document(summary), "dry_run": dry_run})
     else:
@@ -139,20 +160,24 @@ def _default_places(source: str) -> list[Path]:
     return [Path(os.environ.get(variable) or home).expanduser() / below]
 
 
+class Storing(NamedTuple):
+    """Where an import's batches and places go."""
+
+    accept: "Accept"
+    state: "ImportState | None"
+
+
 @asynccontextmanager
-async def importing(job: ImportJob) -> "AsyncIterator[Import]":
-    """The import that *job* asks for, storing unless it is a dry run."""
+async def storing(job: ImportJob) -> "AsyncIterator[Storing]":
+    """The data directory, open for an import; nowhere in a dry run."""
     import time
 
     from halo_daemon.exchange.import_state import ImportState
-    from halo_daemon.exchange.imports import Import
     from halo_daemon.store.paths import DataPaths
     from halo_daemon.store.writer import SpanWriter, WriterLimits
 
     if job.dry_run:
-        yield Import(
-            source=job.source, accept=_store_nothing, project=job.project, window=job.window
-        )
+        yield Storing(_store_nothing, None)
         return
     root = job.settings.data.dir
     root.mkdir(parents=True, exist_ok=True)
@@ -164,14 +189,7 @@ async def importing(job: ImportJob) -> "AsyncIterator[Import]":
         limits=WriterLimits(min_free_bytes=job.settings.storage.min_free_bytes),
     )
     try:
-        yield Import(
-            source=job.source,
-            accept=writer.accept,
-            project=job.project,
-            window=job.window,
-            state=ImportState(DataPaths(root).imports),
-            resume=job.resume,
-        )
+        yield Storing(writer.accept, ImportState(DataPaths(root).imports))
     finally:
         await writer.aclose()
 
@@ -180,17 +198,86 @@ async def import_files(job: ImportJob, paths: list[Path], *, follow: bool) -> "I
     """Import the files below *paths*; with *follow* until Ctrl-C."""
     import asyncio
 
-    from halo_daemon.exchange.imports import files_below
+    from halo_daemon.exchange.imports import Import, files_below
 
     files = files_below(paths)
-    async with importing(job) as run:
-        with _progress(files) as run.tell:
+    async with storing(job) as (accept, state):
+        with _file_progress(files) as tell:
+            run = Import(
+                source=job.source,
+                accept=accept,
+                project=job.project,
+                window=job.window,
+                state=state,
+                resume=job.resume,
+                tell=tell,
+            )
             if not follow:
                 return await run.run(files)
             # Ctrl-C cancels it: what was stored until then is the result.
             with contextlib.suppress(asyncio.CancelledError):
                 await run.follow(files, lambda: asyncio.sleep(_FOLLOW_S))
-        return run.summary
+            return run.summary
+
+
+async def pull_traces(job: ImportJob, endpoint: str, server_project: str) -> "ImportSummary":
+    """Import what a server holds."""
+    import os
+    import time
+
+    from halo_daemon.exchange.pull_client import PullClient
+    from halo_daemon.exchange.pull_servers import PULLERS, credentials
+    from halo_daemon.exchange.pulls import PullImport
+
+    if job.source not in PULLERS:
+        raise ConfigError(
+            f"cannot pull {job.source}: only files of it can be imported",
+            hint=f"--endpoint goes with {', '.join(PULLERS)}",
+        )
+    client = PullClient(
+        endpoint,
+        now_unix_ns=time.time_ns,
+        tell=lambda why, wait_s: print_note(f"waiting {wait_s:.0f} s: {why}"),
+        headers=credentials(job.source, os.environ),
+    )
+    try:
+        async with storing(job) as (accept, state):
+            with _page_progress() as tell:
+                run = PullImport(
+                    puller=PULLERS[job.source],
+                    client=client,
+                    accept=accept,
+                    now_unix_ns=time.time_ns(),
+                    server_project=server_project,
+                    project=job.project,
+                    window=job.window,
+                    state=state,
+                    resume=job.resume,
+                    tell=tell,
+                )
+                return await run.run()
+    finally:
+        await client.aclose()
+
+
+@contextmanager
+def _page_progress() -> "Iterator[Callable[[str, int, int], None]]":
+    """One updating line on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _name, _pages, _spans: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as line:
+        task = line.add_task("asking the server", total=None)
+
+        def tell(name: str, pages: int, spans: int) -> None:
+            text = f"{printable(name)[:_NAME_CHARS]}  page {pages}  {spans:,} spans"
+            line.update(task, description=text)
+
+        yield tell
 
 
 async def _store_nothing(_batches: "Sequence[SpanBatch]") -> None:
@@ -198,7 +285,7 @@ async def _store_nothing(_batches: "Sequence[SpanBatch]") -> None:
 
 
 @contextmanager
-def _progress(files: list[Path]) -> "Iterator[Callable[[FileProgress], None]]":
+def _file_progress(files: list[Path]) -> "Iterator[Callable[[FileProgress], None]]":
     """A bar on a terminal, over the bytes of all files; nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -91,17 +91,15 @@ class ImportState:
         }
         self._by_inode[f"{source}:{file.inode}"] = key
 
-    def cursor(self, name: str) -> str:
-        """Where the pull *name* stopped; ``""`` when it is new or ended."""
+    def pull(self, name: str) -> JsonObject:
+        """What was noted of the pull *name*; empty when it is new."""
         entry = self._fields.get(f"pull:{name}")
-        cursor = entry.get("cursor") if isinstance(entry, dict) else None
-        return cursor if isinstance(cursor, str) else ""
+        return entry if isinstance(entry, dict) else {}
 
-    def note_cursor(self, name: str, cursor: str) -> None:
-        """Note, in memory, where the pull *name* goes on; ``""`` when it ended."""
+    def note_pull(self, name: str, reached: JsonObject) -> None:
+        """Note, in memory, how far the pull *name* is stored."""
         self._fields.pop(f"pull:{name}", None)
-        if cursor:
-            self._fields[f"pull:{name}"] = {"cursor": cursor}
+        self._fields[f"pull:{name}"] = reached
 
     def save(self) -> None:
         """
