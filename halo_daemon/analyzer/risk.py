@@ -1,10 +1,12 @@
 """
 How likely a trace failed, and where it most likely went wrong.
 
-Risk orders traces; it is no probability. Half of it is how much work the trace
-was beside the other traces of its window (steps, words, tools, errors, by rank, so
-that no unit and no scale matters): what is hard takes long and fails more often.
-The other half is what the rules found.
+Risk orders traces; it is no probability. Part of it is how the run went beside the
+others of its window, by rank, so that no unit and no scale matters: how much work it
+was (what is hard takes long), how much it tried out (tools, words a call), what it
+changed outside (what is only looked at can hardly be broken), and how it got on late
+(errors towards the end, results with nothing new). The rest is what the rules found;
+errors count by rank and add next to nothing there, for most are part of the work.
 """
 
 import math
@@ -15,6 +17,7 @@ from typing import NamedTuple
 from halo_daemon.analyzer.content import used_tokens
 from halo_daemon.analyzer.delegation import replies
 from halo_daemon.analyzer.observation import Observation
+from halo_daemon.analyzer.rules.side_effects import changes_world
 from halo_daemon.analyzer.trace_view import TraceView
 
 _WEIGHTS: dict[str, float] = {
@@ -22,65 +25,108 @@ _WEIGHTS: dict[str, float] = {
     "claimed_not_done": 0.6,
     "cycle": 0.6,
     "double_side_effect": 0.8,
+    "echoed_result": 0.4,
     "failed_value_used": 0.5,
     "filtered_output": 0.5,
     "made_up_tool": 0.5,
     "negative_feedback": 1.0,
     "near_repeat": 0.3,
+    "no_progress": 0.6,
     "output_decay": 0.3,
     "precondition": 0.8,
     "premature_end": 1.0,
     "repeated_call": 0.3,
+    "skipped_plan": 0.8,
     "truncated_output": 0.5,
     "ungrounded_answer": 0.4,
 }
-"""What a rule adds to the score; errors are counted by rank and add little by themselves."""
+"""What a rule adds to the score."""
+
+_BY_RANK = frozenset({"bad_arguments", "blind_retry", "infra_error", "span_error", "tool_error"})
+"""Rules that report errors, which the ranks count; their weight only breaks ties."""
 
 NO_BLAME = frozenset({"context_growth", "model_swap", "refusal"})
 """Rules that report facts and costs: their spans are not where a run went wrong."""
 
 _OTHER_WEIGHT = 0.2
+_TIE_WEIGHT = 0.01
 _RECOVERED = 0.3
 _SLOPE = 5.0
+_DIGITS = 6
 _BASE = -1.0
 _CHARS_PER_TOKEN = 4
+_LATE = 2 / 3
+_STALE_SHARE = 0.2
+_NOVELTY_CHARS = 1_000
 
 
 class RiskSignals(NamedTuple):
-    """What one trace brings into its risk."""
+    """What one trace brings into its risk; all but the first are ranked in the window."""
 
     found: float
     """Weight of what the rules found."""
-    steps: int
+    spans: int
     output_size: int
     """Tokens that the models wrote, or a quarter of the characters where tokens are unknown."""
-    longest_output: int
+    output_per_call: float
+    largest_prompt: int
+    """Tokens; 0 when unknown."""
     tools: int
     """Different tools used."""
-    errors: int
+    late_errors: int
+    """Leaf errors in the last third of the steps."""
+    stale_results: int
+    """Results of tools at most a fifth of whose words are new to the run."""
+    changed_something: bool
+    """Whether a call may have changed something outside the agent."""
 
 
 def risk_signals(view: TraceView, observations: Sequence[Observation]) -> RiskSignals:
-    """Weigh the findings of one trace and measure its work."""
-    weights: dict[str, float] = {}
-    for found in observations:
-        if found.is_weak:
-            continue
-        weight = _WEIGHTS.get(found.key.rule, _OTHER_WEIGHT)
-        weight *= _RECOVERED if found.recovered else 1.0
-        weights[found.key.rule] = max(weight, weights.get(found.key.rule, 0.0))
+    """Weigh the findings of one trace and measure how it went."""
     sizes = [
         used_tokens(call.span)[1] or len(call.answer.value) // _CHARS_PER_TOKEN
         for call in view.model_calls
     ]
     return RiskSignals(
-        found=math.fsum(sorted(weights.values())),
-        steps=len(view.steps),
+        found=_found(observations),
+        spans=len(view.trace.spans),
         output_size=sum(sizes),
-        longest_output=max(sizes, default=0),
+        output_per_call=sum(sizes) / max(1, len(sizes)),
+        largest_prompt=max((used_tokens(call.span)[0] for call in view.model_calls), default=0),
         tools=len(view.used_tools),
-        errors=len(view.leaf_errors),
+        late_errors=_late_errors(view),
+        stale_results=_stale_results(view),
+        changed_something=any(changes_world(view, call.tool) for call in view.tool_calls),
     )
+
+
+def _found(observations: Sequence[Observation]) -> float:
+    weights: dict[str, float] = {}
+    for found in observations:
+        rule = found.key.rule
+        if found.is_weak:
+            continue
+        weight = _TIE_WEIGHT if rule in _BY_RANK else _WEIGHTS.get(rule, _OTHER_WEIGHT)
+        weight *= _RECOVERED if found.recovered else 1.0
+        weights[rule] = max(weight, weights.get(rule, 0.0))
+    return math.fsum(sorted(weights.values()))
+
+
+def _late_errors(view: TraceView) -> int:
+    late = _LATE * len(view.steps)
+    return sum(view.step_at(error.span.start_unix_ns) >= late for error in view.leaf_errors)
+
+
+def _stale_results(view: TraceView) -> int:
+    """Beginnings are compared: what a result is about stands at its start."""
+    known = set(view.task_input.value[:_NOVELTY_CHARS].split())
+    stale = 0
+    for call in view.tool_calls:
+        known.update(call.arguments.value[:_NOVELTY_CHARS].split())
+        words = set(call.result.value[:_NOVELTY_CHARS].split())
+        stale += len(words - known) <= _STALE_SHARE * len(words)
+        known |= words
+    return stale
 
 
 class RiskScale:
@@ -98,7 +144,7 @@ class RiskScale:
             for column, value in zip(self._columns, signals[1:], strict=True)
         ]
         work = math.fsum(ranks) / len(ranks) - 0.5
-        return round(1 / (1 + math.exp(-(_BASE + _SLOPE * work + signals.found))), 6)
+        return round(1 / (1 + math.exp(-(_BASE + _SLOPE * work + signals.found))), _DIGITS)
 
 
 def decisive_span(view: TraceView, observations: Sequence[Observation]) -> str | None:

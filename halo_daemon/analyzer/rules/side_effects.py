@@ -8,7 +8,13 @@ from halo_daemon.analyzer.contract import Requirement, at_pointer
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.rules.errors import decision_quote
-from halo_daemon.analyzer.rules.tool_words import looks, runs_anything, words_of, writes
+from halo_daemon.analyzer.rules.tool_words import (
+    hands_over,
+    looks,
+    runs_anything,
+    words_of,
+    writes,
+)
 from halo_daemon.analyzer.trace_view import ToolCall, TraceView
 from halo_daemon.findings import Certainty
 
@@ -133,6 +139,12 @@ def failed_text(view: TraceView, failed: ToolCall) -> Text:
 def _is_write(view: TraceView, call: ToolCall) -> bool:
     stated = view.settings.contract.tools.get(call.tool)
     return stated.side_effecting if stated else writes(call.tool)
+
+
+def changes_world(view: TraceView, tool: str) -> bool:
+    """Whether the contract, else the name, says that *tool* changes something outside the agent."""
+    stated = view.settings.contract.tools.get(tool)
+    return stated.side_effecting if stated else writes(tool) and not hands_over(tool)
 
 
 def _values(text: str) -> set[str]:

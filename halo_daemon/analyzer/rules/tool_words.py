@@ -23,6 +23,8 @@ _LOOKS = frozenset(
     {"check", "count", "describe", "fetch", "find", "get", "inspect", "is", "list", "look"}
     | {"lookup", "query", "read", "retrieve", "search", "show", "view"}
 )
+_HANDS_OVER = frozenset({"delegate", "escalate", "forward", "handoff", "handover", "transfer"})
+_PEOPLE = frozenset({"agent", "agents", "human", "humans", "operator", "person", "support"})
 _FINISHES = frozenset(
     {"answer", "attemptcompletion", "completetask", "done", "end", "exit", "finalanswer", "finish"}
     | {"finalresponse", "finishtask", "giveanswer", "respond", "returnanswer", "submit"}
@@ -48,6 +50,12 @@ def repeats_are_normal(tool: str) -> bool:
 def runs_anything(tool: str) -> bool:
     """Whether the name says that the tool runs whatever it is given."""
     return not words_of(tool).isdisjoint(_RUNS_ANYTHING)
+
+
+def hands_over(tool: str) -> bool:
+    """Whether the name says that the tool hands the run to a person or to another agent."""
+    words = words_of(tool)
+    return not (words.isdisjoint(_HANDS_OVER) or words.isdisjoint(_PEOPLE))
 
 
 def finishes(tool: str) -> bool:
