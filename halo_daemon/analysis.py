@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import structlog
 
 from halo_daemon.analyzer.brief import render_brief
+from halo_daemon.analyzer.cited import cited_spans, span_lines
 from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
 from halo_daemon.analyzer.contract_file import read_contract
 from halo_daemon.analyzer.memory import Memory
@@ -32,7 +33,14 @@ from halo_daemon.analyzer.waterfall import cited_traces
 from halo_daemon.config import Config
 from halo_daemon.deliveries import outbox_of
 from halo_daemon.errors import ConfigError, StoreError
-from halo_daemon.findings import KnownOutcome, Report, from_json, to_json
+from halo_daemon.findings import (
+    TRACES_FILE,
+    KnownOutcome,
+    Report,
+    from_json,
+    split_rows,
+    to_json,
+)
 from halo_daemon.notify.courier import queue_event
 from halo_daemon.notify.events import report_created
 from halo_daemon.proto.times import format_unix_ns
@@ -165,7 +173,7 @@ def _analyze_project(
     report = finish(report, now_unix_ns())
     if not request.keep:
         return FinishedRun(report, None)
-    directory = reports.write(run.run_id, rendered(report, cited_traces(report, reader.load_trace)))
+    directory = reports.write(run.run_id, rendered(report, reader.load_trace))
     past.remember(report, memory)
     past.remember_outcomes(outcomes, memory)
     if request.notify and config.notify.routes:
@@ -280,12 +288,19 @@ def _explained(
         learnt.save()
 
 
-def rendered(report: Report, traces: Mapping[str, Trace]) -> dict[str, bytes]:
-    """Every file of one report, by name; *traces* are those that its page draws."""
+def rendered(
+    report: Report, load_trace: Callable[[str], Trace | None]
+) -> dict[str, bytes | Iterable[bytes]]:
+    """Every file of one report, by name; cited traces are loaded for what is drawn and copied."""
+    spans = cited_spans(report, load_trace)
+    page = render_html(report, cited_traces(report, load_trace), spans)
+    document, rows = split_rows(report)
     return {
-        "report.json": to_json(report),
+        **({TRACES_FILE: rows} if document.traces_file else {}),
+        "report.json": to_json(document),
         "report.md": render_markdown(report).encode(),
-        "report.html": render_html(report, traces).encode(),
+        "report.html": page.encode(),
+        "spans.jsonl": span_lines(spans),
         **{
             f"findings/{finding.finding_id}.md": render_brief(report, finding).encode()
             for finding in report.findings

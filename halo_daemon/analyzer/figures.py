@@ -7,9 +7,11 @@ _MILLION = 1_000_000
 
 
 def percent(share: float) -> str:
-    """``23 %``; one digit more below ten."""
+    """``23 %``; one digit more below ten where it says something."""
     value = share * 100
-    return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.1f} %"  # noqa: PLR2004
+    if value >= 10 or value == round(value):  # noqa: PLR2004
+        return f"{value:.0f} %"
+    return f"{value:.1f} %"
 
 
 def interval(ci95: tuple[float, float]) -> str:

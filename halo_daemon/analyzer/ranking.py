@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from halo_daemon.analyzer.figures import percent
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.stats import Interval
 from halo_daemon.findings import Certainty, Severity
@@ -64,8 +65,8 @@ def severity_of(
 
 def _at_least(what: str, share: float, threshold: float) -> str:
     if what == "wasted cost":
-        return f"{share:.1%} of the window's cost wasted, threshold {threshold:.0%}"
-    return f"{what} in at least {share:.1%} of eligible traces, threshold {threshold:.0%}"
+        return f"{percent(share)} of the window's cost wasted, threshold {percent(threshold)}"
+    return f"{what} in at least {percent(share)} of eligible traces, threshold {percent(threshold)}"
 
 
 def score_of(severity: Severity, certainty: Certainty, rate_low: float, cost_share: float) -> float:

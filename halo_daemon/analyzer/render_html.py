@@ -1,15 +1,18 @@
 """The report as one HTML file that works from disk, without scripts and without a network."""
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
 import jinja2
+from markupsafe import Markup
 
 from halo_daemon.analyzer import figures
+from halo_daemon.analyzer.cited import CitedSpan, SpanKey
 from halo_daemon.analyzer.safe_text import clean, segments
 from halo_daemon.analyzer.waterfall import trend_points, waterfall_of
-from halo_daemon.findings import Report, Severity, short_ids
+from halo_daemon.findings import Report, Severity, short_ids, to_json
 from halo_daemon.proto.trace import Trace
 
 _SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
@@ -31,13 +34,18 @@ def _template() -> jinja2.Template:
     return environment.from_string(source.read_text(encoding="utf-8"))
 
 
-def render_html(report: Report, traces: Mapping[str, Trace] | None = None) -> str:
+def render_html(
+    report: Report,
+    traces: Mapping[str, Trace] | None = None,
+    spans: Mapping[SpanKey, CitedSpan] | None = None,
+) -> str:
     """
     Write *report* as one self-contained page.
 
     Every word out of a trace is escaped and has its invisible characters dropped;
     the page's own policy forbids scripts and every request. Findings whose trace is
-    in *traces* show the steps around their evidence.
+    in *traces* show the steps around their evidence; quotes whose span is in *spans*
+    open it. The record itself is in the page as data, without its rows of traces.
     """
     shown = (*report.findings, *report.weak_signals)
     return _template().render(
@@ -57,7 +65,20 @@ def render_html(report: Report, traces: Mapping[str, Trace] | None = None) -> st
             finding.finding_id: waterfall_of(finding, traces or {}) for finding in report.findings
         },
         trend_points=trend_points,
+        spans=spans or {},
+        record=_record(report),
     )
+
+
+def _record(report: Report) -> Markup:
+    """The record for a block of data, which nothing in it can end."""
+    fields = json.loads(to_json(report.model_copy(update={"traces": ()})))
+    # ASCII alone: nobody's invisible characters stand in the page, not even as data.
+    document = json.dumps(fields, separators=(",", ":"))
+    # Such characters stand in texts only, where JSON's escape means the same.
+    for character in "&<>\x7f":
+        document = document.replace(character, f"\\u{ord(character):04x}")
+    return Markup(document)  # noqa: S704 -- nothing is left in it that HTML would read
 
 
 def _visible_segments(title: str) -> list[tuple[bool, str]]:

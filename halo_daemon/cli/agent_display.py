@@ -8,13 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from halo_daemon.analyzer.agent.events import AgentOutputItem, AgentTextDelta, Event, RunEnded
+from halo_daemon.cli import exit_codes
 from halo_daemon.cli.output import print_note, printable
 
-EXIT_FAILED = 1
-EXIT_BUDGET = 4
-EXIT_INTERRUPTED = 130
-
-_BUDGET_REASONS = frozenset({"turns", "tokens", "usd", "seconds", "requests"})
 _SHOWN_CHARS = 160
 _CANCEL_POLL_S = 0.5
 
@@ -32,7 +28,7 @@ async def show_all(
         return await showing
     except asyncio.CancelledError:
         print_note("stopped; what was recorded is kept", hint="halo-daemon run list")
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     finally:
         watching.cancel()
 
@@ -65,7 +61,7 @@ def _take(cancel: Path | None) -> bool:
 
 
 async def _show_each(events: AsyncGenerator[Event, None], *, as_json: bool) -> int:
-    end = EXIT_FAILED
+    end = exit_codes.FAILED
     async for event in events:
         if as_json:
             print(event.model_dump_json(), flush=True)
@@ -81,7 +77,7 @@ async def _show_each(events: AsyncGenerator[Event, None], *, as_json: bool) -> i
 def _exit_status(end: RunEnded) -> int:
     if end.status == "complete":
         return 0
-    return EXIT_BUDGET if end.reason in _BUDGET_REASONS else EXIT_FAILED
+    return exit_codes.BUDGET if end.reason in exit_codes.BUDGET_REASONS else exit_codes.FAILED
 
 
 def _show(event: Event) -> None:

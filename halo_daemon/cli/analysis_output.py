@@ -1,88 +1,68 @@
 """What `analyze` prints, and what its exit status says."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from halo_daemon.cli import exit_codes
 from halo_daemon.cli.output import printable
+from halo_daemon.cli.report_forms import Form, written
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.analysis import FinishedRun
     from halo_daemon.analyzer.agent.explain import DryRun
     from halo_daemon.analyzer.gate import Baseline
-    from halo_daemon.findings import Report, Severity
+    from halo_daemon.findings import Finding, Report, Severity
 
-EXIT_FINDINGS = 3
-EXIT_BUDGET = 4
-EXIT_INTERRUPTED = 130
-
-_BUDGET_REASONS = frozenset({"turns", "tokens", "usd", "seconds", "requests"})
-
-
-class Format(StrEnum):
-    """How reports are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "md"
-    SARIF = "sarif"
-    JUNIT = "junit"
+_ONE_REPORT = frozenset({Form.HTML, Form.SARIF, Form.JUNIT})
 
 
 def only_finding(report: "Report", finding_id: str) -> "Report":
-    """*report* with the one finding that *finding_id*, or a beginning of it, names; or with none."""
-    wanted = finding_id.upper()
-    kept = tuple(each for each in report.findings if each.finding_id.startswith(wanted))
-    weak = tuple(each for each in report.weak_signals if each.finding_id.startswith(wanted))
-    return report.model_copy(update={"findings": kept, "weak_signals": weak})
+    """
+    *report* with the one finding that *finding_id* names, or with none; a headline to match.
+
+    A beginning of the id does, with or without ``F-``, in any case; so does the id of a
+    finding that was merged into another.
+    """
+    from halo_daemon.analyzer.headline import summary_of
+
+    upper = finding_id.upper()
+    wanted = upper if upper.startswith("F-") else f"F-{upper}"
+
+    def is_it(found: "Finding") -> bool:
+        return any(each.startswith(wanted) for each in (found.finding_id, *found.merged_from))
+
+    update = {
+        "findings": tuple(filter(is_it, report.findings)),
+        "weak_signals": tuple(filter(is_it, report.weak_signals)),
+    }
+    kept = report.model_copy(update=update)
+    return kept.model_copy(update={"summary": summary_of(kept)})
 
 
-def render(
-    runs: "Sequence[FinishedRun]", output_format: Format, *, fail_on: "Severity | None"
-) -> bytes:
+def render(runs: "Sequence[FinishedRun]", form: Form, *, fail_on: "Severity | None") -> bytes:
     """
     Render the reports: one JSON object for one project, a list of them otherwise.
 
     Raises:
-        ConfigError: SARIF or JUnit of several projects.
+        ConfigError: HTML, SARIF or JUnit of several projects.
     """
-    from halo_daemon.analyzer.render_junit import render_junit
-    from halo_daemon.analyzer.render_markdown import render_markdown
-    from halo_daemon.analyzer.render_sarif import render_sarif
-    from halo_daemon.findings import to_json
-
-    reports = [run.report for run in runs]
-    match output_format:
-        case Format.JSON:
-            documents = [to_json(report).strip() for report in reports]
-            one = documents[0] if len(documents) == 1 else b"[" + b",".join(documents) + b"]"
-            return one + b"\n"
-        case Format.MARKDOWN:
-            return "\n".join(render_markdown(report) for report in reports).encode()
-        case Format.SARIF:
-            return render_sarif(_only(reports, output_format))
-        case Format.JUNIT:
-            return render_junit(_only(reports, output_format), fail_on=fail_on or "high")
-        case Format.TEXT:
-            return "\n".join(_text(run) for run in runs).encode()
-
-
-def _only(reports: "Sequence[Report]", output_format: Format) -> "Report":
-    if len(reports) != 1:
+    if form in _ONE_REPORT and len(runs) != 1:
         raise ConfigError(
-            f"cannot write {len(reports)} reports as one {output_format.value} document",
+            f"cannot write {len(runs)} reports as one {form.value} document",
             hint="name one project with --project",
         )
-    return reports[0]
+    documents = [written(run.report, form, fail_on=fail_on) for run in runs]
+    if form is Form.JSON and len(documents) != 1:
+        return b"[" + b",".join(document.strip() for document in documents) + b"]\n"
+    if form is Form.TEXT:
+        documents = [document + _where(run) for document, run in zip(documents, runs, strict=True)]
+    return b"\n".join(documents)
 
 
-def _text(run: "FinishedRun") -> str:
-    from halo_daemon.analyzer.render_text import render_text
-
-    where = f"\nreport: {run.directory / 'report.html'}\n" if run.directory else "\n"
-    return printable(render_text(run.report)) + where
+def _where(run: "FinishedRun") -> bytes:
+    return f"\nreport: {run.directory / 'report.html'}\n".encode() if run.directory else b"\n"
 
 
 def render_plans(plans: "Sequence[tuple[str, DryRun]]") -> bytes:
@@ -119,14 +99,14 @@ def exit_status(
 
     reasons = {report.engine.reason for report in reports if report.engine.status == "partial"}
     if "cancelled" in reasons:
-        return EXIT_INTERRUPTED
-    if reasons & _BUDGET_REASONS:
-        return EXIT_BUDGET
+        return exit_codes.INTERRUPTED
+    if reasons & exit_codes.BUDGET_REASONS:
+        return exit_codes.BUDGET
     if fail_on is not None and not all(
         judge(report, fail_on, baseline).passes for report in reports
     ):
-        return EXIT_FINDINGS
-    return 0
+        return exit_codes.FINDINGS
+    return exit_codes.DONE
 
 
 def read_baseline(path: Path) -> "Baseline":

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from halo_daemon.cli import exit_codes
 from halo_daemon.cli.analysis_output import (
-    EXIT_FINDINGS,
-    Format,
     exit_status,
     only_finding,
     read_baseline,
@@ -25,6 +24,7 @@ from halo_daemon.cli.options import (
     load_config,
 )
 from halo_daemon.cli.output import print_note, write_output
+from halo_daemon.cli.report_forms import Form
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Engine(StrEnum):
 
 _By = Annotated[By, typer.Option("--by", help="Time that counts: of receipt or of start.")]
 _Engine = Annotated[Engine, typer.Option("--engine", help="What makes findings.")]
-_Format = Annotated[Format, typer.Option("--format", help="What is printed.")]
+_Format = Annotated[Form, typer.Option("--format", help="What is printed.")]
 _Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Print to FILE.")
 ]
@@ -85,7 +85,7 @@ def analyze(
     by: _By = By.RECEIVED,
     project: ProjectsOption = None,
     engine: _Engine = Engine.BUILTIN,
-    output_format: _Format = Format.TEXT,
+    output_format: _Format = Form.TEXT,
     output: _Output = None,
     fail_on: _FailOn = None,
     baseline: _Baseline = None,
@@ -140,7 +140,7 @@ def analyze(
     write_output(render(runs, output_format, fail_on=fail_on), output)
     reports = [run.report for run in runs]
     if finding and any(report.findings for report in reports):
-        raise typer.Exit(EXIT_FINDINGS)
+        raise typer.Exit(exit_codes.FINDINGS)
     raise typer.Exit(exit_status(reports, fail_on=fail_on, baseline=accepted))
 
 

@@ -1,7 +1,6 @@
 """``halo-daemon report``: reports of past runs."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
 from halo_daemon.cli.output import print_table, printable, write_output
+from halo_daemon.cli.report_forms import Form, written
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,17 +22,6 @@ _Project = Annotated[
     str | None, typer.Option("--project", metavar="NAME", help="The report's project.")
 ]
 LATEST = "latest"
-
-
-class Form(StrEnum):
-    """How a report is written."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "md"
-    HTML = "html"
-    SARIF = "sarif"
-    JUNIT = "junit"
 
 
 @app.command("list")
@@ -68,7 +57,7 @@ def show_report(
 ) -> None:
     """Print a report as a table."""
     found = _read(ctx, report, project, config=config, data=data)
-    write_output(render(found, Form.JSON if as_json else Form.TEXT), None)
+    write_output(written(found, Form.JSON if as_json else Form.TEXT), None)
 
 
 @app.command("export")
@@ -86,7 +75,7 @@ def export_report(
 ) -> None:
     """Write a report in another form; HTML is one file that can be passed on."""
     found = _read(ctx, report, project, config=config, data=data)
-    write_output(render(found, output_format), output)
+    write_output(written(found, output_format), output)
 
 
 @app.command("diff")
@@ -133,28 +122,6 @@ def baseline(
     found = _read(ctx, report, project, config=config, data=data)
     document = baseline_of(found, reason=reason).model_dump_json(indent=2)
     write_output(document.encode() + b"\n", output)
-
-
-def render(report: "Report", form: Form) -> bytes:
-    """Write *report* in one of its forms."""
-    from halo_daemon.analyzer.render_html import render_html
-    from halo_daemon.analyzer.render_junit import render_junit
-    from halo_daemon.analyzer.render_markdown import render_markdown
-    from halo_daemon.analyzer.render_sarif import render_sarif
-    from halo_daemon.analyzer.render_text import render_text
-    from halo_daemon.findings import to_json
-
-    if form is Form.JSON:
-        return to_json(report)
-    if form is Form.MARKDOWN:
-        return render_markdown(report).encode()
-    if form is Form.HTML:
-        return render_html(report).encode()
-    if form is Form.SARIF:
-        return render_sarif(report)
-    if form is Form.JUNIT:
-        return render_junit(report)
-    return printable(render_text(report)).encode()
 
 
 def _stores(

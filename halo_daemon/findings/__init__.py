@@ -54,7 +54,9 @@ from halo_daemon.findings.ledger import (
 )
 from halo_daemon.findings.outcomes import KnownOutcome, RiskCalibration, SignalWeight
 from halo_daemon.findings.report import (
+    MAX_ROWS_INSIDE,
     SCHEMA_VERSION,
+    TRACES_FILE,
     Privacy,
     ReleaseDiff,
     Report,
@@ -67,6 +69,7 @@ from halo_daemon.findings.report import (
     WhatChanged,
     from_json,
     report_schema,
+    split_rows,
     to_json,
 )
 from halo_daemon.findings.short_id import short_ids
@@ -74,7 +77,9 @@ from halo_daemon.findings.triage import TriageBook, in_force, is_silent
 
 __all__ = [
     "MAX_QUOTE_CHARS",
+    "MAX_ROWS_INSIDE",
     "SCHEMA_VERSION",
+    "TRACES_FILE",
     "Association",
     "Certainty",
     "Cost",
@@ -139,5 +144,6 @@ __all__ = [
     "report_schema",
     "severity_rank",
     "short_ids",
+    "split_rows",
     "to_json",
 ]

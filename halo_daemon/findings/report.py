@@ -1,5 +1,6 @@
 """The whole report, its bytes and its schema."""
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 import orjson
@@ -20,6 +21,10 @@ from halo_daemon.findings.record import Count, Instant, Interval, Record, Share
 from halo_daemon.proto.json_value import JsonObject
 
 SCHEMA_VERSION: Final = "halo.report/1"
+TRACES_FILE: Final = "traces.jsonl"
+"""Beside ``report.json``."""
+MAX_ROWS_INSIDE = 10_000
+"""Rows of traces in ``report.json`` itself."""
 
 
 class SummaryCounts(Record):
@@ -142,6 +147,8 @@ class Report(Record):
     summary: Summary = Summary()
     findings: tuple[Finding, ...] = ()
     traces: tuple[TraceRow, ...] = ()
+    traces_file: str | None = None
+    """Where the rows of `traces` stand instead, one a line, when they are more than 10,000."""
     risk: RiskCalibration = RiskCalibration()
     """What the risk of `traces` rests on."""
     weak_signals: tuple[Finding, ...] = ()
@@ -156,6 +163,20 @@ class Report(Record):
     repro: Repro = Repro()
     questions: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+
+
+def split_rows(report: Report) -> tuple[Report, Iterator[bytes]]:
+    """
+    The report without its rows of traces, which come line by line; for large reports.
+
+    A report with at most 10,000 rows stays as it is, and no lines come.
+    """
+    if len(report.traces) <= MAX_ROWS_INSIDE:
+        return report, iter(())
+    without = report.model_copy(update={"traces": (), "traces_file": TRACES_FILE})
+    return without, (
+        orjson.dumps(row.model_dump(mode="json", by_alias=True)) + b"\n" for row in report.traces
+    )
 
 
 def to_json(report: Report) -> bytes:

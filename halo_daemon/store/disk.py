@@ -5,7 +5,10 @@ Production uses `Disk` as it is; a test makes the n-th call fail by overriding
 a method. Reading needs no seam: whatever a read finds is handled by content.
 """
 
+import fcntl
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from halo_daemon.errors import StorageUnavailableError
@@ -96,9 +99,30 @@ def require_free(disk: Disk, root: Path, *, min_free_bytes: int) -> None:
         )
 
 
-def write_atomically(disk: Disk, path: Path, data: bytes) -> None:
+@contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """
+    Wait until no other process holds *directory*, and hold it meanwhile.
+
+    For files that are read, changed and written back; the kernel lets go however the
+    holder ends. Readers of those files need not wait: each change is one write or rename.
+
+    Raises:
+        OSError: There is no such directory.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def write_atomically(disk: Disk, path: Path, data: bytes | Iterable[bytes]) -> None:
     """
     Replace *path* by a file that holds *data*: a crash leaves the old or the new one, whole.
+
+    *data* may come in pieces, of which no two are in memory at once.
 
     Raises:
         OSError: The disk refused; the old file is as it was.
@@ -108,7 +132,8 @@ def write_atomically(disk: Disk, path: Path, data: bytes) -> None:
     try:
         fd = disk.create(temporary)
         try:
-            write_fully(disk, fd, data)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                write_fully(disk, fd, piece)
             disk.sync(fd)
         finally:
             os.close(fd)

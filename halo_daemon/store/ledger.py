@@ -3,7 +3,8 @@
 
 A line counts once its newline is on disk. A torn last line is ignored when
 reading and cut off before the next append; a damaged line in between costs
-itself alone.
+itself alone. Whoever appends holds the project's directory, so that a person's
+decision and a run that ends meanwhile both stand in it.
 """
 
 import os
@@ -16,12 +17,13 @@ from pydantic import ValidationError
 
 from halo_daemon.errors import StoreError
 from halo_daemon.findings import History, LedgerEntry, fold
-from halo_daemon.store.disk import Disk, write_fully
+from halo_daemon.store.disk import Disk, held, write_fully
 from halo_daemon.store.paths import DataPaths
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _FILE_MODE = 0o640
+_TAIL_BYTES = 64 * 1024
 
 
 class LedgerStore:
@@ -87,11 +89,12 @@ class LedgerStore:
             return
         try:
             self._disk.make_directory(self._path.parent)
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
-            try:
-                self._append(fd, lines)
-            finally:
-                os.close(fd)
+            with held(self._path.parent):
+                fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+                try:
+                    self._append(fd, lines)
+                finally:
+                    os.close(fd)
         except OSError as exc:
             raise StoreError(
                 f"cannot write {len(lines)} bytes to the ledger {self._path}: {exc}",
@@ -111,7 +114,12 @@ class LedgerStore:
             raise
 
     def _whole_length(self, fd: int) -> int:
-        size = os.fstat(fd).st_size
-        os.lseek(fd, 0, os.SEEK_SET)
-        content = os.read(fd, size) if size else b""
-        return content.rfind(b"\n") + 1
+        """Bytes up to the end of the last whole line; looks at the end alone."""
+        end = os.fstat(fd).st_size
+        while end:
+            start = max(0, end - _TAIL_BYTES)
+            found = os.pread(fd, end - start, start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+        return 0

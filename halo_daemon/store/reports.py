@@ -9,7 +9,7 @@ in the run's directory meanwhile.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from halo_daemon.errors import StoreError
@@ -36,7 +36,7 @@ class ReportStore:
         self._paths = DataPaths(root).project(project)
         self._disk = disk or Disk()
 
-    def write(self, run_id: str, files: Mapping[str, bytes]) -> Path:
+    def write(self, run_id: str, files: Mapping[str, bytes | Iterable[bytes]]) -> Path:
         """
         Store the files of one run and make it the latest.
 
@@ -45,7 +45,7 @@ class ReportStore:
         Args:
             run_id: Letters, digits, ``.``, ``_`` and ``-``; newer ids sort later.
 
-            files: Contents by name; a name may hold directories.
+            files: Contents by name, whole or in pieces; a name may hold directories.
 
         Returns:
             The run's directory.

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from halo_daemon.config_yaml import Node, read_document
 from halo_daemon.errors import ConfigError, StoreError
 from halo_daemon.findings import Triage
-from halo_daemon.store.disk import Disk, write_atomically
+from halo_daemon.store.disk import Disk, held, write_atomically
 from halo_daemon.store.paths import DataPaths
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -80,12 +80,26 @@ class TriageFile:
         """
         Write one decision; an ``open`` one takes the finding's block away.
 
+        Decisions made at the same time by other processes stay.
+
         Raises:
             ConfigError: The file is wrong and is left as it is.
             StoreError: The disk refused; the file is as it was.
             ValueError: *finding_id* is not an id.
         """
         _checked_id(finding_id)
+        try:
+            self._disk.make_directory(self._path.parent)
+            with held(self._path.parent):
+                self._write(self._decided(finding_id, triage))
+        except OSError as exc:
+            raise StoreError(
+                f"cannot write the decisions to {self._path}: {exc}",
+                hint="check free space and permissions of the data directory",
+            ) from exc
+
+    def _decided(self, finding_id: str, triage: Triage) -> list[str]:
+        """The file's lines with one decision more, or less."""
         self.read()
         lines = (self._text() or _HEADER).splitlines()
         kept = _without(lines, finding_id)
@@ -94,14 +108,10 @@ class TriageFile:
         if triage.state != "open" or triage.note:
             at = next(n for n, line in enumerate(kept) if line.rstrip() == "findings:") + 1
             kept[at:at] = _block(finding_id, triage)
-        try:
-            self._disk.make_directory(self._path.parent)
-            write_atomically(self._disk, self._path, ("\n".join(kept) + "\n").encode())
-        except OSError as exc:
-            raise StoreError(
-                f"cannot write the decisions to {self._path}: {exc}",
-                hint="check free space and permissions of the data directory",
-            ) from exc
+        return kept
+
+    def _write(self, lines: list[str]) -> None:
+        write_atomically(self._disk, self._path, ("\n".join(lines) + "\n").encode())
 
     def _text(self) -> str:
         try:

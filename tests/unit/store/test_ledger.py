@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from collections import Counter
 
 import pytest
 
@@ -140,3 +143,55 @@ def test_rebuilding_gives_the_same_answer(tmp_path):
     (history,) = ledger.histories().values()
     assert history.finding_id == report.findings[0].finding_id
     assert history.counts.affected == 4
+
+
+_APPEND = """
+import sys
+from pathlib import Path
+from halo_daemon.store.ledger import LedgerStore
+from halo_daemon.findings import LedgerEntry
+ledger = LedgerStore(Path(sys.argv[1]), "p")
+for number in range(40):
+    lines = [
+        LedgerEntry(at="2026", type="seen", finding_id=f"F-{sys.argv[2]}", note=f"{number}" * 50)
+        for _ in range(5)
+    ]
+    ledger.append(lines)
+"""
+
+
+def test_processes_that_append_at_once_lose_no_line(tmp_path):
+    """A run that ends while people decide: every line of each is there, and whole."""
+    writers = [
+        subprocess.Popen([sys.executable, "-c", _APPEND, str(tmp_path), name]) for name in "ABC"
+    ]
+
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+
+    entries = LedgerStore(tmp_path, "p").read()
+    assert Counter(entry.finding_id for entry in entries) == {"F-A": 200, "F-B": 200, "F-C": 200}
+
+
+def test_a_torn_tail_longer_than_a_block_is_cut(tmp_path):
+    """However long the half-written line is, the whole ones before it stay."""
+    ledger = LedgerStore(tmp_path, "p")
+    ledger.append([seen(1)])
+    with path_of(tmp_path).open("ab") as file:
+        file.write(b"x" * 300_000)
+
+    ledger.append([seen(2)])
+
+    assert [entry.counts.affected for entry in ledger.read()] == [1, 2]
+
+
+def test_a_ledger_of_a_hundred_thousand_lines_is_read(tmp_path):
+    """Years of reports: every line counts, and one more is appended without reading them."""
+    ledger = LedgerStore(tmp_path, "p")
+    lines = [seen(1).model_copy(update={"finding_id": f"F-{n % 500}"}) for n in range(100_000)]
+    ledger.append(lines)
+
+    ledger.append([seen(2)])
+
+    histories = ledger.histories()
+    assert len(histories) == 500
+    assert histories["F-1"].reports_seen == 201

@@ -1,0 +1,47 @@
+"""A report in each of its written forms, the same for `analyze` and for `report`."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Report, Severity
+
+
+class Form(StrEnum):
+    """How a report is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "md"
+    HTML = "html"
+    SARIF = "sarif"
+    JUNIT = "junit"
+
+
+def written(report: "Report", form: Form, *, fail_on: "Severity | None" = None) -> bytes:
+    """
+    Write *report* in one of its forms.
+
+    *fail_on* is the severity from which JUnit counts a finding as a failure; high when None.
+    """
+    from halo_daemon.analyzer.render_html import render_html
+    from halo_daemon.analyzer.render_junit import render_junit
+    from halo_daemon.analyzer.render_markdown import render_markdown
+    from halo_daemon.analyzer.render_sarif import render_sarif
+    from halo_daemon.analyzer.render_text import render_text
+    from halo_daemon.cli.output import printable
+    from halo_daemon.findings import to_json
+
+    match form:
+        case Form.JSON:
+            return to_json(report)
+        case Form.MARKDOWN:
+            return render_markdown(report).encode()
+        case Form.HTML:
+            return render_html(report).encode()
+        case Form.SARIF:
+            return render_sarif(report)
+        case Form.JUNIT:
+            return render_junit(report, fail_on=fail_on or "high")
+        case Form.TEXT:
+            return printable(render_text(report)).encode()
