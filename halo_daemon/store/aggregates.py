@@ -15,7 +15,7 @@ from halo_daemon.store.query import (
 Row = tuple[Any, ...]
 """A row of `span_sql.RECORD_COLUMNS`, then stem and offset."""
 
-_ENCLOSES = 23
+_ENCLOSES = 25
 _BUCKET_NS = {Bucket.HOUR: 3_600 * 10**9, Bucket.DAY: 86_400 * 10**9}
 _COLUMN = {
     Dimension.NAME: 3,

@@ -9,6 +9,7 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 from halo_daemon.store.patterns import compile_pattern
 from halo_daemon.store.query import AttributeCondition, Operator, Scalar, SpanFilter, SpanRecord
+from halo_daemon.store.span_row import MAX_MESSAGE_CHARS
 
 _ABSENT = object()
 
@@ -35,8 +36,10 @@ def record_of(span: Span) -> SpanRecord:
         service_version=span.service_version,
         session_id=span.session_id,
         user_id=span.user_id,
+        project_id=span.text("inference.project_id"),
         status_code=span.status_code,
         error_type=error_type if isinstance(error_type, str) else "",
+        status_message=_message_of(span),
         has_error=span.has_error_status or span.has_derived_error,
         start_unix_ns=span.start_unix_ns,
         end_unix_ns=span.end_unix_ns,
@@ -45,6 +48,11 @@ def record_of(span: Span) -> SpanRecord:
         cost_usd=span.cost_usd,
         line_bytes=len(span.to_line()) - 1,
     )
+
+
+def _message_of(span: Span) -> str:
+    is_error = span.has_error_status or span.has_derived_error
+    return span.status_message[:MAX_MESSAGE_CHARS] if is_error else ""
 
 
 def is_meant(record: SpanRecord, wanted: SpanFilter) -> bool:
@@ -62,6 +70,7 @@ def is_meant(record: SpanRecord, wanted: SpanFilter) -> bool:
         and _any(record.user_id, wanted.user_ids)
         and _any(record.status_code, wanted.status_codes)
         and _any(record.error_type, wanted.error_types)
+        and _any(record.project_id, wanted.project_ids)
         and wanted.has_error in {None, record.has_error}
         and _is_within(record, wanted)
     )

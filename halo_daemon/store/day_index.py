@@ -39,6 +39,7 @@ from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, ShardName
 from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.shard_files import open_shard, read_lines
 from halo_daemon.store.span_row import SPAN_COLUMNS, ParsedBlock, Shape, SpanRow, parse_block
+from halo_daemon.store.structure import add_structure
 from halo_daemon.store.trace_reader import Window, WindowBy
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -273,6 +274,7 @@ class DayIndex:
             execute(sql.FORGET_TRACE_SHAPES, {"trace_id": trace_id})
             execute(sql.RECOUNT_TRACE_SHAPES, {"trace_id": trace_id})
         execute(sql.ADD_NEW_SPANS_TO_SHAPES, (first_id,))
+        add_structure(self.connection, parsed.rows, first_id=first_id, recounted=redelivered)
         self.connection.executemany("INSERT INTO bad_lines VALUES (?, ?, ?, ?)", parsed.bad)
         execute("UPDATE shards SET indexed_bytes = ? WHERE id = ?", (parsed.end_offset, shard))
         return new

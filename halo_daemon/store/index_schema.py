@@ -5,7 +5,7 @@ All of it can be deleted at any time. A change here means another
 `SCHEMA_VERSION`: older files are then thrown away and built again.
 """
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 DAY_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,9 +28,10 @@ CREATE TABLE shapes (
     provider TEXT NOT NULL,
     agent TEXT NOT NULL,
     error_type TEXT NOT NULL,
+    project TEXT NOT NULL,
     flags INTEGER NOT NULL,
     UNIQUE (service, service_version, kind, observation_kind, status, tool, model, provider,
-            agent, error_type, flags)
+            agent, error_type, project, flags)
 );
 
 CREATE TABLE spans (
@@ -46,6 +47,8 @@ CREATE TABLE spans (
     received_ns INTEGER NOT NULL,
     session TEXT,
     user TEXT,
+    agent_id TEXT,
+    message TEXT,
     input_tokens INTEGER,
     output_tokens INTEGER,
     cost_usd REAL,
@@ -59,6 +62,8 @@ CREATE TABLE spans (
 CREATE UNIQUE INDEX span_winners ON spans (trace_id, span_id) WHERE superseded = 0;
 CREATE INDEX span_shapes ON spans (shape, start_ns) WHERE superseded = 0;
 CREATE INDEX superseded_spans ON spans (trace_id) WHERE superseded = 1;
+CREATE INDEX span_agents ON spans (agent_id, trace_id)
+    WHERE superseded = 0 AND agent_id IS NOT NULL;
 
 CREATE TABLE traces (
     id INTEGER PRIMARY KEY,
@@ -72,6 +77,8 @@ CREATE TABLE traces (
     duplicates INTEGER NOT NULL,
     error_spans INTEGER NOT NULL,
     derived_errors INTEGER NOT NULL,
+    tool_errors INTEGER NOT NULL,
+    without_agent INTEGER NOT NULL,
     ended_roots INTEGER NOT NULL,
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
@@ -80,7 +87,9 @@ CREATE TABLE traces (
     first_session TEXT,
     last_session TEXT,
     first_user TEXT,
-    last_user TEXT
+    last_user TEXT,
+    missing_parents INTEGER NOT NULL DEFAULT 0,
+    skewed_spans INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE INDEX trace_starts ON traces (first_start_ns);
@@ -89,6 +98,12 @@ CREATE TABLE trace_shapes (
     shape INTEGER NOT NULL,
     trace_id BLOB NOT NULL,
     PRIMARY KEY (shape, trace_id)
+) WITHOUT ROWID;
+
+CREATE TABLE missing_parents (
+    trace_id BLOB NOT NULL,
+    parent_id BLOB NOT NULL,
+    PRIMARY KEY (trace_id, parent_id)
 ) WITHOUT ROWID;
 
 CREATE TABLE bad_lines (
@@ -115,7 +130,7 @@ CREATE TABLE shared_days (
 ) WITHOUT ROWID;
 """
 
-_SPAN_VALUES = ", ".join("?" * 19)
+_SPAN_VALUES = ", ".join("?" * 21)
 
 INSERT_SPAN = "INSERT OR IGNORE INTO spans VALUES (" + _SPAN_VALUES + ", 0, 0)"  # noqa: S608 -- constants
 
@@ -132,6 +147,8 @@ _ROLLUP = """
     sum(superseded),
     sum(superseded = 0 AND flags & 1),
     sum(superseded = 0 AND flags & 2 != 0),
+    sum(superseded = 0 AND flags & 4 != 0),
+    sum(superseded = 0 AND flags & 8 != 0),
     sum(superseded = 0 AND parent_id IS NULL AND end_ns > 0),
     coalesce(sum(CASE WHEN superseded = 0 AND encloses = 0 THEN input_tokens END), 0),
     coalesce(sum(CASE WHEN superseded = 0 AND encloses = 0 THEN output_tokens END), 0),
@@ -147,15 +164,17 @@ _ROLLUP = """
 # of the time.
 _ROLLUP_OF_WINNERS = """
     trace_id, min(start_ns), max(start_ns), max(end_ns), min(received_ns), max(received_ns),
-    count(*), 0, sum(flags & 1), sum(flags >> 1), sum(parent_id IS NULL AND end_ns > 0),
+    count(*), 0, sum(flags & 1), sum(flags >> 1 & 1), sum(flags >> 2 & 1), sum(flags >> 3),
+    sum(parent_id IS NULL AND end_ns > 0),
     coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
     coalesce(sum(cost_usd), 0.0), sum(length), min(session), max(session), min(user), max(user)
 """
 
 _TRACE_COLUMNS = """
     trace_id, first_start_ns, last_start_ns, end_ns, first_received_ns, last_received_ns, spans,
-    duplicates, error_spans, derived_errors, ended_roots, input_tokens, output_tokens, cost_usd,
-    bytes, first_session, last_session, first_user, last_user
+    duplicates, error_spans, derived_errors, tool_errors, without_agent, ended_roots,
+    input_tokens, output_tokens, cost_usd, bytes, first_session, last_session, first_user,
+    last_user
 """
 
 # NOT INDEXED leaves the row id, which is what selects the new rows; the planner would
@@ -173,6 +192,8 @@ ON CONFLICT (trace_id) DO UPDATE SET
     duplicates = duplicates + excluded.duplicates,
     error_spans = error_spans + excluded.error_spans,
     derived_errors = derived_errors + excluded.derived_errors,
+    tool_errors = tool_errors + excluded.tool_errors,
+    without_agent = without_agent + excluded.without_agent,
     ended_roots = ended_roots + excluded.ended_roots,
     input_tokens = input_tokens + excluded.input_tokens,
     output_tokens = output_tokens + excluded.output_tokens,
@@ -219,4 +240,46 @@ DELETE FROM trace_shapes WHERE trace_id = :trace_id AND shape IN (
 RECOUNT_TRACE_SHAPES = """
 INSERT OR IGNORE INTO trace_shapes
 SELECT DISTINCT shape, trace_id FROM spans WHERE trace_id = :trace_id AND superseded = 0
+"""
+
+NOTE_MISSING_PARENT = "INSERT OR IGNORE INTO missing_parents VALUES (?, ?)"
+
+FIND_START = "SELECT start_ns FROM spans WHERE trace_id = ? AND span_id = ? AND superseded = 0"
+
+HAS_MISSING_PARENTS = "SELECT 1 FROM missing_parents WHERE trace_id = ? LIMIT 1"
+
+FORGET_MISSING_PARENT = "DELETE FROM missing_parents WHERE trace_id = ? AND parent_id = ?"
+
+COUNT_EARLY_CHILDREN = """
+SELECT count(*) FROM spans
+WHERE trace_id = ? AND superseded = 0 AND parent_id = ? AND start_ns < ? AND id < ?
+"""
+
+SET_STRUCTURE = """
+UPDATE traces SET
+    missing_parents = (SELECT count(*) FROM missing_parents m WHERE m.trace_id = traces.trace_id),
+    skewed_spans = skewed_spans + ?
+WHERE trace_id = ?
+"""
+
+FORGET_MISSING_PARENTS = "DELETE FROM missing_parents WHERE trace_id = :trace_id"
+
+RECOUNT_MISSING_PARENTS = """
+INSERT INTO missing_parents
+SELECT DISTINCT trace_id, parent_id FROM spans s
+WHERE trace_id = :trace_id AND superseded = 0 AND parent_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM spans p
+    WHERE p.trace_id = s.trace_id AND p.span_id = s.parent_id AND p.superseded = 0
+)
+"""
+
+RECOUNT_STRUCTURE = """
+UPDATE traces SET
+    missing_parents = (SELECT count(*) FROM missing_parents m WHERE m.trace_id = :trace_id),
+    skewed_spans = (
+        SELECT count(*) FROM spans s JOIN spans p
+        ON p.trace_id = s.trace_id AND p.span_id = s.parent_id AND p.superseded = 0
+        WHERE s.trace_id = :trace_id AND s.superseded = 0 AND s.start_ns < p.start_ns
+    )
+WHERE trace_id = :trace_id
 """

@@ -16,6 +16,7 @@ from halo_daemon.errors import QueryError
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.store.conditions import attributes_hold
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, key_of
 from halo_daemon.store.paths import ShardName
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import SearchAnswer, SearchMatch, SearchQuery, SpanFilter
@@ -214,7 +215,7 @@ class _Judge:
             return False
         condition = span_condition(self._wanted, Condition())
         condition.add("s.superseded = 0")
-        trace_id = bytes.fromhex(str(fields["trace_id"]))
+        trace_id = key_of(str(fields["trace_id"]), TRACE_ID_BYTES)
         if trace_id in self._index.shared:
             if extent[:2] not in self._shared:
                 return False
@@ -225,7 +226,8 @@ class _Judge:
             )
             condition.parameters.update(parameters)
         condition.add(f"s.trace_id = {condition.mark(trace_id)}")
-        condition.add(f"s.span_id = {condition.mark(bytes.fromhex(str(fields['span_id'])))}")
+        span_id = key_of(str(fields["span_id"]), SPAN_ID_BYTES)
+        condition.add(f"s.span_id = {condition.mark(span_id)}")
         condition.add(f"s.offset = {condition.mark(extent.offset)}")
         row = day.connection.execute(
             "SELECT d.stem FROM spans s"  # noqa: S608 -- marks only

@@ -66,6 +66,8 @@ class SpanFilter(_Value):
     status_codes: tuple[str, ...] = ()
     """``STATUS_CODE_OK``, ``STATUS_CODE_ERROR``, ``STATUS_CODE_UNSET``."""
     error_types: tuple[str, ...] = ()
+    project_ids: tuple[str, ...] = ()
+    """What spans name as their project, ``inference.project_id``."""
     has_error: bool | None = None
     """An ERROR status, or an error signal outside the status."""
     start_unix_ns_gte: int | None = None
@@ -89,6 +91,8 @@ class TraceFilter(_Value):
     """Some span has status ERROR or an error signal outside the status."""
     start_unix_ns_gte: int | None = None
     """The trace's first span starts at this moment or later."""
+    start_unix_ns_lt: int | None = None
+    """The trace's first span starts before this moment."""
     end_unix_ns_lte: int | None = None
     min_duration_ms: float | None = None
     max_duration_ms: float | None = None
@@ -113,6 +117,8 @@ class SpanQuery(_Value):
     """A page of spans."""
 
     filter: SpanFilter = SpanFilter()
+    traces: TraceFilter = TraceFilter()
+    """Only spans of these traces."""
     order_by: SpanOrder = SpanOrder.START
     descending: bool = True
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
@@ -137,8 +143,11 @@ class SpanRecord(_Value):
     service_version: str
     session_id: str
     user_id: str
+    project_id: str
     status_code: str
     error_type: str
+    status_message: str
+    """At most 200 characters; ``""`` for a span without an error signal."""
     has_error: bool
     start_unix_ns: int
     end_unix_ns: int
@@ -185,6 +194,19 @@ class TraceQuery(_Value):
     descending: bool = True
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
     offset: Annotated[int, Field(ge=0)] = 0
+    with_names: bool = False
+    """Look up `TraceRecord.names` too, which costs a row for each span."""
+
+
+class TraceNames(_Value):
+    """The names in a trace; lists are sorted, without ``""``."""
+
+    services: tuple[str, ...]
+    models: tuple[str, ...]
+    tools: tuple[str, ...]
+    agents: tuple[str, ...]
+    agent_ids: tuple[str, ...]
+    projects: tuple[str, ...]
 
 
 class TraceRecord(_Value):
@@ -200,6 +222,14 @@ class TraceRecord(_Value):
     """Spans with status ERROR."""
     derived_error_spans: int
     """Spans with an error signal outside the status."""
+    tool_error_spans: int
+    """Tools' spans with status ERROR."""
+    spans_without_agent: int
+    """Spans with neither a name nor an id of an agent."""
+    missing_parents: int
+    """Different parents that spans name and that are not stored."""
+    skewed_spans: int
+    """Spans that start before their parent does."""
     has_ended_root: bool
     session_id: str
     """The one session that its spans name; ``""`` when none or several."""
@@ -210,6 +240,8 @@ class TraceRecord(_Value):
     output_tokens: int
     cost_usd: float
     line_bytes: int
+    names: TraceNames | None = None
+    """Only where `TraceQuery.with_names` asks."""
 
     @property
     def duration_ms(self) -> float:
@@ -223,6 +255,39 @@ class TracePage(_Value):
     traces: tuple[TraceRecord, ...]
     total: int
     """How many traces match in all."""
+
+
+class TraceTotals(_Value):
+    """What the traces of a filter hold together; zeros and empty lists when there are none."""
+
+    traces: int = 0
+    spans: int = 0
+    duplicate_spans: int = 0
+    error_traces: int = 0
+    """Traces with a span of status ERROR."""
+    signal_traces: int = 0
+    """Traces with an error signal of any kind."""
+    error_spans: int = 0
+    tool_error_spans: int = 0
+    spans_without_agent: int = 0
+    missing_parents: int = 0
+    skewed_spans: int = 0
+    open_traces: int = 0
+    """No span without a parent has ended."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    line_bytes: int = 0
+    start_unix_ns: int = 0
+    """The earliest start."""
+    end_unix_ns: int = 0
+    """The latest end; 0 while no span has ended."""
+    services: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    agent_ids: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
 
 
 class Dimension(StrEnum):
@@ -253,6 +318,8 @@ class AggregateQuery(_Value):
     """Figures over groups of spans."""
 
     filter: SpanFilter = SpanFilter()
+    traces: TraceFilter = TraceFilter()
+    """Only spans of these traces."""
     group_by: Annotated[tuple[Dimension, ...], Field(max_length=3)] = ()
     bucket: Bucket | None = None
     top: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
@@ -295,6 +362,8 @@ class SearchQuery(_Value):
     pattern: str
     """RE2 syntax: linear time, no look-around, no back-references."""
     ignore_case: bool = False
+    look_at_lines: bool = False
+    """Also find what only the line as it is stored shows, with its keys and JSON signs."""
     filter: SpanFilter = SpanFilter()
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
     """Matching spans; of each, the first match is told."""
@@ -344,6 +413,9 @@ class TraceQueries(Protocol):
 
     def query_traces(self, window: Window, query: TraceQuery) -> TracePage:
         """One page of traces."""
+
+    def sum_traces(self, window: Window, wanted: TraceFilter) -> TraceTotals:
+        """What the traces that *wanted* means hold together."""
 
     def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         """One page of the spans of the traces in *window*."""

@@ -18,6 +18,7 @@ import orjson
 from halo_daemon.store.aggregates import Row, aggregate_rows
 from halo_daemon.store.conditions import attributes_hold, is_meant
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.ids import id_of
 from halo_daemon.store.local_search import LocalSearch
 from halo_daemon.store.paths import DataPaths, ShardName
 from halo_daemon.store.project_index import ProjectIndex
@@ -31,10 +32,12 @@ from halo_daemon.store.query import (
     SpanOrder,
     SpanPage,
     SpanQuery,
+    TraceFilter,
     TracePage,
     TraceQuery,
+    TraceTotals,
 )
-from halo_daemon.store.rollups import shared_in_window, window_condition
+from halo_daemon.store.rollups import window_condition
 from halo_daemon.store.shard_files import Extent, ShardFiles
 from halo_daemon.store.span_sql import (
     DURATION_MS,
@@ -46,13 +49,19 @@ from halo_daemon.store.span_sql import (
     shape_condition,
     span_condition,
 )
-from halo_daemon.store.trace_query import query_traces
+from halo_daemon.store.trace_query import matching_traces, query_traces, shared_that_match
 from halo_daemon.store.trace_reader import Window
+from halo_daemon.store.trace_totals import sum_traces
 
 _READ_LINES = 512
 _MAX_SHAPES = 300
 _ID_DIGITS = 32
 
+
+_ANY_TRACE = TraceFilter()
+
+_OverSpans = SpanQuery | AggregateQuery
+"""Questions about spans that meet a filter, of traces that meet another."""
 
 _ORDER = {
     SpanOrder.START: "s.start_ns",
@@ -114,6 +123,11 @@ class LocalQueries:
         with self._lock:
             return self._index.answer(lambda: query_traces(self._index, window, query))
 
+    def sum_traces(self, window: Window, wanted: TraceFilter) -> TraceTotals:
+        """What the traces that *wanted* means hold together."""
+        with self._lock:
+            return self._index.answer(lambda: sum_traces(self._index, window, wanted))
+
     def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         """One page of the spans of the traces in *window*."""
         with self._lock:
@@ -122,9 +136,7 @@ class LocalQueries:
     def aggregate(self, window: Window, query: AggregateQuery) -> AggregateAnswer:
         """Figures over groups of the spans of the traces in *window*."""
         with self._lock:
-            return self._index.answer(
-                lambda: aggregate_rows(self._rows(window, query.filter), query)
-            )
+            return self._index.answer(lambda: aggregate_rows(self._rows(window, query), query))
 
     def search(self, window: Window, query: SearchQuery) -> SearchAnswer:
         """Spans of the traces in *window* with a value that matches a pattern."""
@@ -154,15 +166,15 @@ class LocalQueries:
                 (first, last, limit),
             )
             found.update(trace_id for (trace_id,) in rows)
-        return [trace_id.hex() for trace_id in sorted(found)[:limit]]
+        return [id_of(trace_id) for trace_id in sorted(found)[:limit]]
 
     def _query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         sign = -1 if query.descending else 1
         end = query.offset + query.limit
         if query.filter.attributes:
-            total, ranked = _count_and_rank(self._rows(window, query.filter), query, end)
+            total, ranked = _count_and_rank(self._rows(window, query), query, end)
         else:
-            shared = list(self._shared_rows(window, query.filter))
+            shared = list(self._shared_rows(window, query))
             total = len(shared)
             ranked = [_rank(row, query.order_by, sign) for row in shared]
             for day in self._days_of(window):
@@ -176,7 +188,7 @@ class LocalQueries:
     def _page_of_day(
         self, day: DayIndex, window: Window, query: SpanQuery
     ) -> tuple[int, Iterable[Row]]:
-        condition = self._condition(day, window, query.filter)
+        condition = self._condition(day, window, query)
         (total,) = day.connection.execute(
             f"SELECT count(*) FROM spans s WHERE {condition}",  # noqa: S608 -- marks only
             condition.parameters,
@@ -209,6 +221,8 @@ class LocalQueries:
         """The few shapes that decide *query*; empty when it takes more than shapes."""
         if query.order_by is not SpanOrder.START or not is_of_shape_only(query.filter):
             return []
+        if query.traces.trace_ids or query.traces.any_span:
+            return []
         condition = Condition()
         wanted = shape_condition(query.filter, condition) or "1"
         rows = day.connection.execute(
@@ -229,10 +243,11 @@ class LocalQueries:
             )
         return found
 
-    def _rows(self, window: Window, wanted: SpanFilter) -> Iterator[Row]:
-        """Rows of all spans that *wanted* means, by day and place."""
+    def _rows(self, window: Window, query: _OverSpans) -> Iterator[Row]:
+        """Rows of all spans that *query* means, by day and place."""
+        wanted = query.filter
         for day in self._days_of(window):
-            condition = self._condition(day, window, wanted)
+            condition = self._condition(day, window, query)
             rows = day.connection.execute(
                 f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM spans s"  # noqa: S608 -- marks only
                 " JOIN shapes h ON h.id = s.shape JOIN shards d ON d.id = s.shard"
@@ -240,7 +255,7 @@ class LocalQueries:
                 condition.parameters,
             )
             yield from self._with_attributes(day.day, rows, wanted)
-        for day_name, row in self._shared_entries(window, wanted):
+        for day_name, row in self._shared_entries(window, query):
             yield from self._with_attributes(day_name, iter([row]), wanted)
 
     def _with_attributes(self, day: str, rows: Iterator[Row], wanted: SpanFilter) -> Iterator[Row]:
@@ -257,9 +272,14 @@ class LocalQueries:
         """Days that can hold a trace of *window* alone."""
         return [day for day in self._index.days if not day.is_outside(window)]
 
-    def _condition(self, day: DayIndex, window: Window, wanted: SpanFilter) -> Condition:
-        condition = span_condition(wanted, Condition())
+    def _condition(self, day: DayIndex, window: Window, query: _OverSpans) -> Condition:
+        condition = span_condition(query.filter, Condition())
         condition.add("s.superseded = 0")
+        if query.traces != _ANY_TRACE:
+            chosen = matching_traces(day, window, query.traces)
+            condition.add(f"s.trace_id IN (SELECT t.trace_id FROM traces t WHERE {chosen})")  # noqa: S608 -- marks only
+            condition.parameters.update(chosen.parameters)
+            return condition
         if day.has_shared:
             condition.add("s.trace_id NOT IN (SELECT trace_id FROM temp.shared)")
         if not day.is_within(window):
@@ -270,12 +290,12 @@ class LocalQueries:
             condition.parameters.update(parameters)
         return condition
 
-    def _shared_rows(self, window: Window, wanted: SpanFilter) -> Iterator[Row]:
-        return (row for _, row in self._shared_entries(window, wanted))
+    def _shared_rows(self, window: Window, query: _OverSpans) -> Iterator[Row]:
+        return (row for _, row in self._shared_entries(window, query))
 
-    def _shared_entries(self, window: Window, wanted: SpanFilter) -> Iterator[tuple[str, Row]]:
-        """Day and row of each span that *wanted* means, of traces with rows in several days."""
-        for trace in shared_in_window(self._index, window):
+    def _shared_entries(self, window: Window, query: _OverSpans) -> Iterator[tuple[str, Row]]:
+        """Day and row of each span that *query* means, of traces with rows in several days."""
+        for trace in shared_that_match(self._index, window, query.traces):
             for span in trace.spans:
                 day = self._index.open_day(span.day)
                 assert day is not None
@@ -285,7 +305,7 @@ class LocalQueries:
                     " WHERE s.trace_id = ? AND s.span_id = ? AND s.superseded = 0",
                     (span.trace_id, span.span_id),
                 ).fetchone()
-                if is_meant(record_from_row(row), wanted):
+                if is_meant(record_from_row(row), query.filter):
                     # The day's own mark knows only the spans of that day.
                     yield span.day, (*row[:-3], span.span_id in trace.enclosing, *row[-2:])
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.ids import id_of, trace_key
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.projects import find_project
@@ -102,13 +103,8 @@ class LocalTraceReader:
 
     def load_trace(self, trace_id: str) -> Trace | None:
         """Load one whole trace; see `TraceReader.load_trace`."""
-        try:
-            key = bytes.fromhex(trace_id)
-        except ValueError:
-            return None
-        if key.hex() != trace_id:
-            return None
-        return next(self._load([key]), None)
+        key = trace_key(trace_id)
+        return next(self._load([key]), None) if key is not None else None
 
     def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
         """Load every trace of *window*; see `TraceReader.iter_traces`."""
@@ -120,7 +116,7 @@ class LocalTraceReader:
         chunk: list[bytes] = []
         chunk_bytes = 0
         for trace_id, size_bytes in heapq.merge(*streams):
-            if not share.has(trace_id.hex()):
+            if not share.has(id_of(trace_id)):
                 continue
             chunk.append(trace_id)
             chunk_bytes += size_bytes
@@ -233,8 +229,8 @@ class LocalTraceReader:
             span = _span_of(line)
             if (
                 span is None
-                or span.span_id != version.span_id.hex()
-                or span.trace_id != version.trace_id.hex()
+                or span.span_id != id_of(version.span_id)
+                or span.trace_id != id_of(version.trace_id)
             ):
                 damaged_days.add(version.day)
             else:
@@ -245,7 +241,7 @@ class LocalTraceReader:
         stored = loaded.stored
         is_quiet = self._now_unix_ns() - stored.last_received_ns >= self._settle_ns
         trace = Trace(
-            stored.trace_id.hex(),
+            id_of(stored.trace_id),
             tuple(spans),
             stored.duplicates,
             is_open=not stored.has_ended_root and not is_quiet,
@@ -346,7 +342,7 @@ def _summary(trace: StoredTrace) -> TraceSummary:
     root = trace.root
     counts = _counts_of_trace(trace)
     return TraceSummary(
-        trace_id=trace.trace_id.hex(),
+        trace_id=id_of(trace.trace_id),
         root_name=root.name if root else "",
         service_name=(root or trace.spans[0]).service,
         start_unix_ns=trace.spans[0].start_ns,

@@ -9,14 +9,19 @@ from the rows of all their days.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from halo_daemon.proto.semconv import spans_above
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import ShardName
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.shard_files import Extent
-from halo_daemon.store.span_row import DERIVED_ERROR_FLAG, STATUS_ERROR_FLAG
+from halo_daemon.store.span_row import (
+    DERIVED_ERROR_FLAG,
+    NO_AGENT_FLAG,
+    STATUS_ERROR_FLAG,
+    TOOL_ERROR_FLAG,
+)
 from halo_daemon.store.trace_reader import Window, WindowBy
 
 _MIN_NS, _MAX_NS = -(2**63), 2**63 - 1
@@ -42,7 +47,8 @@ _BY_START = """
 
 _VERSIONS = """
 SELECT trace_id, span_id, parent_id, spans.flags, name, start_ns, end_ns, received_ns, input_tokens,
-       output_tokens, cost_usd, superseded, stem, offset, length, service, tool, model, agent, session, user
+       output_tokens, cost_usd, superseded, stem, offset, length, service, tool, model, agent,
+       session, user, agent_id, project
 FROM spans JOIN shards ON shards.id = shard JOIN shapes ON shapes.id = shape
 WHERE superseded = {superseded} AND trace_id IN ({marks})
 """
@@ -53,7 +59,7 @@ class Version(NamedTuple):
 
     trace_id: bytes
     span_id: bytes
-    parent_id: bytes | str | None
+    parent_id: bytes | None
     flags: int
     name: str
     start_ns: int
@@ -72,6 +78,8 @@ class Version(NamedTuple):
     agent: str
     session: str | None
     user: str | None
+    agent_id: str | None
+    project: str
     day: str
 
     @property
@@ -135,9 +143,7 @@ class StoredTrace:
     def enclosing(self) -> set[bytes]:
         """Model calls around other ones, whose usage is not counted."""
         calls = [span.span_id for span in self.spans if span.has_usage]
-        # A parent that is no id is no span, and so above nothing.
-        parents = {span.span_id: span.parent_id for span in self.spans}
-        return spans_above(cast("dict[bytes, bytes | None]", parents), calls)
+        return spans_above({span.span_id: span.parent_id for span in self.spans}, calls)
 
     @property
     def counted(self) -> list[Version]:
@@ -153,6 +159,33 @@ class StoredTrace:
     def user(self) -> str:
         """The one user, likewise."""
         return _only(span.user for span in self.spans)
+
+    @property
+    def tool_errors(self) -> int:
+        """Tools' spans with status ERROR."""
+        return sum(1 for span in self.spans if span.flags & TOOL_ERROR_FLAG)
+
+    @property
+    def without_agent(self) -> int:
+        """Spans that tell no agent."""
+        return sum(1 for span in self.spans if span.flags & NO_AGENT_FLAG)
+
+    @property
+    def missing_parents(self) -> int:
+        """Different parents that spans name and that are not stored."""
+        ids = {span.span_id for span in self.spans}
+        named = {span.parent_id for span in self.spans if span.parent_id is not None}
+        return len(named - ids)
+
+    @property
+    def skewed_spans(self) -> int:
+        """Spans that start before their parent does."""
+        starts = {span.span_id: span.start_ns for span in self.spans}
+        return sum(
+            1
+            for span in self.spans
+            if span.parent_id in starts and span.start_ns < starts[span.parent_id]
+        )
 
     @property
     def root(self) -> Version | None:

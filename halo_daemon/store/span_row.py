@@ -15,6 +15,7 @@ import orjson
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import STATUS_ERROR, TOOL
 from halo_daemon.proto.times import parse_unix_ns
+from halo_daemon.store.ids import MAX_ID_CHARS, SPAN_ID_BYTES, TRACE_ID_BYTES, key_of
 from halo_daemon.store.receipts import Receipts
 
 MAX_INDEXED_NS = 2**63 - 1
@@ -26,11 +27,19 @@ MAX_TEXT_LENGTH = 1024
 MAX_TOKENS = 10**12
 """A token count outside 0 to this is no count: unknown."""
 
+MAX_MESSAGE_CHARS = 200
+"""Of what an error says; its line keeps the whole."""
+
 STATUS_ERROR_FLAG = 1
 DERIVED_ERROR_FLAG = 2
+TOOL_ERROR_FLAG = 4
+"""A tool's span with status ERROR."""
 
-_TRACE_ID_LENGTH = 32
-_SPAN_ID_LENGTH = 16
+NO_AGENT_FLAG = 8
+"""Neither a name nor an id tells which agent the span belongs to."""
+
+ERROR_FLAGS = STATUS_ERROR_FLAG | DERIVED_ERROR_FLAG
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -47,6 +56,7 @@ class Shape(NamedTuple):
     provider: str
     agent: str
     error_type: str
+    project: str
     flags: int
     """`STATUS_ERROR_FLAG` and `DERIVED_ERROR_FLAG`; 0 without an error signal."""
 
@@ -54,14 +64,15 @@ class Shape(NamedTuple):
 # One stored line as a row of the index, in the order of `SPAN_COLUMNS`. A plain tuple: SQLite
 # binds those twice as fast as named ones.
 SpanRow = tuple[
-    int, bytes, bytes, bytes | str | None, int, int, str, int, int, int,
-    str | None, str | None, int | None, int | None, float | None, int, int, int, int,
+    int, bytes, bytes, bytes | None, int, int, str, int, int, int,
+    str | None, str | None, str | None, str | None, int | None, int | None, float | None,
+    int, int, int, int,
 ]  # fmt: skip
 
 SPAN_COLUMNS = (
     "id", "trace_id", "span_id", "parent_id", "shape", "flags", "name", "start_ns", "end_ns",
-    "received_ns", "session", "user", "input_tokens", "output_tokens", "cost_usd", "shard",
-    "offset", "length", "crc",
+    "received_ns", "session", "user", "agent_id", "message", "input_tokens", "output_tokens",
+    "cost_usd", "shard", "offset", "length", "crc",
 )  # fmt: skip
 
 
@@ -158,21 +169,30 @@ def _row(
         _text(get("inference.llm.provider")),
         _text(get("inference.agent_name")),
         _text(get("error.type")),
+        _text(get("inference.project_id")),
         flags,
     )
+    agent_id = _text(get("inference.agent_id")) or _text(get("agent.id")) or None
+    row_flags = flags
+    if flags & STATUS_ERROR_FLAG and observation_kind == TOOL:
+        row_flags |= TOOL_ERROR_FLAG
+    if agent_id is None and not shape.agent:
+        row_flags |= NO_AGENT_FLAG
     return (
         row_id,
         _trace_id(fields["trace_id"]),  # type: ignore[arg-type]
-        _id(fields["span_id"], _SPAN_ID_LENGTH),
+        key_of(_required_text(fields["span_id"]), SPAN_ID_BYTES),
         _parent_id(fields["parent_span_id"]),  # type: ignore[arg-type]
         shape_id(shape),
-        flags,
+        row_flags,
         name,
         min(parse_unix_ns(fields["start_time"]), MAX_INDEXED_NS),  # type: ignore[arg-type]
         min(parse_unix_ns(fields["end_time"]), MAX_INDEXED_NS),  # type: ignore[arg-type]
         received_ns,
         _text(get("inference.session_id")) or None,
         _text(get("inference.user_id")) or None,
+        agent_id,
+        _text(fields["status"].get("message"))[:MAX_MESSAGE_CHARS] if flags else None,  # type: ignore[union-attr]
         _tokens(get("inference.llm.input_tokens")),
         _tokens(get("inference.llm.output_tokens")),
         _cost(get("inference.llm.cost.total")),
@@ -183,28 +203,19 @@ def _row(
 @lru_cache(maxsize=1024)
 def _trace_id(text: JsonValue) -> bytes:
     """Spans of a trace stand close together, so most ids were just seen."""
-    return _id(text, _TRACE_ID_LENGTH)
-
-
-def _id(text: JsonValue, length: int) -> bytes:
-    if not isinstance(text, str) or len(text) != length:
-        raise ValueError("an id of another length")
-    decoded = bytes.fromhex(text)
-    if decoded.hex() != text:
-        raise ValueError("an id that is not lower-case hex")
-    return decoded
+    return key_of(_required_text(text), TRACE_ID_BYTES)
 
 
 @lru_cache(maxsize=1024)
-def _parent_id(text: JsonValue) -> bytes | str | None:
-    if not isinstance(text, str):
-        raise TypeError("a parent id that is not text")
-    if not text:
+def _parent_id(text: JsonValue) -> bytes | None:
+    parent = _required_text(text)
+    if not parent:
         return None
     try:
-        return _id(text, _SPAN_ID_LENGTH)
+        return key_of(parent, SPAN_ID_BYTES)
     except ValueError:
-        return text[:MAX_TEXT_LENGTH]
+        # It names no span that there could be, which costs the parent and not the line.
+        return parent.encode()[:MAX_ID_CHARS]
 
 
 def _required_text(value: JsonValue) -> str:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from halo_daemon.store.ids import id_of, trace_key
 from halo_daemon.store.query import SpanFilter, SpanRecord, TraceFilter
-from halo_daemon.store.span_row import STATUS_ERROR_FLAG
+from halo_daemon.store.span_row import ERROR_FLAGS
 
 Parameters = dict[str, Any]
 """Values for the named marks of a statement; whatever SQLite binds."""
@@ -12,8 +13,8 @@ Parameters = dict[str, Any]
 RECORD_COLUMNS = """
     s.trace_id, s.span_id, s.parent_id, s.name, h.kind, h.observation_kind, h.tool, h.model,
     h.provider, h.agent, h.service, h.service_version, s.session, s.user, h.status, h.error_type,
-    s.flags, s.start_ns, s.end_ns, s.input_tokens, s.output_tokens, s.cost_usd, s.length,
-    s.encloses
+    h.flags, s.start_ns, s.end_ns, s.input_tokens, s.output_tokens, s.cost_usd, s.length,
+    s.message, h.project, s.encloses
 """
 
 DURATION_MS = "(CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END / 1e6)"
@@ -28,6 +29,7 @@ _SHAPE_FIELDS = {
     "service_versions": "service_version",
     "status_codes": "status",
     "error_types": "error_type",
+    "project_ids": "project",
 }
 
 
@@ -63,14 +65,8 @@ class Condition:
 
 
 def ids(texts: tuple[str, ...]) -> tuple[bytes, ...]:
-    """Ids as stored; what is no id matches nothing and is left out."""
-    found = []
-    for text in texts:
-        try:
-            found.append(bytes.fromhex(text))
-        except ValueError:
-            continue
-    return tuple(found)
+    """Ids of traces as stored; what is no id matches nothing and is left out."""
+    return tuple(key for key in map(trace_key, texts) if key is not None)
 
 
 def shape_condition(wanted: SpanFilter, condition: Condition) -> str:
@@ -127,6 +123,7 @@ def trace_condition(wanted: TraceFilter, condition: Condition) -> Condition:
             condition.add(f"{expression} = {int(flag)}")
     duration = "(CASE WHEN t.end_ns > 0 THEN max(0, t.end_ns - t.first_start_ns) ELSE 0 END / 1e6)"
     condition.add_bound("t.first_start_ns", ">=", wanted.start_unix_ns_gte)
+    condition.add_bound("t.first_start_ns", "<", wanted.start_unix_ns_lt)
     condition.add_bound("t.end_ns", "<=", wanted.end_unix_ns_lte)
     condition.add_bound(duration, ">=", wanted.min_duration_ms)
     condition.add_bound(duration, "<=", wanted.max_duration_ms)
@@ -137,11 +134,10 @@ def trace_condition(wanted: TraceFilter, condition: Condition) -> Condition:
 
 def record_from_row(row: tuple[Any, ...]) -> SpanRecord:
     """A row of `RECORD_COLUMNS` as a record."""
-    parent = row[2]
     return SpanRecord.model_construct(
-        trace_id=row[0].hex(),
-        span_id=row[1].hex(),
-        parent_span_id=parent.hex() if isinstance(parent, bytes) else parent or "",
+        trace_id=id_of(row[0]),
+        span_id=id_of(row[1]),
+        parent_span_id=id_of(row[2]) if row[2] else "",
         name=row[3],
         kind=row[4],
         observation_kind=row[5],
@@ -162,7 +158,9 @@ def record_from_row(row: tuple[Any, ...]) -> SpanRecord:
         output_tokens=row[20],
         cost_usd=row[21],
         line_bytes=row[22],
+        status_message=row[23] or "",
+        project_id=row[24],
     )
 
 
-assert STATUS_ERROR_FLAG == 1, "a span without an error signal has no flag set"
+assert ERROR_FLAGS == 3, "a shape without an error signal has no flag set"  # noqa: PLR2004

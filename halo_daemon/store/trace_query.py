@@ -1,19 +1,22 @@
-"""`TraceQuery` over the indexes of a project."""
+"""Pages of traces over the indexes of a project."""
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from halo_daemon.store.conditions import is_meant
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.ids import TRACE_ID_BYTES, id_of, key_of
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import (
     SpanFilter,
     TraceFilter,
+    TraceNames,
     TraceOrder,
     TracePage,
     TraceQuery,
     TraceRecord,
 )
-from halo_daemon.store.rollups import StoredTrace, shared_in_window, traces_of_day
+from halo_daemon.store.rollups import StoredTrace, Version, shared_in_window, traces_of_day
 from halo_daemon.store.span_sql import (
     RECORD_COLUMNS,
     Condition,
@@ -27,7 +30,8 @@ from halo_daemon.store.trace_reader import Window
 
 _COLUMNS = """
     t.trace_id, t.first_start_ns, t.end_ns, t.spans, t.duplicates, t.error_spans,
-    t.derived_errors, t.ended_roots, t.input_tokens, t.output_tokens, t.cost_usd, t.bytes,
+    t.derived_errors, t.tool_errors, t.without_agent, t.missing_parents, t.skewed_spans,
+    t.ended_roots, t.input_tokens, t.output_tokens, t.cost_usd, t.bytes,
     CASE WHEN t.first_session = t.last_session THEN t.first_session END,
     CASE WHEN t.first_user = t.last_user THEN t.first_user END
 """
@@ -38,23 +42,67 @@ _ORDER = {
     TraceOrder.TOKENS: "t.input_tokens + t.output_tokens",
     TraceOrder.ERRORS: "t.error_spans",
 }
+_NAMES = """
+SELECT s.trace_id, s.agent_id, h.service, h.model, h.tool, h.agent, h.project
+FROM spans s JOIN shapes h ON h.id = s.shape
+WHERE s.superseded = 0 AND s.trace_id IN ({marks})
+"""
+
+
+class _Found(NamedTuple):
+    record: TraceRecord
+    place: DayIndex | StoredTrace
+    """Where more can be learnt of it."""
+
+
+class _Named(NamedTuple):
+    """What one span names."""
+
+    agent_id: str | None
+    service: str
+    model: str
+    tool: str
+    agent: str
+    project: str
 
 
 def query_traces(index: ProjectIndex, window: Window, query: TraceQuery) -> TracePage:
     """One page of traces; the index has caught up."""
-    total = 0
-    found: list[TraceRecord] = []
-    for trace in shared_in_window(index, window):
-        record = _record_of_shared(trace)
-        if is_trace_meant(record, query.filter) and _has_spans(index, trace, query.filter):
-            total += 1
-            found.append(record)
+    found = [
+        _Found(_record_of_shared(trace), trace)
+        for trace in shared_that_match(index, window, query.filter)
+    ]
+    total = len(found)
     for day in index.days:
-        count, rows = _page_of_day(day, window, query)
+        count, records = _page_of_day(day, window, query)
         total += count
-        found.extend(rows)
-    found.sort(key=lambda record: _rank(record, query))
-    return TracePage(traces=tuple(found[query.offset :][: query.limit]), total=total)
+        found.extend(_Found(record, day) for record in records)
+    found.sort(key=lambda one: _rank(one.record, query))
+    page = found[query.offset :][: query.limit]
+    traces = _with_names(page) if query.with_names else [one.record for one in page]
+    return TracePage(traces=tuple(traces), total=total)
+
+
+def shared_that_match(
+    index: ProjectIndex, window: Window, wanted: TraceFilter
+) -> list[StoredTrace]:
+    """Traces of several days that are in *window* and that *wanted* means, by trace id."""
+    return [
+        trace
+        for trace in shared_in_window(index, window)
+        if is_trace_meant(_record_of_shared(trace), wanted) and _has_spans(index, trace, wanted)
+    ]
+
+
+def matching_traces(day: DayIndex, window: Window, wanted: TraceFilter) -> Condition:
+    """The condition on a row ``t`` of ``traces`` that *wanted* means and *day* alone holds."""
+    condition = trace_condition(wanted, Condition("t"))
+    in_window, parameters = traces_of_day(day, window)
+    condition.add(in_window)
+    condition.parameters.update(parameters)
+    for one in wanted.any_span:
+        _add_any_span(condition, one)
+    return condition
 
 
 def is_trace_meant(record: TraceRecord, wanted: TraceFilter) -> bool:
@@ -67,9 +115,27 @@ def is_trace_meant(record: TraceRecord, wanted: TraceFilter) -> bool:
         and wanted.has_error_signals in {None, signals > 0}
         and wanted.is_open in {None, not record.has_ended_root}
         and _is_between(start_ns, wanted.start_unix_ns_gte, None)
+        and (wanted.start_unix_ns_lt is None or start_ns < wanted.start_unix_ns_lt)
         and _is_between(end_ns, None, wanted.end_unix_ns_lte)
         and _is_between(record.duration_ms, wanted.min_duration_ms, wanted.max_duration_ms)
         and _is_between(record.spans, wanted.min_spans, wanted.max_spans)
+    )
+
+
+def names_of(spans: Iterable[Version | _Named]) -> TraceNames:
+    """What *spans* name."""
+    named = list(spans)
+
+    def distinct(field: str) -> tuple[str, ...]:
+        return tuple(sorted({value for span in named if (value := getattr(span, field))}))
+
+    return TraceNames(
+        services=distinct("service"),
+        models=distinct("model"),
+        tools=distinct("tool"),
+        agents=distinct("agent"),
+        agent_ids=distinct("agent_id"),
+        projects=distinct("project"),
     )
 
 
@@ -89,12 +155,9 @@ def _rank(record: TraceRecord, query: TraceQuery) -> tuple[float, str]:
 
 
 def _page_of_day(day: DayIndex, window: Window, query: TraceQuery) -> tuple[int, list[TraceRecord]]:
-    condition = trace_condition(query.filter, Condition())
-    in_window, parameters = traces_of_day(day, window)
-    condition.add(in_window)
-    condition.parameters.update(parameters)
-    for wanted in query.filter.any_span:
-        _add_any_span(condition, wanted)
+    if day.is_outside(window):
+        return 0, []
+    condition = matching_traces(day, window, query.filter)
     (total,) = day.connection.execute(
         f"SELECT count(*) FROM traces t WHERE {condition}",  # noqa: S608 -- marks only
         condition.parameters,
@@ -125,34 +188,68 @@ def _add_any_span(condition: Condition, wanted: SpanFilter) -> None:
     condition.parameters.update(span.parameters)
 
 
+def _with_names(page: Sequence[_Found]) -> list[TraceRecord]:
+    spans: dict[str, list[_Named]] = {}
+    for day in {id(one.place): one.place for one in page}.values():
+        if isinstance(day, DayIndex):
+            keys = [key for key, one in _keys(page) if one.place is day]
+            rows = day.connection.execute(_NAMES.format(marks=", ".join("?" * len(keys))), keys)
+            for trace_id, *named in rows:
+                spans.setdefault(id_of(trace_id), []).append(_Named(*named))
+    return [
+        one.record.model_copy(
+            update={
+                "names": names_of(
+                    one.place.spans
+                    if isinstance(one.place, StoredTrace)
+                    else spans[one.record.trace_id]
+                )
+            }
+        )
+        for one in page
+    ]
+
+
+def _keys(page: Sequence[_Found]) -> list[tuple[bytes, _Found]]:
+    return [(key_of(one.record.trace_id, TRACE_ID_BYTES), one) for one in page]
+
+
 def _record(row: tuple[Any, ...]) -> TraceRecord:
-    return TraceRecord(
-        trace_id=row[0].hex(),
+    return TraceRecord.model_construct(
+        trace_id=id_of(row[0]),
         start_unix_ns=row[1],
         end_unix_ns=row[2],
         spans=row[3],
         duplicate_spans=row[4],
         error_spans=row[5],
         derived_error_spans=row[6],
-        has_ended_root=row[7] > 0,
-        input_tokens=row[8],
-        output_tokens=row[9],
-        cost_usd=row[10],
-        line_bytes=row[11],
-        session_id=row[12] or "",
-        user_id=row[13] or "",
+        tool_error_spans=row[7],
+        spans_without_agent=row[8],
+        missing_parents=row[9],
+        skewed_spans=row[10],
+        has_ended_root=row[11] > 0,
+        input_tokens=row[12],
+        output_tokens=row[13],
+        cost_usd=row[14],
+        line_bytes=row[15],
+        session_id=row[16] or "",
+        user_id=row[17] or "",
     )
 
 
 def _record_of_shared(trace: StoredTrace) -> TraceRecord:
     return TraceRecord(
-        trace_id=trace.trace_id.hex(),
+        trace_id=id_of(trace.trace_id),
         start_unix_ns=trace.spans[0].start_ns,
         end_unix_ns=max(span.end_ns for span in trace.spans),
         spans=len(trace.spans),
         duplicate_spans=trace.duplicates,
         error_spans=trace.error_spans,
         derived_error_spans=trace.derived_errors,
+        tool_error_spans=trace.tool_errors,
+        spans_without_agent=trace.without_agent,
+        missing_parents=trace.missing_parents,
+        skewed_spans=trace.skewed_spans,
         has_ended_root=trace.has_ended_root,
         input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
         output_tokens=sum(span.output_tokens or 0 for span in trace.counted),

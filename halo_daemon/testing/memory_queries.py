@@ -1,9 +1,9 @@
 """Questions answered by looking at every span: the oracle of `TraceQueries`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from halo_daemon.proto.semconv import facts_of
-from halo_daemon.proto.span import Span
+from halo_daemon.proto.span import TOOL, Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.conditions import attributes_hold, is_meant, record_of
 from halo_daemon.store.query import (
@@ -20,10 +20,12 @@ from halo_daemon.store.query import (
     SpanQuery,
     SpanRecord,
     TraceFilter,
+    TraceNames,
     TraceOrder,
     TracePage,
     TraceQuery,
     TraceRecord,
+    TraceTotals,
 )
 from halo_daemon.store.span_search import ValueSearch
 from halo_daemon.store.trace_reader import TraceReader, Window
@@ -44,15 +46,55 @@ class MemoryQueries:
             for trace in self._reader.iter_traces(window)
             if _is_trace_meant(trace, query.filter)
         ]
+        if not query.with_names:
+            found = [trace.model_copy(update={"names": None}) for trace in found]
         sign = -1 if query.descending else 1
         found.sort(key=lambda trace: (sign * _trace_rank(trace, query.order_by), trace.trace_id))
         return TracePage(
             traces=tuple(found[query.offset : query.offset + query.limit]), total=len(found)
         )
 
+    def sum_traces(self, window: Window, wanted: TraceFilter) -> TraceTotals:
+        """What the traces that *wanted* means hold together."""
+        traces = [t for t in self._reader.iter_traces(window) if _is_trace_meant(t, wanted)]
+        records = [_trace_record(trace) for trace in traces]
+        names = [record.names for record in records if record.names]
+
+        def total(field: str) -> int:
+            return sum(getattr(record, field) for record in records)
+
+        def union(field: str) -> tuple[str, ...]:
+            return tuple(sorted({name for one in names for name in getattr(one, field)}))
+
+        return TraceTotals(
+            traces=len(traces),
+            spans=total("spans"),
+            duplicate_spans=total("duplicate_spans"),
+            error_traces=sum(record.error_spans > 0 for record in records),
+            signal_traces=sum(r.error_spans + r.derived_error_spans > 0 for r in records),
+            error_spans=total("error_spans"),
+            tool_error_spans=total("tool_error_spans"),
+            spans_without_agent=total("spans_without_agent"),
+            missing_parents=total("missing_parents"),
+            skewed_spans=total("skewed_spans"),
+            open_traces=sum(not record.has_ended_root for record in records),
+            input_tokens=total("input_tokens"),
+            output_tokens=total("output_tokens"),
+            cost_usd=total("cost_usd"),
+            line_bytes=total("line_bytes"),
+            start_unix_ns=min((record.start_unix_ns for record in records), default=0),
+            end_unix_ns=max((record.end_unix_ns for record in records), default=0),
+            services=union("services"),
+            models=union("models"),
+            tools=union("tools"),
+            agents=union("agents"),
+            agent_ids=union("agent_ids"),
+            projects=union("projects"),
+        )
+
     def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         """One page of spans."""
-        found = [record_of(span) for span in self._spans(window, query.filter)]
+        found = [record_of(span) for span in self._spans(window, query)]
         sign = -1 if query.descending else 1
         found.sort(
             key=lambda span: (sign * _span_rank(span, query.order_by), span.trace_id, span.span_id)
@@ -69,7 +111,7 @@ class MemoryQueries:
             for span_id in facts_of(trace).enclosing_calls
         }
         groups: dict[tuple[int | None, tuple[str, ...]], list[SpanRecord]] = {}
-        for span in self._spans(window, query.filter):
+        for span in self._spans(window, query):
             record = record_of(span)
             if (record.trace_id, record.span_id) in enclosing:
                 uncounted = {"input_tokens": None, "output_tokens": None, "cost_usd": None}
@@ -95,14 +137,15 @@ class MemoryQueries:
             SearchMatch(
                 trace_id=span.trace_id, span_id=span.span_id, name=span.name, **found._asdict()
             )
-            for span in self._spans(window, query.filter)
+            for span in self._spans(window, SpanQuery(filter=query.filter))
             if (found := values.first_match(span.fields)) is not None
         )
         return SearchAnswer(matches=matches, scanned_bytes=0, next="", timed_out=False)
 
-    def _spans(self, window: Window, wanted: SpanFilter) -> Iterator[Span]:
+    def _spans(self, window: Window, query: SpanQuery | AggregateQuery) -> Iterator[Span]:
         for trace in self._reader.iter_traces(window):
-            yield from (span for span in trace.spans if _is_span_meant(span, wanted))
+            if _is_trace_meant(trace, query.traces):
+                yield from (span for span in trace.spans if _is_span_meant(span, query.filter))
 
 
 def _is_span_meant(span: Span, wanted: SpanFilter) -> bool:
@@ -118,6 +161,7 @@ def _is_trace_meant(trace: Trace, wanted: TraceFilter) -> bool:
         wanted.has_error_signals is None or wanted.has_error_signals == (signals > 0),
         wanted.is_open is None or wanted.is_open != record.has_ended_root,
         wanted.start_unix_ns_gte is None or record.start_unix_ns >= wanted.start_unix_ns_gte,
+        wanted.start_unix_ns_lt is None or record.start_unix_ns < wanted.start_unix_ns_lt,
         wanted.end_unix_ns_lte is None or record.end_unix_ns <= wanted.end_unix_ns_lte,
         wanted.min_duration_ms is None or record.duration_ms >= wanted.min_duration_ms,
         wanted.max_duration_ms is None or record.duration_ms <= wanted.max_duration_ms,
@@ -140,6 +184,14 @@ def _trace_record(trace: Trace) -> TraceRecord:
         duplicate_spans=trace.duplicate_spans,
         error_spans=sum(span.has_error_status for span in spans),
         derived_error_spans=sum(span.has_derived_error for span in spans),
+        tool_error_spans=sum(s.has_error_status and s.observation_kind == TOOL for s in spans),
+        spans_without_agent=sum(not s.agent_name and not _agent_id(s) for s in spans),
+        missing_parents=len({s.parent_span_id for s in trace.roots} - {""}),
+        skewed_spans=sum(
+            span.start_unix_ns < trace.by_id[span.parent_span_id].start_unix_ns
+            for span in spans
+            if span.parent_span_id in trace.by_id
+        ),
         has_ended_root=any(span.is_complete and not span.parent_span_id for span in spans),
         session_id=facts.session_id,
         user_id=facts.user_id,
@@ -147,7 +199,23 @@ def _trace_record(trace: Trace) -> TraceRecord:
         output_tokens=facts.usage.output_tokens,
         cost_usd=facts.usage.cost_usd,
         line_bytes=sum(len(span.to_line()) - 1 for span in spans),
+        names=TraceNames(
+            services=_distinct(span.service_name for span in spans),
+            models=_distinct(span.model for span in spans),
+            tools=_distinct(span.tool_name for span in spans),
+            agents=_distinct(span.agent_name for span in spans),
+            agent_ids=_distinct(map(_agent_id, spans)),
+            projects=_distinct(span.text("inference.project_id") for span in spans),
+        ),
     )
+
+
+def _agent_id(span: Span) -> str:
+    return span.text("inference.agent_id") or span.text("agent.id")
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({*names} - {""}))
 
 
 def _trace_rank(trace: TraceRecord, order_by: TraceOrder) -> float:

@@ -22,6 +22,7 @@ from halo_daemon.store.query import (
     TraceOrder,
     TracePage,
     TraceQuery,
+    TraceTotals,
 )
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.trace_reader import Window
@@ -74,6 +75,7 @@ trace_filters = few(
     has_error_signals=st.booleans(),
     is_open=st.booleans(),
     start_unix_ns_gte=st.just(START_UNIX_NS + HOUR),
+    start_unix_ns_lt=st.just(START_UNIX_NS + HOUR),
     end_unix_ns_lte=st.just(START_UNIX_NS + HOUR),
     min_duration_ms=st.just(1.0),
     max_duration_ms=st.just(1.0),
@@ -83,15 +85,25 @@ trace_filters = few(
 )
 wide_windows = st.one_of(st.just(Window(0, 2**62)), windows)
 pages = {"limit": st.integers(1, 5), "offset": st.integers(0, 3), "descending": st.booleans()}
+no_or_some_traces = st.one_of(st.just(TraceFilter()), trace_filters)
 span_queries = st.builds(
-    SpanQuery, filter=span_filters, order_by=st.sampled_from(list(SpanOrder)), **pages
+    SpanQuery,
+    filter=span_filters,
+    traces=no_or_some_traces,
+    order_by=st.sampled_from(list(SpanOrder)),
+    **pages,
 )
 trace_queries = st.builds(
-    TraceQuery, filter=trace_filters, order_by=st.sampled_from(list(TraceOrder)), **pages
+    TraceQuery,
+    filter=trace_filters,
+    with_names=st.booleans(),
+    order_by=st.sampled_from(list(TraceOrder)),
+    **pages,
 )
 aggregate_queries = st.builds(
     AggregateQuery,
     filter=span_filters,
+    traces=no_or_some_traces,
     group_by=st.lists(st.sampled_from(list(Dimension)), max_size=3).map(tuple),
     bucket=st.one_of(st.none(), st.sampled_from(list(Bucket))),
     top=st.integers(1, 4),
@@ -108,6 +120,11 @@ search_queries = st.builds(
 def without_bytes(page: TracePage) -> object:
     """A page of traces but for the bytes of superseded versions, which only a disk has."""
     return [trace.model_copy(update={"line_bytes": 0}) for trace in page.traces], page.total
+
+
+def without_line_bytes(totals: TraceTotals) -> TraceTotals:
+    """Totals but for the bytes of superseded versions, with a sum of any order."""
+    return totals.model_copy(update={"line_bytes": 0, "cost_usd": round(totals.cost_usd, 6)})
 
 
 def rounded(answer: AggregateAnswer) -> object:
@@ -145,6 +162,9 @@ def test_answers_are_those_of_a_full_look(
             assert without_bytes(queries.query_traces(window, traces)) == without_bytes(
                 expected.query_traces(window, traces)
             )
+            assert without_line_bytes(
+                queries.sum_traces(window, traces.filter)
+            ) == without_line_bytes(expected.sum_traces(window, traces.filter))
             assert rounded(queries.aggregate(window, groups)) == rounded(
                 expected.aggregate(window, groups)
             )

@@ -1,0 +1,112 @@
+"""What many traces hold together, over the indexes of a project."""
+
+from functools import reduce
+from typing import Any
+
+from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.project_index import ProjectIndex
+from halo_daemon.store.query import TraceFilter, TraceTotals
+from halo_daemon.store.rollups import StoredTrace
+from halo_daemon.store.trace_query import matching_traces, names_of, shared_that_match
+from halo_daemon.store.trace_reader import Window
+
+_SUMS = """
+    count(*), coalesce(sum(spans), 0), coalesce(sum(duplicates), 0),
+    coalesce(sum(error_spans > 0), 0), coalesce(sum(error_spans + derived_errors > 0), 0),
+    coalesce(sum(error_spans), 0), coalesce(sum(tool_errors), 0),
+    coalesce(sum(without_agent), 0), coalesce(sum(missing_parents), 0),
+    coalesce(sum(skewed_spans), 0), coalesce(sum(ended_roots = 0), 0),
+    coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+    coalesce(sum(cost_usd), 0.0), coalesce(sum(bytes), 0),
+    coalesce(min(first_start_ns), 0), coalesce(max(end_ns), 0)
+"""
+_SUM_FIELDS = (
+    "traces", "spans", "duplicate_spans", "error_traces", "signal_traces", "error_spans",
+    "tool_error_spans", "spans_without_agent", "missing_parents", "skewed_spans", "open_traces",
+    "input_tokens", "output_tokens", "cost_usd", "line_bytes", "start_unix_ns", "end_unix_ns",
+)  # fmt: skip
+_NAME_FIELDS = ("services", "models", "tools", "agents", "projects")
+_FEW_TRACES = 500
+
+
+def sum_traces(index: ProjectIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
+    """Add up the traces that *wanted* means; the index has caught up."""
+    parts = [_of_day(day, window, wanted) for day in index.days]
+    parts += [_of_shared(trace) for trace in shared_that_match(index, window, wanted)]
+    return reduce(added, parts, TraceTotals())
+
+
+def added(one: TraceTotals, other: TraceTotals) -> TraceTotals:
+    """Both together; they have no trace in common."""
+    if not one.traces or not other.traces:
+        return other if other.traces else one
+    sums: dict[str, Any] = {
+        field: getattr(one, field) + getattr(other, field) for field in _SUM_FIELDS
+    }
+    sums["start_unix_ns"] = min(one.start_unix_ns, other.start_unix_ns)
+    sums["end_unix_ns"] = max(one.end_unix_ns, other.end_unix_ns)
+    for field in (*_NAME_FIELDS, "agent_ids"):
+        sums[field] = tuple(sorted({*getattr(one, field), *getattr(other, field)}))
+    return TraceTotals(**sums)
+
+
+def _of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
+    if day.is_outside(window):
+        return TraceTotals()
+    condition = matching_traces(day, window, wanted)
+    sums = day.connection.execute(
+        f"SELECT {_SUMS} FROM traces t WHERE {condition}",  # noqa: S608 -- marks only
+        condition.parameters,
+    ).fetchone()
+    if not sums[0]:
+        return TraceTotals()
+    chosen = f"SELECT t.trace_id FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
+    if sums[0] <= _FEW_TRACES:
+        shapes = f"id IN (SELECT shape FROM spans WHERE superseded = 0 AND trace_id IN ({chosen}))"  # noqa: S608
+    else:
+        # One matching trace is enough for a shape, so this stops early for nearly all.
+        shapes = (
+            "EXISTS (SELECT 1 FROM trace_shapes u JOIN traces t ON t.trace_id = u.trace_id"  # noqa: S608
+            f" WHERE u.shape = shapes.id AND {condition})"
+        )
+    names = day.connection.execute(
+        f"SELECT service, model, tool, agent, project FROM shapes WHERE {shapes}",  # noqa: S608
+        condition.parameters,
+    ).fetchall()
+    agent_ids = day.connection.execute(
+        "SELECT DISTINCT agent_id FROM spans WHERE superseded = 0 AND agent_id IS NOT NULL"  # noqa: S608
+        f" AND trace_id IN ({chosen}) ORDER BY agent_id",
+        condition.parameters,
+    )
+    return TraceTotals(
+        **dict(zip(_SUM_FIELDS, sums, strict=True)),
+        agent_ids=tuple(agent_id for (agent_id,) in agent_ids),
+        **{
+            field: tuple(sorted({row[place] for row in names} - {""}))
+            for place, field in enumerate(_NAME_FIELDS)
+        },
+    )
+
+
+def _of_shared(trace: StoredTrace) -> TraceTotals:
+    names = names_of(trace.spans)
+    return TraceTotals(
+        traces=1,
+        spans=len(trace.spans),
+        duplicate_spans=trace.duplicates,
+        error_traces=int(trace.error_spans > 0),
+        signal_traces=int(trace.error_spans + trace.derived_errors > 0),
+        error_spans=trace.error_spans,
+        tool_error_spans=trace.tool_errors,
+        spans_without_agent=trace.without_agent,
+        missing_parents=trace.missing_parents,
+        skewed_spans=trace.skewed_spans,
+        open_traces=int(not trace.has_ended_root),
+        input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
+        output_tokens=sum(span.output_tokens or 0 for span in trace.counted),
+        cost_usd=sum(span.cost_usd or 0.0 for span in trace.counted),
+        line_bytes=trace.line_bytes,
+        start_unix_ns=trace.spans[0].start_ns,
+        end_unix_ns=max(span.end_ns for span in trace.spans),
+        **names.model_dump(),
+    )
