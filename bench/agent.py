@@ -19,12 +19,17 @@ from pathlib import Path
 from halo_daemon.analyzer.agent.budget import Budget
 from halo_daemon.analyzer.agent.messages import Message, Role
 from halo_daemon.analyzer.agent.model import ModelReply, ModelRequest
+from halo_daemon.analyzer.agent.queries import QueryLog
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
 from halo_daemon.analyzer.agent.session import RoleModel, Run, RunModels, RunSettings
+from halo_daemon.analyzer.agent.trace_arguments import OverviewArguments
 from halo_daemon.analyzer.agent.trace_source import TraceSource
+from halo_daemon.analyzer.agent.trace_tools import TraceTools
 from halo_daemon.analyzer.agent.tree import TreeSettings
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import project_named
+from halo_daemon.store.query import TraceQuery
+from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window, WindowBy
 from halo_daemon.store.writer import SpanWriter
@@ -80,7 +85,9 @@ class Stopwatch(ScriptedChatModel):
 Stopwatch.asked_s, Stopwatch.answered_s = [], []
 
 
-async def overhead(reader: LocalTraceReader, turns: int, directory: Path) -> list[float]:
+async def overhead(
+    reader: LocalTraceReader, queries: LocalQueries, turns: int, directory: Path
+) -> list[float]:
     """Milliseconds of each turn that our own code took, tools left out."""
     ids = [trace_id_of(n) for n in range(1, turns + 2)]
 
@@ -88,10 +95,13 @@ async def overhead(reader: LocalTraceReader, turns: int, directory: Path) -> lis
         done = sum(m.role is Role.TOOL for m in request.messages)
         return FINISH if done >= turns else call("view_trace", trace_id=ids[done])
 
-    source = TraceSource(reader, WINDOW)
+    source = TraceSource(reader, WINDOW, queries)
+    tools = TraceTools(source, QueryLog())
+    queries.query_traces(WINDOW, TraceQuery(limit=1))
     started_s = time.perf_counter()
-    traces = len(source.rows)
-    print(f"first look           {time.perf_counter() - started_s:.1f} s for {traces} traces")
+    traces = tools.overview(OverviewArguments())["total_traces"]
+    took_ms = (time.perf_counter() - started_s) * 1000
+    print(f"first look           {took_ms:.0f} ms for {traces} traces, the index caught up")
     model = Stopwatch(policy)
     settings = RunSettings(
         tree=TreeSettings(root_turns=turns + 1), sandbox=SandboxSettings(enabled=False)
@@ -109,7 +119,7 @@ def _tool_times_ms(path: Path) -> list[float]:
     return [record["duration_ms"] for record in records if record["type"] == "tool_result"]
 
 
-async def parallel(reader: LocalTraceReader) -> tuple[float, float]:
+async def parallel(reader: LocalTraceReader, queries: LocalQueries) -> tuple[float, float]:
     """Seconds for fifty sub-agents at once, and the longest pause of the event loop."""
 
     def policy(request: ModelRequest) -> ModelReply:
@@ -129,8 +139,7 @@ async def parallel(reader: LocalTraceReader) -> tuple[float, float]:
         sandbox=SandboxSettings(enabled=False),
     )
     role = RoleModel(ScriptedChatModel(policy), "gpt-5")
-    source = TraceSource(reader, WINDOW)
-    assert source.rows
+    source = TraceSource(reader, WINDOW, queries)
     run = Run("p", RunModels.all_by(role), source, settings)
     beat = asyncio.ensure_future(heartbeat())
     started_s = time.perf_counter()
@@ -162,9 +171,13 @@ def main() -> None:
         root = Path(name)
         asyncio.run(fill(root, asked.spans))
         reader = LocalTraceReader(root, "bench", settle_s=0, now_unix_ns=time.time_ns)
-        turn_ms = asyncio.run(overhead(reader, asked.turns, root))
-        took_s, pause_s = asyncio.run(parallel(reader))
+        queries = LocalQueries(
+            root, "bench", now_unix_ns=time.time_ns, now_monotonic_s=time.monotonic
+        )
+        turn_ms = asyncio.run(overhead(reader, queries, asked.turns, root))
+        took_s, pause_s = asyncio.run(parallel(reader, queries))
         reader.close()
+        queries.close()
     print(
         f"overhead per turn    median {statistics.median(turn_ms):.1f} ms, max {max(turn_ms):.1f} ms"
     )

@@ -136,11 +136,20 @@ def plans(
         reader = LocalTraceReader(
             config.data.dir, run.report.project, settle_s=0, now_unix_ns=now_unix_ns
         )
+        queries = _queries(config, run.report.project)
         try:
-            found.append((run.report.project, plan_of(config, run.report, reader)))
+            plan = plan_of(config, run.report, reader, queries=queries)
+            found.append((run.report.project, plan))
         finally:
             reader.close()
+            queries.close()
     return found
+
+
+def _queries(config: Config, project: str) -> LocalQueries:
+    return LocalQueries(
+        config.data.dir, project, now_unix_ns=time.time_ns, now_monotonic_s=time.monotonic
+    )
 
 
 def _chosen_projects(root: Path, names: Sequence[str]) -> list[StoredProject]:
@@ -273,12 +282,7 @@ def _explained(
         return unexplained(report, str(exc))
     runs = ReportStore(config.data.dir, report.project)
     journal_path = runs.run_directory(report.run.id) / _JOURNAL_NAME
-    queries = LocalQueries(
-        config.data.dir,
-        report.project,
-        now_unix_ns=time.time_ns,
-        now_monotonic_s=time.monotonic,
-    )
+    queries = _queries(config, report.project)
     try:
         return explained(
             config, report, reader, model=model, queries=queries, journal_path=journal_path

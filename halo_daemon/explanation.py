@@ -11,7 +11,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from halo_daemon.analyzer.agent.budget import Budget
@@ -92,7 +91,8 @@ def explained(
                     report,
                     reader,
                     model,
-                    settings=replace(_settings(config), queries=queries),
+                    queries=queries,
+                    settings=_settings(config),
                     journal_path=journal_path,
                     stop=stop,
                 )
@@ -112,9 +112,11 @@ def unexplained(report: Report, reason: str) -> Report:
     return report.model_copy(update={"engine": engine, "limits": limits})
 
 
-def plan_of(config: Config, report: Report, reader: TraceReader) -> DryRun:
+def plan_of(
+    config: Config, report: Report, reader: TraceReader, *, queries: TraceQueries
+) -> DryRun:
     """Say what `explained` would send and may cost; sends nothing."""
-    return dry_run(report, reader, _settings(config))
+    return dry_run(report, reader, _settings(config), queries=queries)
 
 
 def _settings(config: Config) -> ExplainSettings:

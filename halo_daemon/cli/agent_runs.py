@@ -4,9 +4,8 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,7 +21,6 @@ from halo_daemon.analyzer.agent.engine import (
 )
 from halo_daemon.analyzer.agent.engine_config import EngineConfig
 from halo_daemon.analyzer.agent.explain import ExplainSettings, dry_run
-from halo_daemon.analyzer.agent.file_reader import EVERYTHING, FileTraceReader
 from halo_daemon.analyzer.agent.messages import Message, Role
 from halo_daemon.analyzer.agent.models import absent_models, close_models, models_of
 from halo_daemon.analyzer.run import RunInfo, analyze_window
@@ -33,8 +31,10 @@ from halo_daemon.errors import ConfigError
 from halo_daemon.findings import Report
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import find_project
+from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
+from halo_daemon.store.trace_files import EVERYTHING, open_trace_files
 from halo_daemon.store.trace_reader import TraceReader, Window
 
 ASKED_NAME = "asked.json"
@@ -241,8 +241,7 @@ def stored_traces(settings: Config, question: Question) -> tuple[Stored, Callabl
             "name trace files, or a project", hint="halo-daemon ask traces.jsonl -p …"
         )
     if question.paths:
-        reader: TraceReader = FileTraceReader([Path(path) for path in question.paths])
-        return _with_findings(reader, EVERYTHING, "files"), lambda: None
+        return _files(question.paths)
     project = find_project(DataPaths(settings.data.dir), question.project)
     local = LocalTraceReader(
         settings.data.dir,
@@ -257,13 +256,22 @@ def stored_traces(settings: Config, question: Question) -> tuple[Stored, Callabl
         now_monotonic_s=time.monotonic,
     )
     window = Window(question.since_unix_ns, question.until_unix_ns)
-    stored = replace(_with_findings(local, window, project.slug), queries=queries)
+    stored = _with_findings(local, queries, window, project.slug)
 
     def close() -> None:
         local.close()
         queries.close()
 
     return stored, close
+
+
+def _files(paths: Sequence[str]) -> tuple[Stored, Callable[[], None]]:
+    with ExitStack() as opening:
+        files = opening.enter_context(
+            open_trace_files([Path(path) for path in paths], now_monotonic_s=time.monotonic)
+        )
+        stored = _with_findings(files.reader, files.queries, EVERYTHING, "files")
+        return stored, opening.pop_all().close
 
 
 def print_plan(settings: Config, options: AskOptions, question: Question) -> None:
@@ -275,7 +283,7 @@ def print_plan(settings: Config, options: AskOptions, question: Question) -> Non
         explain_settings = ExplainSettings(
             options.model, question=question.prompt, run=settings_of(config)
         )
-        plan = dry_run(report, stored.reader, explain_settings)
+        plan = dry_run(report, stored.reader, explain_settings, queries=stored.queries)
     finally:
         close()
     print(f"model            {plan.model} at {options.base_url or 'the default provider'}")
@@ -291,8 +299,8 @@ def print_plan(settings: Config, options: AskOptions, question: Question) -> Non
     print(f"attributes       {printable(', '.join(plan.attributes))}")
 
 
-def _with_findings(reader: TraceReader, window: Window, name: str) -> Stored:
-    return Stored(reader, window, _report_of(reader, window, name).findings)
+def _with_findings(reader: TraceReader, queries: TraceQueries, window: Window, name: str) -> Stored:
+    return Stored(reader, window, queries, _report_of(reader, window, name).findings)
 
 
 def _report_of(reader: TraceReader, window: Window, name: str) -> Report:

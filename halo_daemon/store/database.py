@@ -30,6 +30,7 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
         path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
     )
     try:
+        connection.create_function("key_of_hex", 1, bytes.fromhex, deterministic=True)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

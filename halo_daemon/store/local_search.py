@@ -66,7 +66,10 @@ class LocalSearch:
         self._now_s = now_s
         self._deadline_s = now_s() + query.time_limit_s
         self._values = ValueSearch(
-            query.pattern, ignore_case=query.ignore_case, context_chars=query.context_chars
+            query.pattern,
+            ignore_case=query.ignore_case,
+            context_chars=query.context_chars,
+            look_at_lines=query.look_at_lines,
         )
         self._judge = _Judge(index, window, query.filter)
         self._next = _parse_cursor(query.after)
@@ -98,7 +101,7 @@ class LocalSearch:
             fields: JsonObject = orjson.loads(line.data)
         except ValueError:
             return None
-        found = self._values.first_match(fields)
+        found = self._values.first_match(fields, line.data)
         if found is None or not self._judge.counts(fields, line.extent):
             return None
         return SearchMatch(
@@ -140,7 +143,7 @@ class LocalSearch:
                 continue
             offset = begin.offset if begin is not None and shard == begin.shard else 0
             while block := self._files.read_block(shard, offset, _BLOCK_BYTES):
-                for start, end in self._values.lines.candidates(block):
+                for start, end in self._values.candidates(block):
                     yield _Line(Extent(shard, offset + start, end - start), block[start:end])
                 offset += len(block)
                 self._scanned_bytes += len(block)
@@ -169,7 +172,7 @@ class LocalSearch:
                 if line is None:
                     continue
                 self._scanned_bytes += len(line)
-                if next(self._values.lines.candidates(line + b"\n"), None) is not None:
+                if next(self._values.candidates(line + b"\n"), None) is not None:
                     yield _Line(extent, line)
             if not self._has_time():
                 self._next = max(self._next or _behind(extents[-1]), _behind(extents[-1]))

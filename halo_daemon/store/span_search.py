@@ -22,6 +22,9 @@ from halo_daemon.store.patterns import (
 )
 
 MAX_MATCH_CHARS = 1_024
+WHOLE_LINE = "line"
+"""Where a match lies that only the stored line shows."""
+
 _MAX_DEPTH = 64
 _COMMONEST = '" etaoinsrlcdpumh.gf_,:b1kv2y0wx'
 """Characters of span lines, the most frequent first."""
@@ -59,19 +62,23 @@ class LineFilter:
 
     def candidates(self, block: bytes) -> Iterator[tuple[int, int]]:
         """Start and end (without the newline) of each line of *block* that can match."""
-        finder = self._literal or (None if b"\\" in block else self._raw)
-        start = 0
-        if finder is None:
-            while (end := block.find(b"\n", start)) >= 0:
-                yield start, end
-                start = end + 1
-            return
-        for match in finder.finditer(block):
-            if match.start() < start:
-                continue
-            begin = block.rfind(b"\n", 0, match.start()) + 1
-            start = end = block.index(b"\n", match.start())
-            yield begin, end
+        yield from _lines_with(self._literal or (None if b"\\" in block else self._raw), block)
+
+
+def _lines_with(finder: Pattern | None, block: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of each line that *finder* matches in; of all lines without one."""
+    start = 0
+    if finder is None:
+        while (end := block.find(b"\n", start)) >= 0:
+            yield start, end
+            start = end + 1
+        return
+    for match in finder.finditer(block):
+        if match.start() < start:
+            continue
+        begin = block.rfind(b"\n", 0, match.start()) + 1
+        start = end = block.index(b"\n", match.start())
+        yield begin, end
 
 
 def _rare_end(literal: str) -> str:
@@ -97,28 +104,55 @@ class ValueSearch:
     """
 
     def __init__(
-        self, pattern: str, *, ignore_case: bool = False, context_chars: int = 100
+        self,
+        pattern: str,
+        *,
+        ignore_case: bool = False,
+        context_chars: int = 100,
+        look_at_lines: bool = False,
     ) -> None:
         self._pattern = compile_pattern(pattern, ignore_case=ignore_case)
         self._context_chars = context_chars
-        self.lines = LineFilter(pattern, ignore_case=ignore_case)
+        self._values = LineFilter(pattern, ignore_case=ignore_case)
+        self._looks_at_lines = look_at_lines
+        self._line: Pattern | None = None
+        if look_at_lines and not has_anchors(pattern):
+            self._line = compile_line_filter(pattern, ignore_case=ignore_case)
 
-    def first_match(self, fields: JsonObject) -> ValueMatch | None:
-        """The first match in the values of a line, in the order of its keys."""
+    def candidates(self, block: bytes) -> Iterator[tuple[int, int]]:
+        """Start and end (without the newline) of each line of *block* that can match."""
+        if not self._looks_at_lines:
+            return self._values.candidates(block)
+        either = {*self._values.candidates(block), *_lines_with(self._line, block)}
+        return iter(sorted(either))
+
+    def first_match(self, fields: JsonObject, line: bytes = b"") -> ValueMatch | None:
+        """
+        The first match in the values of a line, in the order of its keys.
+
+        Where none has one, *line* as it is stored may, if that was asked for.
+        """
         for where, text in values_of(fields):
-            match = self._pattern.search(text)
-            if match is not None:
-                start, end = match.start(), match.end()
-                return ValueMatch(
-                    where,
-                    start,
-                    end,
-                    text[start : min(end, start + MAX_MATCH_CHARS)],
-                    text[max(0, start - self._context_chars) : start + MAX_MATCH_CHARS][
-                        : self._context_chars * 2 + min(end - start, MAX_MATCH_CHARS)
-                    ],
-                )
-        return None
+            if (found := self._match_in(where, text)) is not None:
+                return found
+        if not self._looks_at_lines:
+            return None
+        return self._match_in(WHOLE_LINE, line.decode("utf-8", "replace"))
+
+    def _match_in(self, where: str, text: str) -> ValueMatch | None:
+        match = self._pattern.search(text)
+        if match is None:
+            return None
+        start, end = match.start(), match.end()
+        return ValueMatch(
+            where,
+            start,
+            end,
+            text[start : min(end, start + MAX_MATCH_CHARS)],
+            text[max(0, start - self._context_chars) : start + MAX_MATCH_CHARS][
+                : self._context_chars * 2 + min(end - start, MAX_MATCH_CHARS)
+            ],
+        )
 
 
 def values_of(value: JsonValue, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:

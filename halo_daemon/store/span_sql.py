@@ -1,5 +1,6 @@
 """`SpanFilter` and `TraceFilter` as conditions on the tables of a day's index; pure."""
 
+import json
 from typing import Any
 
 from halo_daemon.store.ids import id_of, trace_key
@@ -19,6 +20,9 @@ RECORD_COLUMNS = """
 
 DURATION_MS = "(CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END / 1e6)"
 TOKENS = "(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0))"
+
+_MAX_MARKS = 500
+"""SQLite takes so many values in any build."""
 
 _SHAPE_FIELDS = {
     "observation_kinds": "observation_kind",
@@ -54,6 +58,14 @@ class Condition:
     def add_any(self, column: str, values: tuple[Any, ...]) -> None:
         """The column has one of *values*."""
         self.add(f"{column} IN ({', '.join(self.mark(value) for value in values)})")
+
+    def add_ids(self, column: str, keys: tuple[bytes, ...]) -> None:
+        """The column has one of *keys*, however many they are."""
+        if len(keys) <= _MAX_MARKS:
+            self.add_any(column, keys)
+            return
+        packed = self.mark(json.dumps([key.hex() for key in keys]))
+        self.add(f"{column} IN (SELECT key_of_hex(value) FROM json_each({packed}))")  # noqa: S608 -- marks only
 
     def add_bound(self, expression: str, operator: str, value: float | None) -> None:
         """The expression is within a bound, where there is one."""
@@ -93,7 +105,7 @@ def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
     if shape:
         condition.add(f"s.shape IN (SELECT id FROM shapes WHERE {shape})")  # noqa: S608 -- marks only
     if wanted.trace_ids:
-        condition.add_any("s.trace_id", ids(wanted.trace_ids))
+        condition.add_ids("s.trace_id", ids(wanted.trace_ids))
     for column, values in (
         ("s.name", wanted.span_names),
         ("coalesce(s.session, '')", wanted.session_ids),
@@ -113,7 +125,7 @@ def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
 def trace_condition(wanted: TraceFilter, condition: Condition) -> Condition:
     """Add what *wanted* says of a row ``t`` of ``traces``, but for ``any_span``."""
     if wanted.trace_ids:
-        condition.add_any("t.trace_id", ids(wanted.trace_ids))
+        condition.add_ids("t.trace_id", ids(wanted.trace_ids))
     for flag, expression in (
         (wanted.has_errors, "(t.error_spans > 0)"),
         (wanted.has_error_signals, "(t.error_spans + t.derived_errors > 0)"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from halo_daemon.errors import QueryError
 from halo_daemon.store.conditions import is_meant
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.ids import TRACE_ID_BYTES, id_of, key_of
@@ -95,12 +96,22 @@ def shared_that_match(
 
 
 def matching_traces(day: DayIndex, window: Window, wanted: TraceFilter) -> Condition:
-    """The condition on a row ``t`` of ``traces`` that *wanted* means and *day* alone holds."""
+    """
+    The condition on a row ``t`` of ``traces`` that *wanted* means and *day* alone holds.
+
+    Raises:
+        QueryError: A filter in ``any_span`` has conditions on attributes.
+    """
     condition = trace_condition(wanted, Condition("t"))
     in_window, parameters = traces_of_day(day, window)
     condition.add(in_window)
     condition.parameters.update(parameters)
     for one in wanted.any_span:
+        if one.attributes:
+            raise QueryError(
+                "cannot select traces by attributes of their spans",
+                hint="ask for the spans with these attributes, and take their traces",
+            )
         _add_any_span(condition, one)
     return condition
 

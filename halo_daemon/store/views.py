@@ -32,6 +32,8 @@ class OutlineEntry(NamedTuple):
     line_bytes: int
     folded_spans: int
     """Descendants that are left out; 0 when all are shown."""
+    folded_bytes: int = 0
+    """Bytes of the descendants that are left out."""
 
 
 class Difference(NamedTuple):
@@ -57,6 +59,17 @@ def outline(trace: Trace, *, max_depth: int | None = None) -> list[OutlineEntry]
     for root in (*trace.roots, *trace.spans):
         found += _walk(trace, root, seen)
     return found if max_depth is None else _folded(found, max_depth)
+
+
+def below(entries: Sequence[OutlineEntry], span_id: str) -> list[OutlineEntry]:
+    """A span of an outline and what stands below it; empty when there is no such span."""
+    found: list[OutlineEntry] = []
+    for entry in entries:
+        if found and entry.depth <= found[0].depth:
+            break
+        if found or entry.span_id == span_id:
+            found.append(entry)
+    return found
 
 
 def fit(entries: Sequence[OutlineEntry], *, max_entries: int) -> list[OutlineEntry]:
@@ -165,8 +178,11 @@ def _folded(entries: Sequence[OutlineEntry], max_depth: int) -> list[OutlineEntr
         if entry.depth <= max_depth:
             shown.append(entry)
         else:
-            hidden = 1 + entry.folded_spans
-            shown[-1] = shown[-1]._replace(folded_spans=shown[-1].folded_spans + hidden)
+            last = shown[-1]
+            shown[-1] = last._replace(
+                folded_spans=last.folded_spans + 1 + entry.folded_spans,
+                folded_bytes=last.folded_bytes + entry.line_bytes + entry.folded_bytes,
+            )
     return shown
 
 

@@ -131,14 +131,17 @@ class MemoryQueries:
     def search(self, window: Window, query: SearchQuery) -> SearchAnswer:
         """Spans with a value that matches; in order of trace, not of arrival, and unlimited."""
         values = ValueSearch(
-            query.pattern, ignore_case=query.ignore_case, context_chars=query.context_chars
+            query.pattern,
+            ignore_case=query.ignore_case,
+            context_chars=query.context_chars,
+            look_at_lines=query.look_at_lines,
         )
         matches = tuple(
             SearchMatch(
                 trace_id=span.trace_id, span_id=span.span_id, name=span.name, **found._asdict()
             )
             for span in self._spans(window, SpanQuery(filter=query.filter))
-            if (found := values.first_match(span.fields)) is not None
+            if (found := values.first_match(span.fields, span.to_line()[:-1])) is not None
         )
         return SearchAnswer(matches=matches, scanned_bytes=0, next="", timed_out=False)
 

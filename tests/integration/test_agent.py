@@ -23,6 +23,7 @@ from halo_daemon.findings import Report, from_json, report_schema, to_json
 from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.proto.project import project_named
 from halo_daemon.proto.span import Span
+from halo_daemon.testing.memory_queries import MemoryQueries
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.scripted_chat import ScriptedChatModel, call
 from tests.unit.analyzer.agent.agents import FakeClock
@@ -46,7 +47,12 @@ async def explained(reader, journal_path=None, model=None, **tree) -> Report:
     """The report that the analyst leaves behind."""
     model = model or ScriptedChatModel(analyst)
     return await explain(
-        report_of(reader), reader, model, settings=settings(**tree), journal_path=journal_path
+        report_of(reader),
+        reader,
+        model,
+        settings=settings(**tree),
+        journal_path=journal_path,
+        queries=MemoryQueries(reader),
     )
 
 
@@ -257,6 +263,7 @@ async def test_a_run_that_hangs_is_cut_at_its_deadline():
         Hanging([]),
         settings=ExplainSettings("m", run=run),
         journal_path=None,
+        queries=MemoryQueries(reader),
     )
 
     assert (report.engine.status, report.engine.reason) == ("partial", "seconds")
@@ -275,7 +282,13 @@ async def test_a_stopped_run_leaves_a_partial_report():
 
     reader = shop_reader()
     report = await explain(
-        report_of(reader), reader, Stopping([]), settings=settings(), journal_path=None, stop=stop
+        report_of(reader),
+        reader,
+        Stopping([]),
+        settings=settings(),
+        journal_path=None,
+        queries=MemoryQueries(reader),
+        stop=stop,
     )
 
     assert (report.engine.status, report.engine.reason) == ("partial", "cancelled")
@@ -312,6 +325,7 @@ async def test_the_budget_of_the_tree_is_kept():
             model,
             settings=ExplainSettings("scripted", run=run, max_output_tokens=500),
             journal_path=None,
+            queries=MemoryQueries(reader),
         )
 
         assert report.engine.tokens.input + report.engine.tokens.output <= tokens
@@ -332,7 +346,7 @@ def test_a_dry_run_sends_nothing_and_says_what_would_go():
     """Size, attributes and cost are told before anything is sent."""
     reader = shop_reader()
 
-    planned = dry_run(report_of(reader), reader, settings())
+    planned = dry_run(report_of(reader), reader, settings(), queries=MemoryQueries(reader))
 
     assert planned.traces == 8
     assert "output.value" in planned.attributes

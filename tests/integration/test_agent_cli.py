@@ -11,11 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from halo_daemon.analyzer.agent.file_reader import EVERYTHING
 from halo_daemon.cli import ask, run
 from halo_daemon.errors import ConfigError
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import project_named
+from halo_daemon.store.trace_files import EVERYTHING
 from halo_daemon.store.writer import SpanWriter
 from halo_daemon.testing.canonical_line import check_line
 from halo_daemon.testing.scripted_model import ScriptedModelServer

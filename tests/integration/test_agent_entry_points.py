@@ -16,8 +16,8 @@ from halo_daemon.analyzer.agent.engine import (
     stream_engine_output_async,
 )
 from halo_daemon.analyzer.agent.engine_config import AgentConfig, EngineConfig, ModelConfig
-from halo_daemon.analyzer.agent.file_reader import EVERYTHING
 from halo_daemon.errors import ConfigError
+from halo_daemon.store.trace_files import EVERYTHING
 from halo_daemon.testing.scripted_model import ScriptedModelServer
 from halo_daemon.testing.scripted_replies import error, ok, stall
 from tests.unit.analyzer.agent.traces import shop_reader

@@ -10,6 +10,7 @@ from halo_daemon.analyzer.agent.sandbox import SandboxSettings
 from halo_daemon.analyzer.agent.session import RunSettings
 from halo_daemon.findings import Report, to_json
 from halo_daemon.proto.span import Span
+from halo_daemon.testing.memory_queries import MemoryQueries
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.scripted_chat import ScriptedChatModel, call
 from halo_daemon.testing.spans import START_UNIX_NS, make_fields, span_id_of, trace_id_of
@@ -55,7 +56,12 @@ async def explained(reader: MemoryReader, model: ScriptedChatModel) -> Report:
     """A run of the agent over *reader*."""
     run = RunSettings(sandbox=SandboxSettings(enabled=False), clock=FakeClock().clock)
     return await explain(
-        report_of(reader), reader, model, settings=ExplainSettings("m", run=run), journal_path=None
+        report_of(reader),
+        reader,
+        model,
+        settings=ExplainSettings("m", run=run),
+        queries=MemoryQueries(reader),
+        journal_path=None,
     )
 
 

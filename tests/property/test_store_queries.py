@@ -110,8 +110,22 @@ aggregate_queries = st.builds(
 )
 search_queries = st.builds(
     SearchQuery,
-    pattern=st.sampled_from(["support", "m", "^t$", "[xy]", "(a|t)", "STATUS_CODE_E", "5", "nope"]),
+    pattern=st.sampled_from(
+        [
+            "support",
+            "m",
+            "^t$",
+            "[xy]",
+            "(a|t)",
+            "STATUS_CODE_E",
+            "5",
+            "nope",
+            '"kind":"',
+            's":{"c|nope',
+        ]
+    ),
     ignore_case=st.booleans(),
+    look_at_lines=st.booleans(),
     filter=span_filters,
     limit=st.just(500),
 )

@@ -11,7 +11,7 @@ from halo_daemon.analyzer.agent.arguments import ToolArguments
 from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.toolbox import Tool, in_thread
 from halo_daemon.analyzer.agent.trace_arguments import Filters
-from halo_daemon.analyzer.agent.trace_source import TraceRow, TraceSource
+from halo_daemon.analyzer.agent.trace_source import TraceSource, TraceSteps
 from halo_daemon.analyzer.agent.trace_tools import TraceTools
 from halo_daemon.analyzer.content import canonical_arguments, tool_arguments, tool_result
 from halo_daemon.analyzer.stats import (
@@ -83,19 +83,17 @@ class ContrastTools:
         self._traces = traces
 
     def tools(self) -> list[Tool[Any]]:
-        """The tools to offer; `aggregate` only where an index answers it."""
-        tools: list[Tool[Any]] = [
+        """The tools to offer."""
+        return [
             Tool("compare_groups", CompareGroupsArguments, in_thread(self.compare_groups)),
             Tool("find_traces_like", FindTracesLikeArguments, in_thread(self.find_traces_like)),
             Tool("find_loops", FindLoopsArguments, in_thread(self.find_loops)),
+            Tool("aggregate", AggregateArguments, in_thread(self.aggregate)),
         ]
-        if self._source.queries is not None:
-            tools.append(Tool("aggregate", AggregateArguments, in_thread(self.aggregate)))
-        return tools
 
     def compare_groups(self, arguments: CompareGroupsArguments) -> JsonObject:
         """Test every feature once, within strata of length, and correct for all tests."""
-        ours, theirs = self._traces.select(arguments.a), self._traces.select(arguments.b)
+        ours, theirs = self._steps(arguments.a), self._steps(arguments.b)
         both = {row.trace_id for row in ours} & {row.trace_id for row in theirs}
         if both:
             raise EngineToolError(
@@ -134,8 +132,8 @@ class ContrastTools:
 
     def find_traces_like(self, arguments: FindTracesLikeArguments) -> JsonObject:
         """Rank traces by the features that they share with one."""
-        rows = self._traces.select(arguments.filters)
-        wanted = self._source.select(Filters(trace_ids=[arguments.trace_id]).to_filter())
+        rows = self._steps(arguments.filters)
+        wanted = self._steps(Filters(trace_ids=[arguments.trace_id]))
         if not wanted:
             raise EngineToolError(f"no trace `{arguments.trace_id[:64]}`")
         features = {*_features(wanted[0], _ALIKE)}
@@ -155,25 +153,19 @@ class ContrastTools:
 
     def find_loops(self, arguments: FindLoopsArguments) -> JsonObject:
         """Count calls of one tool with equal arguments, trace by trace."""
-        ids = {row.trace_id for row in self._traces.select(arguments.filters)}
         loops: list[JsonObject] = []
-        for trace in self._source.reader.iter_traces(self._source.window):
-            if trace.trace_id in ids:
-                loops += _loops_of(trace.spans, arguments.min_repeats)
+        for trace in self._source.traces(self._traces.select(arguments.filters)):
+            loops += _loops_of(trace.spans, arguments.min_repeats)
         loops.sort(key=lambda loop: (-int(str(loop["count"])), str(loop["trace_id"])))
         return {"loops": [*loops[: arguments.limit]], "total": len(loops)}
 
     def aggregate(self, arguments: AggregateArguments) -> JsonObject:
         """Figures of the matching spans, the largest groups first."""
-        queries = self._source.queries
-        assert queries is not None
-        rows = self._traces.select(arguments.filters)
-        everything = len(rows) == len(self._source.rows) and rows
-        answer = queries.aggregate(
+        answer = self._source.queries.aggregate(
             self._source.window,
             AggregateQuery(
+                traces=self._traces.select(arguments.filters),
                 filter=SpanFilter(
-                    trace_ids=() if everything else tuple(r.trace_id for r in rows) or ("none",),
                     observation_kinds=tuple(arguments.kinds),
                     tool_names=tuple(arguments.tool_names),
                 ),
@@ -189,11 +181,14 @@ class ContrastTools:
             found.append({**fields, "error_rate_ci95": [interval.low, interval.high]})
         return {"rows": found, "groups_total": answer.groups, "other": answer.other_spans}
 
+    def _steps(self, filters: Filters) -> list[TraceSteps]:
+        return self._source.steps(self._traces.select(filters))
+
 
 _ALIKE = ("tool", "bigram", "template")
 
 
-def _features(row: TraceRow, kinds: Iterable[str]) -> list[str]:
+def _features(row: TraceSteps, kinds: Iterable[str]) -> list[str]:
     pairs = zip(row.tool_sequence, row.tool_sequence[1:], strict=False)
     by_kind = {
         "tool": row.tool_names,
@@ -205,7 +200,7 @@ def _features(row: TraceRow, kinds: Iterable[str]) -> list[str]:
     return [f"{kind}: {cut_text(text, _TEXT_CHARS)}" for kind in kinds for text in by_kind[kind]]
 
 
-def _carriers(rows: Sequence[TraceRow], kinds: Sequence[str]) -> dict[str, set[str]]:
+def _carriers(rows: Sequence[TraceSteps], kinds: Sequence[str]) -> dict[str, set[str]]:
     """The traces of *rows* by feature."""
     found: dict[str, set[str]] = {}
     for row in rows:
@@ -214,7 +209,9 @@ def _carriers(rows: Sequence[TraceRow], kinds: Sequence[str]) -> dict[str, set[s
     return found
 
 
-def _tables(ours: Sequence[TraceRow], theirs: Sequence[TraceRow], having: set[str]) -> list[Table]:
+def _tables(
+    ours: Sequence[TraceSteps], theirs: Sequence[TraceSteps], having: set[str]
+) -> list[Table]:
     """One table for each third of the traces by length."""
     lengths = sorted(row.span_count for row in (*ours, *theirs))
     bounds = [lengths[len(lengths) * third // _TERCILES] for third in range(1, _TERCILES)]

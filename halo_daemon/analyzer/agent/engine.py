@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from halo_daemon.analyzer.agent.capability_file import CapabilityFile
 from halo_daemon.analyzer.agent.compaction import DEFAULT_TARGET, CompactionSettings
 from halo_daemon.analyzer.agent.engine_config import EngineConfig
 from halo_daemon.analyzer.agent.events import AgentMessage, AgentOutputItem, Event, EventSink
-from halo_daemon.analyzer.agent.file_reader import EVERYTHING, FileTraceReader
 from halo_daemon.analyzer.agent.messages import Message
 from halo_daemon.analyzer.agent.models import close_models, models_of
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
@@ -32,6 +31,7 @@ from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.tree import TreeSettings
 from halo_daemon.findings import Finding
 from halo_daemon.store.query import TraceQueries
+from halo_daemon.store.trace_files import EVERYTHING, open_trace_files
 from halo_daemon.store.trace_reader import TraceReader, Window
 
 Messages = Sequence[AgentMessage | Mapping[str, Any] | str]
@@ -52,11 +52,11 @@ class Stored:
 
     reader: TraceReader
     window: Window
+    queries: TraceQueries
+    """The same traces, by index."""
+
     findings: tuple[Finding, ...] = ()
     """What rules found in them."""
-
-    queries: TraceQueries | None = None
-    """The store's index, where there is one."""
 
 
 async def stream_engine_async(
@@ -86,11 +86,13 @@ async def stream_engine_async(
         ConfigError: A file cannot be read, or a key is missing.
     """
     del telemetry
-    stored = await asyncio.to_thread(_stored, trace_path if trace_path is not None else trace_paths)
     learnt = capability_file(engine_config)
     models = models_of(engine_config, os.environ, learnt)
     task = [message_of(message) for message in messages]
+    paths = trace_path if trace_path is not None else trace_paths
+    opened = ExitStack()
     try:
+        stored = await asyncio.to_thread(_stored, paths, opened)
         async with aclosing(
             events_of(lambda sink: run_of(engine_config, stored, models, sink), task)
         ) as events:
@@ -99,6 +101,7 @@ async def stream_engine_async(
     finally:
         await close_models(models)
         learnt.save()
+        await asyncio.to_thread(opened.close)
 
 
 def capability_file(config: EngineConfig) -> CapabilityFile:
@@ -274,11 +277,14 @@ def settings_of(config: EngineConfig) -> RunSettings:
     )
 
 
-def _stored(paths: TracePaths | Stored) -> Stored:
+def _stored(paths: TracePaths | Stored, opened: ExitStack) -> Stored:
     if isinstance(paths, Stored):
         return paths
     given = [paths] if isinstance(paths, (str, Path)) else [*paths]
-    return Stored(FileTraceReader([Path(path) for path in given]), EVERYTHING)
+    files = opened.enter_context(
+        open_trace_files([Path(path) for path in given], now_monotonic_s=time.monotonic)
+    )
+    return Stored(files.reader, EVERYTHING, files.queries)
 
 
 def message_of(message: AgentMessage | Mapping[str, Any] | str) -> Message:

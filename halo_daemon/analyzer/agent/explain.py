@@ -31,7 +31,7 @@ from halo_daemon.analyzer.agent.trace_tools import TraceTools
 from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.findings import Report
 from halo_daemon.proto.times import parse_unix_ns
-from halo_daemon.store.query import TraceQueries
+from halo_daemon.store.query import TraceFilter, TraceQueries
 from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -58,9 +58,6 @@ class ExplainSettings:
     window_tokens: int | None = None
     max_output_tokens: int | None = None
     run: RunSettings = field(default_factory=RunSettings)
-    queries: TraceQueries | None = None
-    """The store's index, where there is one."""
-
     more_tools: tuple[Tool[Any], ...] = ()
     """Tools beside those over traces, such as those over a repository."""
 
@@ -70,6 +67,7 @@ async def explain(
     reader: TraceReader,
     model: ChatModel,
     *,
+    queries: TraceQueries,
     settings: ExplainSettings,
     journal_path: Path | None,
     stop: asyncio.Event | None = None,
@@ -85,6 +83,8 @@ async def explain(
 
         model: Who is asked; not closed here.
 
+        queries: The same traces, by index.
+
         settings: Limits and habits.
 
         journal_path: Where each step is kept, and what is resumed when it exists.
@@ -97,7 +97,8 @@ async def explain(
         The merged report; with status ``partial`` and a reason when the model did
         not come to its end. *report* itself, so marked, when nothing could be done.
     """
-    run = _run_of(report, reader, model, settings=settings, journal_path=journal_path, sink=sink)
+    source = TraceSource(reader, window_of(report), queries)
+    run = _run_of(report, source, model, settings=settings, journal_path=journal_path, sink=sink)
     task = [Message(Role.USER, settings.question)]
     try:
         end = await _unless_stopped(run, task, stop)
@@ -112,7 +113,7 @@ async def explain(
 
 def _run_of(
     report: Report,
-    reader: TraceReader,
+    source: TraceSource,
     model: ChatModel,
     *,
     settings: ExplainSettings,
@@ -129,7 +130,7 @@ def _run_of(
     return Run(
         report.run.id,
         RunModels.all_by(role),
-        TraceSource(reader, window_of(report), settings.queries),
+        source,
         settings.run,
         rule_findings=report.findings,
         more_tools=settings.more_tools,
@@ -198,14 +199,17 @@ class DryRun:
     cost_note: str
 
 
-def dry_run(report: Report, reader: TraceReader, settings: ExplainSettings) -> DryRun:
+def dry_run(
+    report: Report, reader: TraceReader, settings: ExplainSettings, *, queries: TraceQueries
+) -> DryRun:
     """Say what `explain` would do; reads the window once and sends nothing."""
-    source = TraceSource(reader, window_of(report))
+    source = TraceSource(reader, window_of(report), queries)
     tools = [tool.schema.to_json() for tool in TraceTools(source, QueryLog()).tools()]
     digest = [finding_row(finding) for finding in report.findings]
     prompt = load_prompt("root") + settings.run.tree.dataset_context + settings.question
     first_bytes = len(orjson.dumps([tools, digest])) + len(prompt.encode())
     keys: set[str] = set()
+    totals = source.totals(TraceFilter())
     for trace in reader.iter_traces(source.window):
         for span in trace.spans:
             keys.update(span.attributes)
@@ -215,8 +219,8 @@ def dry_run(report: Report, reader: TraceReader, settings: ExplainSettings) -> D
         most_usd = price.cost_usd(Usage(budget.tokens, CLOSING_OUTPUT_TOKENS))
     return DryRun(
         model=settings.model_name,
-        traces=len(source.rows),
-        readable_bytes=sum(row.raw_jsonl_bytes for row in source.rows),
+        traces=totals.traces,
+        readable_bytes=totals.line_bytes,
         attributes=tuple(sorted(keys)),
         first_request_bytes=first_bytes,
         first_request_tokens=SizeEstimator().tokens(first_bytes),

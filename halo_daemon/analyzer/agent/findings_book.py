@@ -148,7 +148,6 @@ class FindingsBook:
     def _counts(
         self, draft: DraftFinding, evidence: tuple[Evidence, ...], problems: list[str]
     ) -> Counts:
-        known = {row.trace_id for row in self.source.rows}
         query = self.queries.find(draft.query_id) if draft.query_id else None
         if draft.query_id and query is None:
             problems.append(f"no query `{draft.query_id[:40]}` in this run; counted from evidence")
@@ -156,8 +155,8 @@ class FindingsBook:
             affected, eligible = query
         else:
             cited = {row.trace_id for row in evidence if row.quote_verified}
-            affected = len(known & (cited | {*draft.affected_trace_ids}))
-            eligible = len(known)
+            affected = len(self.source.known(cited | {*draft.affected_trace_ids}))
+            eligible = self.source.count()
         claimed = draft.affected_traces
         if claimed is not None and claimed != affected:
             problems.append(f"affected_traces: you said {claimed}, counted {affected}")

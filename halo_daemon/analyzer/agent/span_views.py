@@ -3,15 +3,18 @@
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import orjson
 
 from halo_daemon.analyzer.agent.answers import cut_text
+from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.trace_source import has_error
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
+from halo_daemon.store.views import OutlineEntry, below, fit, outline
 
 TRACE_VALUE_CHARS = 4_096
 SPAN_VALUE_CHARS = 16_384
@@ -20,8 +23,27 @@ VIEW_BUDGET_BYTES = 150_000
 _FLAT = re.compile(r"(?:llm\.(?:input|output)_messages|mcp\.tools)\.[0-9]+\.")
 _DROPPED_KEY = "__halo_dropped_flat_projections"
 _TOP_NAMES = 10
-_MAX_OUTLINE = 400
+PAGE_SPANS = 400
+"""Spans of a page, and of an outline."""
+
+_SUMMARY_BYTES = 16_384
+"""What the figures beside an outline may take."""
+
 _OUTLINE_NAME_CHARS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a trace is asked for; all of it by default."""
+
+    start_span: str | None = None
+    max_depth: int | None = None
+    page: int | None = None
+
+    def with_page(self, page: int) -> JsonObject:
+        """The arguments that ask for another page of the same."""
+        fields: JsonObject = {"start_span": self.start_span, "max_depth": self.max_depth}
+        return {**{key: value for key, value in fields.items() if value is not None}, "page": page}
 
 
 def view(trace: Trace, spans: Iterable[Span], *, limit_chars: int, budget_bytes: int) -> JsonObject:
@@ -30,14 +52,39 @@ def view(trace: Trace, spans: Iterable[Span], *, limit_chars: int, budget_bytes:
 
     Attribute values are cut at *limit_chars* of their text, with their length.
     """
-    shown = [_shown(span, limit_chars) for span in spans]
-    sizes = [len(orjson.dumps(span)) for span in shown]
-    if sum(sizes) <= budget_bytes:
-        return {"trace_id": trace.trace_id, "spans": [*shown], "oversized": None}
+    chosen = list(spans)
+    shown = _fitting(trace, chosen, limit_chars=limit_chars, budget_bytes=budget_bytes)
+    if shown is not None:
+        return shown
+    ids = {span.span_id for span in chosen}
+    entries = [entry for entry in outline(trace) if entry.span_id in ids]
+    return _outlined(trace, entries, limit_chars=limit_chars, budget_bytes=budget_bytes)
+
+
+def _fitting(
+    trace: Trace, spans: Iterable[Span], *, limit_chars: int, budget_bytes: int
+) -> JsonObject | None:
+    """The spans in full; None as soon as they are too large together."""
+    shown: list[JsonValue] = []
+    size_bytes = 0
+    for span in spans:
+        shown.append(_shown(span, limit_chars))
+        size_bytes += len(orjson.dumps(shown[-1]))
+        if size_bytes > budget_bytes:
+            return None
+    return {"trace_id": trace.trace_id, "spans": shown, "oversized": None}
+
+
+def _outlined(
+    trace: Trace, entries: Sequence[OutlineEntry], *, limit_chars: int, budget_bytes: int
+) -> JsonObject:
+    sizes = [
+        len(orjson.dumps(_shown(trace.by_id[entry.span_id], limit_chars))) for entry in entries
+    ]
     return {
         "trace_id": trace.trace_id,
         "spans": [],
-        "oversized": _oversized(trace, sizes, budget_bytes),
+        "oversized": _oversized(trace, sizes, entries, budget_bytes),
     }
 
 
@@ -63,7 +110,53 @@ def _cut(value: JsonValue, limit_chars: int) -> JsonValue:
     return value
 
 
-def _oversized(trace: Trace, sizes: list[int], budget_bytes: int) -> JsonObject:
+def view_part(trace: Trace, part: Part, *, budget_bytes: int) -> JsonObject:
+    """
+    A whole trace, or the part of it that is asked for; its outline where that is too large.
+
+    Raises:
+        EngineToolError: There is no such span or page.
+    """
+    if part == Part():
+        return view(trace, trace.spans, limit_chars=TRACE_VALUE_CHARS, budget_bytes=budget_bytes)
+    entries = _entries_of(trace, part)
+    first_depth = entries[0].depth if entries else 0
+    if part.max_depth is not None:
+        entries = [e for e in entries if e.depth - first_depth <= part.max_depth]
+    pages = -(-len(entries) // PAGE_SPANS)
+    if part.page is not None:
+        if part.page > pages:
+            raise EngineToolError(f"no page {part.page}: there are {pages}")
+        entries = entries[(part.page - 1) * PAGE_SPANS :][:PAGE_SPANS]
+    limits = {"limit_chars": TRACE_VALUE_CHARS, "budget_bytes": budget_bytes}
+    spans = [trace.by_id[entry.span_id] for entry in entries]
+    answer = _fitting(trace, spans, **limits) or _outlined(trace, entries, **limits)
+    if part.page is not None:
+        answer |= {"page": part.page, "pages": pages}
+        if part.page < pages:
+            answer["next"] = {
+                "tool": "view_trace",
+                "arguments": {"trace_id": trace.trace_id, **part.with_page(part.page + 1)},
+            }
+    return answer
+
+
+def _entries_of(trace: Trace, part: Part) -> list[OutlineEntry]:
+    entries = outline(trace)
+    if part.start_span is None:
+        return entries
+    found = below(entries, part.start_span)
+    if not found:
+        raise EngineToolError(
+            f"no span `{part.start_span[:64]}` in trace {trace.trace_id}",
+            hint="take span ids from the outline of `view_trace`",
+        )
+    return found
+
+
+def _oversized(
+    trace: Trace, sizes: list[int], entries: Sequence[OutlineEntry], budget_bytes: int
+) -> JsonObject:
     names = Counter(span.name for span in trace.spans)
     return {
         "trace_id": trace.trace_id,
@@ -73,52 +166,62 @@ def _oversized(trace: Trace, sizes: list[int], budget_bytes: int) -> JsonObject:
         "span_response_bytes_min": min(sizes),
         "span_response_bytes_median": int(statistics.median(sizes)),
         "span_response_bytes_max": max(sizes),
-        "top_span_names": [[name, count] for name, count in names.most_common(_TOP_NAMES)],
+        "top_span_names": [
+            [cut_text(name, _OUTLINE_NAME_CHARS), count]
+            for name, count in names.most_common(_TOP_NAMES)
+        ],
         "error_span_count": sum(has_error(span) for span in trace.spans),
-        "recommendation": "open single spans of the outline with `view_spans`, or use `search_trace`",
-        "outline": outline(trace),
+        "recommendation": "open spans of the outline with `view_spans`; where spans are folded, "
+        "call `view_trace` with that `start_span`, or with that `page`; or use `search_trace`",
+        "pages": -(-len(entries) // PAGE_SPANS),
+        "outline": _outline_rows(entries, budget_bytes - _SUMMARY_BYTES),
     }
 
 
-def outline(trace: Trace) -> list[JsonValue]:
-    """The tree of *trace*, parents first, without text; at most 400 spans, errors kept first."""
-    depths = _depths(trace)
-    kept = {span.span_id for span in trace.spans if has_error(span)}
-    for span in sorted(trace.spans, key=lambda span: depths[span.span_id]):
-        if len(kept) >= _MAX_OUTLINE:
-            break
-        kept.add(span.span_id)
-    rows: list[JsonValue] = [
-        {
-            "span_id": span.span_id,
-            "parent_span_id": span.parent_span_id,
-            "depth": depths[span.span_id],
-            "name": cut_text(span.name, _OUTLINE_NAME_CHARS),
-            "kind": span.observation_kind,
-            "tool_name": span.tool_name,
-            "status_code": span.status_code,
-            "error": has_error(span),
-            "bytes": len(span.to_line()),
-            "duration_ms": span.duration_ns // 1_000_000,
-        }
-        for span in trace.spans
-        if span.span_id in kept
+def _outline_rows(entries: Sequence[OutlineEntry], room_bytes: int) -> list[JsonValue]:
+    """
+    The tree in reading order, in at most *room_bytes*: any span is three calls away.
+
+    Where not all spans fit, subtrees are folded into the span to open; where the tree is too
+    flat or too deep for that, stretches of it are folded into the page to read.
+    """
+    rows: list[JsonValue] = [_outline_row(entry) for entry in entries[:PAGE_SPANS]]
+    if len(rows) == len(entries) and _bytes_of(rows) <= room_bytes:
+        return rows
+    for most in (PAGE_SPANS, PAGE_SPANS // 2, PAGE_SPANS // 4):
+        folded = fit(entries, max_entries=most)
+        opens = max(entry.folded_spans for entry in folded) <= PAGE_SPANS
+        rows = [_outline_row(entry) for entry in folded]
+        if len(folded) <= most and opens and _bytes_of(rows) <= room_bytes:
+            return rows
+    return [
+        {**_outline_row(part[0]), "folded_spans": len(part) - 1, "page": page}
+        for page, part in enumerate(_pages(entries), 1)
     ]
-    if len(rows) < len(trace.spans):
-        rows.append({"folded_spans": len(trace.spans) - len(rows)})
-    return rows
 
 
-def _depths(trace: Trace) -> dict[str, int]:
-    depths: dict[str, int] = {}
-    for span in trace.spans:
-        chain = [span.span_id]
-        parent = span.parent_span_id
-        while parent in trace.by_id and parent not in depths and parent not in chain:
-            chain.append(parent)
-            parent = trace.by_id[parent].parent_span_id
-        depth = depths.get(parent, -1)
-        for span_id in reversed(chain):
-            depth += 1
-            depths[span_id] = depth
-    return depths
+def _pages(entries: Sequence[OutlineEntry]) -> Iterator[Sequence[OutlineEntry]]:
+    for start in range(0, len(entries), PAGE_SPANS):
+        yield entries[start : start + PAGE_SPANS]
+
+
+def _bytes_of(rows: list[JsonValue]) -> int:
+    return len(orjson.dumps(rows))
+
+
+def _outline_row(entry: OutlineEntry) -> JsonObject:
+    row: JsonObject = {
+        "span_id": entry.span_id,
+        "parent_span_id": entry.parent_span_id,
+        "depth": entry.depth,
+        "name": cut_text(entry.name, _OUTLINE_NAME_CHARS),
+        "kind": cut_text(entry.observation_kind, _OUTLINE_NAME_CHARS),
+        "tool_name": cut_text(entry.tool_name, _OUTLINE_NAME_CHARS),
+        "status_code": entry.status_code,
+        "error": entry.has_error,
+        "bytes": entry.line_bytes,
+        "duration_ms": int(entry.duration_ms),
+    }
+    if entry.folded_spans:
+        row |= {"folded_spans": entry.folded_spans, "folded_bytes": entry.folded_bytes}
+    return row

@@ -5,7 +5,13 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from halo_daemon.analyzer.agent.arguments import ToolArguments
-from halo_daemon.analyzer.agent.trace_source import TraceFilter
+from halo_daemon.store.query import (
+    AttributeCondition,
+    SpanFilter,
+    SpanOrder,
+    TraceFilter,
+    TraceOrder,
+)
 
 _NANOS = 10**9
 
@@ -16,14 +22,19 @@ class Filters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     has_errors: bool | None = None
-    """Traces with, or without, a span that shows an error; false does not mean success."""
+    """Traces with, or without, a span whose status is ERROR; false does not mean success."""
+
+    error_signals: bool | None = None
+    """The same with errors counted that only a result, an event or a text tells of."""
 
     model_names: list[str] = Field(default_factory=list)
     service_names: list[str] = Field(default_factory=list)
+    service_versions: list[str] = Field(default_factory=list)
     agent_names: list[str] = Field(default_factory=list)
     tool_names: list[str] = Field(default_factory=list)
     trace_ids: list[str] = Field(default_factory=list)
     session_ids: list[str] = Field(default_factory=list)
+    user_ids: list[str] = Field(default_factory=list)
     project_id: str | None = None
     start_time_gte: datetime | None = None
     """Traces that start at this instant or later."""
@@ -31,22 +42,36 @@ class Filters(BaseModel):
     end_time_lte: datetime | None = None
     """Traces that end at this instant or before."""
 
+    min_duration_ms: float | None = None
+    max_duration_ms: float | None = None
+    min_spans: int | None = None
+    max_spans: int | None = None
     regex_pattern: str | None = None
     """RE2 pattern over the text of each span; a trace stays if any of its spans matches."""
 
     def to_filter(self) -> TraceFilter:
         """The same for the store; the pattern is applied apart."""
+        named = (
+            SpanFilter(model_names=tuple(self.model_names)),
+            SpanFilter(service_names=tuple(self.service_names)),
+            SpanFilter(service_versions=tuple(self.service_versions)),
+            SpanFilter(agent_names=tuple(self.agent_names)),
+            SpanFilter(tool_names=tuple(self.tool_names)),
+            SpanFilter(session_ids=tuple(self.session_ids)),
+            SpanFilter(user_ids=tuple(self.user_ids)),
+            SpanFilter(project_ids=() if self.project_id is None else (self.project_id,)),
+        )
         return TraceFilter(
+            trace_ids=tuple(self.trace_ids),
             has_errors=self.has_errors,
-            model_names=frozenset(self.model_names),
-            service_names=frozenset(self.service_names),
-            agent_names=frozenset(self.agent_names),
-            tool_names=frozenset(self.tool_names),
-            trace_ids=frozenset(self.trace_ids),
-            session_ids=frozenset(self.session_ids),
-            project_id=self.project_id,
+            has_error_signals=self.error_signals,
             start_unix_ns_gte=_unix_ns(self.start_time_gte),
             end_unix_ns_lte=_unix_ns(self.end_time_lte),
+            min_duration_ms=self.min_duration_ms,
+            max_duration_ms=self.max_duration_ms,
+            min_spans=self.min_spans,
+            max_spans=self.max_spans,
+            any_span=tuple(wanted for wanted in named if wanted != SpanFilter()),
         )
 
 
@@ -62,6 +87,8 @@ class QueryTracesArguments(ToolArguments):
     """List traces with their counts, without their text."""
 
     filters: Filters = Field(default_factory=Filters)
+    order_by: TraceOrder = TraceOrder.START
+    descending: bool = False
     limit: int = Field(default=50, ge=1, le=500)
     offset: int = Field(default=0, ge=0)
 
@@ -74,10 +101,18 @@ class CountTracesArguments(ToolArguments):
 
 class ViewTraceArguments(ToolArguments):
     """Read a whole trace, long values cut. One that is too large comes as an outline; then
-    open single spans.
+    open single spans, or read on below one of them.
     """
 
     trace_id: str
+    start_span: str | None = None
+    """Only this span and those below it."""
+
+    max_depth: int | None = Field(default=None, ge=0)
+    """Only so many levels below the roots, or below `start_span`."""
+
+    page: int | None = Field(default=None, ge=1)
+    """Read the spans in parts that fit, one after the other, from 1."""
 
 
 class ViewSpansArguments(ToolArguments):
@@ -115,10 +150,22 @@ class QuerySpansArguments(ToolArguments):
 
     span_names: list[str] = Field(default_factory=list)
     tool_names: list[str] = Field(default_factory=list)
+    status_codes: list[str] = Field(default_factory=list)
+    """`STATUS_CODE_ERROR`, `STATUS_CODE_OK`, `STATUS_CODE_UNSET`."""
+
+    error_signals: bool | None = None
+    """Only spans with, or without, an error of any kind."""
+
     leaf_errors_only: bool = False
     """Only spans with an error none of whose children has one."""
 
     min_duration_ms: int = Field(default=0, ge=0)
+    min_tokens: int = Field(default=0, ge=0)
+    attributes: list[AttributeCondition] = Field(default_factory=list)
+    """Conditions on attributes of the span or its resource; other fields beside them help."""
+
+    order_by: SpanOrder = SpanOrder.START
+    descending: bool = False
     contains: str = ""
     """Text that a value of the span must contain, as written."""
 

@@ -1,6 +1,6 @@
 """HALO's tools over traces: same names, same arguments, one door to the store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from halo_daemon.analyzer.agent.answers import DEFAULT_BUDGET_BYTES, NextCall, cut_text
@@ -9,12 +9,13 @@ from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.messages import ToolCall
 from halo_daemon.analyzer.agent.queries import QueryLog
 from halo_daemon.analyzer.agent.span_listing import list_spans
-from halo_daemon.analyzer.agent.span_search import line_of, search_spans
+from halo_daemon.analyzer.agent.span_search import search_spans
 from halo_daemon.analyzer.agent.span_views import (
     SPAN_VALUE_CHARS,
-    TRACE_VALUE_CHARS,
     VIEW_BUDGET_BYTES,
+    Part,
     view,
+    view_part,
 )
 from halo_daemon.analyzer.agent.toolbox import Tool, in_thread
 from halo_daemon.analyzer.agent.trace_arguments import (
@@ -28,16 +29,14 @@ from halo_daemon.analyzer.agent.trace_arguments import (
     ViewSpansArguments,
     ViewTraceArguments,
 )
-from halo_daemon.analyzer.agent.trace_source import (
-    TraceRow,
-    TraceSource,
-    distinct,
-)
+from halo_daemon.analyzer.agent.trace_samples import error_taxonomy, strata
+from halo_daemon.analyzer.agent.trace_source import NO_TRACE, TraceSource
 from halo_daemon.analyzer.content import first_text
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.patterns import compile_pattern
+from halo_daemon.store.query import TraceFilter, TraceQuery, TraceRecord
 
 _MAX_SAMPLES = 20
 _PREVIEW_CHARS = 200
@@ -93,52 +92,69 @@ class TraceTools:
 
     def overview(self, arguments: OverviewArguments) -> JsonObject:
         """Count the matching traces; zeros and empty lists when there are none."""
-        rows = self.select(arguments.filters)
-        ends = [row.end_unix_ns for row in rows if row.end_unix_ns]
+        wanted = self.select(arguments.filters)
+        totals = self._source.totals(wanted)
+        first = self._source.page(TraceQuery(filter=wanted, descending=False, limit=_MAX_SAMPLES))
         return {
-            "total_traces": len(rows),
-            "total_spans": sum(row.span_count for row in rows),
-            "earliest_start_time": format_unix_ns(min(row.start_unix_ns for row in rows))
-            if rows
-            else "",
-            "latest_end_time": format_unix_ns(max(ends)) if ends else "",
-            "service_names": [*distinct(n for row in rows for n in row.service_names)],
-            "model_names": [*distinct(n for row in rows for n in row.model_names)],
-            "agent_names": [*distinct(n for row in rows for n in row.agent_names)],
-            "tool_names": [*distinct(n for row in rows for n in row.tool_names)],
-            "error_trace_count": sum(row.error_span_count > 0 for row in rows),
-            "total_input_tokens": sum(row.input_tokens for row in rows),
-            "total_output_tokens": sum(row.output_tokens for row in rows),
-            "raw_jsonl_bytes": sum(row.raw_jsonl_bytes for row in rows),
-            "missing_parent_count": sum(row.missing_parent_count for row in rows),
-            "duplicate_spans": sum(row.duplicate_spans for row in rows),
-            "sample_trace_ids": [row.trace_id for row in rows[:_MAX_SAMPLES]],
-            "sample_strata": _strata(rows),
+            "total_traces": totals.traces,
+            "total_spans": totals.spans,
+            "earliest_start_time": format_unix_ns(totals.start_unix_ns) if totals.traces else "",
+            "latest_end_time": _end_time(totals.end_unix_ns),
+            "service_names": [*totals.services],
+            "model_names": [*totals.models],
+            "agent_names": [*totals.agents],
+            "agent_ids": [*totals.agent_ids],
+            "tool_names": [*totals.tools],
+            "error_trace_count": totals.error_traces,
+            "error_signal_trace_count": totals.signal_traces,
+            "total_input_tokens": totals.input_tokens,
+            "total_output_tokens": totals.output_tokens,
+            "total_cost_usd": totals.cost_usd,
+            "raw_jsonl_bytes": totals.line_bytes,
+            "missing_parent_count": totals.missing_parents,
+            "missing_agent_identity_count": totals.spans_without_agent,
+            "project_id_mismatch_count": max(0, len(totals.projects) - 1),
+            "otel_error_span_count": totals.error_spans,
+            "tool_error_span_count": totals.tool_error_spans,
+            "skewed_span_count": totals.skewed_spans,
+            "open_trace_count": totals.open_traces,
+            "duplicate_spans": totals.duplicate_spans,
+            "sample_trace_ids": [trace.trace_id for trace in first.traces],
+            "sample_strata": strata(self._source, wanted, totals),
+            "error_taxonomy": error_taxonomy(self._source, wanted) if totals.error_spans else [],
         }
 
     def query_traces(self, arguments: QueryTracesArguments) -> JsonObject:
         """List the matching traces, the one that started first first."""
-        rows = self.select(arguments.filters)
-        rows.sort(key=lambda row: (row.start_unix_ns, row.trace_id))
-        page = rows[arguments.offset : arguments.offset + arguments.limit]
+        page = self._source.page(
+            TraceQuery(
+                filter=self.select(arguments.filters),
+                order_by=arguments.order_by,
+                descending=arguments.descending,
+                limit=arguments.limit,
+                offset=arguments.offset,
+                with_names=True,
+            )
+        )
         return {
-            "traces": [_trace_row(row) for row in page],
-            "total": len(rows),
-            "query_id": self._remember("query_traces", arguments.filters, rows),
+            "traces": [_trace_row(trace) for trace in page.traces],
+            "total": page.total,
+            "query_id": self._remember("query_traces", arguments.filters, page.total),
         }
 
     def count_traces(self, arguments: CountTracesArguments) -> JsonObject:
         """Count the matching traces."""
-        rows = self.select(arguments.filters)
+        total = self._source.page(TraceQuery(filter=self.select(arguments.filters), limit=1)).total
         return {
-            "total": len(rows),
-            "query_id": self._remember("count_traces", arguments.filters, rows),
+            "total": total,
+            "query_id": self._remember("count_traces", arguments.filters, total),
         }
 
     def view_trace(self, arguments: ViewTraceArguments) -> JsonObject:
         """Show all spans of a trace, or its outline."""
         trace = self._source.load(arguments.trace_id)
-        return view(trace, trace.spans, limit_chars=TRACE_VALUE_CHARS, budget_bytes=_VIEW_BYTES)
+        part = Part(arguments.start_span, arguments.max_depth, arguments.page)
+        return view_part(trace, part, budget_bytes=_VIEW_BYTES)
 
     def view_spans(self, arguments: ViewSpansArguments) -> JsonObject:
         """Show some spans of a trace; ids that do not exist are named."""
@@ -167,11 +183,10 @@ class TraceTools:
 
     def query_spans(self, arguments: QuerySpansArguments) -> JsonObject:
         """List spans over all matching traces."""
-        rows = self.select(arguments.filters)
-        found = list_spans(self._source, arguments, rows)
+        found = list_spans(self._source, arguments, self.select(arguments.filters))
         self._source.viewed.update(span.trace_id for span in found.page)
         query_id = self._queries.remember(
-            "query_spans", arguments.model_dump_json(), found.traces, len(rows)
+            "query_spans", arguments.model_dump_json(), found.traces, found.eligible
         )
         return {
             "spans": [_span_row(span) for span in found.page],
@@ -180,28 +195,24 @@ class TraceTools:
             "query_id": query_id,
         }
 
-    def select(self, filters: Filters) -> list[TraceRow]:
+    def select(self, filters: Filters) -> TraceFilter:
         """
-        Rows of the traces that match, by trace id.
+        Which traces *filters* mean, its pattern included.
 
         Raises:
-            EngineToolError: The pattern cannot be used.
+            QueryError: The pattern cannot be used.
+            EngineToolError: The pattern took too long.
         """
-        rows = self._source.select(filters.to_filter())
+        wanted = filters.to_filter()
         if not filters.regex_pattern:
-            return rows
-        pattern = compile_pattern(filters.regex_pattern)
-        ids = {row.trace_id for row in rows}
-        matching = {
-            trace.trace_id
-            for trace in self._source.reader.iter_traces(self._source.window)
-            if trace.trace_id in ids and any(pattern.search(line_of(s)) for s in trace.spans)
-        }
-        return [row for row in rows if row.trace_id in matching]
+            return wanted
+        matching = self._source.matching(filters.regex_pattern)
+        ids = matching.intersection(wanted.trace_ids) if wanted.trace_ids else matching
+        return wanted.model_copy(update={"trace_ids": tuple(sorted(ids)) or (NO_TRACE,)})
 
-    def _remember(self, tool: str, filters: Filters, rows: Sequence[TraceRow]) -> str:
+    def _remember(self, tool: str, filters: Filters, affected: int) -> str:
         question = filters.model_dump_json()
-        return self._queries.remember(tool, question, len(rows), len(self._source.rows))
+        return self._queries.remember(tool, question, affected, self._source.count())
 
 
 _VIEW_BYTES = min(VIEW_BUDGET_BYTES, DEFAULT_BUDGET_BYTES - 2_048)
@@ -228,43 +239,38 @@ def _search(spans: tuple[Span, ...], arguments: SearchTraceArguments) -> JsonObj
     )
 
 
-def _trace_row(row: TraceRow) -> JsonObject:
+def _trace_row(trace: TraceRecord) -> JsonObject:
+    names = trace.names
+    assert names is not None, "the page was asked for names"
     return {
-        "trace_id": row.trace_id,
-        "span_count": row.span_count,
-        "start_time": format_unix_ns(row.start_unix_ns),
-        "end_time": row.end_time,
-        "has_errors": row.error_span_count > 0,
-        "service_names": [*row.service_names],
-        "model_names": [*row.model_names],
-        "total_input_tokens": row.input_tokens,
-        "total_output_tokens": row.output_tokens,
-        "agent_names": [*row.agent_names],
-        "raw_jsonl_bytes": row.raw_jsonl_bytes,
-        "duration_ms": row.duration_ms,
-        "session_id": row.session_id,
-        "error_span_count": row.error_span_count,
+        "trace_id": trace.trace_id,
+        "span_count": trace.spans,
+        "start_time": format_unix_ns(trace.start_unix_ns),
+        "end_time": _end_time(trace.end_unix_ns),
+        "has_errors": trace.error_spans > 0,
+        "service_names": [*names.services],
+        "model_names": [*names.models],
+        "total_input_tokens": trace.input_tokens,
+        "total_output_tokens": trace.output_tokens,
+        "agent_names": [*names.agents],
+        "agent_ids": [*names.agent_ids],
+        "tool_names": [*names.tools],
+        "raw_jsonl_bytes": trace.line_bytes,
+        "missing_parent_count": trace.missing_parents,
+        "missing_agent_identity_count": trace.spans_without_agent,
+        "project_id_mismatch_count": max(0, len(names.projects) - 1),
+        "otel_error_span_count": trace.error_spans,
+        "tool_error_span_count": trace.tool_error_spans,
+        "duration_ms": int(trace.duration_ms),
+        "session_id": trace.session_id,
+        "user_id": trace.user_id,
+        "error_signal_span_count": trace.derived_error_spans,
+        "cost_usd": trace.cost_usd,
     }
 
 
-def _strata(rows: list[TraceRow]) -> list[JsonValue]:
-    """A few trace ids for each of: with and without errors, short and long."""
-    if not rows:
-        return []
-    median_spans = sorted(row.span_count for row in rows)[len(rows) // 2]
-    strata: dict[tuple[bool, bool], list[str]] = {}
-    for row in rows:
-        place = (row.error_span_count > 0, row.span_count > median_spans)
-        strata.setdefault(place, []).append(row.trace_id)
-    return [
-        {
-            "has_errors": has_errors,
-            "length": "long" if is_long else "short",
-            "traces": len(ids),
-            "trace_ids": [*ids[:: max(1, len(ids) // 3)][:3]],
-        }
-        for (has_errors, is_long), ids in sorted(strata.items())
-    ]
+def _end_time(unix_ns: int) -> str:
+    return format_unix_ns(unix_ns) if unix_ns else ""
 
 
 def _span_row(span: Span) -> JsonObject:

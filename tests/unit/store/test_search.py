@@ -38,7 +38,7 @@ def test_values_are_found_as_people_see_them(value, pattern):
     search = ValueSearch(pattern)
     block = make_line(span_id=span_id_of(9)) + orjson.dumps(fields) + b"\n"
 
-    lines = [block[start:end] for start, end in search.lines.candidates(block)]
+    lines = [block[start:end] for start, end in search.candidates(block)]
 
     assert orjson.dumps(fields) in lines
     found = search.first_match(fields)

@@ -6,11 +6,10 @@ from halo_daemon.analyzer.agent.messages import Message, Role
 from halo_daemon.analyzer.agent.model import ModelRequest
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings, why_unavailable
 from halo_daemon.analyzer.agent.session import RoleModel, Run, RunEnd, RunModels, RunSettings
-from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.testing.scripted_chat import ScriptedChatModel, call, calls, say
 from halo_daemon.testing.spans import span_id_of, trace_id_of
 from tests.unit.analyzer.agent.agents import FakeClock
-from tests.unit.analyzer.agent.traces import GOAL_DRIFT, WINDOW, report_of, shop_reader
+from tests.unit.analyzer.agent.traces import GOAL_DRIFT, report_of, shop_reader, source_of
 
 FINISH = call("final_answer", answer="Done.")
 
@@ -30,7 +29,7 @@ async def run(*turns, sandbox: bool = False, journal_path=None) -> tuple[RunEnd,
     made = Run(
         "run-1",
         RunModels.all_by(RoleModel(model, "m")),
-        TraceSource(reader, WINDOW),
+        source_of(reader),
         settings,
         rule_findings=report_of(reader).findings,
         journal_path=journal_path,

@@ -1,4 +1,8 @@
+import gzip
 import json
+import sys
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,18 +13,37 @@ from halo_daemon.analyzer.agent.toolbox import Toolbox
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.trace_tools import TraceTools
 from halo_daemon.proto.span import Span
-from halo_daemon.testing.memory_queries import MemoryQueries
+from halo_daemon.store.trace_files import EVERYTHING, open_trace_files
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import START_UNIX_NS, make_fields, span_id_of, trace_id_of
-from tests.unit.analyzer.agent.traces import WINDOW, shop_reader
+from tests.unit.analyzer.agent.traces import shop_reader, source_of
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
-def toolbox(reader=None, *, indexed: bool = False) -> Toolbox:
-    """All trace tools, with or without an index behind them."""
-    reader = reader or shop_reader()
-    source = TraceSource(reader, WINDOW, MemoryQueries(reader) if indexed else None)
+def toolbox_over(source: TraceSource) -> Toolbox:
+    """All trace tools."""
     traces = TraceTools(source, QueryLog())
     return Toolbox([*traces.tools(), *ContrastTools(source, traces).tools()])
+
+
+def toolbox(reader=None) -> Toolbox:
+    """All trace tools, over spans in memory."""
+    return toolbox_over(source_of(reader or shop_reader()))
+
+
+@pytest.fixture(params=["plain", "gzip", "zstd"])
+def filed(request, tmp_path) -> Iterator[TraceSource]:
+    """The shop's traces in a file, asked through its index."""
+    pack = {"plain": bytes, "gzip": gzip.compress, "zstd": zstd.compress}[request.param]
+    lines = [s.to_line() for t in shop_reader().iter_traces(EVERYTHING) for s in t.spans]
+    path = tmp_path / "traces.jsonl"
+    path.write_bytes(pack(b"".join(lines)))
+    with open_trace_files([path], now_monotonic_s=time.monotonic) as files:
+        yield TraceSource(files.reader, EVERYTHING, files.queries)
 
 
 async def ask(name: str, *, box: Toolbox | None = None, **arguments):
@@ -104,10 +127,10 @@ async def test_loops_are_found_by_canonical_arguments():
         {"min_duration_ms": 2_000},
     ],
 )
-async def test_an_index_gives_the_same_spans_as_reading(arguments):
-    """With and without an index the totals and the affected traces agree."""
+async def test_a_file_gives_the_same_spans_as_memory(arguments, filed):
+    """The index of a file and a look at every span agree, page by page."""
     read = await ask("query_spans", box=toolbox(), **arguments)
-    indexed = await ask("query_spans", box=toolbox(indexed=True), **arguments)
+    indexed = await ask("query_spans", box=toolbox_over(filed), **arguments)
 
     assert (indexed["total"], indexed["affected_traces"]) == (
         read["total"],
@@ -120,12 +143,9 @@ async def test_an_index_gives_the_same_spans_as_reading(arguments):
 
 
 async def test_figures_come_from_the_index():
-    """Groups with counts, errors and intervals, only where there is an index."""
-    found = await ask(
-        "aggregate", box=toolbox(indexed=True), group_by=["tool_name"], kinds=["TOOL"]
-    )
+    """Groups come with counts, errors and intervals."""
+    found = await ask("aggregate", group_by=["tool_name"], kinds=["TOOL"])
 
     [row] = found["rows"]
     assert (row["key"], row["spans"], row["errors"]) == (["book_flight"], 8, 4)
     assert row["error_rate_ci95"][0] < 0.5 < row["error_rate_ci95"][1]
-    assert "no tool `aggregate`" in (await ask("aggregate"))["error"]

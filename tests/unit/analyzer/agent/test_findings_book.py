@@ -4,11 +4,10 @@ from halo_daemon.analyzer.agent.drafts import DraftFinding
 from halo_daemon.analyzer.agent.findings_book import FindingsBook
 from halo_daemon.analyzer.agent.queries import QueryLog
 from halo_daemon.analyzer.agent.quotes import find_quote
-from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.verify import is_quoted
 from halo_daemon.proto.span import Span
 from halo_daemon.testing.spans import make_fields, span_id_of, trace_id_of
-from tests.unit.analyzer.agent.traces import GOAL_DRIFT, WINDOW, shop_reader
+from tests.unit.analyzer.agent.traces import GOAL_DRIFT, shop_reader, source_of
 
 TRACE, LAST = trace_id_of(2), span_id_of(204)
 
@@ -23,9 +22,7 @@ def draft(quote: str = GOAL_DRIFT, **more) -> DraftFinding:
 @pytest.fixture
 def shop() -> FindingsBook:
     """A book over the shop's traces."""
-    return FindingsBook(
-        TraceSource(shop_reader(), WINDOW), QueryLog(), frozenset({"F-0123456789AB"})
-    )
+    return FindingsBook(source_of(shop_reader()), QueryLog(), frozenset({"F-0123456789AB"}))
 
 
 @pytest.mark.parametrize(

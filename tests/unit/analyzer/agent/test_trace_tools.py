@@ -6,12 +6,11 @@ from halo_daemon.analyzer.agent.arguments import ToolArguments
 from halo_daemon.analyzer.agent.messages import ToolCall
 from halo_daemon.analyzer.agent.queries import QueryLog
 from halo_daemon.analyzer.agent.toolbox import Tool, Toolbox
-from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.trace_tools import TraceTools
 from halo_daemon.proto.span import Span
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import START_UNIX_NS, make_fields, span_id_of, trace_id_of
-from tests.unit.analyzer.agent.traces import WINDOW, shop_reader
+from tests.unit.analyzer.agent.traces import shop_reader, source_of
 
 TRACE = trace_id_of(2)
 TOOL_SPAN = span_id_of(203)
@@ -19,9 +18,7 @@ TOOL_SPAN = span_id_of(203)
 
 def toolbox(reader=None, **more) -> Toolbox:
     """The trace tools over the shop."""
-    return Toolbox(
-        TraceTools(TraceSource(reader or shop_reader(), WINDOW), QueryLog()).tools(), **more
-    )
+    return Toolbox(TraceTools(source_of(reader or shop_reader()), QueryLog()).tools(), **more)
 
 
 async def ask(name: str, *, box: Toolbox | None = None, **arguments):
@@ -119,11 +116,97 @@ async def test_an_oversized_trace_comes_as_an_outline_that_leads_on():
     seen = await ask("view_trace", box=box, trace_id=TRACE)
     outline = seen["oversized"]["outline"]
 
-    opened = await ask("view_spans", box=box, trace_id=TRACE, span_ids=[outline[-1]["span_id"]])
+    last = next(row["span_id"] for row in outline if row["span_id"] == span_id_of(300))
+    opened = await ask("view_spans", box=box, trace_id=TRACE, span_ids=[last])
 
     assert seen["spans"] == []
     assert (seen["oversized"]["span_count"], len(outline)) == (300, 300)
     assert "needle 300 " in opened["spans"][0]["attributes"]["output.value"]
+
+
+def wide_tree(spans: int) -> dict[int, int]:
+    """All below one root."""
+    return dict.fromkeys(range(2, spans + 1), 1)
+
+
+def chain(spans: int) -> dict[int, int]:
+    """Each below the one before."""
+    return {number: number - 1 for number in range(2, spans + 1)}
+
+
+def bushy_tree(spans: int) -> dict[int, int]:
+    """Twenty below each."""
+    return {number: max(1, number // 20) for number in range(2, spans + 1)}
+
+
+def loose_spans(_: int) -> dict[int, int]:
+    """All of them roots."""
+    return {}
+
+
+@pytest.mark.parametrize("tree", [wide_tree, chain, bushy_tree, loose_spans])
+@pytest.mark.parametrize("wanted", [777, 1_700])
+async def test_any_span_of_a_huge_trace_is_three_calls_away(tree, wanted):
+    """Whatever the shape of the tree, its outline, one part of it and the span are enough (S16)."""
+    spans = 1_700
+    reader = MemoryReader()
+    parents = tree(spans)
+    for n in range(1, spans + 1):
+        fields = make_fields(
+            trace_id=TRACE,
+            span_id=span_id_of(n),
+            parent_span_id=span_id_of(parents[n]) if n in parents else "",
+            start_unix_ns=START_UNIX_NS + n,
+            attributes={"output.value": f"needle {n} " + "x" * 1_000},
+        )
+        reader.add(Span.from_fields(fields), received_unix_ns=1)
+    box = toolbox(reader)
+
+    first = await ask("view_trace", box=box, trace_id=TRACE)
+    found = set()
+    for row in first["oversized"]["outline"]:
+        if row["span_id"] == span_id_of(wanted):
+            found.add(wanted)
+        if not row.get("folded_spans"):
+            continue
+        part = {"page": row["page"]} if "page" in row else {"start_span": row["span_id"]}
+        second = await ask("view_trace", box=box, trace_id=TRACE, **part)
+        shown = second["spans"] or second["oversized"]["outline"]
+        if any(one["span_id"] == span_id_of(wanted) for one in shown):
+            found.add(wanted)
+    opened = await ask("view_spans", box=box, trace_id=TRACE, span_ids=[span_id_of(wanted)])
+
+    assert found == {wanted}
+    assert f"needle {wanted} " in opened["spans"][0]["attributes"]["output.value"]
+
+
+async def test_a_trace_is_read_in_pages_that_add_up():
+    """Following `next` visits every span once; a page that does not exist is an error."""
+    box = toolbox(big_reader(spans=900, value_chars=10))
+    seen: list[str] = []
+    arguments = {"trace_id": TRACE, "page": 1}
+    while arguments:
+        part = await ask("view_trace", box=box, **arguments)
+        rows = part["spans"] or part["oversized"]["outline"]
+        seen += [row["span_id"] for row in rows]
+        arguments = part.get("next", {}).get("arguments")
+
+    assert sorted(seen) == sorted(span_id_of(n) for n in range(1, 901))
+    assert "no page 4" in (await ask("view_trace", box=box, trace_id=TRACE, page=4))["error"]
+
+
+async def test_a_part_of_a_trace_is_what_is_below_a_span():
+    """`start_span` and `max_depth` choose a subtree; a span that is not there is an error."""
+    box = toolbox(big_reader(spans=40, value_chars=10))
+
+    part = await ask("view_trace", box=box, trace_id=TRACE, start_span=span_id_of(2), max_depth=1)
+    top = await ask("view_trace", box=box, trace_id=TRACE, max_depth=0)
+    none = await ask("view_trace", box=box, trace_id=TRACE, start_span="gone")
+
+    below = {span_id_of(n) for n in (2, *range(20, 30))}
+    assert {span["span_id"] for span in part["spans"]} == below
+    assert [span["span_id"] for span in top["spans"]] == [span_id_of(1)]
+    assert "no span `gone`" in none["error"]
 
 
 async def test_every_answer_fits_the_budget():

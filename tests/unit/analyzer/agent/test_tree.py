@@ -7,12 +7,11 @@ from halo_daemon.analyzer.agent.messages import Message, Role
 from halo_daemon.analyzer.agent.model import ModelRequest
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
 from halo_daemon.analyzer.agent.session import RoleModel, Run, RunEnd, RunModels, RunSettings
-from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.tree import TreeSettings
 from halo_daemon.testing.scripted_chat import ScriptedChatModel, call, calls
 from halo_daemon.testing.spans import span_id_of, trace_id_of
 from tests.unit.analyzer.agent.agents import FakeClock
-from tests.unit.analyzer.agent.traces import GOAL_DRIFT, WINDOW, shop_reader
+from tests.unit.analyzer.agent.traces import GOAL_DRIFT, shop_reader, source_of
 
 FINISH = call("final_answer", answer="Done.")
 
@@ -26,7 +25,7 @@ async def run(model, *, budget: Budget | None = None, sink=lambda _: None, **tre
         clock=FakeClock().clock,
         emit_extras=True,
     )
-    source = TraceSource(shop_reader(), WINDOW)
+    source = source_of(shop_reader())
     made = Run("run-1", RunModels.all_by(RoleModel(model, "m")), source, settings, sink=sink)
     return await made.go([Message(Role.USER, "root task")])
 

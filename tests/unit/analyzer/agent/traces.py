@@ -1,10 +1,12 @@
 """A small data set with one failure mode in it, and its report."""
 
+from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.run import RunInfo, analyze_window
 from halo_daemon.findings import Report
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.span import Span
 from halo_daemon.store.trace_reader import Window, WindowBy
+from halo_daemon.testing.memory_queries import MemoryQueries
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import START_UNIX_NS, make_fields, span_id_of, trace_id_of
 
@@ -21,6 +23,11 @@ def shop_reader(traces: int = 8, *, injected: str = "") -> MemoryReader:
         for fields in _run(number, fails=number % 2 == 0, injected=injected):
             reader.add(Span.from_fields(fields), received_unix_ns=START_UNIX_NS)
     return reader
+
+
+def source_of(reader: MemoryReader) -> TraceSource:
+    """Everything in *reader*, as a run's tools see it."""
+    return TraceSource(reader, WINDOW, MemoryQueries(reader))
 
 
 def report_of(reader: MemoryReader) -> Report:
