@@ -55,7 +55,6 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
                 "inference.llm.model_name": draw(st.sampled_from([None, "m", "n"])),
                 "tool.name": draw(st.sampled_from(["", "t"])),
                 "inference.agent_id": draw(st.sampled_from([None, "agent-1"])),
-                "inference.session_id": draw(st.sampled_from([None, "s"])),
             },
         )
         found.append(Delivery(line, received, draw(st.integers(0, 1))))
