@@ -30,66 +30,86 @@ START_UNIX_NS = 1_790_000_000_000_000_000
 PROJECT = Project("bench", "bench")
 LIMITS = DecodeLimits()
 
-QUESTION = "Where is my order 42? It was due last week, and the parcel service knows nothing of it."
-ANSWER = "It left our house on Tuesday and should be with you tomorrow before noon."
-SHAPES: dict[str, dict[str, object]] = {
-    "plain service": {
+QUESTION = "Where is my order {}? It was due last week, and the parcel service knows nothing of it."
+ANSWER = "Parcel {} left our house on Tuesday and should be with you tomorrow before noon."
+
+
+def _plain_service(number: int) -> dict[str, object]:
+    return {
         "http.request.method": "POST",
         "http.response.status_code": 200,
-        "url.full": "https://shop.example/orders/42",
+        "url.full": f"https://shop.example/orders/{number}",
         "server.address": "shop.example",
-        **{f"app.setting.{number}": "a value of some length" for number in range(6)},
-        "app.ratio": 0.5,
-    },
-    "OpenInference LLM": {
+        **{f"app.setting.{setting}": "a value of some length" for setting in range(6)},
+        "app.ratio": number / 7,
+    }
+
+
+def _openinference_llm(number: int) -> dict[str, object]:
+    return {
         "openinference.span.kind": "LLM",
         "llm.model_name": "small",
         "llm.provider": "openai",
-        "llm.token_count.prompt": 1423,
-        "llm.token_count.completion": 57,
-        "llm.token_count.total": 1480,
+        "llm.token_count.prompt": 1000 + number,
+        "llm.token_count.completion": number % 90,
+        "llm.token_count.total": 1000 + number + number % 90,
         "llm.input_messages.0.message.role": "user",
-        "llm.input_messages.0.message.content": QUESTION,
+        "llm.input_messages.0.message.content": QUESTION.format(number),
         "llm.output_messages.0.message.role": "assistant",
-        "llm.output_messages.0.message.content": ANSWER,
-        "session.id": "session-1",
-        "input.value": QUESTION,
-    },
-    "OpenInference tool": {
+        "llm.output_messages.0.message.content": ANSWER.format(number),
+        "session.id": f"session-{number // 8}",
+        "input.value": QUESTION.format(number),
+    }
+
+
+def _openinference_tool(number: int) -> dict[str, object]:
+    return {
         "openinference.span.kind": "TOOL",
         "tool.name": "lookup_order",
-        "tool.parameters": '{"order":42}',
-        "input.value": '{"order":42}',
-        "output.value": ANSWER * 3,
-        "session.id": "session-1",
-    },
-    "GenAI, messages as JSON": {
+        "tool.parameters": f'{{"order":{number}}}',
+        "input.value": f'{{"order":{number}}}',
+        "output.value": ANSWER.format(number) * 3,
+        "session.id": f"session-{number // 8}",
+    }
+
+
+def _genai(number: int) -> dict[str, object]:
+    return {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "small",
         "gen_ai.response.model": "small-2026-01-01",
-        "gen_ai.usage.input_tokens": 1423,
-        "gen_ai.usage.output_tokens": 57,
+        "gen_ai.usage.input_tokens": 1000 + number,
+        "gen_ai.usage.output_tokens": number % 90,
         "gen_ai.response.finish_reasons": "stop",
-        "gen_ai.input.messages": orjson.dumps(
-            [{"role": "user", "parts": [{"type": "text", "content": QUESTION}]}]
-        ).decode(),
-        "gen_ai.output.messages": orjson.dumps(
-            [{"role": "assistant", "parts": [{"type": "text", "content": ANSWER}]}]
-        ).decode(),
-    },
+        "gen_ai.input.messages": _messages("user", QUESTION.format(number)),
+        "gen_ai.output.messages": _messages("assistant", ANSWER.format(number)),
+    }
+
+
+def _messages(role: str, text: str) -> str:
+    parts = [{"type": "text", "content": text}]
+    return orjson.dumps([{"role": role, "parts": parts}]).decode()
+
+
+SHAPES: dict[str, Callable[[int], dict[str, object]]] = {
+    "plain service": _plain_service,
+    "OpenInference LLM": _openinference_llm,
+    "OpenInference tool": _openinference_tool,
+    "GenAI, messages as JSON": _genai,
 }
+"""Attributes of the n-th span: what names things repeats, what was said and counted does not."""
 
 
-def request_bytes(attributes: dict[str, object]) -> bytes:
-    """A request of `SPANS` spans with those attributes."""
+def request_bytes(shape: Callable[[int], dict[str, object]], spans: int = SPANS) -> bytes:
+    """A request of *spans* spans with those attributes."""
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
     for key, value in (("service.name", "bench"), ("telemetry.sdk.language", "python")):
         resource_spans.resource.attributes.append(_pair(key, value))
     scope_spans = resource_spans.scope_spans.add()
     scope_spans.scope.name = "bench"
-    for number in range(1, SPANS + 1):
+    for number in range(1, spans + 1):
         scope_spans.spans.append(
             Span(
                 trace_id=number.to_bytes(16),
@@ -99,7 +119,7 @@ def request_bytes(attributes: dict[str, object]) -> bytes:
                 kind=Span.SPAN_KIND_CLIENT,
                 start_time_unix_nano=START_UNIX_NS + number * 10**6,
                 end_time_unix_nano=START_UNIX_NS + number * 10**6 + 123_456_789,
-                attributes=[_pair(key, value) for key, value in attributes.items()],
+                attributes=[_pair(key, value) for key, value in shape(number).items()],
             )
         )
     return request.SerializeToString()
@@ -146,8 +166,8 @@ def main() -> None:
     """Print spans per second of both, and their ratio, for each shape."""
     print(f"{'shape':26}{'bytes/span':>11}{'bare/s':>10}{'ours/s':>10}{'ratio':>7}")
     gc.freeze()
-    for name, attributes in SHAPES.items():
-        body = request_bytes(attributes)
+    for name, shape in SHAPES.items():
+        body = request_bytes(shape)
         turns = [(_timed(bare, body), _timed(ours, body)) for _ in range(ROUNDS)]
         bare_rate, our_rate = (SPANS / min(seconds) for seconds in zip(*turns, strict=True))
         print(
