@@ -6,8 +6,7 @@ Theory of operation
 
 The request is parsed once by the C parser of protobuf, then walked once. Every
 attribute access crosses from C into Python, so the walk touches each field at most
-once and asks for the likely type first: a non-empty string answers without the
-question which type a value has.
+once; the attributes of spans come as bytes (`proto.otlp_pairs`).
 
 A request that does not parse is looked at a second time (`proto.otlp_repair`): text
 that is not UTF-8 costs its own bytes, not the request.
@@ -19,8 +18,8 @@ itself would take, so that both encodings accept the same requests.
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
-from typing import Final, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, cast
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -36,6 +35,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.line import LineFields, RequestLines, ResourceParts, ScopeParts
+from halo_daemon.proto.otlp_pairs import Pair, Pairs, RawTraceRequest
 from halo_daemon.proto.otlp_repair import NO_REPAIRS, Repairs, repair_trace_request
 from halo_daemon.proto.otlp_signals import may_be_foreign, refuse_foreign
 from halo_daemon.proto.times import format_unix_ns
@@ -59,7 +59,7 @@ def decode_protobuf(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits)
 
     Args:
         body: The request, already decompressed; empty is an empty request, a success.
-        project_of: Called once for each resource.
+        project_of: Called once for each resource, and again where text is repaired.
         limits: What the request may hold.
 
     Returns:
@@ -70,12 +70,18 @@ def decode_protobuf(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits)
         LimitError: *body* holds more spans than `DecodeLimits.max_spans`.
     """
     try:
-        request = ExportTraceServiceRequest.FromString(body)
-        repairs = NO_REPAIRS
+        return _decoded(body, NO_REPAIRS, project_of=project_of, limits=limits)
     except ProtobufDecodeError as exc:
         # Before the repair, or metrics would be repaired into spans.
         refuse_foreign(body)
-        request, repairs = repair_trace_request(body, cause=exc, max_depth=limits.max_depth)
+        body, repairs = repair_trace_request(body, cause=exc, max_depth=limits.max_depth)
+    return _decoded(body, repairs, project_of=project_of, limits=limits)
+
+
+def _decoded(
+    body: bytes, repairs: Repairs, *, project_of: ProjectOf, limits: DecodeLimits
+) -> DecodedRequest:
+    request = RawTraceRequest.FromString(body)
     lines = RequestLines(project_of, limits)
     walk = _Walk(lines, limits, repairs)
     walk.walk(request)
@@ -96,6 +102,7 @@ class _Walk:
         self._lines = lines
         self._max_depth = limits.max_depth
         self._repairs = repairs
+        self._pair_of: Callable[[Any], Pair] = Pairs(self._value_of).__getitem__
         self.may_be_foreign = False
 
     def walk(self, request: ExportTraceServiceRequest) -> None:
@@ -141,7 +148,7 @@ class _Walk:
 
     def _spans(self, spans: Sequence[Span], path: tuple[int, int]) -> None:
         add = self._lines.add
-        object_of = self._object
+        attributes_of = self._attributes
         for k, span in enumerate(spans):
             start = span.start_time_unix_nano
             end = span.end_time_unix_nano
@@ -158,7 +165,7 @@ class _Walk:
                 "status": {"code": status.code, "message": status.message},
                 "resource": None,
                 "scope": None,
-                "attributes": object_of(span.attributes, 0),
+                "attributes": attributes_of(span.attributes),
             }
             repairs = [INVALID_UTF8] if self._repairs and (*path, k) in self._repairs else []
             if flags := span.flags:
@@ -203,23 +210,29 @@ class _Walk:
             fields["flags"] = flags
         return fields
 
-    def _attributes(self, pairs: Sequence[KeyValue]) -> JsonObject:
-        return self._object(pairs, 0)
+    def _attributes(self, raw_pairs: Sequence[object]) -> JsonObject:
+        # The last of duplicate keys wins at the place of the first: a dict's own rule.
+        found = dict(map(self._pair_of, raw_pairs))
+        if len(found) != len(raw_pairs):
+            self._lines.warnings[DUPLICATE_KEYS] += len(raw_pairs) - len(found)
+        if "" in found:
+            self._note_indexed_keys(KeyValue.FromString(cast("bytes", raw)) for raw in raw_pairs)
+        return found
 
     def _object(self, pairs: Sequence[KeyValue], depth: int) -> JsonObject:
-        value_of = self._value
-        # The last of duplicate keys wins at the place of the first: a dict's own rule.
-        found: JsonObject = {
-            pair.key: (value := pair.value).string_value
-            or value.int_value
-            or value_of(value, depth)
-            for pair in pairs
-        }
+        found: JsonObject = {pair.key: self._value(pair.value, depth) for pair in pairs}
         if len(found) != len(pairs):
             self._lines.warnings[DUPLICATE_KEYS] += len(pairs) - len(found)
-        if "" in found and (indices := sum(1 for pair in pairs if pair.key_strindex)):
-            self._lines.warnings[STRING_INDEX] += indices
+        if "" in found:
+            self._note_indexed_keys(pairs)
         return found
+
+    def _note_indexed_keys(self, pairs: Iterable[KeyValue]) -> None:
+        if indices := sum(1 for pair in pairs if pair.key_strindex):
+            self._lines.warnings[STRING_INDEX] += indices
+
+    def _value_of(self, value: AnyValue) -> JsonValue:
+        return self._value(value, 0)
 
     def _value(self, value: AnyValue, depth: int) -> JsonValue:
         which = value.WhichOneof("value")

@@ -36,9 +36,9 @@ _COUNTED: Final = frozenset(
 
 def repair_trace_request(
     body: bytes, *, cause: ProtobufDecodeError, max_depth: int
-) -> tuple[ExportTraceServiceRequest, Repairs]:
+) -> tuple[bytes, Repairs]:
     """
-    Parse *body* with the strings repaired that are not UTF-8.
+    Repair the strings in *body* that are not UTF-8.
 
     Args:
         body: What the parser refused.
@@ -46,7 +46,7 @@ def repair_trace_request(
         max_depth: Nesting of attribute values that is still taken.
 
     Returns:
-        The request, and where it was repaired.
+        The request's bytes, which parse, and where they were repaired.
 
     Raises:
         DecodeError: *body* is not an export request, or is nested too deep.
@@ -59,11 +59,10 @@ def repair_trace_request(
             f"cannot decode {len(body)} bytes as an OTLP trace export request: {cause}",
             hint="send an ExportTraceServiceRequest as application/x-protobuf",
         ) from cause
-    try:
-        return ExportTraceServiceRequest.FromString(repaired), frozenset(repair.places)
-    except ProtobufDecodeError:
+    if not _parses(repaired, ExportTraceServiceRequest.DESCRIPTOR):
         # Every part parses by itself, so the whole can only be nested too deep.
         raise nesting_error(max_depth) from cause
+    return repaired, frozenset(repair.places)
 
 
 class _MalformedError(Exception):

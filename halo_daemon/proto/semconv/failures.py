@@ -73,12 +73,18 @@ def judge_failure(
         _fill_from_exception(attributes, status, exception, is_failure=DERIVED_ERROR in remarks)
 
 
+def may_say_failed(attributes: JsonObject) -> bool:
+    """Whether a tool's answer is of a form that can say that it failed."""
+    result = attributes.get(OUTPUT_VALUE)
+    return result.startswith("{") if isinstance(result, str) else result is not None
+
+
 def _signal(
     plan: Plan, attributes: JsonObject, *, is_server: bool, filled_type: JsonValue
 ) -> str | None:
     """What the attributes say: the sender states a failure, a flag does, or nothing does."""
     found = None
-    for key, read, _ in plan.failures:
+    for key, read, *_ in plan.failures:
         signal = read(attributes[key])
         if signal is True:
             found = found or _FLAGGED

@@ -1,7 +1,7 @@
 """Fields in the common form, written where the client sent none."""
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.events import fields_of_events, is_any_cut
@@ -91,7 +91,7 @@ def _prepend_instructions(plan: Plan, attributes: JsonObject, found: dict[str, J
 
 def _write(attributes: JsonObject, target: str, value: JsonValue) -> None:
     if target in _MESSAGES:
-        write_messages(attributes, target, cast("list[JsonObject]", value))
+        write_messages(attributes, target, value)
     elif target == TOOLS:
         write_tools(attributes, value)
     elif target == DOCUMENTS:

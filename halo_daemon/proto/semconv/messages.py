@@ -12,7 +12,7 @@ over item by item: one bad message never costs the others.
 """
 
 import re
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.readers import Reader, as_text, is_cut, parsed
@@ -72,7 +72,8 @@ def messages_of(value: JsonValue, role: str) -> list[JsonObject]:
         The messages in order, at most `MAX_MESSAGES`; empty when there is none.
     """
     found: list[JsonObject] = []
-    for item in _items(value)[:MAX_MESSAGES]:
+    items = _items(value)
+    for item in items if len(items) <= MAX_MESSAGES else items[:MAX_MESSAGES]:
         if isinstance(item, dict):
             plain = _plain(item)
             if plain is None:
@@ -84,15 +85,19 @@ def messages_of(value: JsonValue, role: str) -> list[JsonObject]:
     if not found and isinstance(value, str) and _is_plain_object(value):
         # A structured answer that is no message is what the model said.
         found.append({"role": role, "content": value})
-    return found[:MAX_MESSAGES]
+    return found if len(found) <= MAX_MESSAGES else found[:MAX_MESSAGES]
 
 
-def write_messages(attributes: JsonObject, prefix: str, messages: list[JsonObject]) -> None:
-    """Write *messages* as flat keys under *prefix*, in OpenInference's form."""
-    for index, message in enumerate(messages):
+def write_messages(attributes: JsonObject, prefix: str, messages: JsonValue) -> None:
+    """Write *messages*, a list of objects, as flat keys under *prefix*, in OpenInference's form."""
+    for index, message in enumerate(messages if isinstance(messages, list) else ()):
+        if not isinstance(message, dict):
+            continue
         stem = f"{prefix}.{index}.message."
         for name, value in message.items():
-            if name == "contents":
+            if value.__class__ is str:
+                attributes[stem + name] = value
+            elif name == "contents":
                 _write_each(attributes, f"{stem}contents.", ".message_content.", value)
             elif name == "tool_calls":
                 _write_each(attributes, f"{stem}tool_calls.", ".tool_call.", value)
@@ -148,13 +153,17 @@ def _is_plain_object(text: str) -> bool:
 
 def _plain(item: JsonObject) -> JsonObject | None:
     """The message of an item that is one text and no more; a short cut for the usual one."""
+    if len(item) != (3 if "finish_reason" in item else 2):
+        return None
     role = item.get("role")
-    text = item.get("content")
     parts = item.get("parts")
-    if isinstance(parts, list) and len(parts) == 1 and isinstance(part := parts[0], dict):
+    if parts is None:
+        text = item.get("content")
+    elif isinstance(parts, list) and len(parts) == 1 and isinstance(part := parts[0], dict):
         text = part.get("content") if part.get("type") == "text" else None
-    known = 3 if "finish_reason" in item else 2
-    if not isinstance(role, str) or not isinstance(text, str) or len(item) != known:
+    else:
+        return None
+    if not isinstance(role, str) or not isinstance(text, str):
         return None
     return {"role": _ROLES.get(role, role), "content": text}
 
@@ -308,7 +317,9 @@ def _first(fields: JsonObject, keys: tuple[str, ...]) -> JsonValue:
 
 def _reader(role: str) -> Reader:
     def read(value: JsonValue) -> JsonValue:
-        return cast("list[JsonValue]", messages_of(value, role)) or None
+        # Not `cast`, which is a call: this runs for each list of messages.
+        found: list[Any] = messages_of(value, role)
+        return found or None
 
     return Reader(read, "messages in any form")
 

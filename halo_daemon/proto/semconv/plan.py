@@ -9,7 +9,6 @@ that are there.
 """
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -17,6 +16,7 @@ from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.readers import COUNT, TEXT, Reader
 from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Convention, Row
 from halo_daemon.proto.semconv.targets import (
+    AGENT,
     AGENT_ID,
     AGENT_NAME,
     AGGREGATES,
@@ -39,6 +39,7 @@ from halo_daemon.proto.semconv.targets import (
 
 _MAX_PLANS = 2048
 _MAX_REMEMBERED_KEYS = 256
+_MAX_ANSWERS = 64
 
 Precedence = tuple[int, int, int, int]
 """Rank and place of the convention, row in it, key in the row; lower goes first."""
@@ -51,11 +52,13 @@ class Source(NamedTuple):
     """The attribute; for a family the beginning of its keys, dot included."""
     read: Callable[[JsonValue], JsonValue]
     excludes_cache: bool
+    is_family: bool
 
 
 class Plan(NamedTuple):
     """What the attributes of a span of one kind can answer; sources stand best first."""
 
+    kind: str
     scalars: dict[str, tuple[Source, ...]]
     """By field; fields without a source are left out."""
     texts: tuple[tuple[str, str], ...]
@@ -71,8 +74,8 @@ class Plan(NamedTuple):
     failures: tuple[Source, ...]
     sent: frozenset[str]
     """The fields of `FILLED` that the span has itself."""
-    has_names: bool
-    """Whether there is a model's or an agent's name."""
+    names: tuple[str, ...]
+    """The fields that hold a model's or an agent's name."""
     has_cache_counts: bool
     has_part_costs: bool
     has_usage: bool
@@ -96,6 +99,7 @@ class KeyPlan:
             target: sorted(found, key=lambda hit: hit.precedence) for target, found in hits.items()
         }
         self._plans: dict[str, Plan] = {}
+        self._by_answer: dict[str, Plan] = {}
         self._sent = frozenset(
             target for target in FILLED if target in present or target + FAMILY_SUFFIX in present
         )
@@ -104,6 +108,24 @@ class KeyPlan:
         self.has_model = MODEL in hits
         self.has_kind_mirror = KIND_MIRROR in present
         self.sends_tail = _any(present, TAIL)
+
+    def by_answer(self, attributes: JsonObject) -> Plan | None:
+        """
+        The plan by the attribute that tells the kind best; None when that one does not.
+
+        What a text says of the kind is worked out once, because it says so on most spans.
+        """
+        if not self.kind or self.kind[0].is_family:
+            return None
+        text = attributes[self.kind[0].key]
+        if text.__class__ is not str:
+            return None
+        plan = self._by_answer.get(text)
+        if plan is None and isinstance(kind := self.kind[0].read(text), str):
+            plan = self.on(kind)
+            if len(self._by_answer) < _MAX_ANSWERS:
+                self._by_answer[text] = plan
+        return plan
 
     def on(self, kind: str) -> Plan:
         """The plan for a span of that kind; worked out once."""
@@ -117,6 +139,7 @@ class KeyPlan:
         scalars = {target: sources[target] for target in SCALARS if target in sources}
         texts, counts = _held_by(scalars, TEXT), _held_by(scalars, COUNT)
         return Plan(
+            kind=kind,
             scalars=scalars,
             texts=texts,
             counts=counts,
@@ -129,7 +152,11 @@ class KeyPlan:
             other={target: sources[target] for target in _OTHER if target in sources},
             failures=sources.get(FAILURE, ()),
             sent=self._sent,
-            has_names=_any(sources, (MODEL, AGENT_NAME, AGENT_ID)),
+            names=tuple(
+                target
+                for target in (MODEL, AGENT_NAME, AGENT_ID)
+                if target in sources or (target == AGENT_NAME and kind == AGENT)
+            ),
             has_cache_counts=_any(sources, (CACHED_TOKENS, CACHE_WRITE_TOKENS)),
             has_part_costs=_any(sources, (INPUT_COST, OUTPUT_COST)),
             has_usage=_any(sources, (*AGGREGATES, CACHE_WRITE_TOKENS, INPUT_COST, OUTPUT_COST)),
@@ -154,8 +181,8 @@ class _Hit(NamedTuple):
 
 def answer(sources: tuple[Source, ...], attributes: JsonObject) -> JsonValue:
     """The first answer that says something; None when none does."""
-    for key, read, _ in sources:
-        value = read(family(attributes, key) if key[-1] == "." else attributes[key])
+    for key, read, _, is_family in sources:
+        value = read(family(attributes, key) if is_family else attributes[key])
         if value is not None:
             return value
     return None
@@ -178,10 +205,7 @@ def gate_of(scope_name: str) -> str:
 
 def plan_of(attributes: JsonObject, gate: str = "") -> KeyPlan:
     """The plan for the keys of *attributes* on a span whose scope has that `gate_of`."""
-    keys = tuple(attributes)
-    # One span with very many keys must not fill the memory of plans.
-    remembered = len(keys) <= _MAX_REMEMBERED_KEYS
-    return _key_plan(keys, gate) if remembered else _key_plan.__wrapped__(keys, gate)
+    return _PLANS[tuple(attributes), gate]
 
 
 def explain(key: str) -> tuple[tuple[str, str], ...]:
@@ -191,7 +215,24 @@ def explain(key: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-@lru_cache(maxsize=_MAX_PLANS)
+class _Plans(dict[tuple[tuple[str, ...], str], KeyPlan]):
+    """
+    The plans that were worked out, by keys and gate.
+
+    Not a cache of `functools`: finding a plan happens for each span, and a dictionary
+    finds it in half the time.
+    """
+
+    def __missing__(self, key: tuple[tuple[str, ...], str]) -> KeyPlan:
+        plan = _key_plan(*key)
+        # One span with very many keys must not fill the memory of plans.
+        if len(key[0]) <= _MAX_REMEMBERED_KEYS:
+            if len(self) >= _MAX_PLANS:
+                self.clear()
+            self[key] = plan
+        return plan
+
+
 def _key_plan(keys: tuple[str, ...], gate: str) -> KeyPlan:
     present = dict.fromkeys(name for key in keys for name in _names(key))
     hits: dict[str, list[_Hit]] = {}
@@ -207,7 +248,7 @@ def _held_by(scalars: dict[str, tuple[Source, ...]], reader: Reader) -> tuple[tu
     return tuple(
         (target, best.key)
         for target, (best, *_) in scalars.items()
-        if best.read is reader.read and best.key[-1:] != "."
+        if best.read is reader.read and not best.is_family
     )
 
 
@@ -243,11 +284,13 @@ def _compiled() -> dict[str, list[_Hit]]:
 
 
 def _source(row: Row, key: str) -> Source:
-    # `.*` becomes the dot that `answer` knows a family by; no plain key ends with a dot.
-    return Source(key.removesuffix("*"), row.reader.read, row.excludes_cache)
+    return Source(
+        key.removesuffix("*"), row.reader.read, row.excludes_cache, key.endswith(FAMILY_SUFFIX)
+    )
 
 
 _HITS: Final = _compiled()
+_PLANS: Final = _Plans()
 _OTHER: Final = (
     CACHE_WRITE_TOKENS,
     TOTAL_TOKENS,

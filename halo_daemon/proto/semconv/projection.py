@@ -18,13 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import Attributes, JsonObject, JsonValue
-from halo_daemon.proto.semconv.failures import judge_failure
+from halo_daemon.proto.semconv.failures import judge_failure, may_say_failed
 from halo_daemon.proto.semconv.fills import fill_absent
 from halo_daemon.proto.semconv.names import kind_by_name, name_in_name
 from halo_daemon.proto.semconv.plan import KeyPlan, Plan, answer, gate_of, plan_of
 from halo_daemon.proto.semconv.targets import (
     AGENT,
-    AGENT_ID,
     AGENT_NAME,
     AGGREGATES,
     CACHE_WRITE_TOKENS,
@@ -37,7 +36,6 @@ from halo_daemon.proto.semconv.targets import (
     KIND,
     KIND_MIRROR,
     LLM,
-    MODEL,
     NAMED_BY_SPAN,
     OUTPUT_COST,
     OUTPUT_TOKENS,
@@ -100,20 +98,20 @@ def project_span(
     name = fields["name"]
     scope_name = context.scope_name
     keys = plan_of(attributes, context.gate)
-    kind = _kind(keys, attributes, name, scope_name)
-    plan = keys.on(kind)
+    plan = keys.by_answer(attributes) or keys.on(_kind(keys, attributes, name, scope_name))
+    kind = plan.kind
     tail = context.tail.copy()
     tail[KIND] = kind
     remarks = {} if remarks is None else remarks
     _read_scalars(plan, attributes, tail)
     if plan.has_usage:
         _settle_usage(plan, attributes, kind, tail, remarks=remarks)
-    if plan.has_names or kind == AGENT:
+    if plan.names:
         _settle_names(plan, attributes, name, scope_name, tail=tail, repairs=repairs)
     has_events = "events" in fields
     if plan.fills or has_events or (kind == TOOL and TOOL_NAME not in plan.sent):
         fill_absent(fields, plan, kind, remarks, scope_name=scope_name)
-    if plan.failures or has_events or kind == TOOL:
+    if plan.failures or has_events or (kind == TOOL and may_say_failed(attributes)):
         judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
     if kind != SPAN and not keys.has_kind_mirror:
         attributes[KIND_MIRROR] = kind
@@ -169,9 +167,9 @@ def _settle_names(
     if tail[KIND] == AGENT and not tail[AGENT_NAME]:
         is_named = _other(plan, NAMED_BY_SPAN, attributes) is not None
         tail[AGENT_NAME] = name if is_named else name_in_name(name, scope_name, AGENT)
-    for target in (MODEL, AGENT_NAME, AGENT_ID):
+    for target in plan.names:
         found = tail[target]
-        if found.__class__ is str and not found.isascii():
+        if isinstance(found, str) and not found.isascii():
             cleaned = without_separators(found)
             if cleaned != found:
                 tail[target] = cleaned

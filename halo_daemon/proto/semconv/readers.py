@@ -8,7 +8,7 @@ type); the next source in order of precedence is asked then. Readers never raise
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import orjson
 
@@ -63,9 +63,10 @@ def parsed(value: JsonValue) -> JsonValue:
     if not isinstance(value, str):
         return value
     try:
-        return cast("JsonValue", orjson.loads(value))
+        found: JsonValue = orjson.loads(value)
     except orjson.JSONDecodeError:
         return None
+    return found
 
 
 def is_cut(value: JsonValue) -> bool:

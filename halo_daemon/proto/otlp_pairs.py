@@ -1,0 +1,176 @@
+"""
+Attributes of protobuf requests, pair by pair, from their bytes.
+
+Theory of operation
+===================
+
+A message object for each key and for each value is most of what decoding costs. So
+requests are parsed with attributes left as the bytes of each pair, and the pairs of a
+request are remembered by these bytes: most name things (a model, an operation, a
+service), and those that repeat are looked up without a step in Python.
+
+A pair that was not seen before is taken apart by hand when it is a short key with a
+text or a small count and encoded in the usual way, byte for byte as expected. Every
+other pair goes to the parser of protobuf.
+
+Rule 1: a pair gives what the parser gives for it, errors included: what is decided by
+hand is decided on the whole of the bytes.
+
+Rule 2: only plain values are remembered, because lists and objects may be changed.
+"""
+
+from collections.abc import Callable
+from typing import Final, cast
+
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1 import resource_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+from halo_daemon.proto.json_value import JsonValue
+
+Pair = tuple[str, JsonValue]
+
+MAX_REMEMBERED: Final = 1024
+"""Pairs remembered of one request, the first ones."""
+
+MAX_REMEMBERED_BYTES: Final = 256
+"""Longer pairs are mostly what somebody said, and nobody says it twice."""
+
+_PLAIN: Final = frozenset({"string_value", "int_value", "bool_value"})
+_MAX_KEYS: Final = 4096
+_MAX_TEXT_BYTES: Final = 4096
+_KEY_TAG: Final = 0x0A
+_MORE: Final = 0x80
+"""The bit of a byte that says that its number goes on."""
+
+_COUNT: Final = b"\x12\x02\x18"
+_LONGER_COUNT: Final = b"\x12\x03\x18"
+_COUNT_BYTES: Final = 4
+_NEVER: Final = b"\xff"
+"""No tag of a field of a pair."""
+
+
+def _request_class() -> type[ExportTraceServiceRequest]:
+    """The class of trace requests with every ``attributes`` as bytes, on the same wire."""
+    pool = DescriptorPool()
+    for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):
+        file = descriptor_pb2.FileDescriptorProto()
+        module.DESCRIPTOR.CopyToProto(file)
+        for message in file.message_type:
+            _keep_bytes(message)
+        pool.Add(file)
+    name = ExportTraceServiceRequest.DESCRIPTOR.full_name
+    found = GetMessageClass(pool.FindMessageTypeByName(name))
+    # But for the items of `attributes`, which `Pairs` takes as any object.
+    return cast("type[ExportTraceServiceRequest]", found)
+
+
+def _keep_bytes(message: descriptor_pb2.DescriptorProto) -> None:
+    for field in message.field:
+        if field.name == "attributes":
+            field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+            field.ClearField("type_name")
+    for nested in message.nested_type:
+        _keep_bytes(nested)
+
+
+RawTraceRequest: Final = _request_class()
+"""`ExportTraceServiceRequest`, except that the items of ``attributes`` are bytes."""
+
+
+class Pairs(dict[bytes, Pair]):
+    """
+    The pairs of one request by their bytes; asking for one that is not there decodes it.
+
+    Asking raises `google.protobuf.message.DecodeError` for bytes that are no pair, and
+    what *value_of* raises.
+
+    Args:
+        value_of: Reads a value that is not plain: neither text nor a number or a boolean.
+    """
+
+    def __init__(self, value_of: Callable[[AnyValue], JsonValue]) -> None:
+        super().__init__()
+        self._value_of = value_of
+
+    def __missing__(self, raw: bytes) -> Pair:
+        try:
+            end = raw[1] + 2
+            key = _KEYS[raw[:end]]
+            rest = len(raw) - end
+            if key is None:
+                return self._parsed(raw)
+            if raw.startswith(head := _TEXT_HEADS[rest], end):
+                pair: Pair = key, raw[end + len(head) :].decode("utf-8")
+            elif rest == _COUNT_BYTES and raw.startswith(_COUNT, end) and raw[-1] < _MORE:
+                pair = key, raw[-1]
+            elif (
+                rest == _COUNT_BYTES + 1
+                and raw.startswith(_LONGER_COUNT, end)
+                and raw[-1] < _MORE <= raw[-2]
+            ):
+                pair = key, raw[-2] - _MORE + _MORE * raw[-1]
+            else:
+                return self._parsed(raw)
+        except (IndexError, UnicodeDecodeError):
+            return self._parsed(raw)
+        if len(raw) <= MAX_REMEMBERED_BYTES and len(self) < MAX_REMEMBERED:
+            self[raw] = pair
+        return pair
+
+    def _parsed(self, raw: bytes) -> Pair:
+        message = KeyValue.FromString(raw)
+        value = message.value
+        which = value.WhichOneof("value")
+        if which not in _PLAIN:
+            return message.key, self._value_of(value)
+        pair = message.key, getattr(value, which)
+        if len(raw) <= MAX_REMEMBERED_BYTES and len(self) < MAX_REMEMBERED:
+            self[raw] = pair
+        return pair
+
+
+class _Keys(dict[bytes, str | None]):
+    """
+    Keys by their field: its tag, one byte of length, and the key; None for other bytes.
+
+    One object for a key wherever it comes in makes all that is looked up by keys quick.
+    """
+
+    def __missing__(self, field: bytes) -> str | None:
+        if field[0] != _KEY_TAG or field[1] >= _MORE or len(field) != field[1] + 2:
+            return None
+        key = field[2:].decode("utf-8")
+        if len(self) >= _MAX_KEYS:
+            self.clear()
+        self[field] = key
+        return key
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value >= _MORE:
+        encoded.append(value % _MORE + _MORE)
+        value //= _MORE
+    return bytes([*encoded, value])
+
+
+def _text_heads() -> tuple[bytes, ...]:
+    """What stands before a text, by the length of both; what never occurs where none does."""
+    heads = [_NEVER] * _MAX_TEXT_BYTES
+    for length in range(_MAX_TEXT_BYTES):
+        text = b"\x0a" + _varint(length)
+        head = b"\x12" + _varint(len(text) + length) + text
+        if len(head) + length < _MAX_TEXT_BYTES:
+            heads[len(head) + length] = head
+    return tuple(heads)
+
+
+_KEYS: Final = _Keys()
+_TEXT_HEADS: Final = _text_heads()
