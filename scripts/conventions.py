@@ -9,7 +9,6 @@ Generates the pages about semantic conventions.
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from halo_daemon.proto.semconv import targets
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.rows import Convention, Row
 from halo_daemon.proto.span import Span
+from scripts.capture_hints import Hints, hints_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "conventions.md"
 HEAD = """\
@@ -114,35 +114,52 @@ def _kinds(kinds: frozenset[str]) -> str:
     return ", ".join(sorted(kinds))
 
 
+_COLUMNS = (
+    "Dialect", "Spans", "…of an agent", "…with kind", "LLM", "…model", "Usage sent", "…tokens",
+    "Prompt sent", "…messages", "Answer sent", "…messages", "Tools", "…named",
+)  # fmt: skip
+
+
 def recognition_table(captures: Path) -> str:
     """What is recognised in requests captured from real instrumentations, by dialect."""
-    lines = [
-        "| Dialect | Spans | With kind | LLM | …model | …tokens | …messages in | …out | Tools | …named |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    lines = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     for dialect in sorted(path for path in captures.iterdir() if path.is_dir()):
         spans = list(_spans(dialect))
         if spans:
-            lines.append(f"| {dialect.name} | " + " | ".join(_counts(spans)) + " |")
+            counts = _counts(spans, dict(hints_of(dialect)))
+            lines.append(f"| {dialect.name} | {' | '.join(map(str, counts))} |")
     return "\n".join(lines)
 
 
-def _counts(spans: list[Span]) -> list[str]:
-    seen: Counter[str] = Counter()
-    for span in spans:
-        kind = span.observation_kind
-        seen["kind"] += kind != targets.SPAN
-        if kind == targets.LLM:
-            seen["llm"] += 1
-            seen["model"] += bool(span.model)
-            seen["tokens"] += span.input_tokens is not None or span.output_tokens is not None
-            for direction in (targets.INPUT_MESSAGES, targets.OUTPUT_MESSAGES):
-                seen[direction] += any(key.startswith(direction) for key in span.attributes)
-        elif kind == targets.TOOL:
-            seen["tool"] += 1
-            seen["named"] += bool(span.text("tool.name"))
-    order = ("kind", "llm", "model", "tokens", targets.INPUT_MESSAGES, targets.OUTPUT_MESSAGES)
-    return [str(len(spans)), *(str(seen[name]) for name in (*order, "tool", "named"))]
+def _counts(spans: list[Span], hints: dict[tuple[str, str], Hints]) -> list[int]:
+    hinted = [(span, hints[span.trace_id, span.span_id]) for span in spans]
+    calls = [(span, hint) for span, hint in hinted if span.observation_kind == targets.LLM]
+    tools = [span for span in spans if span.observation_kind == targets.TOOL]
+    return [
+        len(spans),
+        sum(hint.observed for _, hint in hinted),
+        sum(hint.observed and span.observation_kind != targets.SPAN for span, hint in hinted),
+        len(calls),
+        sum(bool(span.model) for span, _ in calls),
+        sum(hint.usage for _, hint in calls),
+        sum(hint.usage and has_tokens(span) for span, hint in calls),
+        sum(hint.asked for _, hint in calls),
+        sum(hint.asked and has_messages(span, targets.INPUT_MESSAGES) for span, hint in calls),
+        sum(hint.answered for _, hint in calls),
+        sum(hint.answered and has_messages(span, targets.OUTPUT_MESSAGES) for span, hint in calls),
+        len(tools),
+        sum(bool(span.text("tool.name")) for span in tools),
+    ]
+
+
+def has_tokens(span: Span) -> bool:
+    """Whether its tokens are known."""
+    return span.input_tokens is not None or span.output_tokens is not None
+
+
+def has_messages(span: Span, direction: str) -> bool:
+    """Whether its messages of that direction are there in the common form."""
+    return any(key.startswith(f"{direction}.") for key in span.attributes)
 
 
 def _spans(dialect: Path) -> Iterator[Span]:

@@ -1,3 +1,5 @@
+import json
+
 import orjson
 from hypothesis import given, settings, strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -6,6 +8,7 @@ from halo_daemon.proto.semconv import facts_of, lint, project_fields
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.span import Span as StoredSpan
 from halo_daemon.proto.trace import Trace
+from halo_daemon.testing.canonical_line import check_line
 from tests.conformance.requests import END_UNIX_NS, START_UNIX_NS, request_of
 from tests.unit.proto.decoding import any_value, attribute, attributes, from_protobuf
 
@@ -45,14 +48,69 @@ VALUES = st.one_of(
     st.sampled_from(["12", "7.5", "", "Boom", 500, 404, None, 0.25, "a\u2028b"]),
     st.sampled_from([["a"], [{"role": "user", "content": "y"}], {"input": 4, "output": 1}, [["z"]]]),
 )  # fmt: skip
-EVENTS = st.builds(
-    lambda name, values: Span.Event(name=name, attributes=attributes(values)),
-    st.sampled_from(["exception", "gen_ai.user.message", "gen_ai.choice", "other"]),
-    st.dictionaries(
-        st.sampled_from(["exception.type", "exception.escaped", "content", "message"]),
-        VALUES,
-        max_size=3,
+EVENT_NAMES = [
+    "exception", "gen_ai.user.message", "gen_ai.choice", "gen_ai.evaluation.result", "tool.output",
+    "gen_ai.content.prompt", "gen_ai.client.inference.operation.details", "db.query.result", "other",
+]  # fmt: skip
+EVENT_KEYS = [
+    "exception.type", "exception.escaped", "content", "message", "finish_reason", "role", "id",
+    "gen_ai.event.content", "gen_ai.prompt", "gen_ai.output.messages", "output", "tool_calls",
+    "gen_ai.evaluation.score.value", "db.query.result.document", "db.query.result.score",
+]  # fmt: skip
+
+
+def events_with(values):
+    """Span events with some of *values*."""
+    return st.builds(
+        lambda name, held: Span.Event(name=name, attributes=attributes(held)),
+        st.sampled_from(EVENT_NAMES),
+        st.dictionaries(st.sampled_from(EVENT_KEYS), values, max_size=3),
+    )
+
+
+EVENTS = events_with(VALUES)
+TREES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(max_size=3)
     ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.one_of(
+                st.sampled_from(["role", "content", "parts", "type", "tool_calls", "usage", "id"]),
+                st.text(max_size=3),
+            ),
+            inner,
+            max_size=3,
+        ),
+    ),
+    max_leaves=8,
+)
+CUT_JSON = st.builds(
+    lambda tree, cut: json.dumps(tree, ensure_ascii=False)[: cut or None],
+    TREES,
+    st.integers(0, 40),
+)
+INDEXED = [
+    f"{family}.{index}.{rest}"
+    for family in ("llm.input_messages", "gen_ai.prompt", "gen_ai.completion", "llm.tools")
+    for index in ("0", "10", "2", "999999999", "99999999999999999999", "-1", "x", "\u0663", "")
+    for rest in ("content", "message.role", "tool_calls.7.name", "tool_calls.999999999.id", "")
+]
+WILD_SPANS = st.builds(
+    lambda values, **fields: Span(
+        trace_id=b"\1" * 16,
+        span_id=b"\2" * 8,
+        start_time_unix_nano=START_UNIX_NS,
+        end_time_unix_nano=END_UNIX_NS,
+        attributes=attributes(values),
+        **fields,
+    ),
+    st.dictionaries(
+        st.sampled_from([*KEYS, *INDEXED]), st.one_of(VALUES, TREES, CUT_JSON), max_size=9
+    ),
+    name=st.sampled_from(NAMES),
+    events=st.lists(events_with(st.one_of(VALUES, TREES, CUT_JSON)), max_size=3),
 )
 SPANS = st.builds(
     lambda number, parent, values, **fields: Span(
@@ -115,6 +173,61 @@ def test_a_line_sent_again_is_the_same_line(spans, scope):
         (second,) = decoded([again], scope)
 
         assert orjson.dumps(second) == orjson.dumps(fields)
+
+
+@given(WILD_SPANS, st.sampled_from(SCOPES))
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_key_holds_gives_a_line(span, scope):
+    """Any type under any key, cut JSON and wild indexes cost no span, and stay stable."""
+    (fields,) = decoded([span], scope)
+
+    check_line(orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE))
+    assert orjson.dumps(project_fields(fields)) == orjson.dumps(fields)
+
+
+FAMILY = st.lists(
+    st.tuples(
+        st.integers(0, 99),
+        st.sampled_from(["AGENT", "CHAIN", "LLM", "TOOL", "SPAN"]),
+        st.one_of(st.none(), st.integers(0, 50)),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(FAMILY, st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_totals_are_those_of_the_leaves(family, random):
+    """Whatever repeats usage above (agents, chains, calls around calls), a leaf counts once."""
+    usage = {number: used for number, (_, _, used) in enumerate(family, start=1)}
+    kinds = {number: kind for number, (_, kind, _) in enumerate(family, start=1)}
+    parents = {number: place % number for number, (place, _, _) in enumerate(family, start=1)}
+    spans = [
+        Span(
+            trace_id=b"\1" * 16,
+            span_id=number.to_bytes(8),
+            parent_span_id=parents[number].to_bytes(8),
+            start_time_unix_nano=START_UNIX_NS,
+            end_time_unix_nano=END_UNIX_NS,
+            attributes=attributes(
+                {"inference.observation_kind": kinds[number]}
+                | ({} if used is None else {"gen_ai.usage.input_tokens": used})
+            ),
+        )
+        for number, used in usage.items()
+    ]
+    random.shuffle(spans)
+
+    trace = Trace.merge(StoredSpan.from_fields(fields) for fields in decoded(spans))
+
+    def ancestors(number):
+        return {parents[number], *ancestors(parents[number])} if number else set()
+
+    calls = [n for n, used in usage.items() if kinds[n] == "LLM" and used is not None]
+    leaves = set(calls) - set().union(*map(ancestors, calls))
+    assert facts_of(trace).usage.input_tokens == sum(usage[n] for n in leaves)
+    assert facts_of(trace).enclosing_calls == {n.to_bytes(8).hex() for n in set(calls) - leaves}
 
 
 @given(st.lists(SPANS, min_size=1, max_size=8))

@@ -28,6 +28,7 @@ from halo_daemon.proto.semconv.targets import (
     INSTRUCTIONS,
     KIND,
     KIND_MIRROR,
+    LISTS,
     MODEL,
     NAMED_BY_SPAN,
     OUTPUT_COST,
@@ -89,7 +90,8 @@ class KeyPlan:
     Attributes:
         kind: The sources of the kind.
         weak_kind: Those that are asked when neither they nor the name tell it.
-        has_model: Whether there is a model, which makes a model call of a span without a kind.
+        model: The sources of a model that are asked whatever the kind; an answer makes a model
+            call of a span without a kind.
         has_kind_mirror: Whether `openinference.span.kind` was sent.
         sends_tail: Whether one of the daemon's own ``inference.*`` keys was sent.
     """
@@ -101,11 +103,13 @@ class KeyPlan:
         self._plans: dict[str, Plan] = {}
         self._by_answer: dict[str, Plan] = {}
         self._sent = frozenset(
-            target for target in FILLED if target in present or target + FAMILY_SUFFIX in present
+            target
+            for target in FILLED
+            if target + FAMILY_SUFFIX in present or (target in present and target not in LISTS)
         )
         self.kind = self._sources(KIND, "")
         self.weak_kind = self._sources(WEAK_KIND, "")
-        self.has_model = MODEL in hits
+        self.model = self._sources(MODEL, "")
         self.has_kind_mirror = KIND_MIRROR in present
         self.sends_tail = _any(present, TAIL)
 

@@ -152,7 +152,9 @@ def _kind(keys: KeyPlan, attributes: JsonObject, name: str, scope_name: str) -> 
         kind = kind_by_name(name, scope_name)
     if kind is None and keys.weak_kind:
         kind = answer(keys.weak_kind, attributes)
-    return cast("str", kind or (LLM if keys.has_model else SPAN))
+    if kind is None:
+        kind = LLM if keys.model and answer(keys.model, attributes) is not None else SPAN
+    return cast("str", kind)
 
 
 def _settle_names(

@@ -69,6 +69,19 @@ def parsed(value: JsonValue) -> JsonValue:
     return found
 
 
+_last_parsed: tuple[JsonValue, JsonValue] = (None, None)
+
+
+def _parsed_again(value: JsonValue) -> JsonValue:
+    """`parsed`, remembering the last string: the rows of one attribute follow each other."""
+    global _last_parsed  # noqa: PLW0603 -- one pair, replaced as a whole
+    text, found = _last_parsed
+    if text is not value:
+        found = parsed(value)
+        _last_parsed = (value, found)
+    return found
+
+
 def is_cut(value: JsonValue) -> bool:
     """Whether *value* begins as a JSON object or list and ends in the middle of it."""
     if not isinstance(value, str) or value[-1:] in _CLOSING:
@@ -139,7 +152,7 @@ def at(path: str, reader: Reader) -> Reader:
     keys = path.split(".")
 
     def read(value: JsonValue) -> JsonValue:
-        found = parsed(value)
+        found = _parsed_again(value)
         for key in keys:
             found = _inside(found, key)
         return None if found is None else reader.read(found)
@@ -160,7 +173,7 @@ def at_first(paths: tuple[str, ...], reader: Reader) -> Reader:
     readers = [at(path, reader) for path in paths]
 
     def read(value: JsonValue) -> JsonValue:
-        found = parsed(value)
+        found = _parsed_again(value)
         if not isinstance(found, dict | list):
             return None
         answers = (one.read(found) for one in readers)

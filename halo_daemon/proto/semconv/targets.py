@@ -102,6 +102,9 @@ FILLED: Final = (
 
 A field was sent when its key is there, or one that begins with it and a dot."""
 
+LISTS: Final = frozenset({INPUT_MESSAGES, OUTPUT_MESSAGES, TOOLS, DOCUMENTS})
+"""Those of them that are written as flat keys: one attribute with all of it is not enough."""
+
 ERROR_TYPE: Final = "error.type"
 KIND_MIRROR: Final = "openinference.span.kind"
 

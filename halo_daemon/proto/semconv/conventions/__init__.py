@@ -31,7 +31,13 @@ from halo_daemon.proto.semconv.conventions.langfuse import LANGFUSE
 from halo_daemon.proto.semconv.conventions.mlflow import GENKIT, MLFLOW
 from halo_daemon.proto.semconv.conventions.openinference import OPENINFERENCE
 from halo_daemon.proto.semconv.conventions.plain import PLAIN
-from halo_daemon.proto.semconv.conventions.platforms import BRAINTRUST, COMMON_KEYS, FLUE, LIVEKIT
+from halo_daemon.proto.semconv.conventions.platforms import (
+    BRAINTRUST,
+    COMMON_KEYS,
+    FLUE,
+    LIVEKIT,
+    PROVIDERS_ANSWER,
+)
 from halo_daemon.proto.semconv.conventions.pydantic_ai import PYDANTIC_AI, PYDANTIC_AI_PLAIN
 from halo_daemon.proto.semconv.conventions.traceloop import TRACELOOP
 from halo_daemon.proto.semconv.conventions.vercel import VERCEL, VERCEL_PROVIDER
@@ -73,5 +79,6 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     FLUE,
     BRAINTRUST,
     COMMON_KEYS,
+    PROVIDERS_ANSWER,
     PLAIN,
 )

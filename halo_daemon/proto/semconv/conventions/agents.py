@@ -43,8 +43,20 @@ CREWAI: Final = Convention(
         row(targets.AGENT_NAME, "crewai.agent.role", "crewai.task.agent"),
         row(targets.AGENT_ID, "crewai.agent.key"),
         row(targets.TOOL_NAME, "crewai.tool.name", "tool_name", only=ON_TOOLS),
-        row(targets.INPUT_VALUE, "crewai.crew.inputs", "crewai.flow.inputs", read=CONTENT),
-        row(targets.OUTPUT_VALUE, "crewai.crew.output", "crewai.flow.result", read=CONTENT),
+        row(
+            targets.INPUT_VALUE,
+            "crewai.crew.inputs",
+            "crewai.flow.inputs",
+            read=CONTENT,
+            only=ON_OTHERS,
+        ),
+        row(
+            targets.OUTPUT_VALUE,
+            "crewai.crew.output",
+            "crewai.flow.result",
+            read=CONTENT,
+            only=ON_OTHERS,
+        ),
         *(
             row(target, "crewai.crew.usage_metrics", read=at(name, COUNT), only=ON_OTHERS)
             for target, name in (

@@ -85,6 +85,7 @@ OPENINFERENCE: Final = Convention(
         row(targets.OUTPUT_MESSAGES, "llm.choices.*", read=messages.INDEXED_OUTPUT),
         row(targets.OUTPUT_MESSAGES, "llm.output_messages", read=messages.OUTPUT),
         row(targets.TOOLS, "llm.tools", read=listed.TOOL_LIST),
+        row(targets.DOCUMENTS, "retrieval.documents", read=listed.DOCUMENT_LIST),
         row(
             targets.TOOLS,
             "llm.invocation_parameters",

@@ -4,8 +4,19 @@ from typing import Final
 
 from halo_daemon.proto.semconv import listed, messages, targets
 from halo_daemon.proto.semconv.conventions.kinds import COMMON, NOT_ON_LLMS, ON_LLMS, ON_TOOLS
-from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, TEXT, TRUE, always, at, kinds
-from halo_daemon.proto.semconv.rows import Convention, NameRow, row
+from halo_daemon.proto.semconv.readers import (
+    CONTENT,
+    COUNT,
+    NUMBER,
+    TEXT,
+    TRUE,
+    always,
+    at,
+    at_first,
+    holding,
+    kinds,
+)
+from halo_daemon.proto.semconv.rows import Convention, NameRow, Row, row
 from halo_daemon.proto.semconv.targets import AGENT, CHAIN, EVALUATOR, LLM, TOOL
 
 _BRAINTRUST: Final = COMMON | {
@@ -161,6 +172,83 @@ BRAINTRUST: Final = Convention(
             "braintrust.output",
             read=CONTENT,
             only=NOT_ON_LLMS,
+        ),
+    ),
+)
+
+_ANSWERS: Final = ("output.value", "output")
+_WITHOUT_CACHE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def _answered(
+    target: str, words: tuple[str, ...], paths: tuple[str, ...], *, excludes_cache: bool = False
+) -> Row:
+    """A count in the provider's own answer, which is kept whole, where *words* stand in it."""
+    read = holding(words, at_first(paths, COUNT))
+    return row(target, *_ANSWERS, read=read, only=ON_LLMS, excludes_cache=excludes_cache)
+
+
+PROVIDERS_ANSWER: Final = Convention(
+    id="OT",
+    title="the request to a provider and its answer, kept whole",
+    rank=85,
+    rows=(
+        row(
+            targets.MODEL,
+            "output.value",
+            "llm.invocation_parameters",
+            read=holding(('"model"',), at("model", TEXT)),
+            only=ON_LLMS,
+        ),
+        # Anthropic's names, and its way of counting.
+        _answered(
+            targets.INPUT_TOKENS, _WITHOUT_CACHE, ("usage.input_tokens",), excludes_cache=True
+        ),
+        _answered(
+            targets.INPUT_TOKENS,
+            ("okens", "TokenCount", "token_count"),
+            (
+                "usage.prompt_tokens",
+                "usage.input_tokens",
+                "usage.inputTokens",
+                "usage_metadata.prompt_token_count",
+                "usageMetadata.promptTokenCount",
+            ),
+        ),
+        _answered(
+            targets.OUTPUT_TOKENS,
+            ("okens", "TokenCount", "token_count"),
+            (
+                "usage.completion_tokens",
+                "usage.output_tokens",
+                "usage.outputTokens",
+                "usage_metadata.candidates_token_count",
+                "usageMetadata.candidatesTokenCount",
+            ),
+        ),
+        _answered(
+            targets.CACHED_TOKENS,
+            ("cached_tokens", "cache_read_input_tokens", "cached"),
+            (
+                "usage.prompt_tokens_details.cached_tokens",
+                "usage.input_tokens_details.cached_tokens",
+                "usage.cache_read_input_tokens",
+                "usage_metadata.cached_content_token_count",
+                "usageMetadata.cachedContentTokenCount",
+            ),
+        ),
+        _answered(
+            targets.CACHE_WRITE_TOKENS, _WITHOUT_CACHE, ("usage.cache_creation_input_tokens",)
+        ),
+        _answered(
+            targets.REASONING_TOKENS,
+            ("reasoning_tokens", "thoughts"),
+            (
+                "usage.completion_tokens_details.reasoning_tokens",
+                "usage.output_tokens_details.reasoning_tokens",
+                "usage_metadata.thoughts_token_count",
+                "usageMetadata.thoughtsTokenCount",
+            ),
         ),
     ),
 )

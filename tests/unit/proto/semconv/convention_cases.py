@@ -83,6 +83,17 @@ CASES: Final[dict[str, Case]] = {
         {"openinference.span.kind": "EVALUATOR", "eval.name": "truth", "eval.score": 0.5, "eval.label": "half", "eval.explanation": "why"},
         {"kind": "EVALUATOR", "gen_ai.evaluation.name": "truth", "gen_ai.evaluation.score.value": 0.5, "gen_ai.evaluation.score.label": "half", "gen_ai.evaluation.explanation": "why"},
     ),
+    "openinference, all in one attribute": Case(
+        {"openinference.span.kind": "LLM", "llm.input_messages": as_json(CHAT_IN), "llm.output_messages": "Yes", "llm.tools": as_json([TOOL_DEFINITION])}, TURN | {SCHEMA: '{"name":"f","parameters":{"type":"object"}}'}
+    ),
+    "openinference, the answer kept whole": Case(
+        {"openinference.span.kind": "LLM", "output.value": as_json({"model": "m", "usage": {"prompt_tokens": 12, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}})}, LLM | CACHED
+    ),
+    "openinference, anthropic's answer kept whole": Case(
+        {"openinference.span.kind": "LLM", "output.value": as_json({"model": "m", "usage": {"input_tokens": 6, "output_tokens": 5, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 2}})}, LLM | CACHED
+    ),
+    "openinference, the model among the parameters": Case({"openinference.span.kind": "LLM", "llm.invocation_parameters": as_json({"model": "m"})}, LLM),
+    "no model in metadata, no model call": Case({"braintrust.metadata": "{}", "output.value": as_json({"model": "m"})}, {"kind": "SPAN"}),
     "openinference, unknown": Case({"openinference.span.kind": "UNKNOWN", "llm.model_name": "m"}, {"kind": "SPAN"}),
     "genai 1.38, JSON": Case(
         GA | GA_USAGE | {"gen_ai.provider.name": "p", "gen_ai.request.model": "r", "gen_ai.usage.cache_read.input_tokens": 4, "gen_ai.usage.reasoning.output_tokens": 2, "gen_ai.usage.cost": 0.5, "gen_ai.conversation.id": "c", "enduser.id": "u", "gen_ai.agent.name": "a", "gen_ai.agent.id": "i", "gen_ai.input.messages": as_json(PARTS_IN), "gen_ai.output.messages": as_json(PARTS_OUT), "gen_ai.tool.definitions": as_json([TOOL_DEFINITION])},
