@@ -235,6 +235,11 @@ class TraceView:
         )
 
     @cached_property
+    def leaf_error_of(self) -> dict[str, LeafError]:
+        """Leaf errors by span id."""
+        return {error.span.span_id: error for error in self.leaf_errors}
+
+    @cached_property
     def _llm_by_end(self) -> list[tuple[int, int, str]]:
         ends = [
             (span.end_unix_ns, span.start_unix_ns, span.span_id)

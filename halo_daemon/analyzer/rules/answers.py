@@ -86,10 +86,11 @@ def check_claims(view: TraceView) -> RuleOutput:
     if not view.tool_calls or any(runs_anything(call.tool) for call in view.tool_calls):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     observations: dict[FindingKey, Observation] = {}
+    doable, done = _doable(view), _done_since(view)
     for span, text in _told(view):
         for match in _CLAIM.finditer(text.value[:_MAX_ANSWER_CHARS]):
             verb = match[1].lower()
-            if _could_do(view, verb) and not _was_done(view, verb, span.end_unix_ns):
+            if verb in doable and done.get(verb, span.end_unix_ns + 1) > span.end_unix_ns:
                 key = FindingKey(CLAIMED_NOT_DONE, view.agent_of(span), "", verb, "")
                 cited = quote(span, "decision", text, _sentence(text.value, match.start()))
                 observations.setdefault(key, Observation(key, (cited,)))
@@ -104,22 +105,28 @@ def _told(view: TraceView) -> Iterator[tuple[Span, Text]]:
             yield call.span, call.answer
 
 
-def _could_do(view: TraceView, verb: str) -> bool:
-    """Whether the tools are known, or one of them that was called could have done it."""
+def _doable(view: TraceView) -> frozenset[str]:
+    """Verbs that the tools could do: all where an offer is known, else those of tools called."""
     if any(call.offered for call in view.model_calls):
-        return True
-    return any(not words_of(call.tool).isdisjoint(_DONE[verb]) for call in view.tool_calls)
+        return frozenset(_DONE)
+    called = {word for subject in view.used_tools for word in words_of(subject.name)}
+    return frozenset(verb for verb, words in _DONE.items() if not called.isdisjoint(words))
 
 
-def _was_done(view: TraceView, verb: str, until_unix_ns: int) -> bool:
-    """Whether a call of that kind had succeeded, or any other write: names are not exact."""
-    wanted = _DONE[verb]
-    return any(
-        call.signal is None
-        and call.span.start_unix_ns <= until_unix_ns
-        and (writes(call.tool) or not words_of(call.tool).isdisjoint(wanted))
-        for call in view.tool_calls
-    )
+def _done_since(view: TraceView) -> dict[str, int]:
+    """When a call of that kind, or any other write (names are not exact), first succeeded."""
+    since: dict[str, int] = {}
+    for call in view.tool_calls:
+        if call.signal is not None or call.tool in since:
+            continue
+        since[call.tool] = call.span.start_unix_ns
+    done: dict[str, int] = {}
+    for tool, start_unix_ns in since.items():
+        words = words_of(tool)
+        for verb, wanted in _DONE.items():
+            if writes(tool) or not words.isdisjoint(wanted):
+                done[verb] = min(start_unix_ns, done.get(verb, start_unix_ns))
+    return done
 
 
 def _sentence(text: str, at: int) -> str:

@@ -6,7 +6,9 @@ Every leaf error belongs to one finding. Its rule follows from the kind of error
 used the same tool, or that ran a span of the same name.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 
 from halo_daemon.analyzer.content import Text
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -124,8 +126,10 @@ def find_recovery(view: TraceView, error: LeafError) -> Span | None:
     """The first success of the same tool or span name within the turns allowed; else None."""
     subject = subject_of(view, error.span)
     turn = view.turn_at(error.span.start_unix_ns)
-    for span in view.spans_of(subject):
-        if span.start_unix_ns < error.span.start_unix_ns or span.span_id == error.span.span_id:
+    spans = view.spans_of(subject)
+    at = bisect_left(spans, error.span.start_unix_ns, key=lambda span: span.start_unix_ns)
+    for span in islice(spans, at, None):
+        if span.span_id == error.span.span_id:
             continue
         if view.turn_at(span.start_unix_ns) > turn + view.settings.recovery_turns:
             return None

@@ -109,7 +109,10 @@ def _near(view: TraceView, subject: Subject) -> Observation | None:
     for call in view.tool_calls:
         if (call.agent, call.tool) != subject:
             continue
-        run = [*run, call] if run and _is_near(run[-1], call) else [call]
+        if run and _is_near(run[-1], call):
+            run.append(call)
+        else:
+            run = [call]
         if len(run) > len(longest):
             longest = run
     if len(longest) < _MIN_NEAR_CALLS or len({call.canonical for call in longest}) < 2:  # noqa: PLR2004 -- equal calls are another rule's

@@ -5,7 +5,7 @@ from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.tool_words import changes_state, repeats_are_normal
-from halo_daemon.analyzer.trace_view import ToolCall, TraceView
+from halo_daemon.analyzer.trace_view import Subject, ToolCall, TraceView
 
 EMPTY_RESULT = "empty_result"
 _EMPTY = frozenset({"", "null", "[]", "{}", '""', "none", "no results", "no results found"})
@@ -25,17 +25,19 @@ def check_empty_results(view: TraceView) -> RuleOutput:
         if not (changes_state(call.tool) or repeats_are_normal(call.tool))
     ]
     observations: dict[FindingKey, Observation] = {}
+    varied = _followed_by_another(view)
     for call in lookups:
-        if call.signal is None and is_empty(call.result.value) and not _asked_again(view, call):
-            key = FindingKey(EMPTY_RESULT, call.agent, call.tool, "", "")
-            quotes = [quote(call.span, "symptom", call.arguments)]
-            decision = view.decision_of(call.span)
-            if decision:
-                quotes.append(decision_quote(decision))
-            gave_up = call.position + 1 == len(view.tool_calls)
-            observations.setdefault(
-                key, Observation(key, tuple(quotes), recovered=True, is_weak=not gave_up)
-            )
+        if not _tells_nothing(call) or call.span.span_id in varied:
+            continue
+        key = FindingKey(EMPTY_RESULT, call.agent, call.tool, "", "")
+        quotes = [quote(call.span, "symptom", call.arguments)]
+        decision = view.decision_of(call.span)
+        if decision:
+            quotes.append(decision_quote(decision))
+        gave_up = call.position + 1 == len(view.tool_calls)
+        observations.setdefault(
+            key, Observation(key, tuple(quotes), recovered=True, is_weak=not gave_up)
+        )
     recorded = sum(bool(call.result.attribute) for call in lookups)
     eligible = frozenset(Population("span", call.agent, call.tool) for call in lookups)
     return RuleOutput(tuple(observations.values()), eligible, checked=recorded, of=len(lookups))
@@ -47,11 +49,20 @@ def is_empty(result: str) -> bool:
     return text in _EMPTY or result.strip() in _EMPTY_LISTS
 
 
-def _asked_again(view: TraceView, call: ToolCall) -> bool:
-    """Whether the same tool is called with other arguments afterwards, or nothing was recorded."""
-    if not call.result.attribute and not call.result.value:
-        return "output.value" not in call.span.attributes
-    return any(
-        (later.agent, later.tool) == (call.agent, call.tool) and later.canonical != call.canonical
-        for later in view.tool_calls[call.position + 1 :]
-    )
+def _tells_nothing(call: ToolCall) -> bool:
+    """Whether a result was recorded and is empty."""
+    is_recorded = bool(call.result.attribute) or "output.value" in call.span.attributes
+    return call.signal is None and is_recorded and is_empty(call.result.value)
+
+
+def _followed_by_another(view: TraceView) -> frozenset[str]:
+    """Calls after which the same tool is called with other arguments, by span id."""
+    later: dict[Subject, set[str]] = {}
+    found = []
+    for call in reversed(view.tool_calls):
+        asked = later.setdefault(Subject(call.agent, call.tool), set())
+        if asked - {call.canonical}:
+            found.append(call.span.span_id)
+        if len(asked) < 2:  # noqa: PLR2004 -- two different ones differ from any third
+            asked.add(call.canonical)
+    return frozenset(found)

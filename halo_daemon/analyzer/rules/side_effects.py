@@ -3,7 +3,7 @@
 import re
 from fnmatch import fnmatchcase
 
-from halo_daemon.analyzer.content import Text, parse_json
+from halo_daemon.analyzer.content import Text, parse_json, text_of
 from halo_daemon.analyzer.contract import Requirement, at_pointer
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
@@ -26,9 +26,10 @@ _ONCE_ONLY = frozenset(
     {"book", "buy", "charge", "email", "order", "pay", "publish", "refund", "reserve", "send"}
     | {"transfer", "withdraw"}
 )
-_TOKEN = re.compile(r"[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*")
-_MIN_VALUE_CHARS = 6
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{6,}")
+_DIGIT = re.compile(r"[0-9]")
 _MAX_VALUES = 50
+_MAX_SCANNED_CHARS = 100_000
 _ADDRESS = re.compile(r"(?:https?://)?([a-z0-9.-]+\.[a-z]{2,}(?:/[^\s\"'<>)\]}]*)?)", re.IGNORECASE)
 
 
@@ -69,20 +70,20 @@ def _again(view: TraceView, first: ToolCall, call: ToolCall, certainty: Certaint
 
 def check_preconditions(view: TraceView) -> RuleOutput:
     """Calls made before what the contract requires had succeeded."""
+    tools = view.settings.contract.tools
+    asked = {(needed.tool, needed.same) for stated in tools.values() for needed in stated.requires}
+    met: set[tuple[str, str, str]] = set()
     observations = []
     units = 0
     for call in view.tool_calls:
-        stated = view.settings.contract.tools.get(call.tool)
+        stated = tools.get(call.tool)
         for requirement in stated.requires if stated else ():
             units += 1
-            if not _is_met(view, call, requirement):
-                key = FindingKey(PRECONDITION, call.agent, call.tool, requirement.tool, "")
-                quotes = [quote(call.span, "symptom", call.arguments)]
-                decision = view.decision_of(call.span)
-                if decision:
-                    quotes.append(decision_quote(decision))
-                observations.append(Observation(key, tuple(quotes), certainty="proved"))
-    unstated = 0 if view.settings.contract.tools else len(view.tool_calls)
+            if (requirement.tool, requirement.same, _value(call, requirement.same)) not in met:
+                observations.append(_unmet(view, call, requirement))
+        if call.signal is None:
+            met |= {(tool, same, _value(call, same)) for tool, same in asked if tool == call.tool}
+    unstated = 0 if tools else len(view.tool_calls)
     return RuleOutput(
         tuple(observations),
         view.span_populations,
@@ -92,14 +93,18 @@ def check_preconditions(view: TraceView) -> RuleOutput:
     )
 
 
-def _is_met(view: TraceView, call: ToolCall, requirement: Requirement) -> bool:
-    wanted = at_pointer(parse_json(call.arguments.value), requirement.same)
-    return any(
-        earlier.tool == requirement.tool
-        and earlier.signal is None
-        and at_pointer(parse_json(earlier.arguments.value), requirement.same) == wanted
-        for earlier in view.tool_calls[: call.position]
-    )
+def _value(call: ToolCall, pointer: str) -> str:
+    """The value that two calls have to share, as text."""
+    return text_of(at_pointer(parse_json(call.arguments.value), pointer))
+
+
+def _unmet(view: TraceView, call: ToolCall, requirement: Requirement) -> Observation:
+    key = FindingKey(PRECONDITION, call.agent, call.tool, requirement.tool, "")
+    quotes = [quote(call.span, "symptom", call.arguments)]
+    decision = view.decision_of(call.span)
+    if decision:
+        quotes.append(decision_quote(decision))
+    return Observation(key, tuple(quotes), certainty="proved")
 
 
 def check_failed_values(view: TraceView) -> RuleOutput:
@@ -107,33 +112,48 @@ def check_failed_values(view: TraceView) -> RuleOutput:
     if not any(call.signal for call in view.tool_calls):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     observations = []
-    for failed in view.tool_calls:
-        if failed.signal is None:
-            continue
-        told = failed_text(view, failed)
-        values = _values(told.value) - _values(failed.arguments.value)
-        for call in view.tool_calls[failed.position + 1 :]:
-            if not values or not _is_write(view, call):
-                continue
-            used = next((v for v in sorted(values) if v in call.arguments.value), "")
-            if used and not _is_supplied(view, used, failed, call):
-                key = FindingKey(FAILED_VALUE_USED, call.agent, call.tool, failed.tool, "")
-                quotes = [quote(call.span, "symptom", call.arguments, used)]
-                decision = view.decision_of(call.span)
-                if decision:
-                    quotes.append(decision_quote(decision))
-                quotes.append(quote(failed.span, "symptom", told, used))
-                observations.append(Observation(key, tuple(quotes)))
-                break
+    told: dict[str, ToolCall] = {}
+    known = _tokens(view.task_input.value)
+    for call in view.tool_calls:
+        arguments = _tokens(call.arguments.value)
+        if told and _is_write(view, call):
+            used = min((v for v in arguments & told.keys() if v not in known), default="")
+            if used:
+                observations.append(_failed_value(view, call, told[used], used))
+                failed = told[used]
+                for value in _told_values(view, failed):
+                    if told.get(value) is failed:
+                        del told[value]
+        if call.signal is None:
+            known |= arguments | _tokens(call.result.value)
+        else:
+            for value in _told_values(view, call):
+                told.setdefault(value, call)
     return RuleOutput(tuple(observations), view.span_populations, checked=1, of=1)
+
+
+def _told_values(view: TraceView, failed: ToolCall) -> list[str]:
+    """Values in what a failed call said that it was not asked with; at most fifty."""
+    values = _tokens(failed_text(view, failed).value) - _tokens(failed.arguments.value)
+    return sorted(values)[:_MAX_VALUES]
+
+
+def _failed_value(view: TraceView, call: ToolCall, failed: ToolCall, used: str) -> Observation:
+    key = FindingKey(FAILED_VALUE_USED, call.agent, call.tool, failed.tool, "")
+    quotes = [quote(call.span, "symptom", call.arguments, used)]
+    decision = view.decision_of(call.span)
+    if decision:
+        quotes.append(decision_quote(decision))
+    quotes.append(quote(failed.span, "symptom", failed_text(view, failed), used))
+    return Observation(key, tuple(quotes))
 
 
 def failed_text(view: TraceView, failed: ToolCall) -> Text:
     """Where a failed call says what it says: its result, else the message of its error."""
     if failed.result.value:
         return failed.result
-    errors = (error for error in view.leaf_errors if error.span is failed.span)
-    return next((view.message_text(error) for error in errors), failed.result)
+    error = view.leaf_error_of.get(failed.span.span_id)
+    return view.message_text(error) if error else failed.result
 
 
 def _is_write(view: TraceView, call: ToolCall) -> bool:
@@ -147,20 +167,9 @@ def changes_world(view: TraceView, tool: str) -> bool:
     return stated.side_effecting if stated else writes(tool) and not hands_over(tool)
 
 
-def _values(text: str) -> set[str]:
-    found = (match[0] for match in _TOKEN.finditer(text))
-    return set(sorted({v for v in found if len(v) >= _MIN_VALUE_CHARS})[:_MAX_VALUES])
-
-
-def _is_supplied(view: TraceView, value: str, failed: ToolCall, call: ToolCall) -> bool:
-    if value in view.task_input.value:
-        return True
-    return any(
-        other is not failed
-        and other.signal is None
-        and (value in other.result.value or value in other.arguments.value)
-        for other in view.tool_calls[: call.position]
-    )
+def _tokens(text: str) -> set[str]:
+    """Words with a digit in them, six characters or longer; ids and amounts, mostly."""
+    return {v for v in _TOKEN.findall(text[:_MAX_SCANNED_CHARS]) if _DIGIT.search(v)}
 
 
 def check_off_limits(view: TraceView) -> RuleOutput:

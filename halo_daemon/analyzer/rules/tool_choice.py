@@ -1,6 +1,7 @@
 """Calls of tools that were not offered, and calls that the offered schema does not allow."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from halo_daemon.analyzer.content import ModelCall, OfferedTool, RequestedCall, parse_json
 from halo_daemon.analyzer.contract import schema_of
@@ -57,9 +58,7 @@ def _made_up(view: TraceView, call: ModelCall, requested: RequestedCall) -> Obse
 def check_arguments(view: TraceView) -> RuleOutput:
     """Arguments that a tool refused, that are not JSON, or that break the offered schema."""
     refused = observe_errors(view, BAD_ARGUMENTS)
-    refused_ids = {
-        error.span.span_id for error in view.leaf_errors if rule_of(view, error) == BAD_ARGUMENTS
-    }
+    known = _refused(view)
     observations = list(refused.observations)
     with_schema = calls = 0
     for call in view.model_calls:
@@ -71,7 +70,7 @@ def check_arguments(view: TraceView) -> RuleOutput:
             tool = OfferedTool(requested.name, stated) if stated else offered
             with_schema += tool is not None and tool.parameters is not None
             broken = _broken(requested, tool)
-            if broken and not _was_refused(view, requested, refused_ids):
+            if broken and not known.holds(requested):
                 observations.append(_bad_arguments(view, call, requested, broken))
     return RuleOutput(
         tuple(observations),
@@ -95,17 +94,37 @@ def _broken(requested: RequestedCall, tool: OfferedTool | None) -> str:
     return violation(arguments, schema) if schema else ""
 
 
-def _was_refused(view: TraceView, requested: RequestedCall, refused_ids: set[str]) -> bool:
-    return any(
-        call.span.span_id in refused_ids and _ran(call, requested) for call in view.tool_calls
+class _Refused(NamedTuple):
+    """Calls that a tool refused: what they were asked for by."""
+
+    call_ids: frozenset[str]
+    tools: frozenset[str]
+    nameless: frozenset[str]
+    """Tools with a refused call that records no id."""
+
+    def holds(self, requested: RequestedCall) -> bool:
+        """Whether *requested* is one of them: by its id where both have one, else by its tool."""
+        tool = mask_name(requested.name)
+        if not requested.call_id:
+            return tool in self.tools
+        return requested.call_id in self.call_ids or tool in self.nameless
+
+
+def _refused(view: TraceView) -> _Refused:
+    calls = [
+        view.call_of[error.span.span_id]
+        for error in view.leaf_errors
+        if error.span.span_id in view.call_of and rule_of(view, error) == BAD_ARGUMENTS
+    ]
+    return _Refused(
+        call_ids=frozenset(map(_call_id, calls)) - {""},
+        tools=frozenset(call.tool for call in calls),
+        nameless=frozenset(call.tool for call in calls if not _call_id(call)),
     )
 
 
-def _ran(call: ToolCall, requested: RequestedCall) -> bool:
-    call_id = call.span.text("tool.id") or call.span.text("gen_ai.tool.call.id")
-    if call_id and requested.call_id:
-        return call_id == requested.call_id
-    return call.tool == mask_name(requested.name)
+def _call_id(call: ToolCall) -> str:
+    return call.span.text("tool.id") or call.span.text("gen_ai.tool.call.id")
 
 
 def _bad_arguments(
