@@ -7,6 +7,7 @@ import orjson
 
 from halo_daemon.exchange.otlp_form import request_form
 from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.semconv import facts_of, with_usage_apart
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 
@@ -15,9 +16,19 @@ _NS_PER_US = 1_000
 
 
 def halo_lines(traces: Iterable[Trace]) -> Iterator[bytes]:
-    """HALO's JSONL: canonical lines, trace by trace."""
+    """
+    HALO's JSONL: canonical lines, trace by trace.
+
+    HALO adds up the tokens of all spans, so a call that only wraps others states its own
+    as a total.
+    """
     for trace in traces:
-        yield from (span.to_line() for span in trace.spans)
+        enclosing = facts_of(trace).enclosing_calls
+        for span in trace.spans:
+            if span.span_id in enclosing:
+                yield orjson.dumps(with_usage_apart(span), option=orjson.OPT_APPEND_NEWLINE)
+            else:
+                yield span.to_line()
 
 
 def otlp_json_lines(traces: Iterable[Trace]) -> Iterator[bytes]:

@@ -79,7 +79,8 @@ def _read(day: DayPaths, stem: str) -> Iterator[tuple[Part, int]]:
         while block := read_lines(reader, offset, _BLOCK_BYTES):
             part: Part = []
             changed = 0
-            for line in block.splitlines(keepends=True):
+            for content in block.split(b"\n")[:-1]:
+                line = content + b"\n"
                 offset += len(line)
                 now = _projected(line)
                 changed += now != line

@@ -2,12 +2,15 @@
 A shard written anew under another name, because bytes that were acknowledged never change.
 
 The new one is durable before the old one is unlinked. A crash in between leaves
-both: every span is then there twice and counts once, and the next run finishes.
+both: every span is then there twice and counts once, until the next run finds the
+new one there already and unlinks the old one.
 """
 
 import fcntl
+import filecmp
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from halo_daemon.store.disk import Disk, write_fully
@@ -41,7 +44,7 @@ def replace_shard(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part] | 
         return False
     try:
         if parts is not None:
-            _write(disk, day, _free_stem(day, stem), parts)
+            _write(disk, day, stem, parts)
         for path in (day.plain(stem), day.compressed(stem), day.receipts(stem)):
             path.unlink(missing_ok=True)
         disk.sync_directory(day.directory)
@@ -65,7 +68,8 @@ def lock_plain(day: DayPaths, stem: str) -> int | None:
     return fd
 
 
-def _write(disk: Disk, day: DayPaths, new_stem: str, parts: Iterable[Part]) -> None:
+def _write(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part]) -> None:
+    new_stem = _free_stem(day, stem)
     receipts = b""
     temporary = day.directory / f"{TEMPORARY_PREFIX}{os.getpid()}-{new_stem}"
     temporary.unlink(missing_ok=True)
@@ -83,6 +87,9 @@ def _write(disk: Disk, day: DayPaths, new_stem: str, parts: Iterable[Part]) -> N
         raise
     finally:
         os.close(fd)
+    if _is_there(day, stem, temporary):
+        temporary.unlink()
+        return
     # Left behind by a run that did not come to the rename.
     day.receipts(new_stem).unlink(missing_ok=True)
     receipts_fd = disk.create(day.receipts(new_stem))
@@ -92,6 +99,16 @@ def _write(disk: Disk, day: DayPaths, new_stem: str, parts: Iterable[Part]) -> N
         os.close(receipts_fd)
     disk.rename(temporary, day.plain(new_stem))
     disk.sync_directory(day.directory)
+
+
+def _is_there(day: DayPaths, stem: str, written: Path) -> bool:
+    """Whether a run that was killed got as far as this very shard."""
+    begin, _, _ = stem.rpartition("-")
+    others = (day.plain(other) for other in day.stems() if other.startswith(f"{begin}-"))
+    return any(
+        path != day.plain(stem) and path.exists() and filecmp.cmp(path, written, shallow=False)
+        for path in others
+    )
 
 
 def _free_stem(day: DayPaths, stem: str) -> str:

@@ -9,6 +9,7 @@ from halo_daemon.proto.semconv.trace_pass import (
     UsageMismatch,
     facts_of,
     spans_above,
+    with_usage_apart,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "project_fields",
     "project_span",
     "spans_above",
+    "with_usage_apart",
 ]

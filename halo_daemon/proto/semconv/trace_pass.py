@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
+from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.semconv.targets import (
     AGGREGATES,
     CACHED_TOKENS,
@@ -122,6 +123,21 @@ def facts_of(trace: Trace) -> TraceFacts:
         user_id=_only(span.user_id for span in trace.spans),
         agents=_agents(trace),
     )
+
+
+def with_usage_apart(span: Span) -> JsonObject:
+    """
+    The line's object of a call that encloses others, for readers that add up all spans.
+
+    Its tokens and cost stand under ``halo.aggregate.*``, where the total of an agent stands.
+    *span* is not changed.
+    """
+    attributes = dict(span.attributes)
+    for target, aggregate in AGGREGATES.items():
+        if attributes.get(target) is not None:
+            attributes[aggregate] = attributes[target]
+            attributes[target] = None
+    return {**span.fields, "attributes": attributes}
 
 
 def _usage(span: Span) -> Usage | None:

@@ -18,6 +18,7 @@ from halo_daemon.exchange.imports import Import, files_below
 from halo_daemon.exchange.iso_times import iso_unix_ns
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
+from halo_daemon.testing.canonical_line import check_line
 from halo_daemon.testing.memory_sink import MemorySink
 from halo_daemon.testing.spans import START_UNIX_NS, TRACE_ID, make_line, span_id_of
 
@@ -156,6 +157,28 @@ async def test_an_export_imports_to_the_same_lines(tmp_path):
         again = MemorySink()
         await Import(source=source, accept=again.accept, project="default").run([path])
         assert again.lines("default") == sink.lines("default")
+
+
+def test_halo_lines_add_up():
+    """HALO adds up all spans: a call around another one states its tokens as a total."""
+    lines = [
+        make_line(
+            span_id=span_id_of(number),
+            parent_span_id=span_id_of(number - 1) if number > 1 else "",
+            observation_kind="LLM",
+            attributes={"inference.llm.input_tokens": 7, "openinference.span.kind": "LLM"},
+        )
+        for number in (1, 2)
+    ]
+    trace = Trace.merge(map(Span.from_line, lines))
+
+    outer, inner = map(orjson.loads, halo_lines([trace]))
+
+    check_line(orjson.dumps(outer, option=orjson.OPT_APPEND_NEWLINE))
+    assert outer["attributes"]["inference.llm.input_tokens"] is None
+    assert outer["attributes"]["halo.aggregate.input_tokens"] == 7
+    assert inner["attributes"]["inference.llm.input_tokens"] == 7
+    assert trace.spans[0].input_tokens == 7
 
 
 async def test_halo_lines_that_other_tools_wrote_are_taken(tmp_path):

@@ -185,3 +185,27 @@ def test_cut_json_is_flagged_and_kept_raw():
 def test_the_span_kind_says_nothing_of_the_observation(kind):
     """CLIENT and SERVER are no kinds of observations."""
     assert meaning({}, kind=kind)["kind"] == "SPAN"
+
+
+@pytest.mark.parametrize(
+    ("parent", "stored_parent"), [("00000000000000aa", "00000000000000aa"), ("0" * 16, ""), (7, "")]
+)
+def test_a_pending_span_is_the_span_that_it_announces(parent, stored_parent):
+    """Logfire's first word of a span is stored under its id, without an end, so that they merge."""
+    line = projected(
+        {"logfire.span_type": "pending_span", "logfire.pending_parent_id": parent},
+        span_id=(1).to_bytes(8),
+        parent_span_id=(2).to_bytes(8),
+    )
+
+    assert line["span_id"] == "0000000000000002"
+    assert line["parent_span_id"] == stored_parent
+    assert line["end_time"] == "1970-01-01T00:00:00.000000000Z"
+    assert line["attributes"]["halo.client.span_id"] == "0000000000000001"
+
+
+def test_a_pending_span_that_announces_none_stays():
+    """Without the id of another span it is stored as it came."""
+    line = projected({"logfire.span_type": "pending_span"}, span_id=(1).to_bytes(8))
+
+    assert line["span_id"] == "0000000000000001"
