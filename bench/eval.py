@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.eval_rules import rule_rows
 from halo_daemon.analyzer.assemble import assemble
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome
@@ -155,6 +156,8 @@ def main() -> None:
         report = analyze_window(reader, project=name, window=WINDOW, run=RUN)
         print(f"{name}: {report.summary.headline}")
         for line in shown(score(data, name, to_json(report))):
+            print(line)
+        for line in rule_rows(report, data / "data" / "labels" / f"{name}.jsonl"):
             print(line)
         mean = false_contrasts(data, name, reader)
         if mean is not None:

@@ -152,10 +152,15 @@ def decisive_span(view: TraceView, observations: Sequence[Observation]) -> str |
     Where the trace most likely went wrong; None when nothing speaks against it.
 
     The decision behind the last lasting occurrence, else behind the first. Where
-    occurrences name no decision, the symptom. Where nothing was found and one agent
-    directs others, the reply that the answer was taken from: it went in unchecked.
+    occurrences name no decision, the symptom. Where several agents share the work, what
+    is weak counts if nothing is strong: one agent handed its failure to another. Where
+    nothing was found and one agent directs others, the reply that the answer was taken
+    from: it went in unchecked.
     """
-    found = [one for one in observations if not one.is_weak and one.key.rule not in NO_BLAME]
+    found = [one for one in observations if one.key.rule not in NO_BLAME]
+    strong = [one for one in found if not one.is_weak]
+    if strong or len(view.agents) == 1:
+        found = strong
     for role in ("decision", "symptom"):
         blamed = [
             (one.recovered, cited.span_id)

@@ -16,7 +16,7 @@ _STATED = re.compile(
     rf"\"\w{{0,40}}progress\w{{0,40}}{_VALUE}(?:false|\"no\")"
     rf"|\"\w{{0,40}}(?:loop|stuck|stall)\w{{0,40}}{_VALUE}(?:true|\"yes\")"
     r"|\b(?:we|i) (?:are|am|'re|'m|seem to be|appear to be|keep) (?:now |again |still |just )?"
-    r"(?:stuck|stalled|going (?:around |round )?in circles|(?:stuck )?in a loop"
+    r"(?:going (?:around |round )?in circles"
     r"|not (?:making|getting) (?:any |much )?(?:real )?(?:progress|anywhere))\b"
     r"|\bno (?:further |real )?progress (?:has been|is being|was) made\b",
     re.IGNORECASE,

@@ -136,6 +136,11 @@ QUIET = [
         "no_progress", said(("boss", "The loop over rows is stuck in the old code.")), id="code"
     ),
     pytest.param("no_progress", said(("boss", "The progress is good.")), id="the word alone"),
+    pytest.param(
+        "no_progress",
+        said(("boss", "If I cannot change the test, I am stuck. But maybe I can.")),
+        id="thinking aloud",
+    ),
 ]
 
 
@@ -203,6 +208,18 @@ def test_replies_are_those_of_directed_agents(turns, answers):
     view = TraceView(script.build(), MinerSettings())
 
     assert [call.answer.value for call in replies(view)] == answers
+
+
+def test_a_failure_handed_to_another_agent_is_where_to_look():
+    """A recovered failure of running code is no finding, but of several agents it names the place."""
+    script = said(("coder", "```py\nx\n```"))
+    script.tool("terminal", "x", error="NameError: x", **{"inference.agent_name": "runner"})
+    script.model("```py\ny\n```", **{"inference.agent_name": "coder"})
+    script.tool("terminal", "y", result="1", **{"inference.agent_name": "runner"})
+    (row,) = report_of([script]).traces
+
+    assert row.evidence == ()
+    assert row.decisive_span_id == script.spans()[1].span_id
 
 
 def test_a_directed_run_points_at_the_reply_its_answer_came_from():
