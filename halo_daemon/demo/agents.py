@@ -5,7 +5,7 @@ Everything but the times is drawn from a seed: the same seed gives the same runs
 the same faults and the same ids. The runs lie in the hours before the time given.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -126,15 +126,23 @@ def generate(
     count = agent.traces if traces is None else traces
     scripts = [agent.write_script(rng, number) for number in range(count)]
     faults = (plan or demo_plan(agent)).assign(scripts, agent, rng)
+    for number, mode in sorted(faults.items()):
+        scripts[number] = inject(mode, scripts[number], agent, rng)
+    spans, trace_ids = written(agent, scripts, rng, now_unix_ns=now_unix_ns)
+    injected = {trace_ids[number]: mode for number, mode in faults.items()}
+    return Generated(agent, spans, injected, trace_ids)
+
+
+def written(
+    agent: SampleAgent, scripts: Sequence[Script], rng: Random, *, now_unix_ns: int
+) -> tuple[tuple[ReadableSpan, ...], tuple[str, ...]]:
+    """The spans of *scripts*, evenly over the hours before *now_unix_ns*, and their trace ids."""
     writer = _Writer(agent, rng)
     trace_ids = []
     for number, script in enumerate(scripts):
-        mode = faults.get(number)
-        faulty = inject(mode, script, agent, rng) if mode else script
-        back_ns = _SPREAD_NS * (count - number) // count
-        trace_ids.append(writer.write(faulty, now_unix_ns - _QUIET_NS - back_ns))
-    injected = {trace_ids[number]: mode for number, mode in faults.items()}
-    return Generated(agent, tuple(writer.collector.spans), injected, tuple(trace_ids))
+        back_ns = _SPREAD_NS * (len(scripts) - number) // len(scripts)
+        trace_ids.append(writer.write(script, now_unix_ns - _QUIET_NS - back_ns))
+    return tuple(writer.collector.spans), tuple(trace_ids)
 
 
 class _Writer:
@@ -190,7 +198,9 @@ class _Run:
         ]
         for turn in self.script.turns:
             self._write_turn(turn, inside)
-        if self.script.answer:
+        if self.script.failure:
+            root.set_status(Status(StatusCode.ERROR, self.script.failure))
+        elif self.script.answer:
             root.set_status(Status(StatusCode.OK))
         root.end(self._pass_ms(2))
         return f"{root.get_span_context().trace_id:032x}"
@@ -200,6 +210,8 @@ class _Run:
         return _DIALECTS[self.agent.name]
 
     def _write_turn(self, turn: Turn, inside: Context) -> None:
+        if turn.user:
+            self.history.append(Message("user", turn.user))
         calls = tuple((f"call_{hex_id(self.rng)}", step) for step in turn.calls)
         output = Message("assistant", turn.text, calls)
         call = ModelCall(tuple(self.history), output, turn)

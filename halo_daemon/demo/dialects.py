@@ -208,7 +208,7 @@ class GenAI:
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": agent.provider,
             "gen_ai.request.model": script.model,
-            "gen_ai.response.model": script.model,
+            "gen_ai.response.model": call.turn.served_model or script.model,
             "gen_ai.request.max_tokens": script.max_output_tokens,
             "gen_ai.response.finish_reasons": [call.turn.finish_reason],
             "gen_ai.usage.input_tokens": _input_tokens(agent, call),

@@ -55,12 +55,18 @@ class Turn:
         finish_reason: In OpenAI's words: ``stop``, ``tool_calls`` or ``length``.
 
         calls_ran: False where the run ended before the tools did.
+
+        user: What the user said before; empty where the agent went on by itself.
+
+        served_model: The model that answered, where that is not the one asked for.
     """
 
     text: str = ""
     calls: tuple[ToolStep, ...] = ()
     finish_reason: str = "stop"
     calls_ran: bool = True
+    user: str = ""
+    served_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,8 @@ class Script:
         turns: In order; the last one holds the answer.
 
         max_output_tokens: The limit that the agent set for a model call.
+
+        failure: What the agent failed with; empty where it ended by itself.
     """
 
     question: str
@@ -81,6 +89,7 @@ class Script:
     user_id: str
     version: str
     max_output_tokens: int = 1024
+    failure: str = ""
 
     @property
     def answer(self) -> str:

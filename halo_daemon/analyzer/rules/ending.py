@@ -19,6 +19,7 @@ _CALL_NOT_RUN = "call not run"
 _BUDGET_TEXT = re.compile(BUDGET_TEXT, re.IGNORECASE)
 _ANSWERING_KINDS = frozenset({AGENT, "CHAIN"})
 _HEAD_CHARS = 120
+_FINISHED = frozenset({"stop", "end_turn", "finished", "completed"})
 
 
 def check_premature_end(view: TraceView) -> RuleOutput:
@@ -60,7 +61,10 @@ def _no_answer(view: TraceView) -> Observation | None:
     if root.observation_kind not in _ANSWERING_KINDS or view.has_error(root):
         return None
     recorded = root.attributes.get("output.value")
-    if not isinstance(recorded, str) or recorded.strip() not in {"", "null", '""'}:
+    if recorded is None:
+        if not _ends_in_silence(view):
+            return None
+    elif not isinstance(recorded, str) or recorded.strip() not in {"", "null", '""'}:
         return None
     quotes = [quote(root, "symptom", Text("", ""))]
     if view.final_call:
@@ -70,6 +74,21 @@ def _no_answer(view: TraceView) -> Observation | None:
         quotes=tuple(quotes),
         certainty="event",
     )
+
+
+def _ends_in_silence(view: TraceView) -> bool:
+    """
+    Whether the last model call is over and says nothing, where others of the trace say something.
+
+    Where no call has words, words are not recorded, and silence says nothing.
+    """
+    last = view.final_call
+    if last is None or last.answer.value.strip() or last.requested:
+        return False
+    if last.finish_reason.value.strip("[]\"' ").lower() not in _FINISHED:
+        return False
+    is_last = view.steps[-1] is last.span
+    return is_last and any(call.requested or call.answer.value for call in view.model_calls)
 
 
 def check_budget(view: TraceView) -> RuleOutput:

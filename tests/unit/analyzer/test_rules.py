@@ -84,6 +84,14 @@ FIRES = [
     ),
     pytest.param("premature_end", TraceScript().model("x").answer(""), id="empty answer"),
     pytest.param(
+        "premature_end",
+        TraceScript()
+        .model("I look.", calls=[("search", ASK)])
+        .tool("search", ASK, result="x")
+        .model("", finish="stop"),
+        id="silence at the end",
+    ),
+    pytest.param(
         "budget_exhausted",
         TraceScript().model("x").fails("Reached maximum number of iterations"),
         id="limit on steps",
@@ -157,6 +165,16 @@ STAYS_QUIET = [
         id="no tool spans recorded",
     ),
     pytest.param("premature_end", calls(("search", ASK, "x")), id="an answer"),
+    pytest.param(
+        "premature_end",
+        TraceScript().model("").tool("search", ASK, result="x").model("", finish="stop"),
+        id="no words recorded",
+    ),
+    pytest.param(
+        "premature_end",
+        TraceScript().model("I look.").model("", finish="content_filter"),
+        id="a filter's doing",
+    ),
     pytest.param("budget_exhausted", TraceScript().model("x").answer("2 steps"), id="steps"),
 ]
 
