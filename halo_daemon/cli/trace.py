@@ -63,13 +63,15 @@ def list_traces(
     from halo_daemon.store.query import SpanFilter, TraceFilter, TraceQuery
 
     root = data_dir(ctx, config, data)
-    wanted = SpanFilter(
-        tool_names=(tool,) if tool else (), session_ids=(session,) if session else ()
+    # Two conditions: often the root alone names the session.
+    wanted = (
+        *((SpanFilter(tool_names=(tool,)),) if tool else ()),
+        *((SpanFilter(session_ids=(session,)),) if session else ()),
     )
     query = TraceQuery(
         filter=TraceFilter(
             has_error_signals=True if errors else None,
-            any_span=(wanted,) if wanted != SpanFilter() else (),
+            any_span=wanted,
         ),
         limit=limit,
     )

@@ -47,23 +47,27 @@ class ScopeLint:
     truncated: int = 0
     unknown_keys: Counter[str] = field(default_factory=Counter)
     """Attribute keys that no convention knows, by the spans that carry them."""
+    examples: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Trace and span id of the first span that was counted under a name of a count."""
 
     @property
     def advice(self) -> tuple[str, ...]:
         """What would fix it, worst first; empty when nothing is amiss."""
         return tuple(
-            text.format(count=count, spans=self.spans)
-            for count, text in (
-                (self.without_kind, _NO_KIND),
-                (self.llm_without_model, _NO_MODEL),
-                (self.llm_without_tokens, _NO_TOKENS),
-                (self.llm_without_messages, _NO_MESSAGES),
-                (self.tool_without_name, _NO_TOOL_NAME),
-                (self.tool_without_result, _NO_RESULT),
-                (self.truncated, _CUT),
-            )
-            if count
+            f"{text.format(count=count, spans=self.spans)} ({self._example(name)})"
+            for name, text in _ADVICE.items()
+            if (count := getattr(self, name))
         )
+
+    def add(self, name: str, span: Span, *, is_counted: bool) -> None:
+        """Count *span* under the count of that name."""
+        if is_counted:
+            setattr(self, name, getattr(self, name) + 1)
+            self.examples.setdefault(name, (span.trace_id, span.span_id))
+
+    def _example(self, name: str) -> str:
+        trace_id, span_id = self.examples[name]
+        return f"first: span {span_id} of trace {trace_id}"
 
 
 _NO_KIND: Final = (
@@ -77,13 +81,24 @@ _NO_TOKENS: Final = (
 )
 _NO_MESSAGES: Final = (
     "{count} LLM spans hold no messages: turn on content capture, such as "
-    "`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`"
+    "`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`, `TRACELOOP_TRACE_CONTENT=true` or "
+    "`recordInputs` and `recordOutputs` of the AI SDK"
 )
 _NO_TOOL_NAME: Final = "{count} tool spans name no tool: set `gen_ai.tool.name`"
 _NO_RESULT: Final = (
     "{count} tool spans hold no result: set `gen_ai.tool.call.result` or `output.value`"
 )
 _CUT: Final = "{count} spans arrived with cut JSON: raise `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`"
+_ADVICE: Final = {
+    "without_kind": _NO_KIND,
+    "llm_without_model": _NO_MODEL,
+    "llm_without_tokens": _NO_TOKENS,
+    "llm_without_messages": _NO_MESSAGES,
+    "tool_without_name": _NO_TOOL_NAME,
+    "tool_without_result": _NO_RESULT,
+    "truncated": _CUT,
+}
+"""By the count in `ScopeLint` that calls for it, worst first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,27 +130,28 @@ def _look(span: Span, scope: ScopeLint) -> None:
     for key in unknown:
         known_already = key in scope.unknown_keys or len(scope.unknown_keys) < MAX_UNKNOWN_KEYS
         scope.unknown_keys[key if known_already else _OTHER_KEYS] += 1
-    scope.truncated += span.attributes.get("halo.truncated") is True
+    scope.add("truncated", span, is_counted=span.attributes.get("halo.truncated") is True)
     kind = span.observation_kind
     if kind == SPAN:
-        scope.without_kind += bool(unknown)
+        scope.add("without_kind", span, is_counted=bool(unknown))
     elif kind == LLM:
         _look_at_llm(span, scope)
     elif kind == TOOL:
         scope.tool_spans += 1
-        scope.tool_without_name += not span.text("tool.name")
-        scope.tool_without_result += "output.value" not in span.attributes
+        has_result = span.has_error_status or "output.value" in span.attributes
+        scope.add("tool_without_name", span, is_counted=not span.text("tool.name"))
+        scope.add("tool_without_result", span, is_counted=not has_result)
 
 
 def _look_at_llm(span: Span, scope: ScopeLint) -> None:
     scope.llm_spans += 1
-    scope.llm_without_model += not span.model
+    scope.add("llm_without_model", span, is_counted=not span.model)
     if not span.has_error_status:
         # A call that failed has nothing to count and nothing to say.
-        scope.llm_without_tokens += span.input_tokens is None and span.output_tokens is None
-        scope.llm_without_messages += not any(
-            key.startswith("llm.output_messages.") for key in span.attributes
-        )
+        has_tokens = span.input_tokens is not None or span.output_tokens is not None
+        has_answer = any(key.startswith("llm.output_messages.") for key in span.attributes)
+        scope.add("llm_without_tokens", span, is_counted=not has_tokens)
+        scope.add("llm_without_messages", span, is_counted=not has_answer)
 
 
 def _is_unknown(key: str) -> bool:

@@ -29,7 +29,10 @@ _ROLES: Final = {
     "tool-return": "tool",
     "system-prompt": "system",
     "user-prompt": "user",
+    "request": "user",
+    "response": "assistant",
 }
+_SPEAKERS: Final = frozenset({"user", "assistant", "system", "tool", *_ROLES})
 _PART_LISTS: Final = ("parts", "content", "contents")
 _WRAPPERS: Final = (
     "messages", "choices", "message", "contents", "candidates", "generations", "prompt", "kwargs",
@@ -54,6 +57,8 @@ _TEXT_KEYS: Final = ("text", "content", "thinking", "reasoning")
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", "user-prompt"})
 _CONTENT_TYPES: Final = {"thinking": "reasoning", "image_url": "image", "input_image": "image"}
 _URL_KEYS: Final = ("url", "uri", "image_url", "image")
+_BYTES: Final = frozenset({"blob", "file"})
+_SAID_BY_MODEL: Final = _CALLS | {"reasoning"}
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
 _MAX_WRAPPERS = 6
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
@@ -124,6 +129,8 @@ def _items(value: JsonValue) -> list[JsonValue]:
         value = found
     if isinstance(value, list) and not (value and isinstance(value[0], list)):
         return value
+    if isinstance(value, list) and all(map(_is_pair, value)):
+        return [{"role": pair[0], "content": pair[1]} for pair in cast("list[list[str]]", value)]
     return _unwrapped(value)
 
 
@@ -144,6 +151,14 @@ def _unwrapped(value: JsonValue) -> list[JsonValue]:
     if isinstance(value, list):
         return [*leading, *value]
     return [*leading, value] if isinstance(value, str) else leading
+
+
+def _is_pair(value: JsonValue) -> bool:
+    """Whether it is a role and a text, as LangChain takes messages."""
+    match value:
+        case [str() as role, str()]:
+            return role in _SPEAKERS
+    return False
 
 
 def _is_plain_object(text: str) -> bool:
@@ -170,14 +185,18 @@ def _plain(item: JsonObject) -> JsonObject | None:
 
 def _messages(item: JsonObject, role: str) -> list[JsonObject]:
     """The message of one item, and one more for each tool answer that it holds."""
-    for wrapper in ("message", "kwargs"):
+    for wrapper in ("message", "kwargs", "content"):
         inner = item.get(wrapper)
-        if isinstance(inner, dict):
+        # A candidate of Gemini holds its message as its content.
+        if isinstance(inner, dict) and (wrapper != "content" or "parts" in inner):
             item = inner
-    named = item.get("role") or item.get("type")
+    named = item.get("role") or item.get("type") or item.get("kind")
     message: JsonObject = {"role": role}
-    if isinstance(named, str) and (named not in _ITEM_TYPES):
-        message["role"] = _ROLES.get(named, named)
+    if isinstance(named, str):
+        if named not in _ITEM_TYPES:
+            message["role"] = _ROLES.get(named, named)
+        elif named in _SAID_BY_MODEL:
+            message["role"] = "assistant"
     parts = _Parts()
     if _is_part(item):
         parts.add(item)
@@ -197,15 +216,21 @@ def _read_body(item: JsonObject, message: JsonObject, parts: "_Parts") -> None:
         message["content"] = as_text(body)
     elif isinstance(item.get("text"), str):
         message["content"] = item["text"]
-    calls = item.get("tool_calls", item.get("toolCalls"))
-    for call in calls if isinstance(calls, list) else [item.get("function_call")]:
-        if isinstance(call, dict):
-            parts.calls.append(_call(call))
+    parts.calls += [_call(call) for call in _calls_beside(item) if isinstance(call, dict)]
     answered = _first(item, _ID_KEYS[1:])
     if answered is not None:
         message["tool_call_id"] = as_text(answered)
     if isinstance(item.get("name"), str):
         message["name"] = item["name"]
+
+
+def _calls_beside(item: JsonObject) -> list[JsonValue]:
+    """The tool calls that stand beside a message's content."""
+    more = item.get("additional_kwargs")
+    calls = item.get("tool_calls") or item.get("toolCalls")
+    if not calls and isinstance(more, dict):
+        calls = more.get("tool_calls")
+    return calls if isinstance(calls, list) else [item.get("function_call")]
 
 
 class _Parts:
@@ -241,11 +266,16 @@ class _Parts:
             "type": "text" if not kind or kind in _TEXT_TYPES else _CONTENT_TYPES.get(kind, kind)
         }
         url = _first(part, _URL_KEYS)
-        if isinstance(text, str):
+        if isinstance(url, dict):
+            url = _first(url, _URL_KEYS)
+        summary = part.get("summary")
+        if text is None and isinstance(summary, list):
+            text = _result_text(summary)
+        if isinstance(text, str) and kind not in _BYTES:
             content["text"] = text
         elif isinstance(url, str):
             content["image.image.url"] = url
-        elif len(part) <= 1:
+        elif len(part) <= 1 or summary == []:
             # A type alone says nothing.
             return
         self.contents.append(content)
@@ -299,6 +329,8 @@ def _answer(part: JsonObject) -> JsonObject:
 
 def _result_text(result: JsonValue) -> str:
     """A tool's answer: the text of its parts where it has no others, else as it is."""
+    if isinstance(result, dict) and result.keys() == {"type", "value"}:
+        result = result["value"]
     if isinstance(result, list) and result:
         texts = [part.get("text") if isinstance(part, dict) else part for part in result]
         if all(isinstance(text, str) for text in texts):

@@ -38,7 +38,12 @@ def data(tmp_path, monkeypatch) -> Path:
     day = DataPaths(root).project("default").day(day_of(NOW_NS))
     day.directory.mkdir(parents=True)
     lines = [
-        make_line(trace_id=trace_id_of(1), span_id=span_id_of(1), name="run"),
+        make_line(
+            trace_id=trace_id_of(1),
+            span_id=span_id_of(1),
+            name="run",
+            attributes={"inference.session_id": "c"},
+        ),
         make_line(
             trace_id=trace_id_of(1),
             span_id=span_id_of(2),
@@ -73,6 +78,15 @@ def test_traces_are_listed_as_rows_and_as_json(data):
     assert [len(row.split("\t")) for row in rows] == [6, 6]
     assert (document["schema"], document["total"]) == ("halo.traces/v1", 1)
     assert document["traces"][0]["trace_id"] == trace_id_of(1)
+
+
+def test_a_tool_is_found_in_a_session_that_only_the_root_names(data):
+    """Tool and session may stand on different spans of one trace."""
+    found = json.loads(
+        run(data, "trace", "list", *ALL, "--tool", "search", "--session", "c", "--json")
+    )
+
+    assert [trace["session_id"] for trace in found["traces"]] == ["c"]
 
 
 def test_a_window_without_traces_is_empty(data):

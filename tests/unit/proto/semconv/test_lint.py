@@ -35,7 +35,8 @@ def test_what_is_missing_is_told_by_scope():
     assert (acme.tool_without_name, acme.tool_without_result) == (1, 1)
     assert acme.unknown_keys.most_common() == [("acme.step", 3), ("acme.cost", 1)]
     assert acme.advice[0] == (
-        "2 of 4 spans have no kind: set `openinference.span.kind` or `gen_ai.operation.name`"
+        "2 of 4 spans have no kind: set `openinference.span.kind` or `gen_ai.operation.name` "
+        "(first: span eee19b7ec3c1b174 of trace 5b8efff798038103d269b633813fc60c)"
     )
     assert (http.advice, http.unknown_keys) == ((), {})
 
