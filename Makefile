@@ -70,6 +70,7 @@ coverage: .venv/.stamp-dev ## Tests with branch coverage
 bench: .venv/.stamp-dev ## Decode, ingest, store, analysis and agent figures
 	$(BIN)/python -m bench.decode
 	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.workers
 	$(BIN)/python -m bench.store
 	$(BIN)/python -m bench.analyze
 	$(BIN)/python -m bench.agent

@@ -28,7 +28,7 @@ def format_unix_ns(unix_ns: int) -> str:
     """
     # Cutting the digits is quicker than dividing the number, and this runs twice a span.
     digits = str(unix_ns) if unix_ns >= _NANOS else f"{unix_ns:010d}"
-    return _second_to_text(digits[:-9]) + digits[-9:] + "Z"
+    return f"{_second_to_text(digits[:-9])}{digits[-9:]}Z"
 
 
 def parse_unix_ns(text: str) -> int:

@@ -68,7 +68,7 @@ class Disk:
         return found.f_bavail * found.f_frsize
 
 
-def write_fully(disk: Disk, fd: int, data: bytes) -> None:
+def write_fully(disk: Disk, fd: int, data: bytes | bytearray) -> None:
     """
     Write all of *data*, however many calls it takes.
 

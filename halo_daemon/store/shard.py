@@ -92,7 +92,7 @@ class Shard:
         except OSError as exc:
             log.warning("receipts_lost", path=str(path), error=str(exc))
 
-    def append(self, lines: bytes, *, received_unix_ns: int) -> None:
+    def append(self, lines: bytes | bytearray, *, received_unix_ns: int) -> None:
         """
         Add complete lines and wait until they are on stable storage.
 
@@ -152,7 +152,7 @@ class ProjectShards:
         self._sequence = 0
         self._shard: Shard | None = None
 
-    def append(self, lines: bytes, *, now_unix_ns: int, now_monotonic_s: float) -> None:
+    def append(self, lines: bytes | bytearray, *, now_unix_ns: int, now_monotonic_s: float) -> None:
         """
         Store complete lines of the project durably, in one shard.
 
@@ -181,7 +181,9 @@ class ProjectShards:
         ):
             self.seal()
 
-    def _append_once(self, lines: bytes, now_unix_ns: int, now_monotonic_s: float) -> None:
+    def _append_once(
+        self, lines: bytes | bytearray, now_unix_ns: int, now_monotonic_s: float
+    ) -> None:
         self.seal_if_due(now_unix_ns=now_unix_ns, now_monotonic_s=now_monotonic_s)
         if self._shard is None:
             self._shard = self._open(now_unix_ns, now_monotonic_s)

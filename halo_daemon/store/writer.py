@@ -191,7 +191,13 @@ class SpanWriter:
         failed: dict[str, IngestError] = {}
         for slug, batches in by_slug.items():
             try:
-                self._store(batches[0].project, b"".join([batch.lines for batch in batches]))
+                # A lone batch is written as it is, not copied: it may be a hundred megabytes.
+                lines = (
+                    batches[0].lines
+                    if len(batches) == 1
+                    else b"".join([batch.lines for batch in batches])
+                )
+                self._store(batches[0].project, lines)
             except IngestError as exc:
                 failed[slug] = exc
             except Exception as exc:
@@ -209,7 +215,7 @@ class SpanWriter:
                 None,
             )
 
-    def _store(self, project: Project, lines: bytes) -> None:
+    def _store(self, project: Project, lines: bytes | bytearray) -> None:
         now_unix_ns = self._now_unix_ns()
         try:
             shards = self._shards_of(project, now_unix_ns)
