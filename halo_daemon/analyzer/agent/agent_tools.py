@@ -1,5 +1,6 @@
 """The tools that belong to one agent: its memory, its findings, its helpers."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -146,14 +147,14 @@ class AgentTools:
 
     async def record_finding(self, arguments: DraftFinding, _: ToolCall) -> JsonObject:
         """Check a draft and keep it."""
-        answer = self.book.record(arguments)
+        answer = await self.book.record(arguments)
         self._note(str(answer["finding_id"]))
         return answer
 
-    def record_value(self, value: JsonValue) -> str:
+    async def record_value(self, value: JsonValue) -> str:
         """Record a finding of a final answer; returns what is wrong, else ``""``."""
         before = {*self.book.findings}
-        problem = self.book.record_value(value)
+        problem = await self.book.record_value(value)
         for finding_id in self.book.findings:
             if finding_id not in before:
                 self._note(finding_id)
@@ -162,19 +163,26 @@ class AgentTools:
     async def synthesize(self, arguments: SynthesizeArguments, _: ToolCall) -> JsonObject:
         """Summarise digests of traces; unknown ids are named."""
         wanted = list(dict.fromkeys(arguments.trace_ids))
-        digests: list[JsonValue] = []
-        missing: list[JsonValue] = []
-        for trace_id in wanted[:MAX_SYNTHESIZED]:
-            try:
-                digests.append(redact_value(digest(self.source.load(trace_id)))[0])
-            except EngineToolError:
-                missing.append(trace_id)
-        if not digests:
+        text, missing = await asyncio.to_thread(self._digests, wanted[:MAX_SYNTHESIZED])
+        if not text:
             raise EngineToolError("cannot summarise: none of these traces exists")
         instruction = f"Summarise these traces. {arguments.focus or ''}".strip()
-        summary = await self.synthesis.ask("synthesis", instruction, _as_text(digests))
+        summary = await self.synthesis.ask("synthesis", instruction, text)
         left_out: list[JsonValue] = [*wanted[MAX_SYNTHESIZED:]]
         return {"summary": summary, "missing_trace_ids": missing, "not_read_trace_ids": left_out}
+
+    def _digests(self, trace_ids: list[str]) -> tuple[str, list[JsonValue]]:
+        """Digests of the traces that exist, one a line, and the ids of the others."""
+        lines: list[str] = []
+        missing: list[JsonValue] = []
+        for trace_id in trace_ids:
+            try:
+                masked = redact_value(digest(self.source.load(trace_id)))[0]
+            except EngineToolError:
+                missing.append(trace_id)
+            else:
+                lines.append(orjson.dumps(masked).decode())
+        return "\n".join(lines), missing
 
     def _all_findings(self) -> list[Finding]:
         return [*self.rule_findings, *self.book.findings.values()]
@@ -205,7 +213,3 @@ def finding_row(finding: Finding) -> JsonObject:
             for row in finding.evidence[:2]
         ],
     }
-
-
-def _as_text(digests: list[JsonValue]) -> str:
-    return "\n".join(orjson.dumps(item).decode() for item in digests)

@@ -1,6 +1,6 @@
 """How an agent ends: the `final_answer` tool, accepted once."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pydantic import Field, JsonValue
 
@@ -14,7 +14,7 @@ FINAL_ANSWER = "final_answer"
 FINAL_MARK = "<final/>"
 """In a text, says that the text is the answer; understood for prompts that use it."""
 
-RecordFinding = Callable[[JsonValue], str]
+RecordFinding = Callable[[JsonValue], Awaitable[str]]
 """Records a finding as the model wrote it; returns what is wrong with it, else ``""``."""
 
 
@@ -56,7 +56,8 @@ class FinalAnswer:
     async def _accept(self, arguments: FinalAnswerArguments, _: ToolCall) -> JsonObject:
         if not arguments.answer.strip():
             raise EngineToolError("cannot finish: `answer` is empty", retryable=True)
-        problems = [problem for problem in map(self._record, arguments.findings) if problem]
+        told = [await self._record(finding) for finding in arguments.findings]
+        problems = [problem for problem in told if problem]
         if problems and not self._told_problems:
             self._told_problems = True
             raise EngineToolError(

@@ -8,6 +8,7 @@ Rule 2: numbers are counted here, from the query or the trace ids that are
 cited; what the model says of numbers is compared, never copied.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -67,17 +68,15 @@ class FindingsBook:
         """Claims that did not hold."""
         return [finding for finding in self.findings.values() if not finding.verified]
 
-    def record(self, draft: DraftFinding) -> JsonObject:
+    async def record(self, draft: DraftFinding) -> JsonObject:
         """
         Check *draft* and keep it; a verified one is not replaced by one that is not.
 
         Returns:
             The id, whether it is verified, and what is wrong.
         """
-        problems: list[str] = []
-        evidence = tuple(self._checked(row, problems) for row in draft.evidence)
-        counts = self._counts(draft, evidence, problems)
-        finding = _finding(draft, evidence, counts)
+        finding, problems = await asyncio.to_thread(self.check, draft)
+        counts = finding.counts
         old = self.findings.get(finding.finding_id)
         if old is None or finding.verified or not old.verified:
             self.findings[finding.finding_id] = finding
@@ -91,14 +90,21 @@ class FindingsBook:
             "problems": [*problems],
         }
 
-    def record_value(self, value: JsonValue) -> str:
+    async def record_value(self, value: JsonValue) -> str:
         """Record a finding as it stands in an answer; returns what is wrong, else ``""``."""
         try:
             draft, _ = validate(DraftFinding, as_object(value))
         except EngineToolError as exc:
             return str(exc)
-        answer = self.record(draft)
+        answer = await self.record(draft)
         return "" if answer["verified"] else f"{draft.title}: {answer['problems']}"
+
+    def check(self, draft: DraftFinding) -> tuple[Finding, list[str]]:
+        """The finding that *draft* comes to, and what is wrong with it; reads traces."""
+        problems: list[str] = []
+        evidence = tuple(self._checked(row, problems) for row in draft.evidence)
+        counts = self._counts(draft, evidence, problems)
+        return _finding(draft, evidence, counts), problems
 
     def restore(self, records: list[JsonObject]) -> None:
         """Take over what a journal recorded."""

@@ -19,16 +19,21 @@ prompt, tool or result is noticed, never answered with something else.
 
 Rule 3: long texts stand beside the journal, under their hash, written before
 the line that names them.
+
+Rule 4: the disk is waited for in one thread of the journal's own, so a slow sync
+never keeps other agents from going on, and the file is not closed under it.
 """
 
+import asyncio
 import hashlib
 import os
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Self, TypeVar, cast
 
 import orjson
 
@@ -44,6 +49,8 @@ MAX_RESUMES = 3
 """A run is resumed this often; then it is closed as partial."""
 
 _PARTS_SUFFIX = ".parts"
+_Argument = TypeVar("_Argument")
+_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -157,6 +164,7 @@ class Journal:
         self.recorded = Recorded()
         self._path = path
         self._file: BinaryIO | None = None
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         if path is None:
             return
         with self._as_engine_error():
@@ -205,7 +213,9 @@ class Journal:
             self._file.write(orjson.dumps(record) + b"\n")
             self._file.flush()
 
-    def write_tool_result(self, agent_id: str, call_id: str, answer: str, duration_ms: int) -> None:
+    async def write_tool_result(
+        self, agent_id: str, call_id: str, answer: str, duration_ms: int
+    ) -> None:
         """Append a tool's answer; a long one goes to a file of its own first."""
         fields: JsonObject = {"agent_id": agent_id, "call_id": call_id, "duration_ms": duration_ms}
         raw = answer.encode("utf-8", "replace")
@@ -213,19 +223,38 @@ class Journal:
             self.write("tool_result", **fields, answer=answer)
             return
         with self._as_engine_error():
-            self.write("tool_result", **fields, part=self._write_part(raw))
+            part = await self._off_the_loop(self._write_part, raw)
+        self.write("tool_result", **fields, part=part)
 
-    def sync(self) -> None:
-        """Force what was written to the disk; called once a turn."""
+    async def sync(self) -> None:
+        """
+        Force what was written to the disk; called once a turn.
+
+        Raises:
+            EngineError: The disk refuses.
+        """
         if self._file is not None:
             with self._as_engine_error():
-                os.fsync(self._file.fileno())
+                await self._off_the_loop(os.fsync, self._file.fileno())
+
+    def sync_now(self) -> None:
+        """As `sync`, blocking: for the end of a run, which nothing may interrupt."""
+        if self._file is not None:
+            with self._as_engine_error():
+                self._disk.submit(os.fsync, self._file.fileno()).result()
 
     def close(self) -> None:
-        """Close the file. Idempotent."""
+        """Close the file, after a sync that is on its way. Idempotent."""
+        self._disk.shutdown(wait=True)
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    async def _off_the_loop(
+        self, work: Callable[[_Argument], _Result], argument: _Argument
+    ) -> _Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._disk, work, argument)
 
     def take_reply(self, agent_id: str, sha256: str) -> ModelReply | None:
         """The recorded answer to exactly this request, each one once; None when there is none."""

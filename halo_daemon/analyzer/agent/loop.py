@@ -272,7 +272,7 @@ class Agent:
         started_s = clock.monotonic_s()
         answer = await self._toolbox.answer(call)
         duration_ms = int((clock.monotonic_s() - started_s) * 1000)
-        journal.write_tool_result(agent_id, call.call_id, answer, duration_ms)
+        await journal.write_tool_result(agent_id, call.call_id, answer, duration_ms)
         return answer
 
     def _after_text(self, reply: ModelReply) -> None:

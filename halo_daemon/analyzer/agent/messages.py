@@ -1,9 +1,12 @@
 """What passes between the agent and a model: messages, tool calls, tool schemas, usage."""
 
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self, cast
+
+import orjson
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 
@@ -46,12 +49,18 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
+    size_bytes: int = field(init=False, repr=False, compare=False)
+    """UTF-8 bytes that the message adds to a request, its JSON frame left out."""
 
-    @property
-    def size_bytes(self) -> int:
-        """UTF-8 bytes that the message adds to a request, its JSON frame left out."""
+    sha256: str = field(init=False, repr=False, compare=False)
+    """Of what is sent. Taken once: a conversation is sized and hashed in every turn."""
+
+    def __post_init__(self) -> None:
+        """Measure what is sent."""
         calls = sum(len(call.name) + len(call.arguments.encode()) for call in self.tool_calls)
-        return len(self.content.encode("utf-8", "replace")) + calls
+        size_bytes = len(self.content.encode("utf-8", "replace")) + calls
+        object.__setattr__(self, "size_bytes", size_bytes)
+        object.__setattr__(self, "sha256", hashlib.sha256(orjson.dumps(self.to_json())).hexdigest())
 
     def to_json(self) -> JsonObject:
         """The message in the form of chat completions."""
@@ -82,6 +91,14 @@ class ToolSchema:
     name: str
     description: str
     parameters: JsonObject
+    size_bytes: int = field(init=False, repr=False, compare=False)
+    sha256: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Measure what is sent; the order of keys is part of it."""
+        raw = orjson.dumps(self.to_json())
+        object.__setattr__(self, "size_bytes", len(raw))
+        object.__setattr__(self, "sha256", hashlib.sha256(raw).hexdigest())
 
     def to_json(self) -> JsonObject:
         """The schema in the form of chat completions."""

@@ -1,6 +1,7 @@
 """The counts of a run that a finding may cite, under an id that depends on the question alone."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,6 +21,7 @@ class QueryLog:
 
     _counts: dict[str, QueryCounts] = field(default_factory=dict)
     _deferred: list[Callable[[], object]] = field(default_factory=list)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
 
     def remember(self, tool: str, question: str, affected: int, eligible: int) -> str:
         """Keep what a query found; the same question has the same id."""
@@ -33,7 +35,8 @@ class QueryLog:
         self._deferred.append(ask_again)
 
     def find(self, query_id: str) -> QueryCounts | None:
-        """What the query found; None when there is none of that id."""
-        while query_id not in self._counts and self._deferred:
-            self._deferred.pop(0)()
-        return self._counts.get(query_id)
+        """What the query found; None when there is none of that id. Safe from any thread."""
+        with self._asking:
+            while query_id not in self._counts and self._deferred:
+                self._deferred.pop(0)()
+            return self._counts.get(query_id)

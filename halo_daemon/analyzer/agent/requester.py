@@ -10,8 +10,6 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-import orjson
-
 from halo_daemon.analyzer.agent.budget import (
     CLOSING_OUTPUT_TOKENS,
     Ledger,
@@ -36,6 +34,8 @@ MAX_FAILURES_OF_AGENT = 6
 MAX_FAILURES_OF_TREE = 30
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
+_FRAME_BYTES = 40
+"""JSON around one message, on average."""
 
 
 def backoff_s(failures: int, asked_s: float, clock: Clock) -> float:
@@ -133,6 +133,7 @@ class Requester:
         booked = self.ledger.book(reservation, reply.usage)
         self._learn(request, reply.usage)
         self._write_response(asking, sha256, reply, booked)
+        await self.journal.sync()
         return reply
 
     async def _try(self, asking: Asking, request: ModelRequest, on_text: TextSink) -> ModelReply:
@@ -202,23 +203,22 @@ class Requester:
             reasoning=reply.reasoning,
             request_id=reply.request_id,
         )
-        self.journal.sync()
 
 
 def request_size_bytes(request: ModelRequest) -> int:
     """Bytes of what a request says, close to its body."""
-    messages = sum(message.size_bytes + 40 for message in request.messages)
-    return messages + sum(len(orjson.dumps(tool.to_json())) for tool in request.tools)
+    messages = sum(message.size_bytes + _FRAME_BYTES for message in request.messages)
+    return messages + sum(tool.size_bytes for tool in request.tools)
 
 
 def request_sha256(request: ModelRequest) -> str:
     """The identity of a request: its messages, its tools and the tool that is forced."""
     identity = [
-        [message.to_json() for message in request.messages],
-        [tool.to_json() for tool in request.tools],
+        *(message.sha256 for message in request.messages),
+        *(tool.sha256 for tool in request.tools),
         request.force_tool,
     ]
-    return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256("\n".join(identity).encode()).hexdigest()
 
 
 def _with_note(request: ModelRequest, note: Message | None) -> ModelRequest:

@@ -305,7 +305,7 @@ class Run:
                     tokens=spent.tokens,
                     usd=spent.usd,
                 )
-                journal.sync()
+                journal.sync_now()
             except EngineError:
                 # The disk is what ended the run; the report still says everything.
                 end = replace(end, status="partial", reason=end.reason or "journal")

@@ -4,7 +4,8 @@ The tools of one agent: what is offered, and how a call is answered.
 Rule 1: a tool never raises into the loop. Whatever goes wrong becomes an error
 text that says what to do next.
 
-Rule 2: every answer is redacted, then fitted into one byte budget.
+Rule 2: every answer is redacted, then fitted into one byte budget; in a thread,
+because a long one takes longer than the event loop may pause.
 """
 
 import asyncio
@@ -60,16 +61,15 @@ class Tool(Generic[Arguments]):
     @property
     def schema(self) -> ToolSchema:
         """The tool as the model sees it."""
-        description, parameters = _described(self.arguments)
-        return ToolSchema(self.name, description, parameters)
+        return _schema_of(self.name, self.arguments)
 
 
 @cache
-def _described(arguments: type[ToolArguments]) -> tuple[str, JsonObject]:
-    """Description and schema of a tool's arguments; the same for all agents, made once."""
+def _schema_of(name: str, arguments: type[ToolArguments]) -> ToolSchema:
+    """A tool as the model sees it; the same for all agents, made once."""
     parameters = arguments.model_json_schema()
     description = inspect.cleandoc(parameters.pop("description", ""))
-    return description, _without_titles(parameters)
+    return ToolSchema(name, description, _without_titles(parameters))
 
 
 def in_thread(
@@ -144,7 +144,9 @@ class Toolbox:
         fields: JsonObject = {"error": cut_text(message, _MAX_ERROR_CHARS), "retryable": retryable}
         if hint:
             fields["hint"] = cut_text(hint, _MAX_ERROR_CHARS)
-        return fit(self._without_secrets(fields), budget_bytes=self._budget_bytes)
+        text, redacted = _finished(fields, budget_bytes=self._budget_bytes)
+        self._redacted.values += redacted
+        return text
 
     async def _run(self, tool: Tool, call: ToolCall) -> str:  # type: ignore[type-arg]
         arguments, ignored = validate(tool.arguments, read_arguments(call.arguments))
@@ -170,9 +172,11 @@ class Toolbox:
         if ignored:
             envelope = {**envelope, "ignored_arguments": [*ignored]}
         next_call = tool.next_call(arguments) if tool.next_call else no_next_call
-        return fit(
-            self._without_secrets(envelope), budget_bytes=self._budget_bytes, next_call=next_call
+        text, redacted = await asyncio.to_thread(
+            _finished, envelope, budget_bytes=self._budget_bytes, next_call=next_call
         )
+        self._redacted.values += redacted
+        return text
 
     def _again(self, call: ToolCall, text: str, times: int) -> str:
         self._repeats[call.name, call.arguments] = (text, times + 1)
@@ -182,10 +186,13 @@ class Toolbox:
         )
         return note + text[1:] if len(text) + len(note) <= self._budget_bytes else text
 
-    def _without_secrets(self, answer: JsonObject) -> JsonObject:
-        masked, found = redact_value(answer)
-        self._redacted.values += found
-        return as_object(masked)
+
+def _finished(
+    answer: JsonObject, *, budget_bytes: int, next_call: NextCall = no_next_call
+) -> tuple[str, int]:
+    """*answer* as it is sent, and how many values were taken out of it."""
+    masked, redacted = redact_value(answer)
+    return fit(as_object(masked), budget_bytes=budget_bytes, next_call=next_call), redacted
 
 
 def _without_titles(schema: JsonObject) -> JsonObject:

@@ -126,6 +126,6 @@ class Bench:
         self.on_look(arguments.topic)
         return {"seen": self.answer}
 
-    def _record(self, draft: Any) -> str:
+    async def _record(self, draft: Any) -> str:
         self.recorded.append(draft)
         return "" if isinstance(draft, dict) else "a finding is an object"

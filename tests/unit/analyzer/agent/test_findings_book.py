@@ -45,20 +45,20 @@ def shop() -> FindingsBook:
         pytest.param(draft(GOAL_DRIFT.upper()), False, "is not in span", id="letter-case"),
     ],
 )
-def test_quotes_are_looked_up(shop, finding, verified, problem):
+async def test_quotes_are_looked_up(shop, finding, verified, problem):
     """A finding counts only when its quote stands in the span that it names (R16, S-05)."""
-    answer = shop.record(finding)
+    answer = await shop.record(finding)
 
     assert answer["verified"] is verified
     assert problem in " ".join(answer["problems"])
     assert len(shop.verified) == verified
 
 
-def test_counts_come_from_the_query(shop):
+async def test_counts_come_from_the_query(shop):
     """What the model says of numbers is corrected and told (S-05)."""
     query_id = shop.queries.remember("query_traces", "{}", 4, 8)
 
-    answer = shop.record(draft(query_id=query_id, affected_traces=5))
+    answer = await shop.record(draft(query_id=query_id, affected_traces=5))
 
     [finding] = shop.verified
     assert (finding.counts.affected_traces, finding.counts.eligible_traces) == (4, 8)
@@ -66,36 +66,36 @@ def test_counts_come_from_the_query(shop):
     assert "you said 5, counted 4" in answer["problems"][0]
 
 
-def test_an_unknown_query_is_told(shop):
+async def test_an_unknown_query_is_told(shop):
     """A query that was never asked counts for nothing."""
-    answer = shop.record(draft(query_id="q_made_up"))
+    answer = await shop.record(draft(query_id="q_made_up"))
 
     assert "no query `q_made_up`" in answer["problems"][0]
     assert shop.verified[0].counts.affected_traces == 1
 
 
-def test_a_claim_is_mended_by_recording_it_again(shop):
+async def test_a_claim_is_mended_by_recording_it_again(shop):
     """The same title is the same finding; a verified one is not lost to a worse one."""
-    shop.record(draft("never said"))
-    shop.record(draft())
-    shop.record(draft("never said either"))
+    await shop.record(draft("never said"))
+    await shop.record(draft())
+    await shop.record(draft("never said either"))
 
     assert len(shop.findings) == 1
     assert shop.verified[0].evidence[0].quote == GOAL_DRIFT
 
 
-def test_only_known_findings_are_explained(shop):
+async def test_only_known_findings_are_explained(shop):
     """A finding that does not exist cannot be joined."""
-    good = shop.record(draft(explains="F-0123456789AB"))
-    bad = shop.record(draft(title="Something else entirely", explains="F-ZZZZZZZZZZZZ"))
+    good = await shop.record(draft(explains="F-0123456789AB"))
+    bad = await shop.record(draft(title="Something else entirely", explains="F-ZZZZZZZZZZZZ"))
 
     assert shop.explanations == {good["finding_id"]: "F-0123456789AB"}
     assert "no finding" in bad["problems"][0]
 
 
-def test_a_book_is_restored_from_its_records(shop):
+async def test_a_book_is_restored_from_its_records(shop):
     """What a journal kept is what was recorded."""
-    shop.record(draft(explains="F-0123456789AB"))
+    await shop.record(draft(explains="F-0123456789AB"))
     records = [shop.to_record(finding) for finding in shop.findings.values()]
     again = FindingsBook(shop.source, QueryLog())
 
@@ -129,9 +129,9 @@ def test_a_quote_is_found_as_models_quote(value, quote, found):
         assert value[place.start : place.end] == place.text
 
 
-def test_recorded_evidence_holds_at_its_exact_place(shop):
+async def test_recorded_evidence_holds_at_its_exact_place(shop):
     """The report's own check finds every verified quote again."""
-    shop.record(draft("book  the hotel instead"))
+    await shop.record(draft("book  the hotel instead"))
 
     [row] = shop.verified[0].evidence
     span = shop.source.load(TRACE).by_id[LAST]
