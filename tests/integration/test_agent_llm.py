@@ -1,6 +1,8 @@
 """The adapter against a scripted server: real sockets, every way to answer."""
 
+import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -27,6 +29,7 @@ from halo_daemon.testing.scripted_replies import (
     stall,
     status,
 )
+from tests.conformance.certificates import make_authority, make_certificate
 
 TOOLS = tuple(
     ToolSchema(name, "A tool.", {"type": "object", "properties": {}}) for name in ("look", "end")
@@ -246,6 +249,56 @@ async def test_every_form_of_a_good_answer_is_accepted(script):
     assert (await reply_to(script)).message.content == "fine"
 
 
+async def test_a_call_beside_text_with_a_plain_stop_is_both():
+    """Text and call of one message are kept, whatever word ends it (T-08, T-09)."""
+    script = ok("Looking.", ("look", {"x": 1}), finish_reason="stop")
+
+    for api in ("chat", "responses"):
+        reply = await reply_to(script, api=api)
+
+        assert reply.message.content == "Looking."
+        assert calls_of(reply) == [("look", '{"x": 1}')]
+
+
+async def test_responses_events_give_what_chat_gives():
+    """Items and deltas make the answer where the last event leaves them out (ST-16)."""
+    call_item = {"type": "function_call", "call_id": "a", "name": "look", "arguments": '{"x": "é"}'}
+    text_item = {"type": "message", "content": [{"type": "output_text", "text": "Looking."}]}
+    usage = {"input_tokens": 9, "output_tokens": 4}
+    script = sse(
+        event({"type": "response.created", "response": {"id": "r1"}}, name="response.created"),
+        event({"type": "response.output_item.added", "item": {**text_item, "content": []}}),
+        event({"type": "response.output_text.delta", "delta": "Look"}),
+        event({"type": "response.output_text.delta", "delta": "ing."}),
+        event({"type": "response.output_item.done", "item": text_item}),
+        event({"type": "response.reasoning_summary_text.delta", "delta": "hmm"}),
+        event({"type": "response.function_call_arguments.delta", "delta": '{"x": '}),
+        event({"type": "response.function_call_arguments.done", "arguments": '{"x": "é"}'}),
+        event({"type": "response.output_item.done", "item": call_item}),
+        event({"type": "response.never_heard_of", "response": 5}),
+        event({"type": "response.completed", "response": {"id": "r1", "usage": usage}}),
+    )
+    pieces: list[str] = []
+    async with asking(script, api="responses") as (model, server):
+        reply = await model.complete(REQUEST, on_text=pieces.append)
+
+    assert reply.message.content == "Looking." == "".join(pieces)
+    assert calls_of(reply) == [("look", '{"x": "é"}')]
+    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (9, 4)
+    assert server.requests[0].fields["store"] is False
+
+
+async def test_a_response_without_its_last_event_is_cut():
+    """Items alone are no answer: the end has to come (ST-16, ST-07)."""
+    item = {"type": "message", "content": [{"type": "output_text", "text": "Looking."}]}
+
+    failed = await failure_of(
+        sse(event({"type": "response.output_item.done", "item": item})), api="responses"
+    )
+
+    assert failed.action is Action.RETRY
+
+
 async def test_many_tiny_chunks_are_one_answer():
     """Twenty thousand one-letter chunks cost no more than their text (ST-15)."""
     chunks = b"".join(chat_event({"content": "x"}) for _ in range(20_000))
@@ -345,20 +398,110 @@ async def test_every_failure_says_what_to_do(script, action, reason):
 @pytest.mark.parametrize(
     ("message", "window_tokens"),
     [
-        ("This model's maximum context length is 8192 tokens. However, you requested 9000", 8192),
-        ("the request exceeds the available context size (4096 tokens), try increasing it", 4096),
-        ("input length 70000 exceeds the context length of 32768", 32768),
-        ("prompt is too long: 210000 tokens > 200000 maximum", 200000),
-        ("ContextWindowExceededError: litellm.BadRequestError", 0),
-        (
-            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)",
+        pytest.param(
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens. Please reduce the length of the messages.",
+            8192,
+            id="V-02-openai",
+        ),
+        pytest.param(
+            "Your input exceeds the context window of this model. Please adjust your input and try again.",
+            0,
+            id="V-02-openai-responses",
+        ),
+        pytest.param(
+            "Invalid 'messages[1].content': string too long. Expected a string with maximum length 10485760",
+            0,
+            id="V-02-openai-long-text",
+        ),
+        pytest.param(
+            "This model's maximum context length is 16385 tokens, however you requested 20000 tokens (16000 in your prompt; 4000 for the completion).",
+            16385,
+            id="V-02-azure",
+        ),
+        pytest.param(
+            "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens in the messages, Please reduce the length of the messages.",
+            4096,
+            id="V-02-vllm",
+        ),
+        pytest.param(
+            "The decoder prompt (length 5000) is longer than the maximum model length of 4096. Make sure that `max_model_len` is no smaller than the number of text tokens.",
+            4096,
+            id="V-02-vllm-decoder",
+        ),
+        pytest.param(
+            "'max_completion_tokens' is too large: 4000. This model's maximum context length is 4096 tokens and your request has 500 input tokens",
+            4096,
+            id="V-02-vllm-output",
+        ),
+        pytest.param(
+            "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+            4096,
+            id="V-02-sglang",
+        ),
+        pytest.param(
+            "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 100 `max_new_tokens`",
+            4096,
+            id="V-02-tgi",
+        ),
+        pytest.param(
+            "the request exceeds the available context size (4096 tokens), try increasing it",
+            4096,
+            id="V-02-llama.cpp",
+        ),
+        pytest.param(
+            "the request exceeds the available context size. try increasing the context size or enable context shift",
+            0,
+            id="V-02-llama.cpp-older",
+        ),
+        pytest.param(
+            "input length 70000 exceeds the context length of 32768", 32768, id="V-02-ollama"
+        ),
+        pytest.param("the input length exceeds the context length", 0, id="V-02-ollama-older"),
+        pytest.param(
+            "The number of tokens to keep from the initial prompt is greater than the context length of only 4096 tokens",
+            4096,
+            id="V-02-lm-studio",
+        ),
+        pytest.param(
+            "prompt is too long: 210000 tokens > 200000 maximum", 200000, id="V-02-anthropic"
+        ),
+        pytest.param(
+            "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length or `max_tokens` and try again",
+            200000,
+            id="V-02-anthropic-output",
+        ),
+        pytest.param(
+            "litellm.ContextWindowExceededError: litellm.BadRequestError: AzureException",
+            0,
+            id="V-02-litellm",
+        ),
+        pytest.param(
+            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
             1048576,
+            id="V-02-gemini",
         ),
-        (
-            "Prompt contains 40000 tokens and is too large for model with 32,768 maximum context length",
+        pytest.param(
+            "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32,768 maximum context length",
             32768,
+            id="V-02-mistral",
         ),
-        ("Please reduce the length of the messages or completion", 0),
+        pytest.param(
+            "This model's maximum prompt length is 131072 but the request contains 150000 tokens.",
+            131072,
+            id="V-02-xai",
+        ),
+        pytest.param(
+            "This endpoint's maximum context length is 32768 tokens. However, you requested about 40000 tokens",
+            32768,
+            id="V-02-openrouter",
+        ),
+        pytest.param("Input is too long for requested model.", 0, id="V-02-bedrock"),
+        pytest.param("Please reduce the length of the messages or completion.", 0, id="V-02-groq"),
+        pytest.param(
+            "too many tokens: total number of tokens in the prompt cannot exceed 4081",
+            0,
+            id="V-02-cohere",
+        ),
     ],
 )
 async def test_a_full_context_is_known_by_its_wording(message, window_tokens):
@@ -598,6 +741,43 @@ async def test_a_refused_connection_can_be_retried():
     await model.aclose()
 
     assert caught.value.action is Action.RETRY
+
+
+async def test_an_unknown_host_can_be_retried():
+    """A name that does not resolve may be a failure of the network (H-24)."""
+    model = OpenAIModel(OpenAISettings(model="m", base_url="http://no-such-host.invalid/v1"))
+
+    with pytest.raises(ModelError) as caught:
+        await model.complete(REQUEST, on_text=discard_text)
+    await model.aclose()
+
+    assert caught.value.action is Action.RETRY
+
+
+async def test_a_certificate_that_nobody_vouches_for_ends_the_run(tmp_path):
+    """A bad certificate is no failure that passes; the message says what it is (H-24)."""
+    authority = make_authority(tmp_path, "strangers")
+    pair = make_certificate(tmp_path, "server", authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    model = OpenAIModel(OpenAISettings(model="m", base_url=f"https://127.0.0.1:{port}/v1"))
+
+    with pytest.raises(ModelError) as caught:
+        await model.complete(REQUEST, on_text=discard_text)
+    await model.aclose()
+    server.close()
+
+    assert (caught.value.action, "cannot trust" in str(caught.value)) == (Action.STOP, True)
+
+
+async def test_a_redirect_takes_the_key_nowhere():
+    """The place that a redirect names is never asked (H-25)."""
+    with ScriptedModelServer([ok("gotcha")]) as elsewhere:
+        failed = await failure_of(status(307, headers={"location": elsewhere.base_url}))
+
+    assert (failed.action, elsewhere.requests) == (Action.STOP, [])
 
 
 def test_the_default_address_needs_a_key():

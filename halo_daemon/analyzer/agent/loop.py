@@ -116,7 +116,8 @@ class Agent:
         for place, message in enumerate([*system, *task]):
             item_id = "sys-0" if place == 0 else f"in-{place - 1}"
             self._add(item_id, message)
-        self._voice.started(task[-1].content if task else "")
+        asked = [message.content for message in task if message.role is Role.USER]
+        self._voice.started(asked[-1] if asked else "")
 
     def _plan(self) -> TurnPlan:
         number = self._turns + 1

@@ -34,17 +34,19 @@ _BY_STATUS: dict[int, tuple[Action, str]] = {
 }
 
 _CONTEXT = re.compile(
-    r"context_length_exceeded|ContextWindowExceeded|exceed_context_size"
-    r"|maximum context length|(exceeds?|larger than|beyond) the (available )?(model's )?context"
+    r"context_length_exceeded|ContextWindowExceeded|exceed_context_size|string_above_max_length"
+    r"|maximum (context|prompt|model) length|exceed context limit|string too long"
+    r"|(exceeds?|(larger|longer) than|beyond) the (available )?(model's )?context"
     r"|context (window|length|size) (of|is|was|has been|exceeded)|exceeds? (the )?(context|maximum number of tokens)"
     r"|(prompt|input|request|messages?) (is|are|was) too (long|large)|too many (input )?tokens"
     r"|reduce the length of the (messages|prompt|input)|input length .{0,60}exceeds?"
-    r"|too large for model with",
+    r"|too large for model with|tokens \+ .max_new_tokens. must be",
     re.IGNORECASE,
 )
 _WINDOW_TOKENS = re.compile(
-    r"(?:maximum context length (?:is|of)|context (?:window|length|size)(?: of| is|:)?"
-    r"|allowed \(|available context size \(|[0-9] tokens? >|with)\s*\(?([0-9][0-9,_]{2,})",
+    r"(?:maximum (?:context|prompt|model) length (?:is|of)"
+    r"|context (?:window|length|size)(?: of only| of| is|:)?|allowed \(|available context size \("
+    r"|[0-9] (?:tokens? )?>|must be <=|with)\s*\(?([0-9][0-9,_]{2,})",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(

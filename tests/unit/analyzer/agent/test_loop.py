@@ -317,6 +317,41 @@ async def test_half_a_call_is_discarded_and_told():
     assert (outcome.status, bench.looked) == ("complete", ["all"])
 
 
+async def test_half_a_text_is_kept_and_marked():
+    """A text cut at the output limit stays, and the model is told (F-02)."""
+    half = ModelReply(Message(Role.ASSISTANT, "There are three"), finish=Finish.LENGTH)
+    model = ScriptedChatModel([half, FINISH])
+
+    outcome = await Bench(model).run()
+
+    told = [m.content for m in model.seen[1].messages[-3:-1]]
+    assert outcome.status == "complete"
+    assert told[0] == "There are three"
+    assert "cut at the output limit" in told[1]
+
+
+@pytest.mark.parametrize(("times", "reason"), [(1, ""), (2, "content_filter")])
+async def test_a_filtered_answer_costs_the_newest_tool_answer_once(times, reason):
+    """An answer that the filter ended counts like its refusal (F-03)."""
+    filtered = ModelReply(Message(Role.ASSISTANT), finish=Finish.FILTERED)
+    model = ScriptedChatModel([call("look"), *[filtered] * times, FINISH])
+
+    outcome = await Bench(model).run()
+
+    assert outcome.reason == reason
+    assert "withheld" in last_tool_answer(model, 2)
+
+
+async def test_text_beside_a_call_stays_in_the_conversation():
+    """Both go back to the model, in one message (T-09)."""
+    model = ScriptedChatModel([calls(("look", {}), text="Looking."), FINISH])
+
+    await Bench(model).run()
+
+    [said] = [m for m in model.seen[1].messages if m.role is Role.ASSISTANT]
+    assert (said.content, said.tool_calls[0].name) == ("Looking.", "look")
+
+
 async def test_a_full_context_is_shrunk_and_the_run_goes_on():
     """A refused context is made smaller in the same turn, with its window learnt (R8, V-01)."""
     full = fault(Action.SHRINK, "context", window_tokens=2_000)
