@@ -57,7 +57,9 @@ def _rule(report: Report, source: str) -> JsonObject:
         "id": source,
         "name": name,
         "shortDescription": {"text": name.replace("_", " ")},
-        "help": {"text": example.recommendation.text or name.replace("_", " ")},
+        "help": {
+            "text": one_line(example.recommendation.text, limit=1_000) or name.replace("_", " ")
+        },
         "properties": {"category": example.category},
     }
 

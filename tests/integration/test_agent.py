@@ -62,7 +62,7 @@ def mine(report: Report) -> list:
 
 
 async def test_the_analyst_ends_with_verified_findings():
-    """Overview, query, search, view, synthesis, sub-agent, findings: all checked, all counted."""
+    """Overview, query, search, view, synthesis, sub-agent, findings: all checked, all counted (L17)."""
     report = await explained(shop_reader())
 
     assert (report.engine.mode, report.engine.status, report.engine.reason) == (
@@ -78,6 +78,35 @@ async def test_the_analyst_ends_with_verified_findings():
     assert report.engine.subagents == 1
     assert report.coverage.llm_viewed_traces >= 1
     assert from_json(to_json(report)) == report
+
+
+async def test_what_was_not_looked_at_is_said():
+    """A run that ends early names the findings it did not reach, and what it lacked (R18, G5)."""
+    model = ScriptedChatModel([call("final_answer", answer="x", not_looked_at=["the night"])])
+
+    report = await explained(shop_reader(), model=model)
+
+    rules = {f.finding_id for f in report.findings}
+    assert {*report.coverage.llm_not_reached} == rules
+    assert report.coverage.llm_viewed_traces == 0
+    assert report.limits[-1] == "the night"
+    assert any("run_code was not offered: switched off" in limit for limit in report.limits)
+
+
+async def test_a_resumed_run_takes_over_what_was_spent(tmp_path):
+    """Tokens, requests and seconds of the first attempt bind the second (J-02)."""
+    path = tmp_path / "journal.jsonl"
+    dead = ModelError("no", action=Action.STOP, reason="auth")
+    first = await explained(
+        shop_reader(), path, ScriptedChatModel([call("get_dataset_overview"), dead])
+    )
+    last = call("final_answer", answer="x")
+
+    resumed = await explained(shop_reader(), path, ScriptedChatModel([last]))
+
+    assert first.engine.tokens.input == 100
+    assert resumed.engine.tokens.input == 200
+    assert (resumed.engine.requests, resumed.engine.turns) == (first.engine.requests + 1, 2)
 
 
 async def test_the_same_run_gives_the_same_report():

@@ -1,6 +1,7 @@
 """Traces written against their reader: nothing obeys, nothing leaks, and it is told."""
 
 import json
+import re
 
 import pytest
 
@@ -8,6 +9,12 @@ from halo_daemon.analyzer.agent.explain import ExplainSettings, explain
 from halo_daemon.analyzer.agent.messages import Message, Role
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
 from halo_daemon.analyzer.agent.session import RunSettings
+from halo_daemon.analyzer.render_html import render_html
+from halo_daemon.analyzer.render_junit import render_junit
+from halo_daemon.analyzer.render_markdown import render_markdown
+from halo_daemon.analyzer.render_sarif import render_sarif
+from halo_daemon.analyzer.render_text import render_text
+from halo_daemon.cli.output import printable
 from halo_daemon.findings import Report, to_json
 from halo_daemon.proto.span import Span
 from halo_daemon.testing.memory_queries import MemoryQueries
@@ -16,7 +23,7 @@ from halo_daemon.testing.scripted_chat import ScriptedChatModel, call
 from halo_daemon.testing.spans import START_UNIX_NS, make_fields, span_id_of, trace_id_of
 from tests.unit.analyzer.agent.agents import FakeClock
 from tests.unit.analyzer.agent.analyst import analyst
-from tests.unit.analyzer.agent.traces import report_of, shop_reader
+from tests.unit.analyzer.agent.traces import GOAL_DRIFT, report_of, shop_reader
 
 CANARY = "zxq-canary-7731"
 ATTACKS = {
@@ -146,3 +153,53 @@ async def test_a_sub_agents_words_are_data_for_its_parent():
     parent = model.seen[-1].messages
     assert {m.role for m in parent if CANARY in m.content} == {Role.TOOL}
     assert CANARY not in to_json(report).decode()
+
+
+MARK_UP = (
+    "<script>alert(1)</script> ![x](https://evil.example/p.png) [go](javascript:alert(2)) "
+    "<!channel> @team #12 \x1b[31mred\x1b]0;title\x07 =cmd() `a` | b \u202egnp \u200b"
+)
+RENDERINGS = {
+    "markdown": render_markdown,
+    "html": render_html,
+    "text": render_text,
+    "junit": lambda report: render_junit(report).decode(),
+    "sarif": lambda report: render_sarif(report).decode(),
+    "terminal": lambda report: printable(to_json(report).decode()),
+}
+
+
+@pytest.mark.parametrize("name", RENDERINGS)
+async def test_what_a_model_writes_is_inert_in_every_rendering(name):
+    """Scripts, pictures, links, mentions, escapes and overrides of a model stay text (S-06)."""
+    row = {"trace_id": trace_id_of(2), "span_id": span_id_of(204), "quote": GOAL_DRIFT}
+    draft = {
+        "title": f"The agent drifts {MARK_UP}"[:200],
+        "category": "security/injection",
+        "severity": "high",
+        "evidence": [row],
+        "root_cause": {"state": "hypothesis", "text": MARK_UP},
+        "recommendation": {"fix_type": "other", "text": MARK_UP, "validation_plan": MARK_UP},
+    }
+    turns = iter(
+        [
+            call("record_finding", **draft),
+            call("record_finding", **{**draft, "title": f"A lie {MARK_UP}"[:200],
+                                      "evidence": [{**row, "quote": f"never {MARK_UP}"}]}),
+            call("final_answer", answer=MARK_UP, questions=[MARK_UP], not_looked_at=[MARK_UP]),
+        ]
+    )  # fmt: skip
+    report = await explained(shop_reader(), ScriptedChatModel(lambda _: next(turns)))
+
+    shown = RENDERINGS[name](report)
+
+    assert report.unverified_claims
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e]", shown)
+    if name == "html":
+        assert "<script>alert" not in shown
+        assert "<img" not in shown
+        assert 'href="javascript' not in shown
+    if name == "markdown":
+        outside = re.sub(r"(?s)(`+).*?\1", "", shown)
+        for mark in ("<script>", "![x]", "](javascript", "<!channel>", "@team", " #12"):
+            assert mark not in outside

@@ -19,11 +19,12 @@ from halo_daemon.analyzer.agent.clock import Clock
 from halo_daemon.analyzer.agent.compaction import CompactionSettings
 from halo_daemon.analyzer.agent.errors import Action, ModelError
 from halo_daemon.analyzer.agent.explain import ExplainSettings, explain
-from halo_daemon.analyzer.agent.file_reader import EVERYTHING
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
 from halo_daemon.analyzer.agent.session import RunSettings
 from halo_daemon.analyzer.agent.toolbox import Tool
 from halo_daemon.findings import Report
+from halo_daemon.store.trace_files import EVERYTHING
+from halo_daemon.testing.memory_queries import MemoryQueries
 from halo_daemon.testing.scripted_chat import ScriptedChatModel, call
 from halo_daemon.testing.scripted_model import ScriptedModelServer
 from halo_daemon.testing.scripted_replies import ok, stall
@@ -121,7 +122,15 @@ async def stopped(
     )
     rules = report_of(reader)
     going = asyncio.ensure_future(
-        explain(rules, reader, model, settings=settings, journal_path=journal_path, stop=stop)
+        explain(
+            rules,
+            reader,
+            model,
+            queries=MemoryQueries(reader),
+            settings=settings,
+            journal_path=journal_path,
+            stop=stop,
+        )
     )
     hanging = asyncio.ensure_future(place.reached.wait())
     await asyncio.wait({going, hanging}, return_when=asyncio.FIRST_COMPLETED)
@@ -185,4 +194,4 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
     [journal] = (tmp_path / "data").rglob("journal.jsonl")
     records = [json.loads(line) for line in journal.read_bytes().splitlines()]
     assert process.returncode in {130, -signal.SIGTERM}
-    assert [record["type"] for record in records][:2] == ["run_start", "agent_start"]
+    assert records[0]["type"] == "run_start"

@@ -19,6 +19,7 @@ from halo_daemon.analyzer.agent.session import RunSettings
 from halo_daemon.analyzer.agent.tree import TreeSettings
 from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.findings import from_json, report_schema, to_json
+from halo_daemon.testing.memory_queries import MemoryQueries
 from halo_daemon.testing.scripted_chat import Turn, call, calls, say
 from halo_daemon.testing.spans import span_id_of, trace_id_of
 from tests.unit.analyzer.agent.agents import FakeClock
@@ -129,6 +130,7 @@ def explained(provider: Provider, budget: Budget, turns: int, sink=lambda _: Non
             settings=ExplainSettings(
                 "m", price=PRICE, max_output_tokens=OUTPUT_TOKENS, run=run, window_tokens=60_000
             ),
+            queries=MemoryQueries(READER),
             journal_path=None,
             sink=sink,
         )

@@ -41,7 +41,7 @@ EXPECTED = report_of(reader_of(SPANS))
 @settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_spans_changes_no_byte(draw: random.Random):
-    """Spans arrive in any order."""
+    """Spans arrive in any order (P-02)."""
     shuffled = SPANS[:]
     draw.shuffle(shuffled)
 

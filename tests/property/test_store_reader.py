@@ -126,7 +126,7 @@ def comparable(trace: Trace | None) -> object:
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stored=deliveries(), cut=st.integers(0, 25), shard_lines=st.integers(1, 6), window=windows)
 def test_any_layout_gives_the_same_answers(stored, cut, shard_lines, window):
-    """Split, order, duplication, days and growth between two reads change no answer."""
+    """Split, order, duplication, days and growth between two reads change no answer (P-01)."""
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
         DataPaths(root).project("default").directory.mkdir(parents=True)

@@ -239,6 +239,7 @@ def run_of(
         settings_of(config),
         rule_findings=stored.findings,
         more_tools=_repo_tools(config.repo_path),
+        missing=_missing(config.repo_path),
         journal_path=journal_path,
         is_replay=is_replay,
         sink=sink,
@@ -302,6 +303,15 @@ def _repo_tools(repo_path: Path | None) -> Sequence[Tool[Any]]:
     from halo_daemon.analyzer.agent.repo_tools import repo_tools  # noqa: PLC0415
 
     return repo_tools(repo_path)
+
+
+def _missing(repo_path: Path | None) -> Mapping[str, str]:
+    if repo_path is None:
+        return {}
+    from halo_daemon.analyzer.agent.repo_tools import why_no_history  # noqa: PLC0415
+
+    why = why_no_history(repo_path)
+    return {"git history": why} if why else {}
 
 
 def _in_thread(stream: AsyncGenerator[Event, None]) -> Generator[Event, None, None]:

@@ -1,6 +1,7 @@
 """What git prints, read."""
 
 import re
+from functools import partial
 
 from halo_daemon.analyzer.agent.answers import cut_text
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -21,6 +22,22 @@ def commit_of(line: str) -> JsonObject:
         "authored_at": authored_at,
         "subject": subject[:500],
     }
+
+
+def without_files(patch: str, hidden: re.Pattern[str]) -> str:
+    """*patch* without the changes of files whose path *hidden* finds; it says which are left out."""
+    sections = re.split(r"(?m)^(?=diff --git )", patch)
+    return "".join(map(partial(_unless_hidden, hidden), sections))
+
+
+def _unless_hidden(hidden: re.Pattern[str], section: str) -> str:
+    head = section.partition("\n")[0]
+    if not head.startswith("diff --git "):
+        return section
+    names = head.removeprefix("diff --git ").replace('"', "").split(" ")
+    if any(hidden.search(re.sub("^[ab]/", "", name)) for name in names):
+        return f"{head}\n(not shown: may hold credentials)\n"
+    return section
 
 
 def blame_rows(output: str) -> list[JsonValue]:

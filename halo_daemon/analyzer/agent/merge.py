@@ -58,7 +58,11 @@ def merge(report: Report, end: RunEnd) -> Report:
                 }
             ),
             "questions": (*report.questions, *end.outcome.questions),
-            "limits": (*report.limits, *end.outcome.not_looked_at),
+            "limits": (
+                *report.limits,
+                *(f"{tools} was not offered: {why}." for tools, why in end.missing.items()),
+                *end.outcome.not_looked_at,
+            ),
         }
     )
     return merged.model_copy(update={"summary": summary_of(merged)})

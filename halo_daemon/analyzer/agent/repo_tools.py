@@ -12,13 +12,23 @@ defaults. What a repository holds is not trusted.
 import asyncio
 import os
 import re
+import shutil
+import signal
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from halo_daemon.analyzer.agent.answers import cut_text
 from halo_daemon.analyzer.agent.errors import EngineToolError
-from halo_daemon.analyzer.agent.git_output import FIELD, RECORD, blame_rows, commit_of
+from halo_daemon.analyzer.agent.git_output import (
+    FIELD,
+    RECORD,
+    blame_rows,
+    commit_of,
+    without_files,
+)
 from halo_daemon.analyzer.agent.messages import ToolCall
 from halo_daemon.analyzer.agent.repo_arguments import (
     GitBlameArguments,
@@ -63,16 +73,22 @@ _GIT = (
 class Repository:
     """One repository, read only."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, timeout_s: float = TIMEOUT_S) -> None:
         """
         Take a directory.
 
+        Args:
+            root: The directory.
+
+            timeout_s: How long one search or one run of git may take.
+
         Raises:
-            ConfigError: It is none.
+            ConfigError: *root* is no directory.
         """
         if not root.is_dir():
             raise ConfigError(f"cannot read {root}: not a directory (`repo_path`)")
         self._root = root.resolve()
+        self._timeout_s = timeout_s
 
     async def view_repo_tree(self, _: ViewRepoTreeArguments, __: ToolCall) -> JsonObject:
         """Directories and files, cut at a depth and a number."""
@@ -101,25 +117,28 @@ class Repository:
         }
 
     async def grep_files(self, arguments: GrepFilesArguments, _: ToolCall) -> JsonObject:
-        """Matching lines, by path and line."""
-        pattern = compile_pattern(arguments.regex_pattern)
+        """Matching lines, by path and line; those found in time."""
         paths = await self._matching(arguments.glob_pattern or "**")
+        found, has_more = await asyncio.to_thread(self._search, arguments, paths)
+        return {"matches": found, "returned_match_count": len(found), "has_more": has_more}
 
-        def search() -> list[JsonValue]:
-            found: list[JsonValue] = []
-            for path in paths:
-                for number, line in enumerate(self._text_lines(path), 1):
-                    if pattern.search(line):
-                        shown = cut_text(line, _MAX_LINE_CHARS)
-                        found.append({"path": path, "line_number": number, "line_text": shown})
-                    if len(found) > arguments.max_matches:
-                        return found
-            return found
-
-        matches = await asyncio.to_thread(search)
-        has_more = len(matches) > arguments.max_matches
-        kept = matches[: arguments.max_matches]
-        return {"matches": kept, "returned_match_count": len(kept), "has_more": has_more}
+    def _search(
+        self, arguments: GrepFilesArguments, paths: list[str]
+    ) -> tuple[list[JsonValue], bool]:
+        pattern = compile_pattern(arguments.regex_pattern)
+        deadline_s = time.monotonic() + self._timeout_s
+        found: list[JsonValue] = []
+        for path in paths:
+            if time.monotonic() > deadline_s:
+                return found, True
+            for number, line in enumerate(self._text_lines(path), 1):
+                if not pattern.search(line):
+                    continue
+                if len(found) == arguments.max_matches:
+                    return found, True
+                shown = cut_text(line, _MAX_LINE_CHARS)
+                found.append({"path": path, "line_number": number, "line_text": shown})
+        return found, False
 
     async def read_file(self, arguments: ReadFileArguments, _: ToolCall) -> JsonObject:
         """Numbered lines of a file."""
@@ -160,10 +179,11 @@ class Repository:
         )
         form = f"--format=%H{FIELD}%an{FIELD}%aI{FIELD}%s{RECORD}%b"
         output, is_cut = await self._git(
-            "show", *patch, form, _ref(arguments.ref), *_paths(arguments.path)
+            "show", *patch, form, _commit(arguments.ref), *_paths(arguments.path)
         )
         head, _sep, body = output.partition(RECORD)
-        return {"commit": commit_of(head), "body": body.strip(), "truncated": is_cut}
+        shown = without_files(body, _SECRET_NAME)
+        return {"commit": commit_of(head), "body": shown.strip(), "truncated": is_cut}
 
     async def git_diff(self, arguments: GitDiffArguments, _: ToolCall) -> JsonObject:
         """Changes between two commits."""
@@ -173,11 +193,12 @@ class Repository:
             *form,
             "--no-ext-diff",
             "--no-textconv",
-            _ref(arguments.from_ref),
-            _ref(arguments.to_ref),
+            _commit(arguments.from_ref),
+            _commit(arguments.to_ref),
             *_paths(arguments.path),
         )
-        return {"diff": output, "stat_only": arguments.stat_only, "truncated": is_cut}
+        shown = without_files(output, _SECRET_NAME)
+        return {"diff": shown, "stat_only": arguments.stat_only, "truncated": is_cut}
 
     async def git_blame(self, arguments: GitBlameArguments, _: ToolCall) -> JsonObject:
         """The last commit of each line."""
@@ -199,14 +220,6 @@ class Repository:
         [path] = _paths(arguments.path)[1:]
         output, _cut = await self._git("show", "--no-textconv", f"{_ref(arguments.ref)}:{path}")
         return _numbered(arguments, output.encode())
-
-    async def has_history(self) -> bool:
-        """Whether git is installed and this is a work tree."""
-        try:
-            output, _cut = await self._git("rev-parse", "--is-inside-work-tree")
-        except EngineToolError:
-            return False
-        return output.strip() == "true"
 
     async def _files(self) -> list[str]:
         try:
@@ -259,12 +272,13 @@ class Repository:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )
         except OSError as exc:
             raise EngineToolError("git is not installed") from exc
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 output = await _read_up_to(process.stdout, limit_bytes)
                 is_cut = len(output) > limit_bytes
                 if not is_cut and await process.wait():
@@ -272,12 +286,20 @@ class Repository:
                     said = (await process.stderr.read(400)).decode("utf-8", "replace")
                     raise EngineToolError(f"git {command}: {said.strip()[:300]}")
         except TimeoutError as exc:
-            raise EngineToolError(f"git {command} took more than {TIMEOUT_S:g} s") from exc
+            raise EngineToolError(f"git {command} took more than {self._timeout_s:g} s") from exc
         finally:
             if process.returncode is None:
-                process.kill()
+                _kill_with_children(process)
                 await process.wait()
         return output[:limit_bytes].decode("utf-8", "replace"), is_cut
+
+
+def _kill_with_children(process: asyncio.subprocess.Process) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 async def _read_up_to(stream: asyncio.StreamReader, limit_bytes: int) -> bytes:
@@ -309,6 +331,14 @@ def repo_tools(root: Path) -> Sequence[Tool[Any]]:
     return tools
 
 
+def why_no_history(root: Path) -> str:
+    """Why the git tools cannot answer about *root*; ``""`` when they can."""
+    if shutil.which("git") is None:
+        return "git is not installed"
+    places = (root.resolve(), *root.resolve().parents)
+    return "" if any((place / ".git").exists() for place in places) else "not a git work tree"
+
+
 def _git_environment() -> dict[str, str]:
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "SYSTEMROOT") if key in os.environ}
     return {
@@ -326,6 +356,11 @@ def _ref(text: str) -> str:
     if text.startswith("-") or ":" in text or not text.strip() or "\0" in text:
         raise EngineToolError(f"cannot use `{text[:80]}` as a commit", retryable=True)
     return text
+
+
+def _commit(text: str) -> str:
+    """A ref that can only mean a commit: the hash of a file's content is refused."""
+    return f"{_ref(text)}^{{commit}}"
 
 
 def _paths(path: str | None) -> list[str]:

@@ -18,6 +18,7 @@ the event loop never waits for the sandbox.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,8 +42,20 @@ _GRACE_S = 10.0
 _TIME_UP = "TimeoutError"
 _MEMORY_UP = "MemoryError"
 
-HostFunctions = Mapping[str, Callable[..., JsonValue]]
-"""What the code may call, by name; blocking, and safe to call from any thread."""
+
+def _nothing_to_close() -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class HostFunctions:
+    """What the code of one session may call."""
+
+    by_name: Mapping[str, Callable[..., JsonValue]]
+    """Blocking, and safe to call from any thread."""
+
+    close: Callable[[], None] = _nothing_to_close
+    """Ends what calls wait for."""
 
 
 class RunCodeArguments(ToolArguments):
@@ -68,6 +81,9 @@ class SandboxSettings:
     max_sessions: int = 4
     """Sessions that compute at the same time."""
 
+    max_open_sessions: int = 32
+    """Sessions that keep their variables, and with them a process, until their agent ends."""
+
     max_host_calls: int = 1_000
     """Calls of host functions in one session."""
 
@@ -90,6 +106,7 @@ class Sandboxes:
 
     settings: SandboxSettings
     _pool: Any = None
+    _starting: threading.Lock = field(default_factory=threading.Lock)
     _turnstile: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,13 +126,8 @@ class Sandboxes:
         """
         if why_unavailable(self.settings):
             raise EngineDependencyError(f"cannot run code: {why_unavailable(self.settings)}")
-        if self._pool is None:
-            pool = _monty().Monty(
-                min_processes=0,
-                max_processes=None,
-                request_timeout=self.settings.seconds + _GRACE_S,
-            )
-            self._pool = pool.__enter__()
+        with self._starting:
+            self._start_pool()
         return self._pool.checkout(
             limits={
                 "max_feed_duration_secs": self.settings.seconds,
@@ -124,6 +136,16 @@ class Sandboxes:
                 "max_total_sleep_secs": 1.0,
             }
         )
+
+    def _start_pool(self) -> None:
+        if self._pool is None:
+            pool = _monty().Monty(
+                min_processes=0,
+                max_processes=self.settings.max_open_sessions,
+                checkout_timeout=_GRACE_S,
+                request_timeout=self.settings.seconds + _GRACE_S,
+            )
+            self._pool = pool.__enter__()
 
     def close(self) -> None:
         """End all workers. Idempotent."""
@@ -139,11 +161,11 @@ class SandboxSession:
         self, sandboxes: Sandboxes, functions: HostFunctions, turnstile: asyncio.Semaphore
     ) -> None:
         self._sandboxes = sandboxes
-        self._functions = dict(functions)
+        self._functions = functions
         self._turnstile = turnstile
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox")
         self._session: Any = None
-        self._was_lost = False
+        self._was_lost = self._is_closed = False
         self._missed: list[str] = []
 
     @property
@@ -173,7 +195,11 @@ class SandboxSession:
             return await loop.run_in_executor(self._thread, self._run_here, code)
 
     def close(self) -> None:
-        """End the session; the thread ends when its last call does. Idempotent."""
+        """End the session, and what its code waits for. Idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._functions.close()
         self._thread.submit(self._leave)
         self._thread.shutdown(wait=False)
 
@@ -195,7 +221,7 @@ class SandboxSession:
             "stdout": output.text("stdout"),
             "stderr": output.text("stderr") + error,
             "timed_out": timed_out,
-            "available_functions": [*sorted(self._functions)],
+            "available_functions": [*sorted(self._functions.by_name)],
         }
         if was_lost:
             answer["note"] = "the session before this one was stopped; its variables are gone"
@@ -213,7 +239,7 @@ class SandboxSession:
     def _feed(self, code: str, output: "_Output") -> tuple[str, bool]:
         try:
             value = self._session.feed_run(
-                code, external_lookup=self._functions, print_callback=output.take
+                code, external_lookup=dict(self._functions.by_name), print_callback=output.take
             )
         except _monty().MontyCrashedError as exc:
             self._lose()

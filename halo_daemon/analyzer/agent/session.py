@@ -7,7 +7,7 @@ end was.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from halo_daemon.analyzer.agent.model import ChatModel
 from halo_daemon.analyzer.agent.prompts import load_prompt
 from halo_daemon.analyzer.agent.queries import QueryLog
 from halo_daemon.analyzer.agent.requester import Requester
-from halo_daemon.analyzer.agent.sandbox import Sandboxes, SandboxSettings
+from halo_daemon.analyzer.agent.sandbox import Sandboxes, SandboxSettings, why_unavailable
 from halo_daemon.analyzer.agent.spec import AgentOutcome, Surroundings
 from halo_daemon.analyzer.agent.toolbox import RedactionCount, Tool
 from halo_daemon.analyzer.agent.trace_source import TraceSource
@@ -98,6 +98,8 @@ class RunEnd:
     model: RoleModel
     budget: Budget
     journal_path: Path | None
+    missing: Mapping[str, str]
+    """Kinds of tools that could not answer, and why."""
 
 
 class Run:
@@ -112,6 +114,7 @@ class Run:
         *,
         rule_findings: Sequence[Finding] = (),
         more_tools: Sequence[Tool[Any]] = (),
+        missing: Mapping[str, str] | None = None,
         journal_path: Path | None = None,
         is_replay: bool = False,
         sink: EventSink = discard_event,
@@ -132,6 +135,8 @@ class Run:
 
             more_tools: Tools beside those over traces.
 
+            missing: Kinds of tools that cannot answer, and why.
+
             journal_path: Where each step is kept; None keeps nothing.
 
             is_replay: Answer from the journal alone.
@@ -144,6 +149,9 @@ class Run:
         self._settings = settings
         self._rule_findings = rule_findings
         self._more_tools = more_tools
+        self._missing = {**(missing or {})}
+        if why := why_unavailable(settings.sandbox):
+            self._missing["run_code"] = why
         self._journal_path = journal_path
         self._is_replay = is_replay
         self._emitter = Emitter(sink)
@@ -184,6 +192,7 @@ class Run:
     ) -> RunEnd:
         try:
             journal.start(self._identity(task))
+            journal.write("capability", missing={**self._missing})
             self._restore(journal)
             if journal.recorded.resumes >= MAX_RESUMES and not journal.is_replay:
                 return self._end(self._stopped("resumed_too_often"), journal)
@@ -325,6 +334,7 @@ class Run:
             model=self._models.root,
             budget=self._settings.budget,
             journal_path=self._journal_path,
+            missing=self._missing,
         )
 
 

@@ -14,25 +14,26 @@ import asyncio
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import Field
 
 from halo_daemon.analyzer.agent.agent_tools import AgentTools, finding_row
-from halo_daemon.analyzer.agent.arguments import ToolArguments, read_arguments
+from halo_daemon.analyzer.agent.arguments import ToolArguments
 from halo_daemon.analyzer.agent.conversation import Conversation
 from halo_daemon.analyzer.agent.errors import EngineMaxDepthExceededError, EngineToolError
 from halo_daemon.analyzer.agent.events import FindingEvent
 from halo_daemon.analyzer.agent.final_answer import FinalAnswer
 from halo_daemon.analyzer.agent.findings_book import FindingsBook
+from halo_daemon.analyzer.agent.host_functions import host_functions
 from halo_daemon.analyzer.agent.inner_model import InnerModel
 from halo_daemon.analyzer.agent.loop import Agent
 from halo_daemon.analyzer.agent.messages import Message, Role, ToolCall
 from halo_daemon.analyzer.agent.prompts import load_prompt
 from halo_daemon.analyzer.agent.requester import Requester
-from halo_daemon.analyzer.agent.sandbox import HostFunctions, Sandboxes, why_unavailable
+from halo_daemon.analyzer.agent.sandbox import Sandboxes, why_unavailable
 from halo_daemon.analyzer.agent.spec import AgentOutcome, AgentSpec, Surroundings
 from halo_daemon.analyzer.agent.toolbox import RedactionCount, Tool, Toolbox
 from halo_daemon.analyzer.agent.trace_source import TraceSource
@@ -42,7 +43,6 @@ from halo_daemon.proto.redact import redact_value
 
 _DIGEST_CALL_ID = "digest-0"
 _DIGEST_ROWS = 30
-_MAX_LLM_QUERY_CHARS = 400_000
 _SUBAGENT_TIMEOUT_S = 24 * 3600.0
 
 
@@ -153,7 +153,13 @@ class Tree:
         if spec.depth < self.settings.maximum_depth:
             tools.append(self._subagent_tool(spec))
         if not why_unavailable(self.sandboxes.settings):
-            session = self.sandboxes.open_session(self._host_functions(spec))
+            functions = host_functions(
+                self.shared_tools,
+                InnerModel(self.synthesis, spec.agent_id),
+                budget_bytes=self.settings.answer_budget_bytes,
+                redacted=self.redacted,
+            )
+            session = self.sandboxes.open_session(functions)
             tools.append(session.tool)
         toolbox = Toolbox(
             [tool for tool in tools if self._is_offered(tool.name)],
@@ -243,61 +249,6 @@ class Tree:
                     verified=finding.verified,
                 )
             )
-
-    def _host_functions(self, spec: AgentSpec) -> HostFunctions:
-        """The trace tools and `llm_query` as functions for code; called in the code's thread."""
-        loop = asyncio.get_running_loop()
-        toolbox = Toolbox(
-            self.shared_tools,
-            budget_bytes=self.settings.answer_budget_bytes,
-            redacted=self.redacted,
-        )
-        inner = InnerModel(self.synthesis, spec.agent_id)
-
-        def reading(name: str) -> Callable[..., JsonValue]:
-            def read(*values: JsonValue, **fields: JsonValue) -> JsonValue:
-                return _read_with(
-                    toolbox, loop, ToolCall("", name, _arguments(name, toolbox, values, fields))
-                )
-
-            return read
-
-        def llm_query(prompt: str, text: str = "") -> str:
-            read = json.dumps({"question": prompt, "text": text[:_MAX_LLM_QUERY_CHARS]})
-            asked = inner.ask("query", "Answer the question about the text.", read)
-            return asyncio.run_coroutine_threadsafe(asked, loop).result()
-
-        def llm_query_batched(prompts: list[str], text: str = "") -> JsonValue:
-            return [llm_query(prompt, text) for prompt in prompts]
-
-        functions: dict[str, Callable[..., JsonValue]] = {
-            tool.name: reading(tool.name) for tool in self.shared_tools
-        }
-        return {**functions, "llm_query": llm_query, "llm_query_batched": llm_query_batched}
-
-
-def _arguments(
-    name: str, toolbox: Toolbox, values: tuple[JsonValue, ...], fields: dict[str, JsonValue]
-) -> str:
-    """Arguments of a Python call as those of a tool call: by place, by name, or one object."""
-    schema = next(schema for schema in toolbox.schemas if schema.name == name)
-    names = json_properties(schema.parameters)
-    only = values[0] if len(values) == 1 and not fields else None
-    if isinstance(only, dict) and only.keys() <= {*names}:
-        return json.dumps(only)
-    return json.dumps({**dict(zip(names, values, strict=False)), **fields})
-
-
-def json_properties(parameters: JsonObject) -> list[str]:
-    """Names of a schema's properties, in order."""
-    properties = parameters.get("properties")
-    return [*properties] if isinstance(properties, dict) else []
-
-
-def _read_with(toolbox: Toolbox, loop: asyncio.AbstractEventLoop, call: ToolCall) -> JsonValue:
-    answer = asyncio.run_coroutine_threadsafe(toolbox.answer(call), loop).result()
-    value = read_arguments(answer)
-    return value.get("result", value)
 
 
 def _hex(text: str) -> str:

@@ -9,10 +9,11 @@ from halo_daemon.analyzer.agent.sandbox import SandboxSettings
 from halo_daemon.analyzer.agent.session import RoleModel, Run, RunModels, RunSettings
 from halo_daemon.analyzer.agent.toolbox import Tool, Toolbox
 from halo_daemon.analyzer.agent.trace_source import TraceSource
+from halo_daemon.testing.memory_queries import MemoryQueries
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.scripted_chat import ScriptedChatModel, call, calls, say
 from halo_daemon.testing.spans import span_id_of, trace_id_of
-from tests.unit.analyzer.agent.traces import GOAL_DRIFT, WINDOW, report_of, shop_reader
+from tests.unit.analyzer.agent.traces import GOAL_DRIFT, WINDOW, report_of, shop_reader, source_of
 
 FINISH = call("final_answer", answer="Done.")
 
@@ -66,7 +67,7 @@ async def test_no_tool_reads_traces_on_the_event_loop():
     run = Run(
         "run-1",
         RunModels.all_by(RoleModel(every_reading_tool(), "m")),
-        TraceSource(reader, WINDOW),
+        TraceSource(reader, WINDOW, MemoryQueries(reader)),
         RunSettings(sandbox=SandboxSettings(enabled=False)),
         rule_findings=report_of(inner).findings,
     )
@@ -113,14 +114,17 @@ async def test_the_disk_is_waited_for_off_the_event_loop(tmp_path, monkeypatch):
     """The journal syncs in a thread of its own, once a turn and for each long answer (R12)."""
     threads = []
     sync = os.fsync
-    monkeypatch.setattr(
-        os, "fsync", lambda fd: threads.append(threading.current_thread().name) or sync(fd)
-    )
+
+    def noting(fd: int) -> None:
+        threads.append(threading.current_thread().name)
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", noting)
     turns = iter([call("view_trace", trace_id=trace_id_of(1)), FINISH])
     run = Run(
         "run-1",
         RunModels.all_by(RoleModel(ScriptedChatModel(lambda _: next(turns)), "m")),
-        TraceSource(shop_reader(injected="x" * 70_000), WINDOW),
+        source_of(shop_reader(injected="x" * 70_000)),
         RunSettings(sandbox=SandboxSettings(enabled=False)),
         journal_path=tmp_path / "journal.jsonl",
     )

@@ -1,5 +1,6 @@
 """The loop with a scripted model: rules of turns, mistakes, refusals, ends."""
 
+import itertools
 import json
 
 import pytest
@@ -424,6 +425,28 @@ async def test_the_context_is_shrunk_before_it_is_full():
         assert request.messages[0].content == "You look."
         assert request.messages[1].content == "look"
         assert_pairs(request.messages)
+
+
+async def test_requests_only_grow_at_their_end():
+    """Between shrinks each request begins with the one before; the note alone is last (C-06)."""
+    script = [*[call("look", topic=str(n)) for n in range(12)], FINISH]
+    model = ScriptedChatModel(
+        lambda request: _with_true_usage(script[min(len(model.seen), 13) - 1], request)
+    )
+    bench = Bench(model, answer="z" * 12_000, window_tokens=32_000, maximum_turns=30)
+
+    await bench.run()
+
+    shrinks = 0
+    for before, after in itertools.pairwise(model.seen):
+        *kept, note = before.messages
+        assert note.content.startswith("Turn ")
+        assert note.role is Role.USER
+        assert not any(m.content.startswith("Turn ") for m in kept)
+        shrinks += after.messages[: len(kept)] != tuple(kept)
+        assert after.messages[:2] == before.messages[:2]
+        assert after.tools == before.tools
+    assert 1 <= shrinks <= 4
 
 
 def _with_true_usage(reply: ModelReply, request) -> ModelReply:

@@ -4,8 +4,10 @@ import subprocess
 
 import pytest
 
+from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.messages import ToolCall
-from halo_daemon.analyzer.agent.repo_tools import Repository, repo_tools
+from halo_daemon.analyzer.agent.repo_arguments import GrepFilesArguments
+from halo_daemon.analyzer.agent.repo_tools import Repository, repo_tools, why_no_history
 from halo_daemon.analyzer.agent.toolbox import Toolbox
 from halo_daemon.errors import ConfigError
 
@@ -19,6 +21,12 @@ def git(root, *arguments):
         ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *arguments],
         cwd=root, check=True, capture_output=True, env=env,
     )  # fmt: skip
+
+
+def printed(*command):
+    """What a command prints."""
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    return run.stdout.strip()
 
 
 @pytest.fixture
@@ -145,10 +153,78 @@ async def test_a_directory_without_git_is_read_too(tmp_path):
 
     assert read["content"] == "1\thello"
     assert "error" in log
-    assert not await Repository(tmp_path).has_history()
+    assert why_no_history(tmp_path) == "not a git work tree"
 
 
 def test_a_missing_directory_is_a_configuration_error(tmp_path):
     """The setting is named."""
     with pytest.raises(ConfigError, match="repo_path"):
         Repository(tmp_path / "none")
+
+
+async def test_a_patch_shows_no_secret_file(repo):
+    """A commit that added credentials is shown without them; a blob's hash is no commit (G1)."""
+    log = await ask(repo, "git_log")
+    first = log["commits"][-1]["full_sha"]
+    blob = printed("git", "-C", str(repo), "rev-parse", f"{first}:.env")
+
+    shown = await ask(repo, "git_show", ref=first, include_patch=True)
+    changed = await ask(
+        repo, "git_diff", from_ref=first, to_ref=log["commits"][0]["full_sha"], stat_only=False
+    )
+    refused = await ask(repo, "git_show", ref=blob)
+
+    assert "def book" in shown["body"]
+    assert "not shown: may hold credentials" in shown["body"]
+    assert "return 2" in changed["diff"]
+    assert "error" in refused
+
+
+async def test_blame_reads_ids_of_both_lengths(tmp_path):
+    """A repository with 64-character ids is blamed like any other (G3)."""
+    git(tmp_path, "init", "-q", "--object-format=sha256")
+    (tmp_path / "a.py").write_text("x = 1\n")
+    git(tmp_path, "add", "a.py")
+    git(tmp_path, "commit", "-q", "-m", "Begin")
+
+    blamed = await ask(tmp_path, "git_blame", path="a.py", start_line=1, end_line=1)
+
+    [line] = blamed["lines"]
+    assert (line["line_text"], len(line["short_sha"]), line["summary"]) == ("x = 1", 12, "Begin")
+
+
+async def test_slow_git_is_ended_with_its_children(repo, tmp_path, monkeypatch):
+    """What takes too long is killed, whatever it started, and told as such (G4)."""
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\nwait\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    repository = Repository(repo, timeout_s=2.0)
+
+    with pytest.raises(EngineToolError, match="took more than"):
+        await repository._git("log")
+
+    child = int((tmp_path / "child").read_text())
+    assert printed("ps", "-o", "stat=", "-p", str(child))[:1] in {"", "Z"}
+
+
+async def test_a_search_that_takes_too_long_says_that_there_is_more(repo):
+    """What was found in time is given, marked as not all (G4)."""
+    repository = Repository(repo, timeout_s=-1)
+    arguments = GrepFilesArguments(regex_pattern="return")
+
+    found, has_more = repository._search(arguments, ["src/app.py"])
+
+    assert (found, has_more) == ([], True)
+
+
+def test_what_git_lacks_is_said_in_one_line(repo, tmp_path, monkeypatch):
+    """Available, not a work tree, not installed: each has its words (G5)."""
+    bare = tmp_path / "bare"
+    bare.mkdir()
+
+    assert why_no_history(repo / "src") == ""
+    assert why_no_history(bare) == "not a git work tree"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert why_no_history(repo) == "git is not installed"
