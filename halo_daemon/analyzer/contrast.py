@@ -11,10 +11,11 @@ Rule 3: a feature that marks nearly the same traces as a better one says nothing
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
-from halo_daemon.analyzer.features import Feature
+from halo_daemon.analyzer.features import ATTRIBUTES, Feature, both_of
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import Partial, TraceFacts
 from halo_daemon.analyzer.stats import Odds, Table, benjamini_hochberg, mantel_haenszel
@@ -24,6 +25,7 @@ MIN_TRACES = 5
 """Traces with and without a feature, and failed and not failed ones, below which nothing is tested."""
 
 _MAX_TESTED_FEATURES = 500
+_MAX_TESTED_PAIRS = 100
 _SAME_TRACES = 0.8
 _DIGITS = 6
 _REPEATED_SHARE = 0.5
@@ -149,7 +151,27 @@ def _features(facts: list[TraceFacts]) -> list[tuple[Feature, frozenset[str]]]:
         if MIN_TRACES <= len(traces) <= len(facts) - MIN_TRACES
     ]
     usable.sort(key=lambda row: (-len(row[1]), row[0]))
-    return usable[:_MAX_TESTED_FEATURES]
+    usable = usable[:_MAX_TESTED_FEATURES]
+    return [*usable, *islice(_pairs(usable, len(facts)), _MAX_TESTED_PAIRS)]
+
+
+def _pairs(
+    usable: list[tuple[Feature, frozenset[str]]], traces: int
+) -> Iterator[tuple[Feature, frozenset[str]]]:
+    """
+    What a run was given, with what else it was given or which tool it used; two at most.
+
+    Only pairs that mark other traces than each part does: the model alone and the tool
+    alone are tested as they are.
+    """
+    given = [row for row in usable if row[0].kind in ATTRIBUTES]
+    partners = [row for row in usable if row[0].kind in ATTRIBUTES or row[0].kind == "tool"]
+    for left, with_left in given[:_MAX_TESTED_PAIRS]:
+        for right, with_right in partners[:_MAX_TESTED_PAIRS]:
+            both = with_left & with_right
+            is_new = left.kind < right.kind and MIN_TRACES <= len(both) <= traces - MIN_TRACES
+            if is_new and len(both) < _SAME_TRACES * min(len(with_left), len(with_right)):
+                yield both_of(left, right), both
 
 
 def _odds(

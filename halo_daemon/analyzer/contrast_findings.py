@@ -27,8 +27,11 @@ _SHOWN = 3
 _DIGITS = 6
 
 _PHRASES: dict[str, str] = {
+    "both": "Runs with {} fail more often",
     "tool": "Runs that use the tool {} fail more often",
+    "tool mostly": "Runs half of whose calls go to {} fail more often",
     "tool pair": "Runs that go {} fail more often",
+    "tool triple": "Runs that go {} fail more often",
     "first calls": "Runs that begin with {} fail more often",
     "model": "Runs with the model {} fail more often",
     "service.version": "Runs of version {} fail more often",

@@ -1,16 +1,20 @@
 """What a trace has that others may not: tools, models, prompts, versions, first steps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import ModelCall, first_text
 from halo_daemon.analyzer.masking import mask_name, mask_volatile
-from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.analyzer.trace_view import ToolCall, TraceView
 
 MAX_FEATURES = 80
-_FIRST_CALLS = 3
+ATTRIBUTES = frozenset({"agent", "model", "prompt", "service.version", "tool list", "user tier"})
+"""Kinds that say what a run was given, not what it did."""
+
+_FIRST_CALLS = 4
+_MIN_CALLS = 4
 _PROMPT_CHARS = 20_000
 _TIER_KEYS = ("user.tier", "user.plan", "customer.tier", "tenant.plan", "plan")
 
@@ -19,28 +23,30 @@ class Feature(NamedTuple):
     """One property of a trace."""
 
     kind: str
-    """``tool``, ``tool pair``, ``first calls``, ``model``, ``service.version``, ``agent``,
-    ``prompt``, ``tool list`` or ``user tier``."""
+    """``tool``, ``tool mostly``, ``tool pair``, ``tool triple``, ``first calls``, ``model``,
+    ``service.version``, ``agent``, ``prompt``, ``tool list`` or ``user tier``."""
     agent: str
     """Whose property it is; ``""`` for those of the whole trace."""
     name: str
 
 
+def both_of(left: Feature, right: Feature) -> Feature:
+    """The conjunction of two features, named by both."""
+    name = " and ".join(f"{part.kind} {part.name}" for part in (left, right))
+    return Feature("both", left.agent or right.agent, name)
+
+
 def features_of(view: TraceView) -> tuple[Feature, ...]:
-    """The features of one trace, sorted, each once, at most eighty."""
-    return tuple(sorted(set(_features(view)))[:MAX_FEATURES])
+    """
+    The features of one trace, sorted, each once, at most eighty.
+
+    What the run was given comes first, so that a run of many tools does not crowd it out.
+    """
+    kept = dict.fromkeys((*sorted(set(_given(view))), *_done(view)))
+    return tuple(sorted(list(kept)[:MAX_FEATURES]))
 
 
-def _features(view: TraceView) -> Iterator[Feature]:
-    calls = view.tool_calls
-    for subject in view.used_tools:
-        yield Feature("tool", subject.agent, subject.name)
-    for left, right in pairwise(calls):
-        if (left.agent, left.tool) != (right.agent, right.tool):
-            yield Feature("tool pair", left.agent, f"{left.tool} → {right.tool}")
-    if len(calls) >= _FIRST_CALLS:
-        path = " → ".join(call.tool for call in calls[:_FIRST_CALLS])
-        yield Feature("first calls", calls[0].agent, path)
+def _given(view: TraceView) -> Iterator[Feature]:
     for agent in view.agents:
         yield Feature("agent", "", agent)
     if view.root.service_version:
@@ -49,6 +55,31 @@ def _features(view: TraceView) -> Iterator[Feature]:
     if tier:
         yield Feature("user tier", "", mask_name(tier))
     yield from _model_features(view)
+
+
+def _done(view: TraceView) -> Iterator[Feature]:
+    """Tools, then where the run began, then what followed what."""
+    calls = view.tool_calls
+    for subject, used in view.used_tools.items():
+        yield Feature("tool", subject.agent, subject.name)
+        # A share, because a plain count would only say once more how long the run was.
+        if len(calls) >= _MIN_CALLS and 2 * used >= len(calls):
+            yield Feature("tool mostly", subject.agent, subject.name)
+    # The shortest beginning that goes with failure is where failed runs part from others.
+    # One tool over and over again would only say how long the run was.
+    for length in range(2, min(_FIRST_CALLS, len(calls)) + 1):
+        if len({call.tool for call in calls[:length]}) > 1:
+            yield Feature("first calls", calls[0].agent, _path(calls[:length]))
+    for left, right in pairwise(calls):
+        if (left.agent, left.tool) != (right.agent, right.tool):
+            yield Feature("tool pair", left.agent, _path((left, right)))
+    for first, second, third in zip(calls, calls[1:], calls[2:], strict=False):
+        if len({first.tool, second.tool, third.tool}) == 3:  # noqa: PLR2004 -- a triple has three
+            yield Feature("tool triple", first.agent, _path((first, second, third)))
+
+
+def _path(calls: Sequence[ToolCall]) -> str:
+    return " → ".join(call.tool for call in calls)
 
 
 def _model_features(view: TraceView) -> Iterator[Feature]:

@@ -3,10 +3,12 @@ import random
 import pytest
 
 from halo_daemon.analyzer.assemble import assemble
+from halo_daemon.analyzer.features import MAX_FEATURES, Feature, features_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome, outcome_of
 from halo_daemon.analyzer.run import state_outcomes
 from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.spans import make_span
 from halo_daemon.testing.traces import TraceScript
@@ -36,6 +38,46 @@ def test_what_goes_with_failure_is_found():
     assert found.association.q < 0.05
     assert found.association.wording == "goes with"
     assert found.verified
+
+
+def contrasts(scripts):
+    """Titles of the contrasts in the report of a window."""
+    return [f.title for f in report_of(scripts).findings if f.source == "rule:contrast@1"]
+
+
+def test_two_features_that_fail_only_together_are_named_together():
+    """A version and a tool, each harmless alone, are one contrast where they meet."""
+    scripts = []
+    for number in range(1, 161):
+        version, tool = ("2.0" if number % 2 else "1.0"), ("pay" if number % 4 < 2 else "look")
+        fails = version == "2.0" and tool == "pay"
+        script = ran(number, tool, version=version)
+        scripts.append(script.outcome("failed" if fails else "ok"))
+
+    (title, *_) = contrasts(scripts)
+
+    assert "service.version 2.0" in title
+    assert "tool pay" in title
+
+
+def test_the_place_where_failed_runs_part_is_named():
+    """Of beginnings that go with failure the shortest stands for all that mark the same runs."""
+    scripts = [ran(n, "find", "open", "skim", "send").outcome("failed") for n in range(1, 31)]
+    scripts += [ran(n, "find", "read", "note", "send").outcome("ok") for n in range(31, 91)]
+
+    titles = contrasts(scripts)
+
+    assert len(titles) == 1
+
+
+def test_many_tools_do_not_crowd_out_what_a_run_was_given():
+    """The version of a run is a feature of it however many tools the run used."""
+    script = ran(1, *[f"tool_{place:03d}x{'abcdefghij'[place % 10]}" for place in range(200)])
+
+    features = features_of(TraceView(script.build(), MinerSettings()))
+
+    assert len(features) == MAX_FEATURES
+    assert Feature("service.version", "", "1.0") in features
 
 
 def test_length_alone_is_no_contrast():
