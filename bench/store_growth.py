@@ -1,5 +1,5 @@
 """
-How the store's answers grow: ``python -m bench.store_growth [--spans 50000 200000 1000000]``.
+How the store's answers grow: ``python -m bench.store_growth [--spans 50000 200000 1000000 10000000]``.
 
 Each size is spread over ten days, with a trace over each midnight. Prints a
 table and, with ``--svg FILE``, draws it on logarithmic axes.

@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import structlog
 
-from halo_daemon.store import index_schema as sql
+from halo_daemon.store import day_totals, index_schema as sql
 from halo_daemon.store.catalog import NewTrace
 from halo_daemon.store.database import StaleIndexError, inode_of, open_database, transaction
 from halo_daemon.store.enclosing import calls_with_children, mark_enclosing
@@ -46,9 +46,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _BLOCK_BYTES = 16 * 1024**2
 _MAX_KNOWN_SHAPES = 50_000
-
-
-_Bounds = tuple[tuple[int, int], tuple[int, int, int, int] | None]
 
 
 class _ShardState(NamedTuple):
@@ -87,7 +84,6 @@ class DayIndex:
         self.file = f"{paths.day}/{identity}"
         self._inode = inode_of(paths.index)
         self.has_shared = False
-        self._bounds: _Bounds | None = None
         self._shapes: dict[Shape, int] = {}
         self._seen: tuple[int, dict[str, int]] | None = None
 
@@ -164,20 +160,10 @@ class DayIndex:
         self.has_shared = bool(rows)
 
     def _bounds_of(self, window: Window) -> tuple[int, int] | None:
-        bounds = self._bounds_now()
+        bounds = day_totals.read_bounds(self.connection)
         if bounds is None:
             return None
         return bounds[:2] if window.by is WindowBy.START else bounds[2:]
-
-    def _bounds_now(self) -> tuple[int, int, int, int] | None:
-        """First and last start and receipt of the day's traces; None when there are none."""
-        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
-        # The version tells of others' commits, the count of changes of our own.
-        state = (version, self.connection.total_changes)
-        if self._bounds is None or self._bounds[0] != state:
-            row = self.connection.execute(_BOUNDS).fetchone()
-            self._bounds = (state, None if row[0] is None else tuple(row))
-        return self._bounds[1]
 
     def trace_ids(self) -> Iterable[bytes]:
         """Every trace of the day, in no order."""
@@ -259,6 +245,8 @@ class DayIndex:
     def _store(self, parsed: ParsedBlock, shard: int, first_id: int) -> list[NewTrace]:
         execute = self.connection.execute
         (last_trace,) = execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
+        touched = {row[1] for row in parsed.rows}
+        sums_before = day_totals.sum_of(self.connection, touched)
         before = self.connection.total_changes
         self.connection.executemany(sql.INSERT_SPAN, parsed.rows)
         redelivered: set[bytes] = set()
@@ -266,7 +254,7 @@ class DayIndex:
             redelivered = self._store_redelivered(parsed.rows, first_id)
         execute(sql.ADD_NEW_SPANS_TO_TRACES, (first_id,))
         new = self.traces_after(last_trace)
-        grown = {row[1] for row in parsed.rows}.difference(trace.trace_id for trace in new)
+        grown = touched.difference(trace.trace_id for trace in new)
         marked = mark_enclosing(self.connection, grown | calls_with_children(parsed.rows))
         for trace_id in sorted(marked | redelivered):
             execute(sql.RECOUNT_TRACE, {"trace_id": trace_id})
@@ -275,6 +263,10 @@ class DayIndex:
             execute(sql.RECOUNT_TRACE_SHAPES, {"trace_id": trace_id})
         execute(sql.ADD_NEW_SPANS_TO_SHAPES, (first_id,))
         add_structure(self.connection, parsed.rows, first_id=first_id, recounted=redelivered)
+        if touched:
+            sums_after = day_totals.sum_of(self.connection, touched)
+            day_totals.add_change(self.connection, sums_before, sums_after)
+            day_totals.widen_bounds(self.connection, _bounds_of(parsed.rows))
         self.connection.executemany("INSERT INTO bad_lines VALUES (?, ?, ?, ?)", parsed.bad)
         execute("UPDATE shards SET indexed_bytes = ? WHERE id = ?", (parsed.end_offset, shard))
         return new
@@ -311,13 +303,15 @@ class DayIndex:
         return known
 
 
+def _bounds_of(rows: list[SpanRow]) -> day_totals.Bounds:
+    starts = [start_ns for _, _, _, _, _, _, _, start_ns, *_ in rows]
+    received = [row[9] for row in rows]
+    return day_totals.Bounds(min(starts), max(starts), min(received), max(received))
+
+
 _WINNER = """
 SELECT spans.id, end_ns, received_ns, stem, offset FROM spans JOIN shards ON shards.id = shard
 WHERE trace_id = :trace_id AND span_id = :span_id AND superseded = 0
-"""
-_BOUNDS = """
-SELECT min(first_start_ns), max(last_start_ns), min(first_received_ns), max(last_received_ns)
-FROM traces
 """
 _NEXT_ID = "SELECT coalesce(max(id), 0) + 1 FROM spans"
 _STEM = "SELECT stem FROM shards WHERE id = :shard"

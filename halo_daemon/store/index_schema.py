@@ -5,9 +5,11 @@ All of it can be deleted at any time. A change here means another
 `SCHEMA_VERSION`: older files are then thrown away and built again.
 """
 
-SCHEMA_VERSION = 7
+from halo_daemon.store import day_totals
 
-DAY_SCHEMA = """
+SCHEMA_VERSION = 8
+
+_DAY_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE shards (
@@ -93,12 +95,14 @@ CREATE TABLE traces (
 );
 
 CREATE INDEX trace_starts ON traces (first_start_ns);
+CREATE INDEX trace_ends ON traces (end_ns);
 
 CREATE TABLE trace_shapes (
     shape INTEGER NOT NULL,
     trace_id BLOB NOT NULL,
     PRIMARY KEY (shape, trace_id)
 ) WITHOUT ROWID;
+CREATE INDEX shapes_of_trace ON trace_shapes (trace_id);
 
 CREATE TABLE missing_parents (
     trace_id BLOB NOT NULL,
@@ -114,6 +118,8 @@ CREATE TABLE bad_lines (
     PRIMARY KEY (shard, offset)
 ) WITHOUT ROWID;
 """
+
+DAY_SCHEMA = _DAY_TABLES + day_totals.SCHEMA
 
 CATALOG_SCHEMA = """
 CREATE TABLE entered (file TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;

@@ -21,6 +21,7 @@ from halo_daemon.store.ids import id_of, trace_key
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.projects import find_project
+from halo_daemon.store.query import TraceFilter
 from halo_daemon.store.rollups import (
     StoredTrace,
     load_stored,
@@ -30,19 +31,11 @@ from halo_daemon.store.rollups import (
 )
 from halo_daemon.store.shard_files import ShardFiles
 from halo_daemon.store.trace_reader import WHOLE, Overview, Share, TraceSummary, Window, WindowBy
+from halo_daemon.store.trace_totals import sum_traces
 
 _CHUNK_BYTES = 8 * 1024**2
 _CHUNK_TRACES = 500
 _NANOS = 10**9
-
-
-class _Counts(NamedTuple):
-    traces: int = 0
-    spans: int = 0
-    duplicates: int = 0
-    error_traces: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
 
 
 class _Loaded(NamedTuple):
@@ -126,22 +119,18 @@ class LocalTraceReader:
         yield from self._load(chunk)
 
     def _overview(self, window: Window) -> Overview:
-        shared = shared_in_window(self._index, window)
-        counts = [_counts_of_day(day, window) for day in self._index.days]
-        counts.extend(map(_counts_of_trace, shared))
-        total = _Counts(*map(sum, zip(*counts, strict=True))) if counts else _Counts()
-        facets = _facets(self._index.days, shared, window)
+        totals = sum_traces(self._index, window, TraceFilter())
         return Overview(
-            traces=total.traces,
-            spans=total.spans,
-            duplicate_spans=total.duplicates,
-            error_traces=total.error_traces,
-            input_tokens=total.input_tokens,
-            output_tokens=total.output_tokens,
-            services=facets["service"],
-            models=facets["model"],
-            tools=facets["tool"],
-            agents=facets["agent"],
+            traces=totals.traces,
+            spans=totals.spans,
+            duplicate_spans=totals.duplicate_spans,
+            error_traces=totals.error_traces,
+            input_tokens=totals.input_tokens,
+            output_tokens=totals.output_tokens,
+            services=totals.services,
+            models=totals.models,
+            tools=totals.tools,
+            agents=totals.agents,
             quarantined_lines=sum(_bad_lines(day, window) for day in self._index.days),
         )
 
@@ -258,59 +247,6 @@ def _span_of(line: bytes | None) -> Span | None:
         return None
 
 
-def _counts_of_day(day: DayIndex, window: Window) -> _Counts:
-    """Sums over the traces of *window* that this day alone holds."""
-    condition, parameters = traces_of_day(day, window)
-    row = day.connection.execute(
-        "SELECT count(*), coalesce(sum(spans), 0), coalesce(sum(duplicates), 0),"  # noqa: S608 -- constants
-        " coalesce(sum(error_spans > 0), 0), coalesce(sum(input_tokens), 0),"
-        f" coalesce(sum(output_tokens), 0) FROM traces t WHERE {condition}",
-        parameters,
-    ).fetchone()
-    return _Counts(*row)
-
-
-def _counts_of_trace(trace: StoredTrace) -> _Counts:
-    return _Counts(
-        traces=1,
-        spans=len(trace.spans),
-        duplicates=trace.duplicates,
-        error_traces=1 if trace.error_spans else 0,
-        input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
-        output_tokens=sum(span.output_tokens or 0 for span in trace.counted),
-    )
-
-
-_FACETS = ("service", "model", "tool", "agent")
-
-
-def _facets(
-    days: list[DayIndex], shared: list[StoredTrace], window: Window
-) -> dict[str, tuple[str, ...]]:
-    """Distinct values among the spans of the traces in *window*, sorted, by kind."""
-    rows = [row for day in days for row in _facets_of_day(day, window)]
-    rows.extend(
-        (span.service, span.model, span.tool, span.agent)
-        for trace in shared
-        for span in trace.spans
-    )
-    return {
-        facet: tuple(sorted({row[place] for row in rows} - {""}))
-        for place, facet in enumerate(_FACETS)
-    }
-
-
-def _facets_of_day(day: DayIndex, window: Window) -> list[tuple[str, ...]]:
-    condition, parameters = traces_of_day(day, window)
-    # One matching trace is enough for a shape, so this stops early for nearly all.
-    return day.connection.execute(
-        "SELECT service, model, tool, agent FROM shapes WHERE EXISTS ("  # noqa: S608 -- constants
-        "SELECT 1 FROM trace_shapes u JOIN traces t ON t.trace_id = u.trace_id"
-        f" WHERE u.shape = shapes.id AND {condition})",
-        parameters,
-    ).fetchall()
-
-
 def _bad_lines(day: DayIndex, window: Window) -> int:
     """Lines of the day's shards that are not canonical spans; a start time they have not."""
     _, parameters = window_condition(window)
@@ -340,7 +276,6 @@ def _latest(
 
 def _summary(trace: StoredTrace) -> TraceSummary:
     root = trace.root
-    counts = _counts_of_trace(trace)
     return TraceSummary(
         trace_id=id_of(trace.trace_id),
         root_name=root.name if root else "",
@@ -348,8 +283,8 @@ def _summary(trace: StoredTrace) -> TraceSummary:
         start_unix_ns=trace.spans[0].start_ns,
         end_unix_ns=max(span.end_ns for span in trace.spans),
         last_received_unix_ns=trace.last_received_ns,
-        spans=counts.spans,
+        spans=len(trace.spans),
         error_spans=trace.error_spans,
-        input_tokens=counts.input_tokens,
-        output_tokens=counts.output_tokens,
+        input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
+        output_tokens=sum(span.output_tokens or 0 for span in trace.counted),
     )

@@ -120,6 +120,7 @@ def parse_block(
     offset = base_offset
     row_id = first_id
     covered_to = received_ns = 0
+    kinds: _Kinds = {}
     for line in block.split(b"\n")[:-1]:
         end = offset + len(line) + 1
         if end > covered_to:
@@ -131,12 +132,28 @@ def parse_block(
         place = (shard, offset, len(line), zlib.crc32(line))
         if line and not line.isspace():
             try:
-                rows.append(_row(orjson.loads(line), row_id, received_ns, place, shape_id=shape_id))
+                fields = orjson.loads(line)
+                rows.append(
+                    _row(fields, row_id, received_ns, place, kinds=kinds, shape_id=shape_id)
+                )
                 row_id += 1
             except (ValueError, KeyError, TypeError, AttributeError):
                 bad.append(BadLine(shard, offset, len(line), received_ns))
         offset = end
     return ParsedBlock(rows, bad, offset)
+
+
+class _Kind(NamedTuple):
+    """What spans with equal names and signals share."""
+
+    shape: int
+    has_signal: bool
+    row_flags: int
+    agent_id: str | None
+
+
+_Kinds = dict[tuple[JsonValue, ...], _Kind]
+"""By the values as they stand in lines; good for one block, as ids of shapes are."""
 
 
 def _row(
@@ -145,59 +162,100 @@ def _row(
     received_ns: int,
     place: tuple[int, int, int, int],
     *,
+    kinds: _Kinds,
     shape_id: ShapeId,
 ) -> SpanRow:
     # The types of JSON fields are checked by use: whatever does not fit raises, and the
     # line counts as bad.
-    status: str = fields["status"]["code"]  # type: ignore[index, call-overload, assignment]
-    resource: JsonObject = fields["resource"]["attributes"]  # type: ignore[index, call-overload, assignment]
     attributes: JsonObject = fields["attributes"]  # type: ignore[assignment]
     get = attributes.get
     name = _required_text(fields["name"])
-    observation_kind = _text(get("inference.observation_kind")) or "SPAN"
-    flags = STATUS_ERROR_FLAG if status == STATUS_ERROR else 0
-    if get("halo.derived.error") is True:
-        flags |= DERIVED_ERROR_FLAG
-    shape = Shape(
-        _text(resource.get("service.name")),
-        _text(resource.get("service.version")),
-        _required_text(fields["kind"]),
-        observation_kind,
-        _required_text(status),
-        (_text(get("tool.name")) or name) if observation_kind == TOOL else "",
-        _text(get("inference.llm.model_name")),
-        _text(get("inference.llm.provider")),
-        _text(get("inference.agent_name")),
-        _text(get("error.type")),
-        _text(get("inference.project_id")),
-        flags,
-    )
-    agent_id = _text(get("inference.agent_id")) or _text(get("agent.id")) or None
-    row_flags = flags
-    if flags & STATUS_ERROR_FLAG and observation_kind == TOOL:
-        row_flags |= TOOL_ERROR_FLAG
-    if agent_id is None and not shape.agent:
-        row_flags |= NO_AGENT_FLAG
+    values = _kind_values(fields, name)
+    try:
+        kind = kinds.get(values)
+    except TypeError:
+        # A list or an object where a name should be: read it alone.
+        kind = _read_kind(values, shape_id)
+    if kind is None:
+        kind = kinds[values] = _read_kind(values, shape_id)
     return (
         row_id,
         _trace_id(fields["trace_id"]),  # type: ignore[arg-type]
         key_of(_required_text(fields["span_id"]), SPAN_ID_BYTES),
         _parent_id(fields["parent_span_id"]),  # type: ignore[arg-type]
-        shape_id(shape),
-        row_flags,
+        kind.shape,
+        kind.row_flags,
         name,
         min(parse_unix_ns(fields["start_time"]), MAX_INDEXED_NS),  # type: ignore[arg-type]
         min(parse_unix_ns(fields["end_time"]), MAX_INDEXED_NS),  # type: ignore[arg-type]
         received_ns,
         _text(get("inference.session_id")) or None,
         _text(get("inference.user_id")) or None,
-        agent_id,
-        _text(fields["status"].get("message"))[:MAX_MESSAGE_CHARS] if flags else None,  # type: ignore[union-attr]
+        kind.agent_id,
+        _message(fields) if kind.has_signal else None,
         _tokens(get("inference.llm.input_tokens")),
         _tokens(get("inference.llm.output_tokens")),
         _cost(get("inference.llm.cost.total")),
         *place,
     )
+
+
+def _kind_values(fields: JsonObject, name: str) -> tuple[JsonValue, ...]:
+    """The values that decide a span's kind, unchecked: looking them up costs less than reading."""
+    status: JsonObject = fields["status"]  # type: ignore[assignment]
+    resource: JsonObject = fields["resource"]["attributes"]  # type: ignore[index, call-overload, assignment]
+    get = fields["attributes"].get  # type: ignore[union-attr]
+    observation_kind = get("inference.observation_kind")
+    tool = get("tool.name") or name if observation_kind == TOOL else ""
+    return (
+        resource.get("service.name"),
+        resource.get("service.version"),
+        fields["kind"],
+        observation_kind,
+        status["code"],
+        tool if tool.__class__ is str else name,
+        get("inference.llm.model_name"),
+        get("inference.llm.provider"),
+        get("inference.agent_name"),
+        get("error.type"),
+        get("inference.project_id"),
+        get("inference.agent_id"),
+        get("agent.id"),
+        get("halo.derived.error") is True,
+    )
+
+
+def _read_kind(values: tuple[JsonValue, ...], shape_id: ShapeId) -> _Kind:
+    service, version, otel_kind, kind, status, tool, model, provider, *rest = values
+    agent, error_type, project, inferred_id, own_id, derived = rest
+    agent_id = _text(inferred_id) or _text(own_id) or None
+    flags = STATUS_ERROR_FLAG if status == STATUS_ERROR else 0
+    if derived is True:
+        flags |= DERIVED_ERROR_FLAG
+    shape = Shape(
+        _text(service),
+        _text(version),
+        _required_text(otel_kind),
+        _text(kind) or "SPAN",
+        _required_text(status),
+        _text(tool),
+        _text(model),
+        _text(provider),
+        _text(agent),
+        _text(error_type),
+        _text(project),
+        flags,
+    )
+    row_flags = flags
+    if flags & STATUS_ERROR_FLAG and shape.observation_kind == TOOL:
+        row_flags |= TOOL_ERROR_FLAG
+    if agent_id is None and not shape.agent:
+        row_flags |= NO_AGENT_FLAG
+    return _Kind(shape_id(shape), flags != 0, row_flags, agent_id)
+
+
+def _message(fields: JsonObject) -> str:
+    return _text(fields["status"].get("message"))[:MAX_MESSAGE_CHARS]  # type: ignore[union-attr]
 
 
 @lru_cache(maxsize=1024)

@@ -9,18 +9,12 @@ block, and only the others are looked up.
 
 import sqlite3
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from halo_daemon.store import index_schema as sql
 from halo_daemon.store.span_row import SpanRow
 
-
-class _Node(NamedTuple):
-    """A new span's place in the tree."""
-
-    span_id: bytes
-    parent_id: bytes | None
-    start_ns: int
+_Node = tuple[bytes, bytes | None, int]
+"""A new span, its parent and its start; a plain tuple, because there is one for each span."""
 
 
 def add_structure(
@@ -33,7 +27,7 @@ def add_structure(
     """
     traces: dict[bytes, list[_Node]] = {}
     for _, trace_id, span_id, parent_id, _, _, _, start_ns, *_ in rows:
-        traces.setdefault(trace_id, []).append(_Node(span_id, parent_id, start_ns))
+        traces.setdefault(trace_id, []).append((span_id, parent_id, start_ns))
     for trace_id, nodes in traces.items():
         if trace_id not in recounted:
             _add(connection, trace_id, nodes, first_id)
@@ -50,7 +44,7 @@ def _add(
     connection: sqlite3.Connection, trace_id: bytes, nodes: list[_Node], first_id: int
 ) -> None:
     execute = connection.execute
-    starts = {node.span_id: node.start_ns for node in nodes}
+    starts = {span_id: start_ns for span_id, _, start_ns in nodes}
     skewed = changes = 0
     for _, parent_id, start_ns in nodes:
         if parent_id is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from halo_daemon.errors import QueryError
+from halo_daemon.store import day_totals
 from halo_daemon.store.conditions import is_meant
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.ids import TRACE_ID_BYTES, id_of, key_of
@@ -17,7 +18,13 @@ from halo_daemon.store.query import (
     TraceQuery,
     TraceRecord,
 )
-from halo_daemon.store.rollups import StoredTrace, Version, shared_in_window, traces_of_day
+from halo_daemon.store.rollups import (
+    SHARED,
+    StoredTrace,
+    Version,
+    shared_in_window,
+    traces_of_day,
+)
 from halo_daemon.store.span_sql import (
     RECORD_COLUMNS,
     Condition,
@@ -43,10 +50,18 @@ _ORDER = {
     TraceOrder.TOKENS: "t.input_tokens + t.output_tokens",
     TraceOrder.ERRORS: "t.error_spans",
 }
-_NAMES = """
-SELECT s.trace_id, s.agent_id, h.service, h.model, h.tool, h.agent, h.project
-FROM spans s JOIN shapes h ON h.id = s.shape
-WHERE s.superseded = 0 AND s.trace_id IN ({marks})
+_TRACES = day_totals.COLUMNS.index("traces")
+_SHAPES_OF_TRACES = "SELECT trace_id, shape FROM trace_shapes WHERE trace_id IN ({marks})"
+_NAMES_OF_SHAPES = """
+SELECT id, NULL, service, model, tool, agent, project FROM shapes WHERE id IN ({marks})
+"""
+_AGENT_IDS = """
+SELECT trace_id, agent_id FROM spans
+WHERE superseded = 0 AND trace_id IN ({marks}) AND agent_id IS NOT NULL
+"""
+_HAS_AGENT_IDS = """
+SELECT 1 FROM spans INDEXED BY span_agents
+WHERE superseded = 0 AND agent_id IS NOT NULL LIMIT 1
 """
 
 
@@ -57,14 +72,14 @@ class _Found(NamedTuple):
 
 
 class _Named(NamedTuple):
-    """What one span names."""
+    """What spans of one kind name."""
 
-    agent_id: str | None
-    service: str
-    model: str
-    tool: str
-    agent: str
-    project: str
+    agent_id: str | None = None
+    service: str = ""
+    model: str = ""
+    tool: str = ""
+    agent: str = ""
+    project: str = ""
 
 
 def query_traces(index: ProjectIndex, window: Window, query: TraceQuery) -> TracePage:
@@ -114,6 +129,20 @@ def matching_traces(day: DayIndex, window: Window, wanted: TraceFilter) -> Condi
             )
         _add_any_span(condition, one)
     return condition
+
+
+def sums_of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> tuple[float, ...]:
+    """Add up the traces that *wanted* means and *day* alone holds, as `day_totals.COLUMNS`."""
+    if wanted != TraceFilter() or not day.is_within(window):
+        condition = matching_traces(day, window, wanted)
+        query = f"SELECT {day_totals.SUMS} FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
+        return tuple(day.connection.execute(query, condition.parameters).fetchone())
+    sums = day_totals.read_totals(day.connection)
+    if not day.has_shared:
+        return sums
+    query = f"SELECT {day_totals.SUMS} FROM traces t WHERE {SHARED}"  # noqa: S608 -- constants
+    elsewhere = day.connection.execute(query).fetchone()
+    return tuple(total - other for total, other in zip(sums, elsewhere, strict=True))
 
 
 def is_trace_meant(record: TraceRecord, wanted: TraceFilter) -> bool:
@@ -169,10 +198,11 @@ def _page_of_day(day: DayIndex, window: Window, query: TraceQuery) -> tuple[int,
     if day.is_outside(window):
         return 0, []
     condition = matching_traces(day, window, query.filter)
-    (total,) = day.connection.execute(
-        f"SELECT count(*) FROM traces t WHERE {condition}",  # noqa: S608 -- marks only
-        condition.parameters,
-    ).fetchone()
+    if query.filter == TraceFilter():
+        total = int(sums_of_day(day, window, query.filter)[_TRACES])
+    else:
+        count = f"SELECT count(*) FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
+        (total,) = day.connection.execute(count, condition.parameters).fetchone()
     direction = "DESC" if query.descending else "ASC"
     rows = day.connection.execute(
         f"SELECT {_COLUMNS} FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
@@ -200,29 +230,37 @@ def _add_any_span(condition: Condition, wanted: SpanFilter) -> None:
 
 
 def _with_names(page: Sequence[_Found]) -> list[TraceRecord]:
-    spans: dict[str, list[_Named]] = {}
-    for day in {id(one.place): one.place for one in page}.values():
-        if isinstance(day, DayIndex):
-            keys = [key for key, one in _keys(page) if one.place is day]
-            rows = day.connection.execute(_NAMES.format(marks=", ".join("?" * len(keys))), keys)
-            for trace_id, *named in rows:
-                spans.setdefault(id_of(trace_id), []).append(_Named(*named))
-    return [
-        one.record.model_copy(
-            update={
-                "names": names_of(
-                    one.place.spans
-                    if isinstance(one.place, StoredTrace)
-                    else spans[one.record.trace_id]
-                )
-            }
-        )
-        for one in page
-    ]
+    keys: dict[DayIndex, list[bytes]] = {}
+    names: dict[str, TraceNames] = {}
+    for record, place in page:
+        if isinstance(place, StoredTrace):
+            names[record.trace_id] = names_of(place.spans)
+        else:
+            keys.setdefault(place, []).append(key_of(record.trace_id, TRACE_ID_BYTES))
+    for day, trace_keys in keys.items():
+        named = _named_of_day(day, trace_keys)
+        names |= {id_of(key): names_of(named[key]) for key in trace_keys}
+    return [one.record.model_copy(update={"names": names[one.record.trace_id]}) for one in page]
 
 
-def _keys(page: Sequence[_Found]) -> list[tuple[bytes, _Found]]:
-    return [(key_of(one.record.trace_id, TRACE_ID_BYTES), one) for one in page]
+def _named_of_day(day: DayIndex, keys: Sequence[bytes]) -> dict[bytes, list[_Named]]:
+    """What each of a day's traces names."""
+    execute = day.connection.execute
+    found = execute(_SHAPES_OF_TRACES.format(marks=_marks(keys)), keys).fetchall()
+    shapes = tuple({shape for _, shape in found})
+    rows = execute(_NAMES_OF_SHAPES.format(marks=_marks(shapes)), shapes)
+    by_shape = {shape: _Named(*named) for shape, *named in rows}
+    named: dict[bytes, list[_Named]] = {}
+    for trace_id, shape in found:
+        named.setdefault(trace_id, []).append(by_shape[shape])
+    if execute(_HAS_AGENT_IDS).fetchone():
+        for trace_id, agent_id in execute(_AGENT_IDS.format(marks=_marks(keys)), keys):
+            named[trace_id].append(_Named(agent_id))
+    return named
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _record(row: tuple[Any, ...]) -> TraceRecord:

@@ -7,23 +7,13 @@ from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import TraceFilter, TraceTotals
 from halo_daemon.store.rollups import StoredTrace
-from halo_daemon.store.trace_query import matching_traces, names_of, shared_that_match
+from halo_daemon.store.trace_query import matching_traces, names_of, shared_that_match, sums_of_day
 from halo_daemon.store.trace_reader import Window
 
-_SUMS = """
-    count(*), coalesce(sum(spans), 0), coalesce(sum(duplicates), 0),
-    coalesce(sum(error_spans > 0), 0), coalesce(sum(error_spans + derived_errors > 0), 0),
-    coalesce(sum(error_spans), 0), coalesce(sum(tool_errors), 0),
-    coalesce(sum(without_agent), 0), coalesce(sum(missing_parents), 0),
-    coalesce(sum(skewed_spans), 0), coalesce(sum(ended_roots = 0), 0),
-    coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
-    coalesce(sum(cost_usd), 0.0), coalesce(sum(bytes), 0),
-    coalesce(min(first_start_ns), 0), coalesce(max(end_ns), 0)
-"""
 _SUM_FIELDS = (
     "traces", "spans", "duplicate_spans", "error_traces", "signal_traces", "error_spans",
     "tool_error_spans", "spans_without_agent", "missing_parents", "skewed_spans", "open_traces",
-    "input_tokens", "output_tokens", "cost_usd", "line_bytes", "start_unix_ns", "end_unix_ns",
+    "input_tokens", "output_tokens", "cost_usd", "line_bytes",
 )  # fmt: skip
 _NAME_FIELDS = ("services", "models", "tools", "agents", "projects")
 _FEW_TRACES = 500
@@ -54,12 +44,16 @@ def _of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
     if day.is_outside(window):
         return TraceTotals()
     condition = matching_traces(day, window, wanted)
-    sums = day.connection.execute(
-        f"SELECT {_SUMS} FROM traces t WHERE {condition}",  # noqa: S608 -- marks only
-        condition.parameters,
-    ).fetchone()
+    sums = sums_of_day(day, window, wanted)
     if not sums[0]:
         return TraceTotals()
+    start_ns, end_ns = (
+        day.connection.execute(
+            f"SELECT {column} FROM traces t WHERE {condition} ORDER BY {column} {way} LIMIT 1",  # noqa: S608
+            condition.parameters,
+        ).fetchone()[0]
+        for column, way in (("first_start_ns", "ASC"), ("end_ns", "DESC"))
+    )
     chosen = f"SELECT t.trace_id FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
     if sums[0] <= _FEW_TRACES:
         shapes = f"id IN (SELECT shape FROM spans WHERE superseded = 0 AND trace_id IN ({chosen}))"  # noqa: S608
@@ -73,14 +67,17 @@ def _of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
         f"SELECT service, model, tool, agent, project FROM shapes WHERE {shapes}",  # noqa: S608
         condition.parameters,
     ).fetchall()
+    # The index holds the few spans with an id; the planner would rather visit every trace.
     agent_ids = day.connection.execute(
-        "SELECT DISTINCT agent_id FROM spans WHERE superseded = 0 AND agent_id IS NOT NULL"  # noqa: S608
-        f" AND trace_id IN ({chosen}) ORDER BY agent_id",
+        "SELECT DISTINCT agent_id FROM spans INDEXED BY span_agents"  # noqa: S608
+        f" WHERE superseded = 0 AND agent_id IS NOT NULL AND +trace_id IN ({chosen})",
         condition.parameters,
     )
     return TraceTotals(
         **dict(zip(_SUM_FIELDS, sums, strict=True)),
-        agent_ids=tuple(agent_id for (agent_id,) in agent_ids),
+        start_unix_ns=start_ns,
+        end_unix_ns=end_ns,
+        agent_ids=tuple(sorted(agent_id for (agent_id,) in agent_ids)),
         **{
             field: tuple(sorted({row[place] for row in names} - {""}))
             for place, field in enumerate(_NAME_FIELDS)
