@@ -33,10 +33,19 @@ def _match(name: str, scope_name: str) -> _Match | None:
     for convention in _BY_RANK:
         if _speaks_in(convention, scope_name):
             for pattern, kind in convention.names:
-                stem = pattern.removesuffix("*")
-                if name == stem or (stem != pattern and name.startswith(stem)):
-                    return _Match(kind, name.removeprefix(stem).strip(" []"))
+                rest = _rest(name, pattern)
+                if rest is not None:
+                    return _Match(kind, rest)
     return None
+
+
+def _rest(name: str, pattern: str) -> str | None:
+    """What stands for the ``*`` of *pattern*, ``""`` without one; None for another name."""
+    head, star, tail = pattern.partition("*")
+    if not star:
+        return "" if name == pattern else None
+    is_match = len(name) >= len(head) + len(tail) and name.startswith(head) and name.endswith(tail)
+    return name[len(head) : len(name) - len(tail)].strip(" []") if is_match else None
 
 
 def _speaks_in(convention: Convention, scope_name: str) -> bool:

@@ -225,6 +225,17 @@ def quoted(reader: Reader) -> Reader:
     return Reader(read, "JSON-quoted")
 
 
+def matching(pattern: str) -> Reader:
+    """Read the first group of *pattern*, which all of the text must match."""
+    expression = re.compile(pattern)
+
+    def read(value: JsonValue) -> str | None:
+        found = expression.fullmatch(value) if isinstance(value, str) else None
+        return found[1] if found else None
+
+    return Reader(read, f"`{pattern}`")
+
+
 def renamed(names: Mapping[str, str]) -> Reader:
     """Read text, some of it under another name."""
 

@@ -26,8 +26,8 @@ class NameRow(NamedTuple):
     """
     A span name that tells the kind.
 
-    A pattern that ends with ``*`` matches the beginning; on AGENT and TOOL spans the
-    rest of the name is then the agent's or the tool's name, unless an attribute tells it.
+    A ``*`` in a pattern stands for anything; on AGENT and TOOL spans that is then the
+    agent's or the tool's name, unless an attribute tells it.
     """
 
     pattern: str

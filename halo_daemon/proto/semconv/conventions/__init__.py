@@ -5,8 +5,10 @@ from typing import Final
 from halo_daemon.proto.semconv.conventions.agents import (
     ADK,
     AUTOGEN,
+    BEEAI,
     CREWAI,
     KOOG,
+    NAMED_RUNS,
     SMOLAGENTS,
     STRANDS,
 )
@@ -57,7 +59,9 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     LANGSMITH,
     PYDANTIC_AI,
     PYDANTIC_AI_PLAIN,
+    NAMED_RUNS,
     SMOLAGENTS,
+    BEEAI,
     CREWAI,
     AUTOGEN,
     ADK,

@@ -3,7 +3,13 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import listed, messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import NOT_ON_LLMS, ON_LLMS, ON_OTHERS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import (
+    NOT_ON_LLMS,
+    ON_AGENTS,
+    ON_LLMS,
+    ON_OTHERS,
+    ON_TOOLS,
+)
 from halo_daemon.proto.semconv.readers import (
     CONTENT,
     COUNT,
@@ -12,6 +18,7 @@ from halo_daemon.proto.semconv.readers import (
     TEXT,
     always,
     at,
+    matching,
     unless,
 )
 from halo_daemon.proto.semconv.rows import Convention, NameRow, row
@@ -27,10 +34,35 @@ SMOLAGENTS: Final = Convention(
     prefixes=("smolagents.",),
     rows=(row(targets.WEAK_KIND, "smolagents.*", read=always(AGENT)),),
     names=(
-        NameRow("CodeAgent.run", AGENT),
-        NameRow("ToolCallingAgent.run", AGENT),
-        NameRow("MultiStepAgent.run", AGENT),
+        NameRow("*CodeAgent.run", AGENT),
+        NameRow("*ToolCallingAgent.run", AGENT),
+        NameRow("*MultiStepAgent.run", AGENT),
     ),
+)
+
+NAMED_RUNS: Final = Convention(
+    id="SM",
+    title="smolagents and Agno, whose spans are named after the agent",
+    rank=55,
+    names=(NameRow("*.run", AGENT), NameRow("*.arun", AGENT), NameRow("*.run_stream", AGENT)),
+    rows=(),
+    scopes=("openinference.instrumentation.smolagents", "openinference.instrumentation.agno"),
+)
+
+BEEAI: Final = Convention(
+    id="BE",
+    title="BeeAI",
+    rank=60,
+    rows=(
+        row(
+            targets.TOOL_NAME,
+            "target",
+            read=matching(r"tool\.(?:search\.)?(.+)\.[a-z_]+"),
+            only=ON_TOOLS,
+        ),
+        row(targets.AGENT_NAME, "source", only=ON_AGENTS),
+    ),
+    scopes=("openinference.instrumentation.beeai",),
 )
 
 CREWAI: Final = Convention(
