@@ -1,9 +1,11 @@
 """From merged observations to findings: counts, intervals, severity, evidence, order."""
 
 import math
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from halo_daemon.analyzer.change_point import Cut, change_point
 from halo_daemon.analyzer.changes import release_rows, release_tests
 from halo_daemon.analyzer.contrast import Contrasts, contrast
 from halo_daemon.analyzer.contrast_findings import contrast_finding
@@ -26,17 +28,21 @@ from halo_daemon.findings import (
     Association,
     Certainty,
     Counts,
+    DayCount,
     Finding,
     Fingerprint,
+    RateChange,
     Recommendation,
     ReleaseDiff,
     RootCause,
+    Trend,
     VersionCount,
 )
 from halo_daemon.proto.times import format_unix_ns
 
 _CONFIDENCE: dict[Certainty, float] = {"proved": 0.97, "event": 0.9, "candidate": 0.6}
 _DIGITS = 6
+_DAY_CHARS = 10
 _MAX_VERSIONS = 20
 
 
@@ -66,13 +72,17 @@ class _Scored(NamedTuple):
 
 
 def assemble(
-    known: Partial, settings: MinerSettings, known_ids: Collection[str] = frozenset()
+    known: Partial,
+    settings: MinerSettings,
+    known_ids: Collection[str] = frozenset(),
+    past: Mapping[str, tuple[DayCount, ...]] | None = None,
 ) -> Assembled:
     """
     Count, weigh and order everything observed; the same for any order of arrival.
 
     Findings in *known_ids* are open from earlier reports: they need no minimum
-    support, and stand for others that are alike.
+    support, and stand for others that are alike. *past* holds daily counts of earlier
+    windows by finding id, to tell when a rate changed.
     """
     window = window_cost(known.traces.values())
     named = {key: named_key(key, settings.contract) for key in known.groups}
@@ -80,7 +90,7 @@ def assemble(
     alike = merge_alike(own, known_ids)
     groups = merged(own, alike)
     heads = {key: alike[name] for key, name in named.items()}
-    contrasts, releases = _tested(known, groups, settings)
+    contrasts, releases, changes = _tested(known, groups, settings, past or {})
     scored = [
         _finding(
             known,
@@ -92,6 +102,7 @@ def assemble(
         )
         for key, group in groups.items()
     ]
+    scored = [_with_change(row, changes.get(row.finding.finding_id)) for row in scored]
     scored += _contrast_rows(known, contrasts, settings)
     scored += [_row_of(finding) for finding in outlier_findings(known, settings)]
     scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
@@ -128,6 +139,12 @@ def _charged(known: Partial, ranked: list["_Scored"], groups: dict[str, Group]) 
     return rows
 
 
+def _with_change(row: "_Scored", change: RateChange | None) -> "_Scored":
+    if change is None:
+        return row
+    return row._replace(finding=row.finding.model_copy(update={"trend": Trend(change=change)}))
+
+
 def counted_hits(group: Group) -> dict[str, Hit]:
     """Traces that show the finding well enough to count; all of them where none does."""
     strong = {trace_id: hit for trace_id, hit in group.hits.items() if not hit.is_weak}
@@ -135,9 +152,12 @@ def counted_hits(group: Group) -> dict[str, Hit]:
 
 
 def _tested(
-    known: Partial, groups: dict[FindingKey, Group], settings: MinerSettings
-) -> tuple[Contrasts, tuple[ReleaseDiff, ...]]:
-    """Every test of the report, corrected together: outcome first, then releases."""
+    known: Partial,
+    groups: dict[FindingKey, Group],
+    settings: MinerSettings,
+    past: Mapping[str, tuple[DayCount, ...]],
+) -> tuple[Contrasts, tuple[ReleaseDiff, ...], dict[str, RateChange]]:
+    """Every test of the report, corrected together: outcome, releases, days."""
     affected = {
         finding_id(key): frozenset(t for t, hit in group.hits.items() if not hit.is_weak)
         for key, group in groups.items()
@@ -147,14 +167,49 @@ def _tested(
         for key, group in groups.items()
     }
     releases = release_tests(known, affected, eligible)
+    cuts = _cuts(known, affected, eligible, past)
     contrasts = contrast(
         known,
         affected,
         _outcomes(known),
         fdr_q=settings.fdr_q,
-        further_p=[test.p for test in releases],
+        further_p=[*(test.p for test in releases), *(cut.p for cut in cuts.values())],
     )
-    return contrasts, release_rows(releases, contrasts.further_q, fdr_q=settings.fdr_q)
+    q_of_releases = contrasts.further_q[: len(releases)]
+    q_of_cuts = contrasts.further_q[len(releases) :]
+    changes = {
+        identity: RateChange(
+            at=cut.at,
+            before=round(cut.before, _DIGITS),
+            after=round(cut.after, _DIGITS),
+            q=round(q, _DIGITS),
+        )
+        for (identity, cut), q in zip(cuts.items(), q_of_cuts, strict=True)
+        if q <= settings.fdr_q
+    }
+    return contrasts, release_rows(releases, q_of_releases, fdr_q=settings.fdr_q), changes
+
+
+def _cuts(
+    known: Partial,
+    affected: Mapping[str, frozenset[str]],
+    eligible: Mapping[str, frozenset[str]],
+    past: Mapping[str, tuple[DayCount, ...]],
+) -> dict[str, Cut]:
+    """The likeliest change of every finding's daily rate, by id, where there are days enough."""
+    day_of = {
+        trace_id: format_unix_ns(facts.start_unix_ns)[:_DAY_CHARS]
+        for trace_id, facts in known.traces.items()
+    }
+    cuts = {}
+    for identity in sorted(affected):
+        hits = Counter(day_of[trace_id] for trace_id in affected[identity])
+        could = Counter(day_of[trace_id] for trace_id in eligible[identity])
+        days = [DayCount(day, hits[day], n) for day, n in could.items()]
+        cut = change_point([*past.get(identity, ()), *days])
+        if cut:
+            cuts[identity] = cut
+    return cuts
 
 
 def _outcomes(known: Partial) -> dict[str, Outcome]:

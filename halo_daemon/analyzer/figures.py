@@ -1,6 +1,6 @@
 """Numbers as people read them, the same in every rendering."""
 
-from halo_daemon.findings import Cost, Counts
+from halo_daemon.findings import Cost, Counts, RateChange
 
 _THOUSAND = 1_000
 _MILLION = 1_000_000
@@ -51,6 +51,11 @@ def cost(wasted: Cost) -> str:
     if wasted.wasted_tokens:
         return f"{short_count(wasted.wasted_tokens)} tokens"
     return duration(wasted.wasted_ms) if wasted.wasted_ms else "–"
+
+
+def change(found: RateChange) -> str:
+    """``4.0 % → 11 % from 2026-11-12 on (q 0.010)``."""
+    return f"{percent(found.before)} → {percent(found.after)} from {found.at} on (q {found.q:.3f})"
 
 
 def plural(number: int, noun: str) -> str:

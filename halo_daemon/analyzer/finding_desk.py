@@ -79,7 +79,7 @@ class FindingDesk:
                 name,
                 histories[name].title,
                 histories[name].state,
-                in_force(book.get(name, Triage()), now),
+                in_force(book.get(name, Triage()), now, regressed=histories[name].mute_ended),
                 histories[name],
                 shown.get(name),
             )

@@ -14,6 +14,7 @@ from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.stats import newcombe
 from halo_daemon.findings import (
+    DayCount,
     Finding,
     FindingState,
     History,
@@ -31,6 +32,7 @@ _WORSE_RATIO = 1.5
 _MIN_REGRESSED_TRACES = 5
 _UNLIKELY = 0.05
 _SHOWN_SERIES = 12
+_WORSE_STATES: frozenset[FindingState] = frozenset({"regressed", "reopened"})
 OPEN_STATES: frozenset[FindingState] = frozenset(
     {"new", "ongoing", "regressed", "reopened", "not_seen"}
 )
@@ -50,6 +52,18 @@ def open_ids(histories: Mapping[str, History]) -> frozenset[str]:
     return frozenset(
         identity for identity, history in histories.items() if history.state in OPEN_STATES
     )
+
+
+def past_days(
+    histories: Mapping[str, History], window_from: str
+) -> dict[str, tuple[DayCount, ...]]:
+    """Daily counts before *window_from* of every finding that is not resolved, by id."""
+    day = window_from[:10]
+    return {
+        identity: tuple(row for row in history.days if row.at < day)
+        for identity, history in histories.items()
+        if history.state in OPEN_STATES and history.days
+    }
 
 
 def state_when_seen(
@@ -107,7 +121,9 @@ def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, n
         version_reached=_has_version(finding, history),
     )
     triage = in_force(
-        book.get(finding.finding_id, Triage()), now, regressed=state in {"regressed", "reopened"}
+        book.get(finding.finding_id, Triage()),
+        now,
+        regressed=state in _WORSE_STATES or (history is not None and history.mute_ended),
     )
     update: dict[str, object] = {"state": state, "triage": triage}
     if history is not None and history.reports_seen:
@@ -144,6 +160,7 @@ def _trend(finding: Finding, history: History) -> Trend:
         diff=round(counts.rate - before.rate, 6),
         diff_ci95=(round(interval.low, 6), round(interval.high, 6)),
         series=(*history.series, counts.rate)[-_SHOWN_SERIES:],
+        change=finding.trend.change if finding.trend else None,
     )
 
 
@@ -182,14 +199,40 @@ def resolved_rows(absent: list[tuple[History, Absent]]) -> tuple[ResolvedFinding
     )
 
 
-def entries_of(report: Report, histories: Mapping[str, History]) -> list[LedgerEntry]:
+def entries_of(
+    report: Report, histories: Mapping[str, History], book: TriageBook | None = None
+) -> list[LedgerEntry]:
     """
     The ledger lines that *report* adds: one for each finding seen, one for each absent.
 
-    Writing them is what makes the next report know this one.
+    One more for each mute of *book* that ended because its finding got worse. Writing
+    them is what makes the next report know this one.
     """
     lines = [_seen_entry(report, finding) for finding in report.findings]
-    return [*lines, *_absent_entries(report, histories)]
+    return [
+        *lines,
+        *_absent_entries(report, histories),
+        *_ended_mutes(report, histories, book or {}),
+    ]
+
+
+def _ended_mutes(
+    report: Report, histories: Mapping[str, History], book: TriageBook
+) -> Iterator[LedgerEntry]:
+    for finding in report.findings:
+        said = book.get(finding.finding_id, Triage())
+        history = histories.get(finding.finding_id)
+        is_over = history is not None and history.mute_ended
+        if said.until == "regressed" and finding.state in _WORSE_STATES and not is_over:
+            yield LedgerEntry(
+                at=report.created_at,
+                type="triage",
+                finding_id=finding.finding_id,
+                report_id=report.report_id,
+                from_=said.state,
+                to="open",
+                note=finding.state,
+            )
 
 
 def _seen_entry(report: Report, finding: Finding) -> LedgerEntry:

@@ -46,7 +46,7 @@ class ProjectMemory:
             StoreError: The disk refused; the next run sees the project as before.
         """
         if not any(entry.report_id == report.report_id for entry in self._ledger.read()):
-            self._ledger.append(entries_of(report, memory.histories))
+            self._ledger.append(entries_of(report, memory.histories, memory.triage))
 
     def remember_outcomes(self, learnt: Iterable[KnownOutcome], memory: Memory) -> None:
         """

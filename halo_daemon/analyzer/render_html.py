@@ -59,6 +59,7 @@ def render_html(
         percent=figures.percent,
         affected=figures.affected,
         cost=figures.cost,
+        change=figures.change,
         duration=figures.duration,
         short_count=figures.short_count,
         waterfalls={

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from halo_daemon.analyzer.figures import affected, cost, day_and_minute, percent, plural
+from halo_daemon.analyzer.figures import affected, change, cost, day_and_minute, percent, plural
 from halo_daemon.analyzer.safe_text import code_span, escaped, fenced, markdown, one_line
 from halo_daemon.findings import Association, Evidence, Finding, Report, short_ids
 
@@ -102,6 +102,7 @@ def _finding(finding: Finding, name: str) -> Iterator[str]:
     if finding.association:
         yield f"**Outcome** {_association(finding.association)}"
         yield ""
+    yield from _trend(finding)
     if finding.root_cause.text:
         yield f"**Likely cause** ({finding.root_cause.state}) {markdown(finding.root_cause.text)}"
         yield ""
@@ -114,6 +115,22 @@ def _finding(finding: Finding, name: str) -> Iterator[str]:
     for row in finding.evidence:
         yield from _evidence(row)
     yield from _how_counted(finding)
+
+
+def _trend(finding: Finding) -> Iterator[str]:
+    trend = finding.trend
+    if trend is None:
+        return
+    said = []
+    if trend.previous_rate is not None:
+        before = f"{percent(finding.counts.rate)}, was {percent(trend.previous_rate)}"
+        low, high = trend.diff_ci95 or (0.0, 0.0)
+        said.append(f"{before} ({low * 100:+.1f} to {high * 100:+.1f} points)")
+    if trend.change:
+        said.append(change(trend.change))
+    if said:
+        yield f"**Trend** {'; '.join(said)}"
+        yield ""
 
 
 def _association(found: Association) -> str:

@@ -14,7 +14,7 @@ from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.changes import changes_since
 from halo_daemon.analyzer.grouping import with_ignores
 from halo_daemon.analyzer.headline import summary_of
-from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, resolved_rows
+from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, past_days, resolved_rows
 from halo_daemon.analyzer.memory import Memory, memory_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome
@@ -126,7 +126,9 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     """Test, rank and verify what the miner knows; *reader* is asked for cited traces only."""
     overview = reader.overview(asked.window)
     histories, now = asked.memory.histories, format_unix_ns(asked.run.started_unix_ns)
-    assembled = assemble(known, asked.settings, open_ids(histories))
+    window = _window_block(asked.window, asked.run)
+    past = past_days(histories, window.from_)
+    assembled = assemble(known, asked.settings, open_ids(histories), past)
     findings = verify_findings(
         (
             with_ignores(
@@ -140,7 +142,6 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     findings, masked = without_secrets(findings)
     weak, masked_weak = without_secrets(weak)
     seen = frozenset(finding.finding_id for finding in findings)
-    window = _window_block(asked.window, asked.run)
     absent = absent_findings(histories, seen, known, window.from_)
     previous, run, dataset = asked.previous, asked.run, dataset_of(known)
     risks = risks_of(known, asked.memory.outcomes)

@@ -36,6 +36,7 @@ from halo_daemon.findings.finding import (
     Fingerprint,
     Link,
     NextQuery,
+    RateChange,
     Recommendation,
     Role,
     RootCause,
@@ -46,6 +47,7 @@ from halo_daemon.findings.finding import (
     severity_rank,
 )
 from halo_daemon.findings.ledger import (
+    DayCount,
     EntryType,
     History,
     LedgerCounts,
@@ -88,6 +90,7 @@ __all__ = [
     "CoverageRule",
     "DataQuality",
     "Dataset",
+    "DayCount",
     "Engine",
     "EngineBudget",
     "EngineTokens",
@@ -109,6 +112,7 @@ __all__ = [
     "NotCheckedReason",
     "Outcomes",
     "Privacy",
+    "RateChange",
     "Recommendation",
     "ReleaseDiff",
     "Report",

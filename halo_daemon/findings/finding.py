@@ -57,6 +57,17 @@ class Counts(Record):
     query_id: str | None = None
 
 
+class RateChange(Record):
+    """A day from which on the rate is another one."""
+
+    at: str
+    """``YYYY-MM-DD``."""
+    before: Share
+    after: Share
+    q: Share
+    """By permutation of the days, corrected with all other tests of the report."""
+
+
 class Trend(Record):
     """The rate against the previous window."""
 
@@ -67,6 +78,8 @@ class Trend(Record):
     q: Share | None = None
     series: tuple[float, ...] = ()
     """Rates of the last reports, oldest first, this one last."""
+    change: RateChange | None = None
+    """None where no change stands out, and with fewer than eight days."""
 
 
 class Association(Record):

@@ -7,7 +7,7 @@ nothing and rebuilding gives the same answer.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from halo_daemon.findings.finding import FindingState
 from halo_daemon.findings.record import Count, Instant, Record, Share
 
 MAX_SERIES = 30
+_DAY_CHARS = 10
 
 EntryType = Literal["seen", "state", "triage", "escalation", "superseded", "merged", "delivered"]
 
@@ -50,6 +51,15 @@ class LedgerEntry(Record):
     counts: LedgerCounts = LedgerCounts()
 
 
+class DayCount(NamedTuple):
+    """A finding's counts in one day, or in one window."""
+
+    at: str
+    """The day, ``YYYY-MM-DD``; of a window the one in which it began."""
+    affected: int
+    eligible: int
+
+
 _NO_COUNTS = LedgerCounts()
 
 
@@ -68,11 +78,15 @@ class History:
     """Of the last report that saw it."""
     series: tuple[float, ...] = ()
     """Rates of the last reports that could see it, oldest first; 0 where it was not seen."""
+    days: tuple[DayCount, ...] = ()
+    """Counts of the last windows that could see it, oldest first; none of two that overlap."""
     exposure: int = 0
     """Eligible traces since it was last seen, each stretch of time counted once."""
     exposed_until: str = ""
     """End of the last window that counted as exposure, or in which it was seen."""
     resolved_in_version: str = ""
+    mute_ended: bool = False
+    """Whether a mute "until it regresses" is over, because it did."""
 
 
 def fold(entries: Iterable[LedgerEntry]) -> dict[str, History]:
@@ -87,6 +101,9 @@ def fold(entries: Iterable[LedgerEntry]) -> dict[str, History]:
 def _after(history: History, entry: LedgerEntry) -> History:
     if entry.type == "seen":
         return _seen(history, entry)
+    if entry.type == "triage":
+        # Lines without a name are a report's: a person decides anew, a mute can only end.
+        return replace(history, mute_ended=not entry.by and entry.to == "open")
     if entry.type == "state":
         return _changed(history, entry)
     return history
@@ -103,10 +120,19 @@ def _seen(history: History, entry: LedgerEntry) -> History:
         reports_seen=history.reports_seen + 1,
         counts=entry.counts,
         series=(*history.series, entry.counts.rate)[-MAX_SERIES:],
+        days=_with_day(history, entry),
         exposure=0,
         exposed_until=max(history.exposed_until, entry.window_to),
         resolved_in_version="",
     )
+
+
+def _with_day(history: History, entry: LedgerEntry) -> tuple[DayCount, ...]:
+    counts = entry.counts
+    if not counts.eligible or entry.window_from < history.exposed_until:
+        return history.days
+    day = DayCount(entry.window_from[:_DAY_CHARS], counts.affected, counts.eligible)
+    return (*history.days, day)[-MAX_SERIES:]
 
 
 def _changed(history: History, entry: LedgerEntry) -> History:
@@ -117,6 +143,7 @@ def _changed(history: History, entry: LedgerEntry) -> History:
     return replace(
         changed,
         series=(*history.series, 0.0)[-MAX_SERIES:],
+        days=_with_day(history, entry),
         exposure=history.exposure + entry.counts.eligible,
         exposed_until=max(history.exposed_until, entry.window_to),
     )
