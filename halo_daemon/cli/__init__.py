@@ -35,7 +35,7 @@ from halo_daemon.cli import (
     trace_lint,
 )
 from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
-from halo_daemon.cli.output import print_error
+from halo_daemon.cli.output import print_error, print_error_json
 from halo_daemon.errors import ConfigError, HaloError
 
 EXIT_FAILED = 1
@@ -106,11 +106,12 @@ def main() -> None:
     Exits 0 when done, 1 when failed, 2 when the usage or the configuration is
     wrong, 130 when interrupted; `analyze` has further codes.
     """
+    show = print_error_json if "--json" in sys.argv[1:] else print_error
     try:
         app()
     except ConfigError as exc:
-        print_error(exc)
+        show(exc)
         sys.exit(EXIT_USAGE)
     except HaloError as exc:
-        print_error(exc)
+        show(exc)
         sys.exit(EXIT_FAILED)

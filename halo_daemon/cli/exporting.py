@@ -1,9 +1,9 @@
 """``halo-daemon export``: traces for other tools."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,28 +15,30 @@ from halo_daemon.cli.opening import (
     whole_trace_id,
     window_of,
 )
-from halo_daemon.cli.options import (
-    ConfigOption,
-    DataOption,
-    SinceOption,
-    UntilOption,
-)
-from halo_daemon.cli.output import write_output
+from halo_daemon.cli.options import ConfigOption, DataOption, SinceOption, UntilOption
+from halo_daemon.cli.output import print_note, write_file, write_output
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.proto.trace import Trace
-    from halo_daemon.store.reader import LocalTraceReader
+    from halo_daemon.store.trace_reader import Window
 
 export_app = typer.Typer(
     help="Write traces for other tools.", no_args_is_help=True, rich_markup_mode=None
 )
 
 _OutputOption = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="Write to FILE, and what it is beside it."),
+]
+_DirectoryOption = Annotated[
+    Path, typer.Option("-o", "--output", metavar="DIR", help="A new directory.")
 ]
 _TraceOption = Annotated[
     str, typer.Option("--trace", metavar="ID", help="Only this trace; id or its beginning.")
+]
+_UnmaskedOption = Annotated[
+    bool, typer.Option("--unmasked", help="Leave keys, passwords and card numbers in the text.")
 ]
 
 
@@ -48,6 +50,7 @@ def export_halo(
     until: UntilOption = "now",
     project: ProjectOption = "",
     trace: _TraceOption = "",
+    unmasked: _UnmaskedOption = False,
     output: _OutputOption = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -55,10 +58,8 @@ def export_halo(
     """HALO JSONL: one file, whole traces, each span once."""
     from halo_daemon.exchange.exports import halo_lines
 
-    root = data_dir(ctx, config, data)
-    slug = project_slug(root, project)
-    with open_reader(root, slug) as reader:
-        _write(halo_lines(_chosen(reader, root, slug, trace, since, until)), output)
+    chosen = _choose(data_dir(ctx, config, data), project, trace, since=since, until=until)
+    _write_lines(lambda traces: halo_lines(traces, unmasked=unmasked), chosen, "halo", output)
 
 
 @export_app.command("otlp-json")
@@ -69,6 +70,7 @@ def export_otlp_json(
     until: UntilOption = "now",
     project: ProjectOption = "",
     trace: _TraceOption = "",
+    unmasked: _UnmaskedOption = False,
     output: _OutputOption = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -76,10 +78,34 @@ def export_otlp_json(
     """OTLP/JSON: one export request a line; importing it gives the same spans."""
     from halo_daemon.exchange.exports import otlp_json_lines
 
-    root = data_dir(ctx, config, data)
-    slug = project_slug(root, project)
-    with open_reader(root, slug) as reader:
-        _write(otlp_json_lines(_chosen(reader, root, slug, trace, since, until)), output)
+    chosen = _choose(data_dir(ctx, config, data), project, trace, since=since, until=until)
+    _write_lines(
+        lambda traces: otlp_json_lines(traces, unmasked=unmasked), chosen, "otlp-json", output
+    )
+
+
+@export_app.command("parquet")
+def export_parquet(
+    ctx: typer.Context,
+    *,
+    output: _DirectoryOption,
+    since: SinceOption = "24h",
+    until: UntilOption = "now",
+    project: ProjectOption = "",
+    trace: _TraceOption = "",
+    unmasked: _UnmaskedOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Parquet: one row a span, by project and day; needs the extra `parquet`."""
+    from halo_daemon.exchange.export_parquet import require_pyarrow, write_parquet
+
+    require_pyarrow()
+    chosen = _choose(data_dir(ctx, config, data), project, trace, since=since, until=until)
+    counted = _Counted(chosen)
+    write_parquet(counted, chosen.slug, output, unmasked=unmasked)
+    write_output(counted.provenance("parquet"), output / "_provenance.json")
+    print_note(f"{counted.traces} traces, {counted.spans} spans in {output}")
 
 
 @export_app.command("chrome-trace")
@@ -89,7 +115,9 @@ def export_chrome_trace(
     *,
     project: ProjectOption = "",
     raw: Annotated[bool, typer.Option("--raw", help="With inputs and outputs.")] = False,
-    output: _OutputOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
+    ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -104,25 +132,81 @@ def export_chrome_trace(
     write_output(chrome_trace(trace, with_values=raw), output)
 
 
-def _chosen(reader: "LocalTraceReader", root: Path, slug: str, *which: str) -> "Iterable[Trace]":
-    trace_id, since, until = which
-    if not trace_id:
-        return reader.iter_traces(window_of(since, until))
-    trace = reader.load_trace(whole_trace_id(root, slug, trace_id))
-    return [trace] if trace is not None else []
+class _Chosen(NamedTuple):
+    """What is to be exported."""
+
+    root: Path
+    slug: str
+    trace_id: str
+    """``""`` for all of the window."""
+    window: "Window"
 
 
-def _write(lines: Iterable[bytes], output: Path | None) -> None:
+def _choose(root: Path, project: str, trace: str, *, since: str, until: str) -> _Chosen:
+    slug = project_slug(root, project)
+    trace_id = whole_trace_id(root, slug, trace) if trace else ""
+    return _Chosen(root, slug, trace_id, window_of(since, until))
+
+
+class _Counted:
+    """The traces that were chosen, counted as they go by."""
+
+    def __init__(self, chosen: _Chosen) -> None:
+        self._chosen = chosen
+        self.traces = 0
+        self.spans = 0
+
+    def __iter__(self) -> "Iterator[Trace]":
+        with open_reader(self._chosen.root, self._chosen.slug) as reader:
+            if self._chosen.trace_id:
+                found = reader.load_trace(self._chosen.trace_id)
+                traces: Iterable[Trace] = [found] if found is not None else []
+            else:
+                traces = reader.iter_traces(self._chosen.window)
+            for trace in traces:
+                self.traces += 1
+                self.spans += len(trace.spans)
+                yield trace
+
+    def provenance(self, form: str) -> bytes:
+        """Where an export comes from, as a document."""
+        import json
+
+        from halo_daemon import __version__
+        from halo_daemon.proto.times import format_unix_ns
+
+        window = self._chosen.window
+        document = {
+            "schema": "halo.export/v1",
+            "generator": f"halo-daemon {__version__}",
+            "format": form,
+            "project": self._chosen.slug,
+            "trace": self._chosen.trace_id or None,
+            "received_from": None if self._chosen.trace_id else format_unix_ns(window.from_unix_ns),
+            "received_to": None if self._chosen.trace_id else format_unix_ns(window.to_unix_ns),
+            "traces": self.traces,
+            "spans": self.spans,
+        }
+        return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _write_lines(
+    lines_of: "Callable[[Iterable[Trace]], Iterator[bytes]]",
+    chosen: _Chosen,
+    form: str,
+    output: Path | None,
+) -> None:
     """Write a stream to *output*, whole or not at all, or to stdout."""
+    counted = _Counted(chosen)
     if output is None:
-        for line in lines:
+        for line in lines_of(counted):
             sys.stdout.buffer.write(line)
-        return
-    temporary = output.with_name(f".{output.name}.partial")
-    try:
-        with temporary.open("wb") as file:
-            file.writelines(lines)
-        temporary.replace(output)
-    except OSError as exc:
-        temporary.unlink(missing_ok=True)
-        raise ConfigError(f"cannot write {output}: {exc.strerror}") from exc
+        sys.stdout.buffer.flush()
+    else:
+        if output.is_dir():
+            raise ConfigError(f"cannot write {output}: it is a directory", hint="name a file")
+        write_file(lines_of(counted), output)
+        # The lines are for programs that know nothing else: it stands beside them.
+        write_output(counted.provenance(form), output.with_name(f"{output.name}.provenance.json"))
+    if not counted.spans:
+        print_note("no traces in the window", hint="widen it with --since")

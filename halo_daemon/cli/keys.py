@@ -1,12 +1,11 @@
 """``halo-daemon project keys``: who may send spans, and to which project."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
-from halo_daemon.cli.output import print_note
+from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption, load_config
+from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
 
 if TYPE_CHECKING:
     from halo_daemon.auth import KeyFile
@@ -49,17 +48,19 @@ def list_keys(
     ctx: typer.Context,
     *,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """List the keys, in order of creation; what a sender presents is not kept."""
     keys = _key_file(ctx, config, data).keys()
-    if as_json:
-        entries = [{"id": key.id, "project": key.project} for key in keys]
-        print(json.dumps({"schema": "halo.keys/v1", "keys": entries}))
-        return
-    for key in keys:
-        print(f"{key.id}  {key.project}")
+    print_rows(
+        [{"id": key.id, "project": key.project} for key in keys],
+        Shape(as_json, fields),
+        lambda: print_table(("id", "project"), [(key.id, key.project) for key in keys]),
+        schema="halo.keys/v1",
+        key="keys",
+    )
 
 
 @app.command("revoke")

@@ -20,6 +20,9 @@ DataOption = Annotated[
     typer.Option("--data", metavar="DIR", help="Data directory.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FieldsOption = Annotated[
+    str, typer.Option("--fields", metavar="A,B", help="Only these fields, in this order.")
+]
 ProjectsOption = Annotated[
     list[str] | None,
     typer.Option("--project", metavar="NAME", help="Only this project; may be repeated."),

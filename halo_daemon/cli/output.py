@@ -3,9 +3,10 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from halo_daemon.errors import ConfigError, HaloError
 
@@ -13,6 +14,9 @@ from halo_daemon.errors import ConfigError, HaloError
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
+
+_PLACE = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+):\d+: ")
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def printable(text: str) -> str:
@@ -33,6 +37,20 @@ def print_error(error: HaloError, stream: TextIO | None = None) -> None:
         print(f"\nTry: {printable(error.hint)}", file=stream)
 
 
+def print_error_json(error: HaloError) -> None:
+    """Print an error for the program that asked for JSON."""
+    first = error.diagnostics[0] if isinstance(error, ConfigError) else ""
+    place = _PLACE.match(first)
+    document = {
+        "code": _CAPITAL.sub("_", type(error).__name__.removesuffix("Error")).lower(),
+        "message": str(error),
+        "hint": error.hint or None,
+        "file": place["file"] if place else None,
+        "line": int(place["line"]) if place else None,
+    }
+    print(json.dumps({"error": document}), file=sys.stderr)
+
+
 def print_note(text: str, *, hint: str = "") -> None:
     """Say something that is neither data nor an error."""
     print(printable(text), file=sys.stderr)
@@ -45,6 +63,85 @@ def print_json(schema: str, document: Mapping[str, object]) -> None:
     print(json.dumps({"schema": schema, **document}))
 
 
+def select_fields(rows: Sequence[Mapping[str, object]], fields: str) -> list[dict[str, object]]:
+    """
+    Only the fields that are named, in their order; all of them for ``""``.
+
+    Raises:
+        ConfigError: No row can have such a field; what rows there are decides.
+    """
+    if not fields:
+        return [dict(row) for row in rows]
+    wanted = [field.strip() for field in fields.split(",")]
+    known = list(rows[0]) if rows else wanted
+    for field in wanted:
+        if field not in known:
+            near = get_close_matches(field, known, n=1)
+            meant = f" – did you mean `{near[0]}`?" if near else ""
+            raise ConfigError(
+                f"cannot show the field `{field[:80]}`: there is none{meant}",
+                hint=f"the fields are {', '.join(known)}",
+            )
+    return [{field: row[field] for field in wanted} for row in rows]
+
+
+class Shape(NamedTuple):
+    """How rows are asked for."""
+
+    as_json: bool
+    fields: str
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, object]],
+    shape: Shape,
+    table: Callable[[], None],
+    *,
+    schema: str,
+    key: str,
+    more: Mapping[str, object] | None = None,
+) -> None:
+    """
+    Print rows as *shape* says; as the *table* that people read when it says nothing.
+
+    Args:
+        rows: Each with the same fields.
+        shape: What was asked for.
+        table: Prints the rows for people.
+        schema: The document's, in JSON.
+        key: Where the rows stand in it.
+        more: What else stands in it.
+    """
+    if not shape.as_json and not shape.fields:
+        table()
+        return
+    chosen = select_fields(rows, shape.fields)
+    if shape.as_json:
+        print_json(schema, {**(more or {}), key: chosen})
+    elif chosen:
+        print_table(list(chosen[0]), [[cell_text(one) for one in row.values()] for row in chosen])
+
+
+def print_fields(document: Mapping[str, object], shape: Shape, *, schema: str) -> None:
+    """Print one thing: a line for each field, or JSON."""
+    (chosen,) = select_fields([document], shape.fields)
+    if shape.as_json:
+        print_json(schema, chosen)
+        return
+    width = max(map(len, chosen))
+    for key, value in chosen.items():
+        print(printable(f"{key:{width}}  {cell_text(value)}"))
+
+
+def cell_text(value: object) -> str:
+    """A value of a document as people read it; ``-`` for none."""
+    if value is None or value in ("", [], {}):
+        return "-"
+    if isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def write_output(data: bytes, path: Path | None) -> None:
     """
     Write a document to *path*, or to stdout when it is None.
@@ -55,15 +152,27 @@ def write_output(data: bytes, path: Path | None) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
         return
+    write_file([data], path)
+
+
+def write_file(parts: Iterable[bytes], path: Path) -> None:
+    """
+    Write a file beside its place and rename it: it appears whole or not at all.
+
+    Raises:
+        HaloError: The disk refused.
+    """
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            file.writelines(parts)
         temporary.replace(path)
     except OSError as exc:
-        temporary.unlink(missing_ok=True)
         raise HaloError(
             f"cannot write {path}: {exc.strerror}", hint="name a writable file with -o"
         ) from exc
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,21 +1,24 @@
 """``halo-daemon project``: what the data directory holds."""
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halo_daemon.cli import formats
 from halo_daemon.cli.opening import data_dir
-from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption
-from halo_daemon.cli.output import print_note, print_table, printable
-from halo_daemon.errors import ConfigError
+from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption, UntilOption
+from halo_daemon.cli.output import Shape, print_fields, print_note, print_rows, print_table
+from halo_daemon.errors import ConfigError, HaloError
 
 if TYPE_CHECKING:
+    from halo_daemon.proto.project import Project
     from halo_daemon.store.projects import StoredProject
 
 app = typer.Typer(help="Projects.", no_args_is_help=True, rich_markup_mode=None)
 
+_EVER = "1970-01-01"
 _Name = Annotated[str, typer.Argument(metavar="PROJECT", help="Slug or name.")]
 
 
@@ -24,6 +27,7 @@ def list_all(
     ctx: typer.Context,
     *,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -34,20 +38,19 @@ def list_all(
     from halo_daemon.store.projects import list_projects
 
     projects = list_projects(DataPaths(data_dir(ctx, config, data)))
-    if as_json:
-        rows = [_document(project) for project in projects]
-        print(json.dumps({"schema": "halo.projects/v1", "projects": rows}))
-        return
-    now = time.time_ns()
-    print_table(
-        ("project", "name", "created"),
-        [
+
+    def table() -> None:
+        now = time.time_ns()
+        cells = [
             (project.slug, project.name, formats.moment(project.created_unix_ns, now_unix_ns=now))
             for project in projects
-        ],
-    )
-    if not projects:
-        print_note("no projects yet", hint="point an exporter at `halo-daemon serve`")
+        ]
+        print_table(("project", "name", "created"), cells)
+        if not projects:
+            print_note("no projects yet", hint="point an exporter at `halo-daemon serve`")
+
+    rows = [_document(project) for project in projects]
+    print_rows(rows, Shape(as_json, fields), table, schema="halo.projects/v1", key="projects")
 
 
 @app.command("show")
@@ -55,27 +58,33 @@ def show(
     ctx: typer.Context,
     name: _Name,
     *,
+    since: Annotated[
+        str, typer.Option("--since", metavar="T", help="Only what was received since.")
+    ] = "",
+    until: UntilOption = "now",
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Show the figures and the services, tools, models and agents of a project."""
     import time
 
-    from halo_daemon.cli.opening import open_reader
+    from halo_daemon.cli.opening import open_reader, window_of
     from halo_daemon.store.maintenance import project_stats
     from halo_daemon.store.paths import DataPaths
     from halo_daemon.store.projects import find_project
-    from halo_daemon.store.trace_reader import Window
 
     root = data_dir(ctx, config, data)
     project = find_project(DataPaths(root), name)
     stats = project_stats(DataPaths(root).project(project.slug), now_unix_ns=time.time_ns())
     with open_reader(root, project.slug) as reader:
-        overview = reader.overview(Window(0, 2**63 - 1))
+        overview = reader.overview(window_of(since or _EVER, until))
     document = {
         **_document(project),
         **stats._asdict(),
+        "traces": overview.traces,
+        "spans": overview.spans,
         "error_traces": overview.error_traces,
         "input_tokens": overview.input_tokens,
         "output_tokens": overview.output_tokens,
@@ -84,12 +93,66 @@ def show(
         "tools": list(overview.tools),
         "agents": list(overview.agents),
     }
-    if as_json:
-        print(json.dumps({"schema": "halo.project/v1", **document}))
+    print_fields(document, Shape(as_json, fields), schema="halo.project/v1")
+
+
+@app.command("create")
+def create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Any name; its slug is made.")],
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Make an empty project; a daemon may run meanwhile."""
+    import time
+
+    from halo_daemon.store.disk import Disk
+    from halo_daemon.store.paths import DataPaths
+    from halo_daemon.store.projects import register_project
+
+    paths = DataPaths(data_dir(ctx, config, data))
+    project = _named(name)
+    if project.slug in paths.slugs():
+        print(f"already_exists {project.slug}")
         return
-    for key, value in document.items():
-        text = ", ".join(value) if isinstance(value, list) else str(value)
-        print(printable(f"{key:18} {text}"))
+    with _disk_errors(f"create project `{project.slug}`"):
+        disk = Disk()
+        disk.make_directory(paths.projects)
+        register_project(disk, paths, project, now_unix_ns=time.time_ns())
+    print(project.slug)
+
+
+@app.command("rename")
+def rename(
+    ctx: typer.Context,
+    name: _Name,
+    new_name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.")],
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Give a project another name, with all it holds; the daemon must be stopped."""
+    from halo_daemon.auth import KeyFile
+    from halo_daemon.store.disk import Disk
+    from halo_daemon.store.lock import DataLock
+    from halo_daemon.store.paths import DataPaths
+    from halo_daemon.store.projects import find_project, rename_project
+
+    paths = DataPaths(data_dir(ctx, config, data))
+    new = _named(new_name)
+    project = find_project(paths, name)
+    if (project.slug, project.name) == new:
+        print(f"already_named {new.slug}")
+        return
+    with DataLock(paths), _disk_errors(f"rename project `{project.slug}`"):
+        rename_project(Disk(), paths, project, new)
+    print(new.slug)
+    if project.slug != new.slug:
+        every = KeyFile(paths.keys).keys()
+        keys = [key.id for key in every if key.project == project.slug]
+        told = f", and so do the keys {', '.join(keys)}" if keys else ""
+        print_note(f"senders that name `{project.slug}` begin it anew{told}")
 
 
 @app.command("delete")
@@ -102,12 +165,12 @@ def delete(
     data: DataOption = None,
 ) -> None:
     """Delete a project with its traces, findings and reports; the daemon must be stopped."""
-    import shutil
     import sys
 
+    from halo_daemon.store.disk import Disk
     from halo_daemon.store.lock import DataLock
     from halo_daemon.store.paths import DataPaths
-    from halo_daemon.store.projects import find_project
+    from halo_daemon.store.projects import delete_project, find_project
 
     paths = DataPaths(data_dir(ctx, config, data))
     project = find_project(paths, name)
@@ -117,9 +180,26 @@ def delete(
                 f"cannot delete project `{project.slug}` unasked", hint="add --yes to delete it"
             )
         typer.confirm(f"Delete {project.slug} with everything in it?", abort=True)
-    with DataLock(paths):
-        shutil.rmtree(paths.project(project.slug).directory)
+    with DataLock(paths), _disk_errors(f"delete project `{project.slug}`"):
+        delete_project(Disk(), paths, project.slug)
     print_note(f"deleted {project.slug}")
+
+
+def _named(name: str) -> "Project":
+    from halo_daemon.proto.project import project_named
+
+    try:
+        return project_named(name)
+    except ValueError as exc:
+        raise ConfigError(f"cannot name a project: {exc}", hint="write a name") from exc
+
+
+@contextmanager
+def _disk_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise HaloError(f"cannot {what}: {exc.strerror or exc}") from exc
 
 
 def _document(project: "StoredProject") -> dict[str, object]:

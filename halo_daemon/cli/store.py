@@ -1,17 +1,25 @@
 """``halo-daemon store``: figures, checks, repair and copies of the data directory."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halo_daemon.cli import formats
-from halo_daemon.cli.opening import data_dir
-from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption
-from halo_daemon.cli.output import print_note, print_table
+from halo_daemon.cli.opening import data_dir, project_slug
+from halo_daemon.cli.options import (
+    ConfigOption,
+    DataOption,
+    FieldsOption,
+    JsonOption,
+    ProjectsOption,
+)
+from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
 from halo_daemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from halo_daemon.store.maintenance import ProjectStats
 
 app = typer.Typer(help="The data directory.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,7 +31,9 @@ _YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 def stats(
     ctx: typer.Context,
     *,
+    project: ProjectsOption = None,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -33,14 +43,20 @@ def stats(
     from halo_daemon.store.maintenance import project_stats
     from halo_daemon.store.paths import DataPaths
 
-    paths = DataPaths(data_dir(ctx, config, data))
-    rows = [
-        project_stats(paths.project(slug), now_unix_ns=time.time_ns()) for slug in paths.slugs()
-    ]
-    if as_json:
-        projects = [row._asdict() for row in rows]
-        print(json.dumps({"schema": "halo.store/v1", "projects": projects}))
-        return
+    root = data_dir(ctx, config, data)
+    paths = DataPaths(root)
+    slugs = [project_slug(root, name) for name in project] if project else paths.slugs()
+    rows = [project_stats(paths.project(slug), now_unix_ns=time.time_ns()) for slug in slugs]
+    print_rows(
+        [row._asdict() for row in rows],
+        Shape(as_json, fields),
+        lambda: _print_stats(rows),
+        schema="halo.store/v1",
+        key="projects",
+    )
+
+
+def _print_stats(rows: "list[ProjectStats]") -> None:
     columns = (
         "project",
         "traces",
@@ -76,6 +92,7 @@ def verify(
     ctx: typer.Context,
     *,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -91,10 +108,8 @@ def verify(
         for slug in paths.slugs()
         for damage in verify_project(paths.project(slug), now_unix_ns=time.time_ns())
     ]
-    if as_json:
-        rows = [{**damage._asdict(), "path": str(damage.path)} for damage in found]
-        print(json.dumps({"schema": "halo.damage/v1", "damage": rows}))
-    else:
+
+    def table() -> None:
         print_table(
             ("kind", "file", "offset", "bytes"),
             [
@@ -102,6 +117,9 @@ def verify(
                 for damage in found
             ],
         )
+
+    rows = [{**damage._asdict(), "path": str(damage.path)} for damage in found]
+    print_rows(rows, Shape(as_json, fields), table, schema="halo.damage/v1", key="damage")
     harmless = {DamageKind.TORN_TAIL, DamageKind.QUARANTINED}
     if any(damage.kind not in harmless for damage in found):
         raise typer.Exit(_EXIT_DAMAGED)

@@ -20,11 +20,14 @@ from halo_daemon.cli.opening import (
 from halo_daemon.cli.options import (
     ConfigOption,
     DataOption,
+    FieldsOption,
     JsonOption,
     SinceOption,
     UntilOption,
 )
-from halo_daemon.cli.output import print_note, print_table, printable
+from halo_daemon.cli.output import Shape, print_note, print_rows, print_table, printable
+from halo_daemon.cli.trace_conditions import Wanted, search_spans
+from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.proto.json_value import JsonObject
@@ -54,6 +57,7 @@ def list_traces(
     session: Annotated[str, typer.Option("--session", help="Only those of this session.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=500)] = 50,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -77,14 +81,24 @@ def list_traces(
     )
     with open_queries(root, project_slug(root, project)) as queries:
         page = queries.query_traces(window_of(since, until), query)
-    if as_json:
-        rows = [trace.model_dump() for trace in page.traces]
-        print(json.dumps({"schema": "halo.traces/v1", "total": page.total, "traces": rows}))
-        return
-    columns = ("trace", "started", "duration", "spans", "errors", "tokens")
-    print_table(columns, [_trace_row(trace, time.time_ns()) for trace in page.traces])
-    if page.total > len(page.traces):
+
+    def table() -> None:
+        columns = ("trace", "started", "duration", "spans", "errors", "tokens")
+        print_table(columns, [_trace_row(trace, time.time_ns()) for trace in page.traces])
+
+    rows = [trace.model_dump() for trace in page.traces]
+    print_rows(
+        rows,
+        Shape(as_json, fields),
+        table,
+        schema="halo.traces/v1",
+        key="traces",
+        more={"total": page.total},
+    )
+    if not as_json and page.total > len(page.traces):
         print_note(f"{len(page.traces)} of {page.total} traces", hint="raise --limit")
+    elif not as_json and not page.total:
+        print_note("no traces in the window", hint="widen it with --since 7d")
 
 
 @app.command("show")
@@ -96,21 +110,32 @@ def show_trace(
     conversation: Annotated[
         bool, typer.Option("--conversation", help="Inputs and outputs in order of time.")
     ] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="The tree of spans; the default.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="The stored lines.")] = False,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Show one trace: its tree, its conversation, or its lines."""
     import sys
 
+    if tree + conversation + raw > 1:
+        raise ConfigError("--tree, --conversation and --raw are three views", hint="choose one")
     trace = _load(data_dir(ctx, config, data), project, trace_id)
     if raw:
         for span in trace.spans:
             sys.stdout.buffer.write(span.to_line())
-    elif as_json:
+    elif as_json or fields:
         spans: list[JsonObject] = [span.fields for span in trace.spans]
-        print(json.dumps({"schema": "halo.trace/v1", "trace_id": trace.trace_id, "spans": spans}))
+        print_rows(
+            spans,
+            Shape(as_json, fields),
+            lambda: None,
+            schema="halo.trace/v1",
+            key="spans",
+            more={"trace_id": trace.trace_id},
+        )
     elif conversation:
         _print_conversation(trace)
     else:
@@ -120,7 +145,14 @@ def show_trace(
 @app.command("search")
 def search_traces(
     ctx: typer.Context,
-    pattern: Annotated[str, typer.Argument(help="RE2 pattern, looked for in decoded values.")],
+    pattern: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATTERN",
+            help="RE2 pattern, looked for in decoded values; or a condition like"
+            " status=error and tool~search.",
+        ),
+    ],
     *,
     since: SinceOption = "24h",
     until: UntilOption = "now",
@@ -130,13 +162,21 @@ def search_traces(
     time_limit_s: Annotated[float, typer.Option("--time-limit", min=0.1, max=600)] = 30.0,
     after: Annotated[str, typer.Option("--after", help="Go on from an earlier answer.")] = "",
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Find spans with a value that matches, in the order in which they came."""
+    from halo_daemon.cli.where import is_condition
     from halo_daemon.store.query import SearchQuery
 
     root = data_dir(ctx, config, data)
+    slug = project_slug(root, project)
+    window = window_of(since, until)
+    shape = Shape(as_json, fields)
+    if is_condition(pattern) and not after:
+        search_spans(root, slug, window, Wanted(pattern, limit, time_limit_s), shape)
+        return
     query = SearchQuery(
         pattern=pattern,
         ignore_case=ignore_case,
@@ -144,19 +184,22 @@ def search_traces(
         time_limit_s=time_limit_s,
         after=after,
     )
-    with open_queries(root, project_slug(root, project)) as queries:
-        answer = queries.search(window_of(since, until), query)
-    if as_json:
-        print(json.dumps({"schema": "halo.search/v1", **answer.model_dump()}))
-        return
-    print_table(
-        ("trace", "span", "name", "where", "text"),
-        [
-            (match.trace_id, match.span_id, match.name, match.where, match.context)
-            for match in answer.matches
-        ],
-    )
-    if answer.next:
+    with open_queries(root, slug) as queries:
+        answer = queries.search(window, query)
+
+    def table() -> None:
+        print_table(
+            ("trace", "span", "name", "where", "text"),
+            [
+                (match.trace_id, match.span_id, match.name, match.where, match.context)
+                for match in answer.matches
+            ],
+        )
+
+    document = answer.model_dump()
+    rows = document.pop("matches")
+    print_rows(rows, shape, table, schema="halo.search/v1", key="matches", more=document)
+    if answer.next and not as_json:
         why = "the time limit was reached" if answer.timed_out else "there is more"
         print_note(f"{len(answer.matches)} spans; {why}", hint=f"add --after {answer.next}")
 

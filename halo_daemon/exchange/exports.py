@@ -1,23 +1,67 @@
-"""Traces for other tools: each span once, whole traces, the same bytes for the same input."""
+"""
+Traces for other tools: each span once, whole traces, the same bytes for the same input.
+
+Secrets are masked on the way out, whatever was masked on the way in: what leaves is
+read by people and programs that the traces were not meant for.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Final
 
 import orjson
 
+from halo_daemon import __version__
 from halo_daemon.exchange.otlp_form import request_form
-from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.redact import redact_text, redact_value
 from halo_daemon.proto.semconv import facts_of, with_usage_apart
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 
 _SPANS_A_REQUEST = 500
 _NS_PER_US = 1_000
+_TEXTS: Final = ("name", "trace_state")
+_VALUES: Final = ("attributes", "scope_attributes")
 
 
-def halo_lines(traces: Iterable[Trace]) -> Iterator[bytes]:
+def masked(fields: JsonObject) -> JsonObject:
+    """A canonical line without the secrets in its texts; ids and times stay as they are."""
+    result = dict(fields)
+    for key in _TEXTS:
+        if isinstance(text := fields.get(key), str):
+            result[key] = redact_text(text).text
+    for key in _VALUES:
+        if key in fields:
+            result[key] = _masked_values(fields[key])
+    for key, inner in (("resource", "attributes"), ("status", "message")):
+        outer = fields.get(key)
+        if isinstance(outer, dict) and inner in outer:
+            result[key] = {**outer, inner: _masked_values(outer[inner])}
+    for key in ("events", "links"):
+        if isinstance(entries := fields.get(key), list):
+            result[key] = [_masked_entry(entry) for entry in entries]
+    return result
+
+
+def _masked_entry(entry: JsonValue) -> JsonValue:
+    """An event or a link; what names another span is left alone."""
+    if not isinstance(entry, dict):
+        return entry
+    kept: JsonObject = {
+        key: _masked_values(entry[key]) for key in ("name", "attributes") if key in entry
+    }
+    return {**entry, **kept}
+
+
+def _masked_values(value: JsonValue) -> JsonValue:
+    found, values = redact_value(value)
+    return found if values else value
+
+
+def halo_lines(traces: Iterable[Trace], *, unmasked: bool = False) -> Iterator[bytes]:
     """
-    HALO's JSONL: canonical lines, trace by trace.
+    HALO's JSONL: canonical lines, trace by trace; without secrets unless *unmasked*.
 
     HALO adds up the tokens of all spans, so a call that only wraps others states its own
     as a total.
@@ -25,15 +69,15 @@ def halo_lines(traces: Iterable[Trace]) -> Iterator[bytes]:
     for trace in traces:
         enclosing = facts_of(trace).enclosing_calls
         for span in trace.spans:
-            if span.span_id in enclosing:
-                yield orjson.dumps(with_usage_apart(span), option=orjson.OPT_APPEND_NEWLINE)
-            else:
-                yield span.to_line()
+            fields = with_usage_apart(span) if span.span_id in enclosing else span.fields
+            yield orjson.dumps(fields if unmasked else masked(fields)) + b"\n"
 
 
-def otlp_json_lines(traces: Iterable[Trace]) -> Iterator[bytes]:
+def otlp_json_lines(traces: Iterable[Trace], *, unmasked: bool = False) -> Iterator[bytes]:
     """OTLP/JSON: one ``ExportTraceServiceRequest`` a line; importing it gives the same lines."""
-    spans = (span.fields for trace in traces for span in trace.spans)
+    spans = (
+        span.fields if unmasked else masked(span.fields) for trace in traces for span in trace.spans
+    )
     while part := list(islice(spans, _SPANS_A_REQUEST)):
         yield orjson.dumps(request_form(part)) + b"\n"
 
@@ -46,9 +90,15 @@ def chrome_trace(trace: Trace, *, with_values: bool = False) -> bytes:
     own. Inputs and outputs are left out unless *with_values*.
     """
     tracks = _tracks(trace)
-    events = [
+    service = next((span.service_name for span in trace.spans if span.service_name), "trace")
+    events: list[JsonObject] = [_meta("process_name", 0, redact_text(service).text)]
+    events += [
+        _meta("thread_name", track, "trace" if not track else f"parallel {track}")
+        for track in sorted(set(tracks.values()))
+    ]
+    events += [
         {
-            "name": span.name,
+            "name": redact_text(span.name).text,
             "cat": span.observation_kind,
             "ph": "X",
             "ts": (span.start_unix_ns - trace.start_unix_ns) / _NS_PER_US,
@@ -61,15 +111,25 @@ def chrome_trace(trace: Trace, *, with_values: bool = False) -> bytes:
     ]
     document = {
         "displayTimeUnit": "ms",
-        "otherData": {"trace_id": trace.trace_id, "start_unix_ns": str(trace.start_unix_ns)},
+        "otherData": {
+            "generator": f"halo-daemon {__version__}",
+            "trace_id": trace.trace_id,
+            "start_unix_ns": str(trace.start_unix_ns),
+            "spans": str(len(trace.spans)),
+        },
         "traceEvents": events,
     }
     return orjson.dumps(document) + b"\n"
 
 
+def _meta(name: str, track: int, value: str) -> JsonObject:
+    return {"name": name, "ph": "M", "pid": 1, "tid": track, "ts": 0, "args": {"name": value}}
+
+
 def _arguments(span: Span, *, with_values: bool) -> JsonObject:
     shown: JsonObject = {
         "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
         "status": span.status_code,
         "model": span.model,
         "tool": span.tool_name,
@@ -77,8 +137,8 @@ def _arguments(span: Span, *, with_values: bool) -> JsonObject:
         "output_tokens": span.output_tokens,
     }
     if with_values:
-        shown["input"] = span.attributes.get("input.value")
-        shown["output"] = span.attributes.get("output.value")
+        shown["input"] = _masked_values(span.attributes.get("input.value"))
+        shown["output"] = _masked_values(span.attributes.get("output.value"))
     return {key: value for key, value in shown.items() if value is not None and value != ""}
 
 

@@ -1,9 +1,10 @@
 """New lines as they are stored, without an index."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from halo_daemon.store.paths import DataPaths, ShardName, day_of
-from halo_daemon.store.shard_files import ShardFiles
+from halo_daemon.store.shard_files import ShardFiles, open_shard
 
 _BLOCK_BYTES = 1024**2
 _DAY_NS = 86_400 * 10**9
@@ -34,21 +35,31 @@ class Follower:
         self._project = project
         self._offsets: dict[tuple[str, ShardName], int] = {}
         for slug, shard in self._shards(now_unix_ns):
-            path = paths.project(slug).day(shard.day).plain(shard.stem)
-            self._offsets[slug, shard] = path.stat().st_size if path.exists() else 0
+            self._offsets[slug, shard] = self._size_bytes(slug, shard)
 
-    def new_lines(self, now_unix_ns: int) -> list[NewLine]:
-        """Complete lines that came since the last call, by project and shard; often empty."""
-        found: list[NewLine] = []
+    def new_lines(self, now_unix_ns: int) -> Iterator[NewLine]:
+        """Complete lines that came since the last call, by project and shard; often none."""
         for slug, shard in self._shards(now_unix_ns):
             files = ShardFiles(self._paths.project(slug).spans)
-            offset = self._offsets.get((slug, shard), 0)
-            while block := files.read_block(shard, offset, _BLOCK_BYTES):
-                offset += len(block)
-                found += [NewLine(slug, line) for line in block.split(b"\n")[:-1] if line]
-            self._offsets[slug, shard] = offset
-            files.close()
-        return found
+            try:
+                offset = self._offsets.get((slug, shard), 0)
+                while block := files.read_block(shard, offset, _BLOCK_BYTES):
+                    offset += len(block)
+                    self._offsets[slug, shard] = offset
+                    yield from (NewLine(slug, line) for line in block.split(b"\n")[:-1] if line)
+            finally:
+                files.close()
+
+    def _size_bytes(self, slug: str, shard: ShardName) -> int:
+        """How long a shard is by now, in lines as they were written, compressed or not."""
+        try:
+            reader = open_shard(self._paths.project(slug).day(shard.day), shard.stem)
+        except OSError:
+            return 0
+        try:
+            return reader.size_bytes
+        finally:
+            reader.close()
 
     def _shards(self, now_unix_ns: int) -> list[tuple[str, ShardName]]:
         slugs = [self._project] if self._project else self._paths.slugs()

@@ -1,16 +1,20 @@
 """Which projects the data directory holds."""
 
+import shutil
 from datetime import datetime
+from difflib import get_close_matches
 from typing import NamedTuple, cast
 
 import orjson
 
-from halo_daemon.errors import UnknownProjectError
+from halo_daemon.errors import StoreError, UnknownProjectError
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.project import Project, slugify
 from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import DataPaths
+
+_DOOMED = ".deleting-"
 
 
 class StoredProject(NamedTuple):
@@ -49,10 +53,13 @@ def find_project(paths: DataPaths, slug_or_name: str) -> StoredProject:
     wanted = slug_or_name if slug_or_name in slugs else _slug(slug_or_name)
     if wanted not in slugs:
         known = ", ".join(slugs[:10]) + (f" and {len(slugs) - 10} more" if len(slugs) > 10 else "")  # noqa: PLR2004 -- as many as one line holds
+        near = get_close_matches(wanted or slug_or_name, slugs, n=1)
         raise UnknownProjectError(
             f"cannot find project `{slug_or_name[:80]}`: the data directory {paths.root} "
             f"has {len(slugs)} projects{': ' + known if known else ''}",
-            hint="list them with `halo-daemon project list`",
+            hint=f"did you mean `{near[0]}`?"
+            if near
+            else "list them with `halo-daemon project list`",
         )
     return _read(paths, wanted)
 
@@ -77,6 +84,51 @@ def register_project(
         }
         write_atomically(disk, place.project_json, orjson.dumps(fields) + b"\n")
     return _read(paths, project.slug)
+
+
+def rename_project(
+    disk: Disk, paths: DataPaths, project: StoredProject, new: Project
+) -> StoredProject:
+    """
+    Give a project another name, and its directory that name's slug.
+
+    The directory is renamed first, in one step: a crash between leaves a project whose
+    description has the old name, and renaming it again completes it.
+
+    Raises:
+        StoreError: Another project has the new slug.
+        OSError: The disk refused.
+    """
+    source, target = paths.project(project.slug), paths.project(new.slug)
+    if target.directory != source.directory:
+        if target.directory.exists():
+            raise StoreError(
+                f"cannot rename project `{project.slug}` to `{new.slug}`: that one exists",
+                hint="choose another name, or delete that project first",
+            )
+        disk.rename(source.directory, target.directory)
+        disk.sync_directory(paths.projects)
+    created = project.created_unix_ns
+    fields = {"slug": new.slug, "name": new.name, "created": format_unix_ns(created)}
+    write_atomically(disk, target.project_json, orjson.dumps(fields) + b"\n")
+    return _read(paths, new.slug)
+
+
+def delete_project(disk: Disk, paths: DataPaths, slug: str) -> None:
+    """
+    Delete a project with everything in it.
+
+    It is gone in one step; what a crash leaves of its files is deleted with the next one.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    doomed = paths.projects / f"{_DOOMED}{slug}"
+    shutil.rmtree(doomed, ignore_errors=True)
+    disk.rename(paths.project(slug).directory, doomed)
+    disk.sync_directory(paths.projects)
+    for left in paths.projects.glob(f"{_DOOMED}*"):
+        shutil.rmtree(left)
 
 
 def _slug(name: str) -> str:

@@ -190,7 +190,8 @@ def test_one_trace_is_exported_for_trace_viewers(data):
     """The Chrome trace holds every span of the one trace."""
     document = json.loads(run(data, "export", "chrome-trace", "0000"))
 
-    assert len(document["traceEvents"]) == 2
+    spans = [event for event in document["traceEvents"] if event["ph"] == "X"]
+    assert [event["name"] for event in spans] == ["run", "call"]
 
 
 def test_the_store_is_verified_repaired_and_indexed(data):
@@ -232,3 +233,80 @@ def test_several_projects_need_a_name(data):
         run(data, "trace", "list")
     with pytest.raises(UnknownProjectError, match="`nope`"):
         run(data, "trace", "list", "--project", "nope")
+
+
+def test_fields_are_chosen_and_a_wrong_one_is_told(data):
+    """Fields come in the order asked for, in both forms; an unknown one names the nearest."""
+    rows = run(data, "trace", "list", *ALL, "--fields", "spans,trace_id").splitlines()
+    document = json.loads(run(data, "project", "list", "--json", "--fields", "slug"))
+
+    assert [len(row.split("\t")) for row in rows] == [2, 2]
+    assert document == {"schema": "halo.projects/v1", "projects": [{"slug": "default"}]}
+    with pytest.raises(ConfigError, match="did you mean `trace_id`"):
+        run(data, "trace", "list", *ALL, "--fields", "trace_ids")
+
+
+def test_spans_are_found_by_a_condition(data):
+    """A condition on fields answers like a pattern, with what was left out."""
+    document = json.loads(run(data, "trace", "search", "tool~sea and status=error", *ALL, "--json"))
+
+    (match,) = document["matches"]
+    assert (match["tool"], match["span_id"], document["is_cut"]) == (
+        "search",
+        span_id_of(2),
+        False,
+    )
+
+
+def test_projects_are_made_and_renamed(data):
+    """A second time nothing is done and said so; what a project holds goes with it."""
+    assert run(data, "project", "create", "My Shop") == "my-shop\n"
+    assert run(data, "project", "create", "my shop") == "already_exists my-shop\n"
+    assert run(data, "project", "rename", "default", "Support Bot") == "support-bot\n"
+    assert run(data, "project", "rename", "support-bot", "Support Bot").startswith("already_named")
+    with pytest.raises(HaloError, match="that one exists"):
+        run(data, "project", "rename", "support-bot", "my shop")
+    with DataLock(DataPaths(data)), pytest.raises(HaloError, match="has it open"):
+        run(data, "project", "rename", "support-bot", "x")
+
+    shown = json.loads(run(data, "project", "show", "support-bot", "--json"))
+    assert (shown["name"], shown["traces"]) == ("Support Bot", 2)
+    assert run(data, "trace", "list", "--project", "support-bot", *ALL).count("\n") == 2
+
+
+def test_an_unknown_project_names_the_nearest(data):
+    """A slip of the hand is answered with what was meant."""
+    with pytest.raises(UnknownProjectError) as caught:
+        run(data, "project", "show", "defualt")
+
+    assert caught.value.hint == "did you mean `default`?"
+
+
+def test_exports_mask_secrets_unless_told_otherwise(data, tmp_path):
+    """Keys and passwords do not leave; ids, times and everything else do, unchanged."""
+    secret = "AKIA" + "ABCDEFGHIJKLMNOP"
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(make_line(attributes={"output.value": f"key {secret}", "n": 4}))
+    run(data, "import", "halo", str(path), "--project", "p")
+
+    masked = run(data, "export", "halo", *ALL, "--project", "p")
+    whole = run(data, "export", "halo", *ALL, "--project", "p", "--unmasked")
+
+    assert secret in whole
+    assert masked == whole.replace(secret, "[redacted:aws-key]")
+
+
+def test_an_export_says_where_it_comes_from(data, tmp_path):
+    """Beside the lines stands what they are; the same export twice gives the same bytes."""
+    path = tmp_path / "out.jsonl"
+    window = ["--since", "2020-01-01", "--until", "2030-01-01"]
+    run(data, "export", "otlp-json", *window, "-o", str(path))
+    first = path.read_bytes()
+    provenance = (tmp_path / "out.jsonl.provenance.json").read_bytes()
+
+    run(data, "export", "otlp-json", *window, "-o", str(path))
+
+    assert path.read_bytes() == first
+    assert (tmp_path / "out.jsonl.provenance.json").read_bytes() == provenance
+    assert json.loads(provenance)["spans"] == 3
+    assert [one.name for one in tmp_path.glob(".*partial")] == []

@@ -1,5 +1,6 @@
 import os
 
+from halo_daemon.store.compress import compress_sealed
 from halo_daemon.store.follow import Follower
 from halo_daemon.store.paths import DataPaths, day_of, shard_stem
 from halo_daemon.store.reader import LocalTraceReader
@@ -61,18 +62,48 @@ def test_a_follower_sees_what_comes_after_it(tmp_path):
     """New lines come once, whole, from shards that grow and from new ones."""
     store(tmp_path, "p", 1, NOW)
     follower = Follower(DataPaths(tmp_path), project="", now_unix_ns=NOW)
-    assert follower.new_lines(NOW) == []
+    assert list(follower.new_lines(NOW)) == []
     line = make_line(span_id=span_id_of(9))
 
     (shard,) = tmp_path.rglob("*.jsonl")
     with shard.open("ab") as file:
         file.write(line + line[:10])
-    first = follower.new_lines(NOW)
+    first = list(follower.new_lines(NOW))
     with shard.open("ab") as file:
         file.write(line[10:])
     store(tmp_path, "q", 2, NOW)
-    second = follower.new_lines(NOW)
+    second = list(follower.new_lines(NOW))
 
     assert [(new.slug, new.line + b"\n") for new in first] == [("p", line)]
     assert [new.slug for new in second] == ["p", "q"]
-    assert follower.new_lines(NOW) == []
+    assert list(follower.new_lines(NOW)) == []
+
+
+def test_a_follower_does_not_repeat_what_was_compressed(tmp_path):
+    """A shard that is compressed before or while it is followed gives no line twice."""
+    store(tmp_path, "p", 1, NOW)
+    follower = Follower(DataPaths(tmp_path), project="", now_unix_ns=NOW)
+    (shard,) = tmp_path.rglob("*.jsonl")
+    with shard.open("ab") as file:
+        file.write(make_line(span_id=span_id_of(9)))
+    first = list(follower.new_lines(NOW))
+    compress_sealed(DataPaths(tmp_path), older_than_s=0.0, now_unix_ns=NOW + 10**18)
+
+    assert not shard.exists()
+    assert len(first) == 1
+    assert list(follower.new_lines(NOW)) == []
+    late = Follower(DataPaths(tmp_path), project="", now_unix_ns=NOW)
+    assert list(late.new_lines(NOW)) == []
+
+
+def test_a_follower_goes_over_midnight(tmp_path):
+    """Lines of the new day come, and late ones of the day before too."""
+    store(tmp_path, "p", 1, NOW)
+    follower = Follower(DataPaths(tmp_path), project="p", now_unix_ns=NOW)
+    tomorrow = NOW + 86_400 * 10**9
+    store(tmp_path, "p", 2, tomorrow)
+    (old,) = (tmp_path / "projects" / "p" / "spans" / day_of(NOW)).glob("*.jsonl")
+    with old.open("ab") as file:
+        file.write(make_line(span_id=span_id_of(9)))
+
+    assert len(list(follower.new_lines(tomorrow))) == 2
