@@ -12,11 +12,13 @@ rest of the machine.
 What a schedule has analysed so far is noted per project after each completed
 run. The note alone decides what was missed: at start every project whose note is
 older than the last due time is put in line at once, and a window always begins
-where the last completed run ended. A failed run leaves the note as it is, so the
+where the last completed run ended. A failed run leaves the note as it is and is
+tried again twice, after a minute and after ten; then it waits for its next time. Its
 next run covers what it should have.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -39,6 +41,10 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 MAX_CATCH_UP_NS = 8 * 86_400 * 10**9
 """The longest window that a catch-up opens: a week, and a day to notice."""
+
+RETRY_AFTER_S = (60.0, 600.0)
+"""How long after a failure a run is tried again, and how often: a disk that was full or a
+provider that was down often is not for long, and each try may cost a model's budget."""
 
 _NANOS = 10**9
 # Timers follow a clock that stands still while the machine sleeps; a look at the wall clock
@@ -171,6 +177,8 @@ class Scheduler:
         notes_of: The notes of one project.
 
         now_unix_ns: The wall clock.
+
+        retry_after_s: Waits before a failed run is tried again.
     """
 
     def __init__(
@@ -181,8 +189,12 @@ class Scheduler:
         run: Callable[[RunRequest], Awaitable[None]],
         notes_of: Callable[[str], Notes],
         now_unix_ns: Callable[[], int],
+        retry_after_s: Sequence[float] = RETRY_AFTER_S,
     ) -> None:
         self._entries = tuple(entries)
+        self._retry_after_s = tuple(retry_after_s)
+        self._failures: Counter[tuple[str, str]] = Counter()
+        self._retries: set[asyncio.TimerHandle] = set()
         self._projects = projects
         self._run = run
         self._notes_of = notes_of
@@ -197,12 +209,17 @@ class Scheduler:
         A failing run is logged and never ends the schedule. Cancelling cancels the
         run at hand; it is made up for at the next start.
         """
-        with self._timers():
-            self.catch_up()
-            while True:
-                waiting = await self._line.get()
-                self._in_line.discard((waiting.project, waiting.entry.name))
-                await self._run_one(waiting)
+        try:
+            with self._timers():
+                self.catch_up()
+                while True:
+                    waiting = await self._line.get()
+                    self._in_line.discard((waiting.project, waiting.entry.name))
+                    await self._run_one(waiting)
+        finally:
+            for retry in self._retries:
+                retry.cancel()
+            self._retries.clear()
 
     def catch_up(self) -> None:
         """Put every project in line that an entry was due for since its last completed run."""
@@ -254,12 +271,34 @@ class Scheduler:
             await self._run(RunRequest(project, entry, start, now_unix_ns, is_catch_up))
             await asyncio.to_thread(notes.set_last_completed, entry.name, now_unix_ns)
         except HaloError as exc:
-            context.error("scheduled_run_failed", error=str(exc), hint=exc.hint)
+            again_s = self._try_again(waiting)
+            context.error(
+                "scheduled_run_failed", error=str(exc), hint=exc.hint, retry_after_s=again_s
+            )
         except Exception:  # noqa: BLE001 -- one run must not end the schedule
-            context.exception("scheduled_run_failed")
+            context.exception("scheduled_run_failed", retry_after_s=self._try_again(waiting))
         else:
+            del self._failures[project, entry.name]
             duration_ms = (self._now_unix_ns() - now_unix_ns) // 1_000_000
             context.info("scheduled_run_completed", duration_ms=duration_ms)
+
+    def _try_again(self, failed: _Waiting) -> float | None:
+        """Put a failed run in line again later; returns when, in seconds, or None for never."""
+        key = (failed.project, failed.entry.name)
+        if self._failures[key] >= len(self._retry_after_s):
+            # Its next time begins the count anew.
+            del self._failures[key]
+            return None
+        after_s = self._retry_after_s[self._failures[key]]
+        self._failures[key] += 1
+
+        def again() -> None:
+            self._retries.discard(handle)
+            self._put_in_line(failed.entry, [failed.project], is_catch_up=True)
+
+        handle = asyncio.get_running_loop().call_later(after_s, again)
+        self._retries.add(handle)
+        return after_s
 
     @contextmanager
     def _timers(self) -> Iterator[None]:

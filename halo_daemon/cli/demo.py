@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halo_daemon import __version__
-from halo_daemon.cli.output import printable
+from halo_daemon.cli.output import has_display, printable
 from halo_daemon.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -155,10 +155,7 @@ def _farewell(daemon: "DaemonProcess") -> None:
 def _open(runs: "list[FinishedRun]", *, no_open: bool) -> None:
     import webbrowser
 
-    has_display = sys.platform == "darwin" or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    if not no_open and sys.stdout.isatty() and has_display and runs:
+    if not no_open and sys.stdout.isatty() and has_display() and runs:
         webbrowser.open(_page(runs[0]).as_uri())
 
 

@@ -84,6 +84,7 @@ def show_finding(
 ) -> None:
     """Show a finding with its history and its evidence."""
     from halo_daemon.analyzer.brief import render_brief
+    from halo_daemon.analyzer.figures import day_and_minute, plural
 
     desk, row = _found(ctx, finding, project, config=config, data=data)
     if as_json:
@@ -91,9 +92,10 @@ def show_finding(
         return
     history = row.history
     print(f"{row.finding_id}  {row.state.replace('_', ' ')}  {printable(row.title)}")
-    print(f"seen in {history.reports_seen} reports, {history.first_seen} to {history.last_seen}")
+    first, last = (day_and_minute(moment) for moment in (history.first_seen, history.last_seen))
+    print(f"seen in {plural(history.reports_seen, 'report')}, {first} to {last} UTC")
     if row.triage.state != "open" or row.triage.note:
-        told = " ".join(filter(None, (row.triage.until or "", row.triage.note, row.triage.by)))
+        told = " ".join(filter(None, (_end_of(row.triage), row.triage.note, row.triage.by)))
         print(f"{row.triage.state.replace('_', ' ')}  {printable(told)}")
     report = desk.latest_report()
     if row.finding and report:
@@ -220,6 +222,14 @@ def reopen(
         _set_state(desk, row, "reopened", note="")
     elif row.triage.state == "open":
         print_note(f"already_open: {row.finding_id}")
+
+
+def _end_of(triage: "Triage") -> str:
+    from halo_daemon.analyzer.figures import day_and_minute
+
+    if triage.until in {None, "regressed"}:
+        return "until it regresses:" if triage.until else ""
+    return f"until {day_and_minute(triage.until or '')} UTC:"
 
 
 def _decide(desk: "FindingDesk", row: "KnownFinding", triage: "Triage") -> None:

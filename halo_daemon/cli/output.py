@@ -1,6 +1,7 @@
 """What goes to the terminal: data to stdout, everything else to stderr."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -173,6 +174,13 @@ def write_file(parts: Iterable[bytes], path: Path) -> None:
         ) from exc
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def has_display() -> bool:
+    """Whether a browser that is opened would be seen."""
+    return sys.platform == "darwin" or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,13 +1,14 @@
 """``halo-daemon report``: reports of past runs."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
-from halo_daemon.cli.output import print_table, printable, write_output
+from halo_daemon.cli.output import has_display, print_table, printable, write_output
 from halo_daemon.cli.report_forms import Form, written
 from halo_daemon.errors import ConfigError
 
@@ -76,6 +77,24 @@ def export_report(
     """Write a report in another form; HTML is one file that can be passed on."""
     found = _read(ctx, report, project, config=config, data=data)
     write_output(written(found, output_format), output)
+
+
+@app.command("open")
+def open_report(
+    ctx: typer.Context,
+    report: _Report = LATEST,
+    *,
+    project: _Project = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Open a report's page in a browser, where there is a display; print where it is."""
+    page = _chosen(ctx, report, project, config=config, data=data) / "report.html"
+    print(page)
+    if sys.stdout.isatty() and has_display():
+        import webbrowser
+
+        webbrowser.open(page.as_uri())
 
 
 @app.command("diff")
@@ -147,6 +166,22 @@ def _read(
 ) -> "Report":
     from halo_daemon.findings import from_json
 
+    path = _chosen(ctx, wanted, project, config=config, data=data) / "report.json"
+    try:
+        return from_json(path.read_bytes())
+    except ValueError as exc:
+        raise ConfigError(f"cannot read {path}: not a report") from exc
+
+
+def _chosen(
+    ctx: typer.Context,
+    wanted: str,
+    project: str | None,
+    *,
+    config: ConfigOption,
+    data: DataOption,
+) -> Path:
+    """The directory of the one report that is meant."""
     found = [
         path
         for _, store in _stores(ctx, project, config, data)
@@ -158,11 +193,7 @@ def _read(
             f"cannot choose a report: {what} `{wanted}`",
             hint="halo-daemon report list, then name the report, or add --project",
         )
-    document = (found[0] / "report.json").read_bytes()
-    try:
-        return from_json(document)
-    except ValueError as exc:
-        raise ConfigError(f"cannot read {found[0] / 'report.json'}: not a report") from exc
+    return found[0]
 
 
 def _directory(store: "ReportStore", wanted: str) -> Path | None:

@@ -136,7 +136,12 @@ class _Notes:
 class _Bench:
     """A scheduler with fakes around it; `runs` fills as runs begin."""
 
-    def __init__(self, *entries: ScheduleEntry, projects: tuple[str, ...] = ("bot",)) -> None:
+    def __init__(
+        self,
+        *entries: ScheduleEntry,
+        projects: tuple[str, ...] = ("bot",),
+        retry_after_s: tuple[float, ...] = (),
+    ) -> None:
         self.now_unix_ns = NOW_NS
         self.notes = {project: _Notes() for project in projects}
         self.runs: asyncio.Queue[RunRequest] = asyncio.Queue()
@@ -152,6 +157,7 @@ class _Bench:
             run=self._run,
             notes_of=lambda project: self.notes[project],
             now_unix_ns=lambda: self.now_unix_ns,
+            retry_after_s=retry_after_s,
         )
 
     def _list_projects(self) -> tuple[str, ...]:
@@ -257,6 +263,37 @@ async def test_a_failing_run_does_not_end_the_schedule(error):
 
     assert bench.notes["good"].last["nightly"] == NOW_NS
     assert "nightly" not in bench.notes["bad"].last
+
+
+@pytest.mark.parametrize(
+    ("failures", "runs", "is_done"),
+    [
+        pytest.param(1, 2, True, id="the second try succeeds"),
+        pytest.param(2, 3, True, id="the third try succeeds"),
+        pytest.param(9, 3, False, id="it waits for its next time"),
+    ],
+)
+async def test_a_failed_run_is_tried_again_twice(failures, runs, is_done):
+    """Two more tries and no fourth; what succeeds is noted, with the window of the first."""
+    bench = _Bench(NIGHTLY, retry_after_s=(0.0, 0.0))
+    seen: list[RunRequest] = []
+
+    def fail(request: RunRequest) -> None:
+        seen.append(request)
+        if len(seen) <= failures:
+            raise AnalysisError("no report")
+
+    bench.fail = fail
+    async with bench.serving():
+        for _ in range(runs):
+            await bench.runs.get()
+        # Another run begins and ends only after whatever else was due.
+        await bench.scheduler.due(ROLLING)
+        last = await bench.runs.get()
+
+    assert last.entry == ROLLING
+    assert {request.from_unix_ns for request in seen[:runs]} == {seen[0].from_unix_ns}
+    assert ("nightly" in bench.notes["bot"].last) == is_done
 
 
 async def test_unreadable_projects_do_not_end_the_schedule():

@@ -166,3 +166,11 @@ def test_an_unknown_report_is_an_error(project):
 
     assert result.exit_code != 0
     assert "r_9" in str(result.exception)
+
+
+def test_open_prints_where_the_page_is(project):
+    """Without a display the path of the latest report's page is all, for whoever opens it."""
+    result = CliRunner().invoke(app, ["report", "open", "--data", str(project)])
+
+    assert result.exit_code == 0
+    assert result.stdout.strip().endswith("/runs/r_2/report.html")
