@@ -149,7 +149,7 @@ class _Walk:
     def _spans(self, spans: Sequence[Span], path: tuple[int, int]) -> None:
         add = self._lines.add
         attributes_of = self._attributes
-        for k, span in enumerate(spans):
+        for k, span in enumerate(spans[:]):
             start = span.start_time_unix_nano
             end = span.end_time_unix_nano
             status = span.status
@@ -212,6 +212,8 @@ class _Walk:
 
     def _attributes(self, raw_pairs: Sequence[object]) -> JsonObject:
         # The last of duplicate keys wins at the place of the first: a dict's own rule.
+        # A slice takes them out of the message at once, which is quicker than one by one.
+        raw_pairs = raw_pairs[:]
         found = dict(map(self._pair_of, raw_pairs))
         if len(found) != len(raw_pairs):
             self._lines.warnings[DUPLICATE_KEYS] += len(raw_pairs) - len(found)

@@ -24,6 +24,7 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 _STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
 _MAX_SHOWN_CHARS = 40
+_PLAIN_DIGITS = 20
 
 Name = tuple[str, str]
 """A field's name in camelCase and in snake_case."""
@@ -66,8 +67,8 @@ def raw(fields: JsonObject, field: Name) -> JsonValue:
 
 def text(fields: JsonObject, field: Name) -> str:
     """A string."""
-    value = raw(fields, field)
-    if value is None:
+    value = fields.get(field[0])
+    if value is None and (value := fields.get(field[1])) is None:
         return ""
     if not isinstance(value, str):
         raise WrongTypeError(field[0], "a string", value)
@@ -76,8 +77,8 @@ def text(fields: JsonObject, field: Name) -> str:
 
 def items(fields: JsonObject, field: Name) -> list[JsonValue]:
     """A list of any values."""
-    value = raw(fields, field)
-    if value is None:
+    value = fields.get(field[0])
+    if value is None and (value := fields.get(field[1])) is None:
         return []
     if not isinstance(value, list):
         raise WrongTypeError(field[0], "a list", value)
@@ -114,8 +115,13 @@ def message(fields: JsonObject, field: Name) -> JsonObject:
 
 def integer(fields: JsonObject, field: Name, within: range) -> int:
     """An integer, as a number or as text; ``1.5e18`` is one, ``1.5`` is not."""
-    value = raw(fields, field)
-    return 0 if value is None else whole(value, field[0], within)
+    value = fields.get(field[0])
+    if value is None and (value := fields.get(field[1])) is None:
+        return 0
+    # A small number is what most fields hold: counts, flags, kinds.
+    if value.__class__ is int and 0 <= value < within.stop:
+        return value
+    return whole(value, field[0], within)
 
 
 def whole(value: JsonValue, field: str, within: range) -> int:
@@ -127,7 +133,8 @@ def whole(value: JsonValue, field: str, within: range) -> int:
     """
     number: int | None = None
     if isinstance(value, str):
-        number = int(value) if _INTEGER.fullmatch(value) else None
+        is_plain = len(value) <= _PLAIN_DIGITS and value.isascii() and value.isdigit()
+        number = int(value) if is_plain or _INTEGER.fullmatch(value) else None
     elif isinstance(value, float):
         # The parser reads integers past 64 bits as floats, the lowest one in range too.
         number = int(value) if value.is_integer() and value > INT64.start else None

@@ -46,11 +46,13 @@ class JsonValues:
         # The last of duplicate keys wins at the place of the first: a dict's own rule.
         found: JsonObject = {}
         for index, pair in enumerate(pairs):
+            key, value = pair.get(_KEY[0]), pair.get(_VALUE[0])
             try:
-                key = read.text(pair, _KEY)
-                found[key] = self._value(read.message(pair, _VALUE), depth)
-                if not key and read.integer(pair, _KEY_INDEX, read.INT32):
-                    self._warnings[STRING_INDEX] += 1
+                # The usual pair needs no reader, and there are many of it.
+                if isinstance(key, str) and key and isinstance(value, dict):
+                    found[key] = self._value(value, depth)
+                else:
+                    self._read_odd(pair, found, depth)
             except WrongTypeError as exc:
                 exc.path.append(f"{field[0]}[{index}]")
                 raise
@@ -58,7 +60,16 @@ class JsonValues:
             self._warnings[DUPLICATE_KEYS] += len(pairs) - len(found)
         return found
 
+    def _read_odd(self, pair: JsonObject, found: JsonObject, depth: int) -> None:
+        key = read.text(pair, _KEY)
+        found[key] = self._value(read.message(pair, _VALUE), depth)
+        if not key and read.integer(pair, _KEY_INDEX, read.INT32):
+            self._warnings[STRING_INDEX] += 1
+
     def _value(self, value: JsonObject, depth: int) -> JsonValue:
+        text = value.get(_STRING)
+        if isinstance(text, str) and len(value) == 1:
+            return text
         chosen = [
             (_FIELDS[spelling], content)
             for spelling, content in value.items()

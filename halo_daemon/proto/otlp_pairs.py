@@ -107,7 +107,7 @@ class Pairs(dict[bytes, Pair]):
             if key is None:
                 return self._parsed(raw)
             if raw.startswith(head := _TEXT_HEADS[rest], end):
-                pair: Pair = key, raw[end + len(head) :].decode("utf-8")
+                pair: Pair = key, raw[end + len(head) :].decode()
             elif rest == _COUNT_BYTES and raw.startswith(_COUNT, end) and raw[-1] < _MORE:
                 pair = key, raw[-1]
             elif (

@@ -2,19 +2,30 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
 _NANOS = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_SECONDS = 4096
 _SECONDS_TEXT_LENGTH = len("1970-01-01T00:00:00")
 
 
-@lru_cache(maxsize=4096)
-def _second_to_text(second: str) -> str:
-    # timedelta arithmetic, not fromtimestamp: exact over the whole uint64 range.
-    return (_EPOCH + timedelta(seconds=int(second))).strftime("%Y-%m-%dT%H:%M:%S.")
+class _SecondTexts(dict[str, str]):
+    """Seconds since the epoch, in digits, to the text before the nanoseconds."""
+
+    def __missing__(self, second: str) -> str:
+        # timedelta arithmetic, not fromtimestamp: exact over the whole uint64 range.
+        text = (_EPOCH + timedelta(seconds=int(second))).strftime("%Y-%m-%dT%H:%M:%S.")
+        if len(self) >= _MAX_SECONDS:
+            self.clear()
+        self[second] = text
+        return text
 
 
-@lru_cache(maxsize=4096)
+_SECOND_TEXTS: Final = _SecondTexts()
+
+
+@lru_cache(maxsize=_MAX_SECONDS)
 def _text_to_second(text: str) -> int:
     moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     return int((moment - _EPOCH).total_seconds())
@@ -28,7 +39,7 @@ def format_unix_ns(unix_ns: int) -> str:
     """
     # Cutting the digits is quicker than dividing the number, and this runs twice a span.
     digits = str(unix_ns) if unix_ns >= _NANOS else f"{unix_ns:010d}"
-    return f"{_second_to_text(digits[:-9])}{digits[-9:]}Z"
+    return f"{_SECOND_TEXTS[digits[:-9]]}{digits[-9:]}Z"
 
 
 def parse_unix_ns(text: str) -> int:
