@@ -167,7 +167,8 @@ def _status_kib(pid: int, field: str) -> int:
     return 0
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """What the process used of a core so far, in its own code and in the kernel."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
@@ -209,9 +210,9 @@ def _run_generator(daemon: DaemonProcess, arguments: argparse.Namespace) -> tupl
     command = [sys.executable, "-m", "bench.ingest", "--generate", daemon.grpc]
     for name in ("seconds", "rate", "streams", "batch", "span_bytes"):
         command += ["--" + name.replace("_", "-"), str(getattr(arguments, name))]
-    before_s = _cpu_s(daemon.pid)
+    before_s = cpu_seconds(daemon.pid)
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
-    return Load(**json.loads(ended.stdout)), _cpu_s(daemon.pid) - before_s
+    return Load(**json.loads(ended.stdout)), cpu_seconds(daemon.pid) - before_s
 
 
 def _main() -> None:

@@ -14,7 +14,6 @@ where nothing else runs.
 
 import argparse
 import os
-import resource
 import socket
 import statistics
 import tempfile
@@ -23,7 +22,7 @@ from pathlib import Path
 from threading import Thread
 from typing import BinaryIO, NamedTuple
 
-from bench.ingest import make_body
+from bench.ingest import cpu_seconds, make_body
 from halo_daemon.testing.daemon import DaemonProcess
 
 _BODIES = 64
@@ -112,9 +111,9 @@ def measure(
             connection.begin_s, connection.end_s = begin_s, begin_s + arguments.seconds
             connection.start()
         time.sleep(arguments.warm_up)
-        cpu_s, own_cpu_s = _cpu_s(pids), _own_cpu_s()
+        cpu_s, own_cpu_s = _cpu_s(pids), cpu_seconds(os.getpid())
         time.sleep(max(0.0, begin_s + arguments.seconds - time.perf_counter()))
-        cpu_s, own_cpu_s = _cpu_s(pids) - cpu_s, _own_cpu_s() - own_cpu_s
+        cpu_s, own_cpu_s = _cpu_s(pids) - cpu_s, cpu_seconds(os.getpid()) - own_cpu_s
         for connection in connections:
             connection.join()
     refusals = [connection.refusal for connection in connections if connection.refusal]
@@ -134,17 +133,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_s(pids: list[int]) -> float:
-    return sum(_cpu_of_s(pid) for pid in pids)
-
-
-def _cpu_of_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _own_cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    return sum(cpu_seconds(pid) for pid in pids)
 
 
 def main() -> None:

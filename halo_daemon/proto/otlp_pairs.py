@@ -33,6 +33,7 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from halo_daemon.proto.json_value import JsonValue
+from halo_daemon.proto.otlp_repair import varint_bytes
 
 Pair = tuple[str, JsonValue]
 
@@ -153,20 +154,12 @@ class _Keys(dict[bytes, str | None]):
         return key
 
 
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value >= _MORE:
-        encoded.append(value % _MORE + _MORE)
-        value //= _MORE
-    return bytes([*encoded, value])
-
-
 def _text_heads() -> tuple[bytes, ...]:
     """What stands before a text, by the length of both; what never occurs where none does."""
     heads = [_NEVER] * _MAX_TEXT_BYTES
     for length in range(_MAX_TEXT_BYTES):
-        text = b"\x0a" + _varint(length)
-        head = b"\x12" + _varint(len(text) + length) + text
+        text = b"\x0a" + varint_bytes(length)
+        head = b"\x12" + varint_bytes(len(text) + length) + text
         if len(head) + length < _MAX_TEXT_BYTES:
             heads[len(head) + length] = head
     return tuple(heads)

@@ -109,7 +109,7 @@ class _Repair:
                 inner = (*place, children)
                 children += 1
             fixed = self._field(payload, field, inner, depth)
-            parts += (_varint_bytes(tag), _varint_bytes(len(fixed)), fixed)
+            parts += (varint_bytes(tag), varint_bytes(len(fixed)), fixed)
         return b"".join(parts)
 
     def _field(
@@ -161,7 +161,8 @@ def _varint(body: bytes, position: int) -> tuple[int, int]:
     raise _MalformedError
 
 
-def _varint_bytes(value: int) -> bytes:
+def varint_bytes(value: int) -> bytes:
+    """Write *value*, which is not negative, in the fewest bytes."""
     parts = bytearray()
     while value > 0x7F:  # noqa: PLR2004 -- seven bits a byte
         parts.append(value & 0x7F | 0x80)

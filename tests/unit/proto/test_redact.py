@@ -1,7 +1,7 @@
 import string
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from halo_daemon.proto.redact import redact_text, redact_value
 
@@ -64,6 +64,7 @@ def test_every_text_of_a_value_is_redacted():
     )
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=string.printable, max_size=300))
 def test_redacting_twice_changes_nothing_more(text):
     """Masked text holds no secret."""
