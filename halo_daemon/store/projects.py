@@ -14,6 +14,9 @@ from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import DataPaths
 
+_NEAR = 0.5
+"""How alike a project's slug is that is offered for one that is not there; 1 is the same."""
+
 _DOOMED = ".deleting-"
 
 
@@ -53,7 +56,7 @@ def find_project(paths: DataPaths, slug_or_name: str) -> StoredProject:
     wanted = slug_or_name if slug_or_name in slugs else _slug(slug_or_name)
     if wanted not in slugs:
         known = ", ".join(slugs[:10]) + (f" and {len(slugs) - 10} more" if len(slugs) > 10 else "")  # noqa: PLR2004 -- as many as one line holds
-        near = get_close_matches(wanted or slug_or_name, slugs, n=1)
+        near = get_close_matches(wanted or slug_or_name, slugs, n=1, cutoff=_NEAR)
         raise UnknownProjectError(
             f"cannot find project `{slug_or_name[:80]}`: the data directory {paths.root} "
             f"has {len(slugs)} projects{': ' + known if known else ''}",
