@@ -13,7 +13,7 @@ from typing import Literal
 
 import orjson
 
-from halo_daemon.findings import Finding, Report
+from halo_daemon.findings import Finding, Report, is_silent
 from halo_daemon.proto.json_value import JsonObject
 
 MAX_BODY_BYTES = 20_000
@@ -58,7 +58,12 @@ def printable(text: str, max_characters: int) -> str:
 
 
 def report_created(report: Report, directory: Path) -> Event:
-    """The event of a report that was written to *directory*; at most `MAX_BODY_BYTES` long."""
+    """
+    The event of a report that was written to *directory*; at most `MAX_BODY_BYTES` long.
+
+    Findings that people muted or called false are in the counts and not among those told.
+    """
+    told = [finding for finding in report.findings if not is_silent(finding.triage)]
     data: JsonObject = {
         "project": report.project,
         "report_id": report.report_id,
@@ -69,7 +74,7 @@ def report_created(report: Report, directory: Path) -> Event:
         "spans": report.dataset.spans,
         "counts": dict(report.summary.counts.model_dump()),
         "findings_total": len(report.findings),
-        "findings": [_finding(finding) for finding in report.findings[:_MAX_FINDINGS]],
+        "findings": [_finding(finding) for finding in told[:_MAX_FINDINGS]],
         "path": printable(str(directory), _MAX_PATH_CHARACTERS),
     }
     document: JsonObject = {

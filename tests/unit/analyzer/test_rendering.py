@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 
 from halo_daemon.analyzer.brief import render_brief
@@ -15,7 +16,7 @@ from halo_daemon.analyzer.render_sarif import render_sarif
 from halo_daemon.analyzer.render_text import render_text
 from halo_daemon.analyzer.safe_text import clean, code_span, fenced, in_ticks, markdown, one_line
 from halo_daemon.analyzer.waterfall import cited_traces, trend_points
-from halo_daemon.findings import to_json
+from halo_daemon.findings import report_schema, to_json
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import reader_of, report_of
 
@@ -218,3 +219,11 @@ def test_one_line_is_one_line():
     assert one_line("a\r\nb\u2028c") == "a b c"
     assert one_line("abcdef", limit=4) == "abc…"
     assert clean("e\u0301") == "é"
+
+
+@pytest.mark.parametrize(
+    "report", [sample(), hostile(), report_of([])], ids=["findings", "hostile", "nothing"]
+)
+def test_every_report_keeps_to_the_published_schema(report):
+    """Whatever was found, and when nothing was read: the JSON is what the schema says."""
+    jsonschema.validate(json.loads(to_json(report)), report_schema())

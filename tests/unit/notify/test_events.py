@@ -4,7 +4,7 @@ import orjson
 import pytest
 from hypothesis import example, given, strategies as st
 
-from halo_daemon.findings import Finding, Report
+from halo_daemon.findings import Finding, Report, Triage
 from halo_daemon.findings.dataset import RunBlock, WindowBlock
 from halo_daemon.findings.report import Summary
 from halo_daemon.notify.events import MAX_BODY_BYTES, printable, report_created
@@ -42,6 +42,23 @@ def test_a_report_is_told_in_short():
     assert document["data"]["project"] == "support-bot"
     assert document["data"]["path"] == "/data/runs/r_1"
     assert [finding["title"] for finding in document["data"]["findings"]] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("open", True), ("acknowledged", True), ("muted", False), ("false_positive", False)],
+)
+def test_what_people_silenced_is_counted_and_not_told(state, told):
+    """A muted finding and one called false are in no message."""
+    report = _report(["A"])
+    (finding,) = report.findings
+    silenced = finding.model_copy(update={"triage": Triage(state=state)})
+    report = report.model_copy(update={"findings": (silenced,)})
+
+    document = orjson.loads(report_created(report, Path("/d")).body)
+
+    assert len(document["data"]["findings"]) == int(told)
+    assert document["data"]["findings_total"] == 1
 
 
 def test_an_empty_report_is_told_as_well():
