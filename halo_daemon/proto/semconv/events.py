@@ -13,6 +13,7 @@ from halo_daemon.proto.semconv.targets import (
     INPUT_VALUE,
     OUTPUT_MESSAGES,
     OUTPUT_VALUE,
+    RETRIEVER,
     SCORE_LABEL,
     SCORE_NAME,
     SCORE_REASON,
@@ -63,7 +64,7 @@ def fields_of_events(events: list[JsonObject], kind: str) -> dict[str, JsonValue
         attributes = event["attributes"]
         if isinstance(attributes, dict):
             found.add(str(event["name"]), attributes)
-    return found.on_tool() if kind == TOOL else found.on_others()
+    return found.on_tool() if kind == TOOL else found.on_others(kind)
 
 
 class _Found:
@@ -93,12 +94,13 @@ class _Found:
             scores = {key: attributes.get(key) for key in _SCORES}
             self._scores = {key: value for key, value in scores.items() if value is not None}
 
-    def on_others(self) -> dict[str, JsonValue]:
+    def on_others(self, kind: str) -> dict[str, JsonValue]:
         """The fields of a span that is no tool."""
         fields: dict[str, JsonValue] = {
             target: [*messages] for target, messages in self._messages.items() if messages
         }
-        if self._documents:
+        # On others they would make a retriever of the span when it is read again.
+        if self._documents and kind == RETRIEVER:
             fields[DOCUMENTS] = self._documents
         if self._reasons:
             fields[FINISH_REASONS] = self._reasons

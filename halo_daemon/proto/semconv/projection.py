@@ -22,6 +22,7 @@ from halo_daemon.proto.semconv.failures import judge_failure, may_say_failed
 from halo_daemon.proto.semconv.fills import fill_absent
 from halo_daemon.proto.semconv.names import kind_by_name, name_in_name
 from halo_daemon.proto.semconv.plan import KeyPlan, Plan, answer, gate_of, plan_of
+from halo_daemon.proto.semconv.readers import is_cut
 from halo_daemon.proto.semconv.targets import (
     AGENT,
     AGENT_NAME,
@@ -33,12 +34,14 @@ from halo_daemon.proto.semconv.targets import (
     INGEST_WARNING,
     INPUT_COST,
     INPUT_TOKENS,
+    INPUT_VALUE,
     KIND,
     KIND_MIRROR,
     LLM,
     NAMED_BY_SPAN,
     OUTPUT_COST,
     OUTPUT_TOKENS,
+    OUTPUT_VALUE,
     PROJECT,
     REMARKS,
     SCHEMA_VERSION,
@@ -47,12 +50,16 @@ from halo_daemon.proto.semconv.targets import (
     TOKEN_KINDS,
     TOOL,
     TOOL_NAME,
+    TOOL_PARAMETERS,
     TOTAL_TOKENS,
+    TRUNCATED,
 )
 from halo_daemon.proto.separators import without_separators
 
 REPLACED_SEPARATOR: Final = "replaced_separator"
 SCHEMA: Final = 1
+_VALUES: Final = (INPUT_VALUE, OUTPUT_VALUE, TOOL_PARAMETERS)
+"""Fields that hold JSON as one text, which an SDK may have cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,9 @@ def project_span(
         fill_absent(fields, plan, kind, remarks, scope_name=scope_name)
     if plan.failures or has_events or (kind == TOOL and may_say_failed(attributes)):
         judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
+    # Looked at when all is filled, so that a stored line reads the same.
+    if any(is_cut(attributes[key]) for key in _VALUES if key in attributes):
+        remarks[TRUNCATED] = True
     if kind != SPAN and not keys.has_kind_mirror:
         attributes[KIND_MIRROR] = kind
     if keys.sends_tail:

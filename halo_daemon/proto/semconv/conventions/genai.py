@@ -163,7 +163,12 @@ GENAI: Final = Convention(
             read=CONTENT,
             only=ON_TOOLS,
         ),
-        row(targets.DOCUMENTS, "gen_ai.retrieval.documents", read=listed.DOCUMENT_LIST),
+        row(
+            targets.DOCUMENTS,
+            "gen_ai.retrieval.documents",
+            read=listed.DOCUMENT_LIST,
+            only=ON_RETRIEVERS,
+        ),
         row(targets.INPUT_VALUE, "gen_ai.retrieval.query.text", only=ON_RETRIEVERS),
         row(targets.INPUT_VALUE, "gen_ai.memory.query.text", only=ON_OTHERS),
         row(targets.OUTPUT_VALUE, "gen_ai.memory.records", read=CONTENT, only=ON_OTHERS),

@@ -3,7 +3,13 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import listed, messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import COMMON, ON_AGENTS, ON_LLMS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import (
+    COMMON,
+    ON_AGENTS,
+    ON_LLMS,
+    ON_RETRIEVERS,
+    ON_TOOLS,
+)
 from halo_daemon.proto.semconv.readers import (
     COUNT,
     NUMBER,
@@ -42,7 +48,12 @@ OPENINFERENCE: Final = Convention(
     ),
     rows=(
         row(targets.KIND, targets.KIND_MIRROR, read=kinds(COMMON | {"unknown": SPAN})),
-        row(targets.WEAK_KIND, "retrieval.documents.*", read=always(RETRIEVER)),
+        row(
+            targets.WEAK_KIND,
+            "retrieval.documents.*",
+            "retrieval.documents",
+            read=always(RETRIEVER),
+        ),
         row(
             targets.WEAK_KIND,
             "embedding.embeddings.*",
@@ -85,7 +96,12 @@ OPENINFERENCE: Final = Convention(
         row(targets.OUTPUT_MESSAGES, "llm.choices.*", read=messages.INDEXED_OUTPUT),
         row(targets.OUTPUT_MESSAGES, "llm.output_messages", read=messages.OUTPUT),
         row(targets.TOOLS, "llm.tools", read=listed.TOOL_LIST),
-        row(targets.DOCUMENTS, "retrieval.documents", read=listed.DOCUMENT_LIST),
+        row(
+            targets.DOCUMENTS,
+            "retrieval.documents",
+            read=listed.DOCUMENT_LIST,
+            only=ON_RETRIEVERS,
+        ),
         row(
             targets.TOOLS,
             "llm.invocation_parameters",

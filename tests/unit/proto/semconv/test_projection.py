@@ -209,3 +209,25 @@ def test_a_pending_span_that_announces_none_stays():
     line = projected({"logfire.span_type": "pending_span"}, span_id=(1).to_bytes(8))
 
     assert line["span_id"] == "0000000000000001"
+
+
+@pytest.mark.parametrize("key", ["input.value", "output.value", "tool.parameters"])
+def test_cut_json_is_flagged_wherever_it_stands(key):
+    """A value that was sent in its field is kept as it is, and that it was cut is told."""
+    cut = '{"rows": [{"id": 1}, {"id'
+
+    stored = projected({"openinference.span.kind": "TOOL", "tool.name": "f", key: cut})[
+        "attributes"
+    ]
+
+    assert (stored[key], stored["halo.truncated"]) == (cut, True)
+
+
+@pytest.mark.parametrize("kind", ["LLM", "CHAIN", "SPAN"])
+def test_documents_are_those_of_retrievers(kind):
+    """Documents found on another kind of span stay in their event, or its kind would change."""
+    event = ("db.query.result", {"db.query.result.id": "d"})
+
+    stored = projected({"inference.observation_kind": kind}, events=(event,))["attributes"]
+
+    assert not any(key.startswith("retrieval.") for key in stored)
