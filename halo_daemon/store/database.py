@@ -64,19 +64,25 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
+IndexErrors = (StaleIndexError, sqlite3.Error, UnicodeDecodeError)
+"""What reading a derived file raises; the last for a text that is damaged."""
+
+
 def is_damage(error: Exception) -> bool:
     """Whether building the derived file again can help; False for a full or locked disk."""
     if isinstance(error, sqlite3.OperationalError):
-        # A missing table or column; everything else of this class is the disk's.
-        return error.sqlite_errorcode == sqlite3.SQLITE_ERROR
-    return isinstance(error, (StaleIndexError, sqlite3.DatabaseError))
+        # A missing table or column, or, without a code, a text that is not UTF-8; everything
+        # else of this class is the disk's.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        return bool(code == sqlite3.SQLITE_ERROR)
+    return isinstance(error, (StaleIndexError, sqlite3.DatabaseError, UnicodeDecodeError))
 
 
 def is_sound(connection: sqlite3.Connection) -> bool:
     """Whether SQLite finds no damage in the open file."""
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
     return bool(verdict == "ok")
 

@@ -5,6 +5,7 @@ RE2 has no wheel on some platforms; everything else works without it.
 """
 
 import re
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from re import _constants, _parser  # type: ignore[attr-defined]
@@ -57,7 +58,9 @@ def compile_line_filter(pattern: str, *, ignore_case: bool = False) -> Pattern:
     Raises:
         QueryError: RE2 cannot express *pattern*, or is not installed.
     """
-    return _compile(pattern.encode(), ignore_case=ignore_case, never_newline=True)
+    return _compile(
+        pattern.encode("utf-8", "surrogatepass"), ignore_case=ignore_case, never_newline=True
+    )
 
 
 def has_anchors(pattern: str) -> bool:
@@ -75,7 +78,10 @@ def required_literal(pattern: str, *, ignore_case: bool = False) -> str:
     if ignore_case:
         return ""
     try:
-        parsed = _parser.parse(pattern)
+        with warnings.catch_warnings():
+            # What Python may read otherwise one day is no concern of whoever searches.
+            warnings.simplefilter("ignore", FutureWarning)
+            parsed = _parser.parse(pattern)
     except (re.error, RecursionError, OverflowError):
         return ""
     if parsed.state.flags & re.IGNORECASE:
@@ -87,8 +93,18 @@ def required_literal(pattern: str, *, ignore_case: bool = False) -> str:
     return longest
 
 
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _compile(pattern: str | bytes, *, ignore_case: bool, never_newline: bool) -> Pattern:
-    text = pattern if isinstance(pattern, str) else pattern.decode()
+    text = pattern if isinstance(pattern, str) else pattern.decode("utf-8", "surrogatepass")
+    if not _is_text(text):
+        raise QueryError("cannot search for half of a character pair: no text contains one")
     if len(text) > _MAX_PATTERN_CHARS:
         raise QueryError(
             f"cannot search for a pattern of {len(text)} characters: "

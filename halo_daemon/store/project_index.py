@@ -12,7 +12,6 @@ a second failure in a row is an error of the disk and raised as `StoreError`.
 
 import fcntl
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -22,7 +21,7 @@ import structlog
 
 from halo_daemon.errors import StoreError
 from halo_daemon.store.catalog import Catalog
-from halo_daemon.store.database import StaleIndexError, is_damage, is_sound, remove_database
+from halo_daemon.store.database import IndexErrors, is_damage, is_sound, remove_database
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import DayPaths, ProjectPaths, day_of
 
@@ -97,14 +96,14 @@ class ProjectIndex:
             try:
                 self._catch_up()
                 return question()
-            except (StaleIndexError, sqlite3.Error) as exc:
+            except IndexErrors as exc:
                 if not is_damage(exc):
                     raise
                 self._report("project", exc)
             self._remove_damaged()
             self._catch_up()
             return question()
-        except (StaleIndexError, sqlite3.Error, OSError) as exc:
+        except (*IndexErrors, OSError) as exc:
             raise StoreError(
                 f"cannot index project `{self.paths.slug}` in {self.paths.directory}: {exc}",
                 hint="the index is written beside the spans: check free space and permissions",
@@ -148,7 +147,7 @@ class ProjectIndex:
         with self._locked():
             try:
                 self._catalog = Catalog(self.paths)
-            except (StaleIndexError, sqlite3.Error) as exc:
+            except IndexErrors as exc:
                 if not is_damage(exc):
                     raise
                 self._report("catalog", exc)
@@ -162,7 +161,7 @@ class ProjectIndex:
     def _catch_up_day(self, place: DayPaths) -> None:
         try:
             self._try_catch_up_day(place)
-        except (StaleIndexError, sqlite3.Error) as exc:
+        except IndexErrors as exc:
             if not place.directory.is_dir():
                 self._forget_days(self._days.keys() - {place.day})
                 return

@@ -8,7 +8,7 @@ again and the call repeated once; a line that is still unreadable is left out.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from threading import RLock
@@ -97,7 +97,7 @@ class LocalTraceReader:
     def load_trace(self, trace_id: str) -> Trace | None:
         """Load one whole trace; see `TraceReader.load_trace`."""
         key = trace_key(trace_id)
-        return next(self._load([key]), None) if key is not None else None
+        return next(self._load({key: 0}), None) if key is not None else None
 
     def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
         """Load every trace of *window*; see `TraceReader.iter_traces`."""
@@ -106,16 +106,16 @@ class LocalTraceReader:
             days = [day.day for day in self._index.days]
         streams = [self._trace_ids(day, window) for day in days]
         streams.append(iter([(trace.trace_id, trace.line_bytes) for trace in shared]))
-        chunk: list[bytes] = []
+        chunk: dict[bytes, int] = {}
         chunk_bytes = 0
         for trace_id, size_bytes in heapq.merge(*streams):
             if not share.has(id_of(trace_id)):
                 continue
-            chunk.append(trace_id)
+            chunk[trace_id] = size_bytes
             chunk_bytes += size_bytes
             if chunk_bytes >= _CHUNK_BYTES or len(chunk) >= _CHUNK_TRACES:
                 yield from self._load(chunk)
-                chunk, chunk_bytes = [], 0
+                chunk, chunk_bytes = {}, 0
         yield from self._load(chunk)
 
     def _overview(self, window: Window) -> Overview:
@@ -172,18 +172,37 @@ class LocalTraceReader:
             {**parameters, "after": after, "chunk": _CHUNK_TRACES},
         ).fetchall()
 
-    def _load(self, trace_ids: list[bytes]) -> Iterator[Trace]:
-        """Load traces in the given order; damaged lines are indexed anew once, then left out."""
+    def _load(self, listed: Mapping[bytes, int]) -> Iterator[Trace]:
+        """
+        Load traces in the given order; damaged lines are indexed anew once, then left out.
+
+        *listed* gives the bytes that an index names for each: one that has less is damaged.
+        """
+        trace_ids = list(listed)
         loaded = self._read(trace_ids)
         for place, trace_id in enumerate(trace_ids):
             found = loaded.get(trace_id)
             trace, damaged_days = self._parse(found) if found else (None, set())
+            if (found.stored.line_bytes if found else 0) < listed[trace_id]:
+                damaged_days |= self._days_that_list(trace_id)
             if damaged_days:
                 loaded = self._read_again(trace_ids[place:], damaged_days)
                 trace, _ = self._parse(loaded[trace_id]) if trace_id in loaded else (None, set())
             loaded.pop(trace_id, None)
             if trace is not None:
                 yield trace
+
+    def _days_that_list(self, trace_id: bytes) -> set[str]:
+        """Days whose index names a trace, by a look at every row."""
+        query = "SELECT 1 FROM traces NOT INDEXED WHERE trace_id = ?"
+        with self._lock:
+            return self._index.answer(
+                lambda: {
+                    day.day
+                    for day in self._index.days
+                    if day.connection.execute(query, (trace_id,)).fetchone() is not None
+                }
+            )
 
     def _read_again(self, trace_ids: list[bytes], damaged_days: set[str]) -> dict[bytes, _Loaded]:
         with self._lock:

@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO, NamedTuple, cast
 
 import orjson
+import structlog
 
 from halo_daemon.errors import ConfigError
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -36,6 +37,8 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 MAX_LINE_BYTES = 64 * 1024**2
 """A longer line counts as damaged."""
@@ -51,6 +54,7 @@ _DAY = "1970-01-01"
 
 _SHARD_BYTES = 256 * 1024**2
 _DAMAGED = b"{}\n"
+_CUT = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 
 EVERYTHING = Window(0, 2**64 - 1, WindowBy.START)
 """A window that holds all spans."""
@@ -162,20 +166,26 @@ def _write_store(root: Path, paths: Sequence[Path]) -> None:
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:
-    """The lines of a file in their one form."""
+    """The lines of a file in their one form; where a packed file is cut, a damaged one ends it."""
     try:
         with path.open("rb") as file:
-            stream = _unpacked(file)
-            while line := stream.readline(MAX_LINE_BYTES + 1):
-                if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-                    _skip_line(stream)
-                    yield _DAMAGED
-                else:
-                    yield from _in_one_form(line.removeprefix(_BOM))
-    except (OSError, EOFError, zlib.error, zstd.ZstdError) as exc:
+            yield from _lines_in(_unpacked(file))
+    except _CUT as exc:
+        log.warning("trace_file_cut", path=str(path), error=str(exc))
+        yield _DAMAGED
+    except OSError as exc:
         raise ConfigError(
             f"cannot read {path}: {exc}", hint="give a JSONL file with one span a line"
         ) from exc
+
+
+def _lines_in(stream: io.BufferedReader) -> Iterator[bytes]:
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            _skip_line(stream)
+            yield _DAMAGED
+        else:
+            yield from _in_one_form(line.removeprefix(_BOM))
 
 
 def _skip_line(stream: io.BufferedReader) -> None:
@@ -197,7 +207,11 @@ def _in_one_form(line: bytes) -> Iterator[bytes]:
     if not line.strip():
         return
     try:
-        fields = _parsed(line)
+        try:
+            fields = _object(orjson.loads(line))
+        except ValueError:
+            yield orjson.dumps(canonical(_mended(line)), option=orjson.OPT_APPEND_NEWLINE)
+            return
         whole = canonical(fields)
         # A line that is in the form already keeps its bytes, and so its size in answers.
         if whole == fields:
@@ -208,12 +222,18 @@ def _in_one_form(line: bytes) -> Iterator[bytes]:
         yield _DAMAGED
 
 
-def _parsed(line: bytes) -> JsonObject:
-    try:
-        return _object(orjson.loads(line))
-    except ValueError:
-        # Python's own writer leaves NaN and Infinity in lines, which JSON has not.
-        return _object(json.loads(line))
+def _mended(line: bytes) -> JsonObject:
+    """
+    A line that is JSON but for what some writers leave in it.
+
+    Those are NaN and Infinity (they become null), bytes of another encoding and halves of
+    character pairs (a mark takes their place).
+
+    Raises:
+        ValueError: It is no JSON even so.
+    """
+    value = json.loads(line.decode("utf-8", "replace"))
+    return _object(json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")))
 
 
 def _object(value: JsonValue) -> JsonObject:

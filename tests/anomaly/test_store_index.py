@@ -1,5 +1,6 @@
 """Derived files can be deleted, damaged or outdated at any time; answers do not change."""
 
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -232,3 +233,21 @@ def test_a_project_without_a_directory_is_an_error_with_a_name(tmp_path, day, re
 
     with pytest.raises(StoreError, match="`default`"):
         reader.overview(EVERYTHING)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_flipped_bits_of_an_index_are_mended_by_the_read_that_meets_them(day, reader, seed):
+    """No flip in an index is an error to whoever reads; after one pass everything is there."""
+    reader.overview(EVERYTHING)
+    reader.close()
+    draw = random.Random(seed)
+    data = bytearray(day.index.read_bytes())
+    for _ in range(30):
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+    day.index.write_bytes(data)
+
+    reader.overview(EVERYTHING)
+    list(reader.iter_traces(EVERYTHING))
+
+    assert sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING)) == SPANS
+    assert reader.overview(EVERYTHING).spans == SPANS
