@@ -3,11 +3,18 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from halo_daemon.analyzer.agent.events import AgentOutputItem, AgentTextDelta, Event, RunEnded
+from halo_daemon.analyzer.agent.events import (
+    AgentOutputItem,
+    AgentTextDelta,
+    AgentToolCall,
+    Event,
+    RunEnded,
+)
+from halo_daemon.analyzer.agent.final_answer import FINAL_ANSWER
 from halo_daemon.cli import exit_codes
 from halo_daemon.cli.output import print_note, printable
 
@@ -62,15 +69,17 @@ def _take(cancel: Path | None) -> bool:
 
 async def _show_each(events: AsyncGenerator[Event, None], *, as_json: bool) -> int:
     end = exit_codes.FAILED
+    display = _Display()
     async for event in events:
         if as_json:
             print(event.model_dump_json(), flush=True)
         else:
-            _show(event)
+            display.show(event)
         if isinstance(event, RunEnded):
             end = _exit_status(event)
             if event.reason and not as_json:
-                print_note(f"{event.status}: {event.reason}")
+                why = f": {event.detail}" if event.detail else ""
+                print_note(f"{event.status}: {event.reason}{why}", hint=event.hint)
     return end
 
 
@@ -80,15 +89,36 @@ def _exit_status(end: RunEnded) -> int:
     return exit_codes.BUDGET if end.reason in exit_codes.BUDGET_REASONS else exit_codes.FAILED
 
 
-def _show(event: Event) -> None:
+class _Display:
     """The answer on stdout; what happens on the way on stderr."""
-    if isinstance(event, AgentTextDelta) and sys.stderr.isatty():
-        print(printable(event.text_delta), end="", file=sys.stderr, flush=True)
-    if not isinstance(event, AgentOutputItem):
-        return
-    if event.final:
-        print(printable(event.item.content or ""), flush=True)
-        return
-    for call in event.item.tool_calls or ():
-        line = f"{'  ' * event.depth}· {call.function.name} {call.function.arguments}"
-        print(printable(line)[:_SHOWN_CHARS], file=sys.stderr, flush=True)
+
+    def __init__(self) -> None:
+        self._is_in_line = False
+        """Whether streamed text has left the cursor behind it."""
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, AgentTextDelta) and sys.stderr.isatty():
+            self._print(printable(event.text_delta), end="")
+            self._is_in_line = not event.text_delta.endswith("\n")
+        if not isinstance(event, AgentOutputItem):
+            return
+        calls = event.item.tool_calls or ()
+        if self._is_in_line and (calls or event.final):
+            self._print("")
+            self._is_in_line = False
+        if event.final:
+            print(printable(event.item.content or ""), flush=True)
+        elif event.item.role == "assistant":
+            self._show_calls(event.depth, calls)
+
+    def _show_calls(self, depth: int, calls: Sequence[AgentToolCall]) -> None:
+        for call in calls:
+            name, arguments = call.function.name, call.function.arguments
+            line = f"{'  ' * depth}· {name}"
+            # The answer itself comes next, on stdout.
+            line += "" if name == FINAL_ANSWER else f" {arguments}"
+            self._print(printable(line)[:_SHOWN_CHARS])
+
+    def _print(self, text: str, *, end: str = "\n") -> None:
+        print(text, end=end, file=sys.stderr, flush=True)

@@ -292,11 +292,15 @@ def print_plan(settings: Config, options: AskOptions, question: Question) -> Non
         f"first request    {plan.first_request_bytes} bytes, about {plan.first_request_tokens} tokens"
     )
     print(
-        f"budget           {plan.most_tokens or 'no limit of'} tokens, {plan.most_usd or 'no limit of'} dollars"
+        f"budget           {_limit(plan.most_tokens, 'tokens')}, {_limit(plan.most_usd, 'dollars')}"
     )
     if plan.cost_note:
         print(f"                 {plan.cost_note}")
     print(f"attributes       {printable(', '.join(plan.attributes))}")
+
+
+def _limit(most: float | None, unit: str) -> str:
+    return f"no limit of {unit}" if most is None else f"at most {most:g} {unit}"
 
 
 def _with_findings(reader: TraceReader, queries: TraceQueries, window: Window, name: str) -> Stored:

@@ -53,7 +53,17 @@ def show_run(
     if as_json:
         print(json.dumps({"schema": "halo.agent-run/v1", **document}))
         return
-    for key in ("run", "status", "reason", "turns", "requests", "tokens", "usd", "question"):
+    for key in (
+        "run",
+        "status",
+        "reason",
+        "detail",
+        "turns",
+        "requests",
+        "tokens",
+        "usd",
+        "question",
+    ):
         print(f"{key:10} {printable(str(document[key]))}")
     for finding in _findings(records):
         mark = "verified" if finding["verified"] else "unverified"
@@ -99,6 +109,27 @@ def cancel_run(
         return
     (directory / CANCEL_NAME).touch()
     print_note(f"cancelling {directory.name}")
+
+
+@app.command("retry")
+def retry_run(
+    ctx: typer.Context,
+    run: _RunId,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Go on with a run that stopped early, as it was asked; the key comes from $OPENAI_API_KEY."""
+    from halo_daemon.cli.agent_runs import answer, kept_question
+
+    settings = load_config(ctx, config=config, data=data)
+    directory = _run_directory(ctx, run, config, data)
+    if _summary(directory)["status"] == "complete":
+        print_note(f"already_ended: {directory.name}")
+        return
+    question, options = kept_question(settings, directory.name)
+    raise typer.Exit(answer(settings, options, question, resume=directory.name, as_json=as_json))
 
 
 @app.command("replay")
@@ -181,6 +212,7 @@ def _summary(directory: Path) -> dict[str, object]:
         "requests": end.get("requests", 0),
         "tokens": end.get("tokens", 0),
         "usd": end.get("usd", 0.0),
+        "detail": end.get("detail") or "",
         "question": str(question)[:_SHOWN_CHARS],
     }
 

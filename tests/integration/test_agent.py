@@ -2,14 +2,17 @@
 
 import asyncio
 import gzip
+import itertools
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import jsonschema
 import pytest
 import structlog
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from halo_daemon.analyzer.agent.budget import Budget
 from halo_daemon.analyzer.agent.errors import Action, ModelError
@@ -19,8 +22,11 @@ from halo_daemon.analyzer.agent.messages import Role
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
 from halo_daemon.analyzer.agent.session import RunSettings
 from halo_daemon.analyzer.agent.tree import TreeSettings
+from halo_daemon.demo.agents import AGENTS, generate
 from halo_daemon.findings import Report, from_json, report_schema, to_json
 from halo_daemon.proto.batch import DecodeLimits
+from halo_daemon.proto.otlp import decode_protobuf
+from halo_daemon.proto.otlp_json import decode_json
 from halo_daemon.proto.project import project_named
 from halo_daemon.proto.span import Span
 from halo_daemon.testing.memory_queries import MemoryQueries
@@ -383,6 +389,19 @@ def test_a_dry_run_sends_nothing_and_says_what_would_go():
     assert "unknown" in planned.cost_note
 
 
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+async def test_the_analyst_works_on_the_sample_agents(agent):
+    """On the demo's traces, through the real decoder, the analyst ends with verified findings."""
+    generated = generate(agent, now_unix_ns=1_790_000_000 * 10**9, traces=60)
+    body = encode_spans(generated.spans).SerializeToString()
+    reader = decoded_reader([body], decode_protobuf)
+
+    report = await explained(reader)
+
+    assert report.engine.status == "complete"
+    assert any(f.verified and (f.source == "llm" or f.merged_from) for f in report.findings)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["trail_gaia", "trail_swe_bench"])
 async def test_the_analyst_works_on_recorded_traces(name):
@@ -401,15 +420,16 @@ async def test_the_analyst_works_on_recorded_traces(name):
 
 def recorded_reader(path: Path, *, limit: int) -> MemoryReader:
     """The first *limit* requests of a recording, through the real decoder."""
-    from halo_daemon.proto.otlp_json import decode_json  # noqa: PLC0415 -- only where it is needed
-
-    reader = MemoryReader()
     with gzip.open(path, "rb") as file:
-        for _, body in zip(range(limit), file, strict=False):
-            decoded = decode_json(
-                body, project_of=lambda _: project_named("eval"), limits=DecodeLimits()
-            )
-            for batch in decoded.batches:
-                for line in batch.lines.splitlines():
-                    reader.add(Span.from_line(line), received_unix_ns=1)
+        return decoded_reader(itertools.islice(file, limit), decode_json)
+
+
+def decoded_reader(bodies: Iterable[bytes], decode) -> MemoryReader:
+    """What requests hold, as it would be stored."""
+    reader = MemoryReader()
+    for body in bodies:
+        decoded = decode(body, project_of=lambda _: project_named("eval"), limits=DecodeLimits())
+        for batch in decoded.batches:
+            for line in batch.lines.splitlines():
+                reader.add(Span.from_line(line), received_unix_ns=1)
     return reader

@@ -79,6 +79,8 @@ def test_json_is_one_event_a_line(app, tmp_path, trace_file):
         "type": "end",
         "status": "complete",
         "reason": None,
+        "detail": "",
+        "hint": "",
     }
 
 
@@ -185,6 +187,45 @@ def test_a_stopped_run_is_resumed(app, tmp_path, trace_file):
     assert (result.exit_code, result.stdout) == (0, "Fine.\n")
 
 
+def test_a_run_is_retried_as_it_was_asked(app, tmp_path, trace_file, monkeypatch):
+    """`run retry` needs no question and no flags; a run that came to its end stays as it is."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-1")
+    with ScriptedModelServer((SCRIPT[0], error(401, "no"))) as server:
+        stopped = asked(app, tmp_path, trace_file, server)
+        port = server.base_url
+    [row] = json.loads(invoke(app, tmp_path, "run", "list", "--json").stdout)["runs"]
+    kept = tmp_path / "data" / "agent-runs" / row["run"] / "asked.json"
+    with ScriptedModelServer((SCRIPT[1],)) as server:
+        kept.write_text(kept.read_text().replace(port, server.base_url))
+        result = invoke(app, tmp_path, "run", "retry", row["run"])
+        again = invoke(app, tmp_path, "run", "retry", row["run"])
+        server.finish()
+
+    assert "auth" in stopped.stderr
+    assert (result.exit_code, result.stdout) == (0, "Fine.\n")
+    assert "already_ended" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (
+            (error(404, "no such model", kind="model_not_found"),),
+            "cannot find gpt-5.4-mini at http",
+        ),
+        ((error(401, "Incorrect API key"),), "Incorrect API key"),
+    ],
+)
+def test_why_a_run_stopped_is_told(app, tmp_path, trace_file, script, told):
+    """The reason's word, the provider's words and what to do about it are on stderr."""
+    with ScriptedModelServer(script) as server:
+        result = asked(app, tmp_path, trace_file, server)
+
+    [row] = json.loads(invoke(app, tmp_path, "run", "list", "--json").stdout)["runs"]
+    assert told in result.stderr
+    assert told in row["detail"]
+
+
 def test_a_dry_run_sends_nothing(app, tmp_path, trace_file):
     """The plan is printed, no request is made."""
     with ScriptedModelServer(()) as server:
@@ -202,6 +243,7 @@ def test_a_dry_run_sends_nothing(app, tmp_path, trace_file):
         ("ask", "t.jsonl", "-p", "x", "-H", "nonsense"),
         ("ask", "t.jsonl", "-p", "x", "--price", "cheap"),
         ("ask", "t.jsonl", "-p", "x", "--api", "soap"),
+        ("ask", "t.jsonl", "-p", "x", "--api-key", "k", "--base-url", "localhost"),
         ("ask", "t.jsonl", "-p", "x", "--resume", "run-none"),
         ("run", "show", "none"),
     ],
@@ -226,11 +268,11 @@ def signalled(server, trace_file, data, number: int) -> int:
          "--base-url", server.base_url, "--data", str(data)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 60
     while len(server.requests) < 2 and time.monotonic() < deadline_s:
         time.sleep(0.02)
     process.send_signal(number)
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
     return process.returncode
 
 

@@ -130,6 +130,10 @@ class RunEnded(_Event):
     type: Literal["end"] = "end"
     status: Literal["complete", "partial", "failed"]
     reason: str | None = None
+    detail: str = ""
+    """What stands behind the reason, for people."""
+
+    hint: str = ""
 
 
 Event = Annotated[

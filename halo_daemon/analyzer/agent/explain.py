@@ -12,22 +12,18 @@ from pathlib import Path
 from traceback import format_exc
 from typing import Any
 
-import orjson
 import structlog
 
-from halo_daemon.analyzer.agent.agent_tools import finding_row
 from halo_daemon.analyzer.agent.budget import CLOSING_OUTPUT_TOKENS, SizeEstimator
-from halo_daemon.analyzer.agent.errors import EngineError
+from halo_daemon.analyzer.agent.errors import Action, EngineError, ModelError
 from halo_daemon.analyzer.agent.events import EventSink, discard_event
 from halo_daemon.analyzer.agent.merge import engine_block, merge
 from halo_daemon.analyzer.agent.messages import Message, Role, Usage
-from halo_daemon.analyzer.agent.model import ChatModel
-from halo_daemon.analyzer.agent.prompts import load_prompt
-from halo_daemon.analyzer.agent.queries import QueryLog
+from halo_daemon.analyzer.agent.model import ChatModel, ModelReply, ModelRequest, TextSink
+from halo_daemon.analyzer.agent.requester import request_size_bytes
 from halo_daemon.analyzer.agent.session import RoleModel, Run, RunEnd, RunModels, RunSettings
 from halo_daemon.analyzer.agent.toolbox import Tool
 from halo_daemon.analyzer.agent.trace_source import TraceSource
-from halo_daemon.analyzer.agent.trace_tools import TraceTools
 from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.findings import Report
 from halo_daemon.proto.times import parse_unix_ns
@@ -204,10 +200,7 @@ def dry_run(
 ) -> DryRun:
     """Say what `explain` would do; reads the window once and sends nothing."""
     source = TraceSource(reader, window_of(report), queries)
-    tools = [tool.schema.to_json() for tool in TraceTools(source, QueryLog()).tools()]
-    digest = [finding_row(finding) for finding in report.findings]
-    prompt = load_prompt("root") + settings.run.tree.dataset_context + settings.question
-    first_bytes = len(orjson.dumps([tools, digest])) + len(prompt.encode())
+    first_bytes = asyncio.run(_first_request_bytes(report, source, settings))
     keys: set[str] = set()
     totals = source.totals(TraceFilter())
     for trace in reader.iter_traces(source.window):
@@ -228,6 +221,34 @@ def dry_run(
         most_usd=most_usd,
         cost_note="" if price is not None else "price unknown: the token budget binds",
     )
+
+
+class _Measuring:
+    """A model that takes the first request and ends the run."""
+
+    label = "none"
+    parameters_dropped = ()
+
+    def __init__(self) -> None:
+        self.request_bytes = 0
+
+    async def complete(self, request: ModelRequest, *, on_text: TextSink) -> ModelReply:
+        del on_text
+        self.request_bytes = request_size_bytes(request)
+        raise ModelError("measured", action=Action.STOP)
+
+    async def aclose(self) -> None:
+        return
+
+
+async def _first_request_bytes(
+    report: Report, source: TraceSource, settings: ExplainSettings
+) -> int:
+    """The size of what a run would send first; 0 when its budget allows no request."""
+    model = _Measuring()
+    run = _run_of(report, source, model, settings=settings, journal_path=None, sink=discard_event)
+    await run.go([Message(Role.USER, settings.question)])
+    return model.request_bytes
 
 
 def with_budget_seconds(settings: ExplainSettings, seconds: float) -> ExplainSettings:

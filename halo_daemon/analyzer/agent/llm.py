@@ -105,13 +105,19 @@ class OpenAIModel:
             capabilities: What is known of the provider; updated in place.
 
         Raises:
-            ConfigError: The default address needs a key and there is none.
+            ConfigError: The default address needs a key and there is none, or the
+                address is none.
         """
         key = settings.api_key.get_secret_value()
         if not key and settings.base_url.startswith(DEFAULT_BASE_URL):
             raise ConfigError(
                 f"cannot ask {settings.model}: no API key",
                 hint="set OPENAI_API_KEY, or `models.default.base_url` for a server without keys",
+            )
+        if not settings.base_url.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"cannot ask {settings.model}: `{settings.base_url}` is not an http address",
+                hint="write --base-url http://127.0.0.1:8000/v1, or `models.default.base_url`",
             )
         self._settings = settings
         self.capabilities = capabilities or Capabilities()
@@ -296,4 +302,8 @@ def _broken(exc: BaseException, label: str) -> ModelError:
         if isinstance(exc, (TimeoutError, openai.APITimeoutError))
         else "the connection failed"
     )
-    return ModelError(f"cannot complete with {label}: {kind}", action=Action.RETRY)
+    return ModelError(
+        f"cannot complete with {label}: {kind}",
+        action=Action.RETRY,
+        hint="check `models.default.base_url` (`--base-url`), and that a server listens there",
+    )

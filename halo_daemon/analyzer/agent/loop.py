@@ -48,6 +48,7 @@ from halo_daemon.analyzer.agent.spec import AgentOutcome, AgentSpec, Surrounding
 from halo_daemon.analyzer.agent.toolbox import Toolbox
 from halo_daemon.analyzer.agent.turns import TurnPlan, note_for, what_fits
 from halo_daemon.analyzer.agent.voice import Voice
+from halo_daemon.proto.redact import redact_text
 
 MAX_CALLS_PER_TURN = 32
 MAX_SHRINKS_IN_A_ROW = 3
@@ -107,7 +108,8 @@ class Agent:
         except JournalMismatchError:
             raise
         except EngineError as exc:
-            return self._ended("partial", _reason_of(exc), self._last_text)
+            ended = self._ended("partial", _reason_of(exc), self._last_text)
+            return ended if isinstance(exc, _StoppedError) else _explained(ended, exc)
         return self._ended("partial", "turns", self._last_text)
 
     def _open(self, task: Sequence[Message]) -> None:
@@ -355,28 +357,34 @@ class Agent:
 
     def _finished(self, accepted: FinalAnswerArguments) -> AgentOutcome:
         self._voice.item(Message(Role.ASSISTANT, accepted.answer), final=self.spec.is_root)
-        return self._ended(
-            "complete",
-            "",
-            accepted.answer,
-            questions=tuple(accepted.questions),
-            not_looked_at=tuple(accepted.not_looked_at),
-        )
+        return self._ended("complete", "", accepted.answer, accepted)
 
     def _ended(
         self,
         status: Literal["complete", "partial"],
         reason: str,
         answer: str,
-        **more: tuple[str, ...],
+        accepted: FinalAnswerArguments | None = None,
     ) -> AgentOutcome:
-        outcome = AgentOutcome(status, reason, answer, self._turns, self._tool_calls, **more)
+        outcome = AgentOutcome(
+            status,
+            reason,
+            answer,
+            self._turns,
+            self._tool_calls,
+            questions=tuple(accepted.questions) if accepted else (),
+            not_looked_at=tuple(accepted.not_looked_at) if accepted else (),
+        )
         try:
             self._voice.ended(outcome)
         except EngineError:
             # The disk refuses; the outcome itself still says everything.
             return replace(outcome, status="partial", reason=reason or "journal")
         return outcome
+
+
+def _explained(outcome: AgentOutcome, exc: EngineError) -> AgentOutcome:
+    return replace(outcome, detail=redact_text(str(exc)).text, hint=exc.hint)
 
 
 def _reason_of(exc: EngineError) -> str:

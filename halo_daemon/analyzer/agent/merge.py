@@ -61,6 +61,7 @@ def merge(report: Report, end: RunEnd) -> Report:
             "limits": (
                 *report.limits,
                 *(f"{tools} was not offered: {why}." for tools, why in end.missing.items()),
+                *([f"The model's part ended early: {why}."] if (why := end.outcome.detail) else []),
                 *end.outcome.not_looked_at,
             ),
         }

@@ -309,6 +309,7 @@ class Run:
                     "run_end",
                     status=outcome.status,
                     reason=outcome.reason,
+                    detail=outcome.detail,
                     turns=spent.turns,
                     requests=spent.requests,
                     tokens=spent.tokens,
@@ -319,7 +320,14 @@ class Run:
                 # The disk is what ended the run; the report still says everything.
                 end = replace(end, status="partial", reason=end.reason or "journal")
         if self._settings.emit_extras:
-            self._emitter.emit(RunEnded(status=end.status, reason=end.reason or None))
+            self._emitter.emit(
+                RunEnded(
+                    status=end.status,
+                    reason=end.reason or None,
+                    detail=outcome.detail,
+                    hint=outcome.hint,
+                )
+            )
         return end
 
     def _end_of(self, outcome: AgentOutcome) -> RunEnd:

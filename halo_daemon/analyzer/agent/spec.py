@@ -40,6 +40,10 @@ class AgentOutcome:
     answer: str
     turns: int
     tool_calls: int
+    detail: str = ""
+    """What stands behind the reason, for people; ``""`` when the reason says it all."""
+
+    hint: str = ""
     questions: tuple[str, ...] = ()
     not_looked_at: tuple[str, ...] = ()
 
