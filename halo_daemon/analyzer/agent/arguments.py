@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -22,15 +22,26 @@ _MAX_PROBLEMS = 8
 Arguments = TypeVar("Arguments", bound="ToolArguments")
 
 
-class ToolArguments(BaseModel):
+class Fields(BaseModel):
+    """An object inside arguments; ``null`` stands for a field that is not given."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: item for key, item in value.items() if item is not None}
+
+
+class ToolArguments(Fields):
     """
     What every tool's arguments share; unknown keys are ignored and named in the answer.
 
     A subclass's docstring is the tool's description, its fields' docstrings
     describe the parameters.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 def read_arguments(text: str) -> JsonObject:

@@ -2,15 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from halo_daemon.analyzer.agent.arguments import ToolArguments
+from halo_daemon.analyzer.agent.arguments import Fields, ToolArguments
 
 
-class DraftEvidence(BaseModel):
+class DraftEvidence(Fields):
     """One quoted span."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     trace_id: str
     span_id: str
@@ -24,19 +22,15 @@ class DraftEvidence(BaseModel):
     """The attribute that holds the quote, when known."""
 
 
-class DraftCause(BaseModel):
+class DraftCause(Fields):
     """Why it happens."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     state: Literal["confirmed", "hypothesis", "unknown"] = "hypothesis"
     text: str = ""
 
 
-class DraftRecommendation(BaseModel):
+class DraftRecommendation(Fields):
     """What to change."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     fix_type: Literal[
         "tool_description", "system_prompt", "code", "config", "infra", "eval", "other"

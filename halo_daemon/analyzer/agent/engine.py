@@ -20,8 +20,30 @@ from typing import Any
 
 from halo_daemon.analyzer.agent.capability_file import CapabilityFile
 from halo_daemon.analyzer.agent.compaction import DEFAULT_TARGET, CompactionSettings
-from halo_daemon.analyzer.agent.engine_config import EngineConfig
-from halo_daemon.analyzer.agent.events import AgentMessage, AgentOutputItem, Event, EventSink
+from halo_daemon.analyzer.agent.engine_config import (
+    AgentConfig,
+    EngineConfig,
+    ModelConfig,
+    ModelProviderConfig,
+    TraceIndexConfig,
+)
+from halo_daemon.analyzer.agent.errors import (
+    EngineAgentExhaustedError,
+    EngineAgentRefusedError,
+    EngineDependencyError,
+    EngineError,
+    EngineMaxDepthExceededError,
+    EngineSandboxDeniedError,
+    EngineToolError,
+)
+from halo_daemon.analyzer.agent.events import (
+    AgentMessage,
+    AgentOutputItem,
+    AgentTextDelta,
+    Event,
+    EventSink,
+    RunCheckpoint,
+)
 from halo_daemon.analyzer.agent.messages import Message
 from halo_daemon.analyzer.agent.models import close_models, models_of
 from halo_daemon.analyzer.agent.sandbox import SandboxSettings
@@ -33,6 +55,34 @@ from halo_daemon.findings import Finding
 from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.trace_files import EVERYTHING, open_trace_files
 from halo_daemon.store.trace_reader import TraceReader, Window
+
+__all__ = [
+    "AgentConfig",
+    "AgentMessage",
+    "AgentOutputItem",
+    "AgentTextDelta",
+    "EngineAgentExhaustedError",
+    "EngineAgentRefusedError",
+    "EngineConfig",
+    "EngineDependencyError",
+    "EngineError",
+    "EngineMaxDepthExceededError",
+    "EngineSandboxDeniedError",
+    "EngineToolError",
+    "Event",
+    "ModelConfig",
+    "ModelProviderConfig",
+    "RunCheckpoint",
+    "Stored",
+    "TraceIndexConfig",
+    "run_engine",
+    "run_engine_async",
+    "stream_engine",
+    "stream_engine_async",
+    "stream_engine_output",
+    "stream_engine_output_async",
+]
+"""What a script written for HALO imports."""
 
 Messages = Sequence[AgentMessage | Mapping[str, Any] | str]
 """A conversation: HALO's messages, objects of the same fields, or texts of the user."""

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from halo_daemon.analyzer.agent.arguments import ToolArguments
+from halo_daemon.analyzer.agent.arguments import Fields, ToolArguments
 from halo_daemon.store.query import (
     AttributeCondition,
     SpanFilter,
@@ -16,10 +16,8 @@ from halo_daemon.store.query import (
 _NANOS = 10**9
 
 
-class Filters(BaseModel):
+class Filters(Fields):
     """Which traces are meant; all given fields must hold, a list matches on any element."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     has_errors: bool | None = None
     """Traces with, or without, a span whose status is ERROR; false does not mean success."""
