@@ -70,12 +70,14 @@ def _done(view: TraceView) -> Iterator[Feature]:
     for length in range(2, min(_FIRST_CALLS, len(calls)) + 1):
         if len({call.tool for call in calls[:length]}) > 1:
             yield Feature("first calls", calls[0].agent, _path(calls[:length]))
-    for left, right in pairwise(calls):
-        if (left.agent, left.tool) != (right.agent, right.tool):
-            yield Feature("tool pair", left.agent, _path((left, right)))
-    for first, second, third in zip(calls, calls[1:], calls[2:], strict=False):
-        if len({first.tool, second.tool, third.tool}) == 3:  # noqa: PLR2004 -- a triple has three
-            yield Feature("tool triple", first.agent, _path((first, second, third)))
+    pairs = {(left.agent, left.tool, right.agent, right.tool) for left, right in pairwise(calls)}
+    for agent, tool, next_agent, next_tool in sorted(pairs):
+        if (agent, tool) != (next_agent, next_tool):
+            yield Feature("tool pair", agent, f"{tool} → {next_tool}")
+    names = [call.tool for call in calls]
+    for first, second, third in sorted(set(zip(names, names[1:], names[2:], strict=False))):
+        if len({first, second, third}) == 3:  # noqa: PLR2004 -- a triple has three
+            yield Feature("tool triple", calls[0].agent, f"{first} → {second} → {third}")
 
 
 def _path(calls: Sequence[ToolCall]) -> str:

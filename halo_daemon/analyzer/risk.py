@@ -83,20 +83,21 @@ class RiskSignals(NamedTuple):
 
 def risk_signals(view: TraceView, observations: Sequence[Observation]) -> RiskSignals:
     """Weigh the findings of one trace and measure how it went."""
+    used = [used_tokens(call.span) for call in view.model_calls]
     sizes = [
-        used_tokens(call.span)[1] or len(call.answer.value) // _CHARS_PER_TOKEN
-        for call in view.model_calls
+        written or len(call.answer.value) // _CHARS_PER_TOKEN
+        for (_, written), call in zip(used, view.model_calls, strict=True)
     ]
     return RiskSignals(
         found=_found(observations),
         spans=len(view.trace.spans),
         output_size=sum(sizes),
         output_per_call=sum(sizes) / max(1, len(sizes)),
-        largest_prompt=max((used_tokens(call.span)[0] for call in view.model_calls), default=0),
+        largest_prompt=max((prompt for prompt, _ in used), default=0),
         tools=len(view.used_tools),
         late_errors=_late_errors(view),
         stale_results=_stale_results(view),
-        changed_something=any(changes_world(view, call.tool) for call in view.tool_calls),
+        changed_something=any(changes_world(view, subject.name) for subject in view.used_tools),
     )
 
 

@@ -25,9 +25,10 @@ def check_empty_results(view: TraceView) -> RuleOutput:
         if not (changes_state(call.tool) or repeats_are_normal(call.tool))
     ]
     observations: dict[FindingKey, Observation] = {}
-    varied = _followed_by_another(view)
-    for call in lookups:
-        if not _tells_nothing(call) or call.span.span_id in varied:
+    empty = [call for call in lookups if _tells_nothing(call)]
+    varied = _followed_by_another(view) if empty else frozenset()
+    for call in empty:
+        if call.span.span_id in varied:
             continue
         key = FindingKey(EMPTY_RESULT, call.agent, call.tool, "", "")
         quotes = [quote(call.span, "symptom", call.arguments)]
