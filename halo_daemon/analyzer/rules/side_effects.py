@@ -173,7 +173,7 @@ def _tokens(text: str) -> set[str]:
 
 
 def check_off_limits(view: TraceView) -> RuleOutput:
-    """Calls that name a source on the contract's list of those not to be used."""
+    """Calls and final answers that name a source on the contract's list of those not to be used."""
     patterns = view.settings.contract.off_limits
     if not patterns:
         return RuleOutput(of=1, not_checked={"needs_contract": 1})
@@ -186,8 +186,15 @@ def check_off_limits(view: TraceView) -> RuleOutput:
                 cited = quote(call.span, "symptom", call.arguments, match[0])
                 observations.append(Observation(key, (cited,), certainty="proved"))
                 break
-    eligible = view.agent_populations
-    return RuleOutput(tuple(observations), eligible, checked=1, of=1)
+    answer = view.final_answer
+    for match in _ADDRESS.finditer(answer[1].value[:_MAX_SCANNED_CHARS]) if answer else ():
+        pattern = next((p for p in patterns if is_source(match[1], p)), "")
+        if pattern and answer:
+            key = FindingKey(OFF_LIMITS_SOURCE, view.agent_of(answer[0]), "", pattern, "")
+            cited = quote(answer[0], "symptom", answer[1], match[0])
+            observations.append(Observation(key, (cited,), certainty="proved"))
+            break
+    return RuleOutput(tuple(observations), view.agent_populations, checked=1, of=1)
 
 
 def is_source(address: str, pattern: str) -> bool:

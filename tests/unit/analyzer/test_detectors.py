@@ -251,6 +251,10 @@ CONTRACT = contract_of(
         ("bad_arguments", calls(("issue_refund", {"customer": 1}, "{}"))),
         ("double_side_effect", calls(*[("issue_refund", {"id": 1}, '{"status": "done"}')] * 2)),
         ("off_limits_source", calls(("fetch", {"url": "https://internal-wiki.example/a"}, "x"))),
+        (
+            "off_limits_source",
+            TraceScript().model("x").answer("See https://internal-wiki.example/a."),
+        ),
     ],
 )
 def test_a_contract_makes_rules_sharp(rule, script):
@@ -267,6 +271,7 @@ def test_a_contract_makes_rules_sharp(rule, script):
         ),
         ("repeated_call", calls(*[("poll_me", {"id": 1}, "running")] * 4)),
         ("off_limits_source", calls(("fetch", {"url": "https://open-wiki.example/a"}, "x"))),
+        ("off_limits_source", TraceScript().model("x").answer("See https://open-wiki.example/a.")),
     ],
 )
 def test_a_contract_that_is_kept_is_quiet(rule, script):
