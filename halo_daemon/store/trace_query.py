@@ -163,19 +163,22 @@ def is_trace_meant(record: TraceRecord, wanted: TraceFilter) -> bool:
 
 
 def names_of(spans: Iterable[Version | _Named]) -> TraceNames:
-    """What *spans* name."""
-    named = list(spans)
-
-    def distinct(field: str) -> tuple[str, ...]:
-        return tuple(sorted({value for span in named if (value := getattr(span, field))}))
-
-    return TraceNames(
-        services=distinct("service"),
-        models=distinct("model"),
-        tools=distinct("tool"),
-        agents=distinct("agent"),
-        agent_ids=distinct("agent_id"),
-        projects=distinct("project"),
+    """What *spans*, at least one, name."""
+    rows = [
+        (span.service, span.model, span.tool, span.agent, span.agent_id, span.project)
+        for span in spans
+    ]
+    columns = [
+        tuple(sorted({name for name in {*column} if name})) for column in zip(*rows, strict=True)
+    ]
+    services, models, tools, agents, agent_ids, projects = columns
+    return TraceNames.model_construct(
+        services=services,
+        models=models,
+        tools=tools,
+        agents=agents,
+        agent_ids=agent_ids,
+        projects=projects,
     )
 
 
