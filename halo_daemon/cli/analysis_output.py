@@ -53,7 +53,9 @@ def render(runs: "Sequence[FinishedRun]", form: Form, *, fail_on: "Severity | No
             f"cannot write {len(runs)} reports as one {form.value} document",
             hint="name one project with --project",
         )
-    documents = [written(run.report, form, fail_on=fail_on) for run in runs]
+    documents = [
+        written(run.report, form, fail_on=fail_on, directory=run.directory) for run in runs
+    ]
     if form is Form.JSON and len(documents) != 1:
         return b"[" + b",".join(document.strip() for document in documents) + b"]\n"
     if form is Form.TEXT:

@@ -76,7 +76,8 @@ def export_report(
 ) -> None:
     """Write a report in another form; HTML is one file that can be passed on."""
     found = _read(ctx, report, project, config=config, data=data)
-    write_output(written(found, output_format), output)
+    directory = _chosen(ctx, report, project, config=config, data=data)
+    write_output(written(found, output_format, directory=directory), output)
 
 
 @app.command("open")

@@ -4,6 +4,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from halo_daemon.findings import Report, Severity
 
 
@@ -18,11 +20,19 @@ class Form(StrEnum):
     JUNIT = "junit"
 
 
-def written(report: "Report", form: Form, *, fail_on: "Severity | None" = None) -> bytes:
+def written(
+    report: "Report",
+    form: Form,
+    *,
+    fail_on: "Severity | None" = None,
+    directory: "Path | None" = None,
+) -> bytes:
     """
     Write *report* in one of its forms.
 
-    *fail_on* is the severity from which JUnit counts a finding as a failure; high when None.
+    *fail_on* is the severity from which JUnit counts a finding as a failure; high when
+    None. Where *directory* holds the stored page, that is the HTML: it shows the traces
+    as they were.
     """
     from halo_daemon.analyzer.render_html import render_html
     from halo_daemon.analyzer.render_junit import render_junit
@@ -38,10 +48,16 @@ def written(report: "Report", form: Form, *, fail_on: "Severity | None" = None) 
         case Form.MARKDOWN:
             return render_markdown(report).encode()
         case Form.HTML:
-            return render_html(report).encode()
+            return _stored_page(directory) or render_html(report).encode()
         case Form.SARIF:
             return render_sarif(report)
         case Form.JUNIT:
             return render_junit(report, fail_on=fail_on or "high")
         case Form.TEXT:
             return printable(render_text(report)).encode()
+
+
+def _stored_page(directory: "Path | None") -> bytes:
+    """The page in *directory*; empty where there is none."""
+    page = directory / "report.html" if directory else None
+    return page.read_bytes() if page and page.is_file() else b""

@@ -174,3 +174,10 @@ def test_open_prints_where_the_page_is(project):
 
     assert result.exit_code == 0
     assert result.stdout.strip().endswith("/runs/r_2/report.html")
+
+
+def test_an_exported_page_is_the_stored_one(project):
+    """What was drawn while the traces were there is passed on, not a poorer page."""
+    ReportStore(project, "support").write("r_2", {"report.html": b"<p>as it was</p>"})
+
+    assert run(project, "report", "export", "--format", "html").stdout == "<p>as it was</p>"
