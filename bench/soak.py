@@ -131,7 +131,9 @@ class Soak:
         self._chance = random.Random(arguments.seed)
         self._template = make_body(_NUMBER, spans=arguments.batch, span_bytes=arguments.span_bytes)
         self._generation = Generation(1)
-        self._closed: asyncio.Queue[Generation | None] = asyncio.Queue(_UNCHECKED_GENERATIONS)
+        self._closed: asyncio.Queue[Generation | None] = asyncio.Queue()
+        self._closing = asyncio.Lock()
+        self._unchecked = asyncio.Semaphore(_UNCHECKED_GENERATIONS)
         self._begin_s = 0.0
         self.seconds = arguments.minutes * 60
         self.parts = [Part() for _ in range(_PARTS)]
@@ -168,7 +170,7 @@ class Soak:
                         await crasher
                     watcher.cancel()
                     await self._close_generation()
-                    await self._closed.put(None)
+                    self._closed.put_nowait(None)
                     await checker
         finally:
             self._daemon.stop()
@@ -216,14 +218,16 @@ class Soak:
         self.longest_wait_s = max(self.longest_wait_s, done_s - first_s)
 
     async def _close_generation_if_due(self) -> None:
-        age_s = (time.time_ns() - self._generation.begin_unix_ns) / 1e9
-        if age_s >= self._arguments.generation_s:
-            await self._close_generation()
+        async with self._closing:
+            age_s = (time.time_ns() - self._generation.begin_unix_ns) / 1e9
+            if age_s >= self._arguments.generation_s:
+                await self._close_generation()
 
     async def _close_generation(self) -> None:
-        """Begin the next generation; waits when too many are not checked yet."""
+        """Begin the next generation; waits while too many are not checked yet."""
+        await self._unchecked.acquire()
         closed, self._generation = self._generation, Generation(self._generation.number + 1)
-        await self._closed.put(closed)
+        self._closed.put_nowait(closed)
 
     async def _check(self, processes: ProcessPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
@@ -234,6 +238,7 @@ class Soak:
             self.verdicts.append(
                 await loop.run_in_executor(processes, verdict_on, self._data, load)
             )
+            self._unchecked.release()
 
     async def _crash(self) -> None:
         """End the daemon now and then, by either signal, and start it again."""
@@ -253,7 +258,8 @@ class Soak:
         while True:
             await asyncio.sleep(1.0)
             if self._arguments.verbose and int(self._elapsed_s) % 60 == 0:
-                print(f"{self._elapsed_s:6.0f} s  {self.verdicts[-1:]}", flush=True)
+                checked = f"{len(self.verdicts)} of {self._generation.number - 1} generations"
+                print(f"{self._elapsed_s:6.0f} s  {checked} read back", flush=True)
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 self._part.resident_mb.append(_resident_mb(self._daemon.pid))
             used = await asyncio.to_thread(_used_bytes, self._data)
