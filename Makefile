@@ -50,7 +50,7 @@ fuzz: .venv/.stamp-dev ## 10,000 generated and mutated requests
 soak: .venv/.stamp-dev ## An hour of load with crashes: nothing lost, memory flat
 	$(BIN)/python -m bench.soak $(ARGS)
 kill-rounds: .venv/.stamp-dev ## 200 times kill -9 under load, and nothing acknowledged is missing
-	HALO_KILL_ROUNDS=200 $(BIN)/python -m pytest -s tests/anomaly/test_kill_daemon.py
+	HALO_KILL_ROUNDS=200 $(BIN)/python -m pytest -s tests/conformance/test_kill.py
 
 # HALO's reader needs pydantic alone; the rest of its pins do not install everywhere.
 .venv-halo/.stamp:

@@ -44,6 +44,7 @@ _MARK: Final = (_NUMBER + 1).to_bytes(16)
 _PARTS: Final = 10
 _PROBE_S: Final = 10.0
 _RETRY_PAUSE_S: Final = 0.2
+_START_TIMEOUT_S: Final = 300.0
 _UNCHECKED_GENERATIONS: Final = 4
 _SLACK_NS: Final = 10**9
 _OPTIONS: Final = [
@@ -306,6 +307,7 @@ def _daemon(data: Path, arguments: argparse.Namespace) -> DaemonProcess:
             "HALO_DAEMON__STORAGE__RETENTION__MAX_SIZE": arguments.keep,
             "HALO_DAEMON__STORAGE__TIDY_EVERY": "60s",
         },
+        start_timeout_s=_START_TIMEOUT_S,
     )
 
 

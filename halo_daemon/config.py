@@ -158,6 +158,9 @@ class ReceiversConfig(_Section):
     max_concurrent_requests: int = Field(default=64, ge=1, le=100_000)
     """Requests in work at a time; those beyond are told to resend later."""
 
+    max_connections: int = Field(default=4096, ge=1, le=1_000_000)
+    """Open connections of each listener, in each worker; those beyond are closed at once."""
+
 
 class RouteRule(_Section):
     """One place where a project's name may stand: exactly one of the two keys."""

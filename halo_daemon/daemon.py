@@ -15,7 +15,9 @@ Rule 1: nothing but this module and the commands builds concrete parts.
 Rule 2: a wrong configuration or a taken address ends the start before the first
 request is answered; after that, no input ends the process.
 
-Rule 3: SIGTERM and the first Ctrl-C stop in order; a second one does not wait.
+Rule 3: SIGTERM and the first Ctrl-C stop in order; a second one does not wait. SIGHUP
+ends nothing: keys and certificates are read again whenever their files change, and
+everything else takes a restart.
 """
 
 import asyncio
@@ -107,11 +109,19 @@ def _stop_signals() -> Iterator[asyncio.Future[signal.Signals]]:
 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, on_signal, each)
+    loop.add_signal_handler(signal.SIGHUP, _tell_what_reloads)
     try:
         yield stop
     finally:
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(each)
+
+
+def _tell_what_reloads() -> None:
+    log.info(
+        "reload_ignored",
+        hint="keys and certificates are read again when they change; restart for other settings",
+    )
 
 
 @asynccontextmanager

@@ -49,6 +49,8 @@ Result = TypeVar("Result")
 
 def run_on_loop(main: Coroutine[object, None, Result]) -> Result:
     """Run *main* to its end on the fastest event loop that is installed."""
+    # gRPC would note each child that is started; ours are started anew, never forked.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     _allow_many_connections()
     keep_freed_memory()
     try:
@@ -101,7 +103,7 @@ async def receiving(
     )
     try:
         keys = _key_check(config, paths)
-        router = _router(config, paths.slugs())
+        router = _router(config, paths)
         shared = SharedMeasures(paths.measures, share.worker)
         receiver = OtlpReceiver(
             writer,
@@ -213,12 +215,14 @@ def _receiver_settings(
             host=grpc.endpoint.host,
             port=ports.grpc if ports else grpc.endpoint.port,
             max_message_bytes=grpc.max_message_bytes,
+            max_connections=receivers.max_connections,
             tls=files,
             reuse_port=share.workers > 1,
         ),
         http=HttpSettings(
             host=http.endpoint.host,
             port=ports.http if ports else http.endpoint.port,
+            max_connections=receivers.max_connections,
             tls=files,
             reuse_port=share.workers > 1,
         ),
@@ -244,7 +248,7 @@ def _writer_limits(config: Config, share: Share) -> WriterLimits:
     )
 
 
-def _router(config: Config, known: list[str]) -> ProjectRouter:
+def _router(config: Config, paths: DataPaths) -> ProjectRouter:
     def rule(configured: RouteRule) -> Rule:
         return Rule(header=configured.header or "", resource=configured.resource or "")
 
@@ -252,7 +256,7 @@ def _router(config: Config, known: list[str]) -> ProjectRouter:
         [rule(each) for each in config.projects.route_by],
         default=config.projects.default,
         max_auto_created=config.projects.max_auto_created,
-        known=known,
+        known=paths.slugs,
         tell=log_diverted,
     )
 

@@ -39,7 +39,7 @@ from halo_daemon.receiving import Share, receiving, run_on_loop
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _READY = b"ready\n"
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 120.0
 _RESTART_PAUSE_S = 1.0
 _KILL_AFTER_S = 5.0
 _LENGTH_BYTES = 8
@@ -150,7 +150,9 @@ class _Keeper:
 
 def main() -> None:
     """Be a worker: orders from stdin, ``ready`` to stdout, until SIGTERM or stdin closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal sends these to the daemon's whole group; the daemon says what they mean.
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
     length = int.from_bytes(_read_exactly(_LENGTH_BYTES))
     orders: _Orders = pickle.loads(_read_exactly(length))  # noqa: S301 -- from our own parent
     telemetry = orders.config.telemetry.log

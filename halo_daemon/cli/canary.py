@@ -120,22 +120,9 @@ def _new_trace() -> _Trace:
 
 
 def _post(config: "Config", trace: _Trace, key: str) -> bool:
-    import http.client
-    import ssl
+    from halo_daemon.cli.own_endpoint import connection_to
 
-    otlp = config.receivers.otlp
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(  # noqa: S104 -- a client's view of it
-        otlp.http.endpoint.host, otlp.http.endpoint.host
-    )
-    if otlp.tls.pair:
-        context = ssl.create_default_context(cafile=otlp.tls.pair[0])
-        # The certificate names the host that others know; here only the key pair matters.
-        context.check_hostname = False
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, otlp.http.endpoint.port, timeout=_TIMEOUT_S, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(host, otlp.http.endpoint.port, timeout=_TIMEOUT_S)
+    connection = connection_to(config, timeout_s=_TIMEOUT_S)
     headers = {"content-type": "application/json", "x-project-name": PROJECT}
     if key:
         headers["authorization"] = f"Bearer {key}"

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 120.0
 
 
 class DaemonProcess:
@@ -30,6 +30,7 @@ class DaemonProcess:
         log_path: Path | None = None,
         arguments: Sequence[str] = ("--no-schedule",),
         environ: Mapping[str, str] | None = None,
+        start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
         self.data = data
         self.log_path = log_path or data.parent / f"{data.name}.log"
@@ -37,6 +38,7 @@ class DaemonProcess:
         self.http = ""
         self._arguments = tuple(arguments)
         self._environ = dict(environ or {})
+        self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,7 +68,7 @@ class DaemonProcess:
                 stderr=log,
                 env={**os.environ, **self._environ},
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + self._start_timeout_s
         while time.monotonic() < deadline:
             ready = self._ready_event(begin)
             if ready is not None:

@@ -1,13 +1,19 @@
 """``halo-daemon status``: is the daemon alive, or ready."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
 
+if TYPE_CHECKING:
+    from halo_daemon.config import Config
+
 EXIT_UNREACHABLE = 5
+
+_OK = 200
+_TIMEOUT_S = 3.0
 
 
 def status(
@@ -21,26 +27,32 @@ def status(
     data: DataOption = None,
 ) -> None:
     """Ask the running daemon how it is; exits 5 when it does not answer."""
-    import http.client
-
-    endpoint = load_config(ctx, config=config, data=data).receivers.otlp.http.endpoint
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 -- a client's view of it
-    connection = http.client.HTTPConnection(host, endpoint.port, timeout=3)
-    try:
-        connection.request("GET", "/readyz" if ready else "/healthz")
-        code = connection.getresponse().status
-    except OSError as exc:
-        code, detail = 0, str(exc)
-    else:
-        detail = ""
-    finally:
-        connection.close()
-    state = {0: "unreachable", 200: "ready" if ready else "alive"}.get(code, "not ready")
-    where = f"{host}:{endpoint.port}"
+    settings = load_config(ctx, config=config, data=data)
+    code, detail = _ask(settings, "/readyz" if ready else "/healthz")
+    endpoint = settings.receivers.otlp.http.endpoint
+    where = f"{endpoint.host}:{endpoint.port}"
+    state = {0: "unreachable", _OK: "ready" if ready else "alive"}.get(code, "not ready")
     if as_json:
         document = {"schema": "halo.status/v1", "state": state, "endpoint": where, "detail": detail}
         print(json.dumps(document))
     else:
         print(f"{state} at {where}" + (f": {detail}" if detail else ""))
-    if code != http.client.OK:
+    if code != _OK:
         raise typer.Exit(EXIT_UNREACHABLE)
+
+
+def _ask(config: "Config", path: str) -> tuple[int, str]:
+    """The status that *path* is answered with, or 0 and the reason when it is not."""
+    from halo_daemon.cli.own_endpoint import connection_to
+
+    try:
+        connection = connection_to(config, timeout_s=_TIMEOUT_S)
+    except OSError as exc:
+        return 0, str(exc)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status, ""
+    except OSError as exc:
+        return 0, str(exc)
+    finally:
+        connection.close()

@@ -5,8 +5,8 @@ Theory of operation
 ===================
 
 A body is read up to the limit of the wire, then expanded in one pass whose output
-is bounded by a second limit. Every codec is asked for one byte more than may still
-come, so a bomb costs the limit and no more, whatever it claims to hold.
+is bounded by a second limit. No codec is asked for more than one byte beyond what may
+still come, so a bomb costs the limit and no more, whatever it claims to hold.
 
 Nothing here waits or reads sockets; a caller may run `decompress` in a thread.
 """
@@ -33,6 +33,8 @@ _HEADER_BYTES: Final = 2
 # from costing the square of the body; their number is bounded all the same.
 _CHUNK_BYTES: Final = 64 * 1024
 _MAX_MEMBERS: Final = 10_000
+# What comes out is taken in parts, so that a bomb is in memory once and not twice.
+_PART_BYTES: Final = 1024 * 1024
 
 # The window that RFC 9659 lets a sender of `Content-Encoding: zstd` ask for: 8 MiB.
 _ZSTD_WINDOW_LOG_MAX: Final = 23
@@ -146,12 +148,15 @@ def decompress(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
 def _expand(
     stream: _Stream, view: memoryview, offset: int, encoding: str, *, room_bytes: int
 ) -> tuple[bytes, int]:
-    """What the next chunk holds, at most one byte more than the room, and where it ended."""
-    chunk = view[offset : offset + _CHUNK_BYTES]
-    if not chunk:
-        raise DecodeError(f"cannot decompress {len(view)} bytes as {encoding}: it is cut short")
+    """A part of what comes out, at most one byte more than the room, and how far it was read."""
+    # zstd keeps what it did not get to; zlib gives it back.
+    is_fed = getattr(stream, "needs_input", True)
+    chunk = view[offset : offset + _CHUNK_BYTES] if is_fed else b""
     try:
-        part = stream.decompress(chunk, room_bytes + 1)
+        part = stream.decompress(chunk, min(room_bytes + 1, _PART_BYTES))
     except (zlib.error, zstd.ZstdError) as exc:
         raise DecodeError(f"cannot decompress {len(view)} bytes as {encoding}: {exc}") from exc
-    return part, offset + len(chunk) - len(stream.unused_data)
+    if not (chunk or part or stream.eof):
+        raise DecodeError(f"cannot decompress {len(view)} bytes as {encoding}: it is cut short")
+    returned = stream.unused_data if stream.eof else getattr(stream, "unconsumed_tail", b"")
+    return part, offset + len(chunk) - len(returned)

@@ -56,6 +56,7 @@ _OTHER_SERVICES: Final = {
     f"{_COLLECTOR}.metrics.v1.MetricsService": Signal.METRICS,
 }
 _SERVED: Final = frozenset({_TRACE_SERVICE, *_OTHER_SERVICES, GRPC_SERVICE})
+_MILLIS: Final = 1000
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -73,8 +74,21 @@ class GrpcSettings:
     max_metadata_bytes: int = 64 * 1024
     """Headers of one request; more ends it with RESOURCE_EXHAUSTED."""
 
-    max_streams: int = 1024
-    """Requests at a time on one connection; further ones wait in the client."""
+    max_streams: int = 128
+    """Requests at a time on one connection; further ones wait in the client. Each may hold a
+    message that is still arriving, so this and the connections bound them."""
+
+    max_connections: int = 4096
+    """`receivers.max_connections`; further ones are closed at once."""
+
+    handshake_timeout_s: float = 60.0
+    """Time that a connection may take until it speaks HTTP/2."""
+
+    ping_after_s: float = 60.0
+    """A connection that was silent this long is asked whether the other side is still there."""
+
+    ping_timeout_s: float = 20.0
+    """Time that the other side may take to say so; then the connection is closed."""
 
     reuse_port: bool = False
     """Whether other processes may listen on the same port."""
@@ -151,6 +165,10 @@ class GrpcServer:
             ("grpc.max_metadata_size", limits.max_metadata_bytes),
             ("grpc.absolute_max_metadata_size", limits.max_metadata_bytes),
             ("grpc.max_concurrent_streams", limits.max_streams),
+            ("grpc.max_allowed_incoming_connections", limits.max_connections),
+            ("grpc.server_handshake_timeout_ms", int(limits.handshake_timeout_s * _MILLIS)),
+            ("grpc.keepalive_time_ms", int(limits.ping_after_s * _MILLIS)),
+            ("grpc.keepalive_timeout_ms", int(limits.ping_timeout_s * _MILLIS)),
             ("grpc.so_reuseport", int(limits.reuse_port)),
         ]
 

@@ -13,6 +13,7 @@ from asyncio import TimerHandle
 from dataclasses import dataclass
 from typing import Final
 
+import httptools
 import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -43,7 +44,7 @@ class HttpSettings:
     """Head of one request; more is answered 431."""
 
     max_connections: int = 4096
-    """Open connections; further ones are closed at once."""
+    """`receivers.max_connections`; further ones are closed at once."""
 
     header_timeout_s: float = 60.0
     """Time that the head of a request may take to arrive."""
@@ -165,6 +166,7 @@ class _Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._raw_head_bytes = 0
         self._is_head_too_large = False
+        self._has_host = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -191,6 +193,7 @@ class _Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._has_host = False
         self._await_head()
 
     def on_url(self, url: bytes) -> None:
@@ -199,10 +202,15 @@ class _Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count_head(len(name) + len(value) + _HEADER_OVERHEAD_BYTES)
+        self._refuse_ambiguity(name.lower(), value)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
+        if not self.url.startswith(b"/") and (host := httptools.parse_url(self.url).host):
+            # Whom an absolute target names is asked, whatever the header says.
+            self.headers[:] = [each for each in self.headers if each[0] != b"host"]
+            self.headers.append((b"host", host))
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's signature
@@ -224,6 +232,15 @@ class _Connection(HttpToolsProtocol):
         if self._head_bytes > self._limits.max_header_bytes:
             self._is_head_too_large = True
             raise ValueError("the head is too large")
+
+    def _refuse_ambiguity(self, name: bytes, value: bytes) -> None:
+        """Refuse what another program on the way may read differently."""
+        if name == b"host":
+            if self._has_host:
+                raise ValueError("more than one host")
+            self._has_host = True
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise ValueError("a transfer coding that is not spoken here")
 
     def _await_head(self) -> None:
         self._stop_head_timer()

@@ -7,7 +7,7 @@ the default project rather than being lost.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -45,6 +45,10 @@ DEFAULT_RULES: Final = (
 )
 
 
+Known = Callable[[], Collection[str]]
+"""The slugs of the projects that exist now."""
+
+
 def _ignore(_event: str, _name: str) -> None:
     """Tell nobody."""
 
@@ -56,9 +60,10 @@ class ProjectRouter:
     Args:
         rules: Where a name is looked for; the first one that is there wins.
         default: The project of spans that name none.
-        max_auto_created: Projects, those in *known* included, beyond which no new name
-            becomes a project.
-        known: Slugs of the projects that exist.
+        max_auto_created: Projects, those that are *known* included, beyond which no new
+            name becomes a project.
+        known: Asked at most once a request, when a name is new here: another process may
+            have created it.
         tell: Told once about each oddity.
 
     Attributes:
@@ -71,13 +76,14 @@ class ProjectRouter:
         *,
         default: str = "default",
         max_auto_created: int = 100,
-        known: Iterable[str] = (),
+        known: Known = tuple,
         tell: Tell = _ignore,
     ) -> None:
         self._rules = tuple(rules)
         self._default = project_named(default)
         self._max_auto_created = max_auto_created
-        self._slugs = set(known)
+        self._known = known
+        self._slugs = set(known())
         self._by_name: dict[str, Project] = {}
         self._tell = tell
         self._told: set[str] = set()
@@ -106,16 +112,24 @@ class ProjectRouter:
             (header_of(rule.header) if rule.header else None, rule.resource) for rule in self._rules
         ]
 
+        is_refreshed = False
+
+        def refresh() -> None:
+            nonlocal is_refreshed
+            if not is_refreshed:
+                is_refreshed = True
+                self._slugs.update(self._known())
+
         def project_of(resource: Attributes) -> Project:
             for sent, key in places:
                 value = resource.get(key) if key else sent
                 if isinstance(value, str) and (name := value.strip()):
-                    return self._project(name)
+                    return self._project(name, refresh)
             return self._default
 
         return project_of
 
-    def _project(self, name: str) -> Project:
+    def _project(self, name: str, refresh: Callable[[], None]) -> Project:
         if name.startswith(UNKNOWN_SERVICE):
             self._note(SERVICE_UNNAMED, name)
         known = self._by_name.get(name)
@@ -123,7 +137,7 @@ class ProjectRouter:
             return known
         project = project_named(name[:_MAX_NAME_CHARACTERS])
         with self._lock:
-            if not self._admits(project.slug):
+            if not self._admits(project.slug, refresh):
                 self._note(TOO_MANY_PROJECTS, name)
                 return self._default
             self._slugs.add(project.slug)
@@ -131,12 +145,11 @@ class ProjectRouter:
                 self._by_name[name] = project
         return project
 
-    def _admits(self, slug: str) -> bool:
-        return (
-            slug in self._slugs
-            or slug == self._default.slug
-            or len(self._slugs) < self._max_auto_created
-        )
+    def _admits(self, slug: str, refresh: Callable[[], None]) -> bool:
+        if slug in self._slugs or slug == self._default.slug:
+            return True
+        refresh()
+        return slug in self._slugs or len(self._slugs) < self._max_auto_created
 
     def _note(self, event: str, name: str) -> None:
         self.diverted[event] += 1

@@ -72,6 +72,41 @@ def test_c37_many_idle_connections_keep_nobody_out(receiver):
     assert answers == [200, grpc.StatusCode.OK]
 
 
+def _is_closed(connection):
+    connection.settimeout(5.0)
+    try:
+        return not connection.recv(1)
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("transport", ["http", "grpc"])
+def test_c37_connections_beyond_the_limit_are_closed_and_the_others_served(tmp_path, transport):
+    """Each listener keeps as many connections as it is told; one that ends makes room."""
+    limit = 8
+    environ = {"HALO_DAEMON__RECEIVERS__MAX_CONNECTIONS": str(limit)}
+    with daemon_in(tmp_path, environ) as daemon:
+        address = daemon.http if transport == "http" else daemon.grpc
+        open_ones = [
+            socket.create_connection(("127.0.0.1", _port(address)), timeout=10)
+            for _ in range(limit)
+        ]
+        beyond = socket.create_connection(("127.0.0.1", _port(address)), timeout=10)
+        assert _is_closed(beyond)
+        beyond.close()
+        for each in open_ones:
+            each.close()
+
+        receiver = receiver_of(daemon)
+        if transport == "http":
+            assert receiver.post(t1()).status == 200
+        else:
+            assert receiver.export(t1()).code is grpc.StatusCode.OK
+        receiver.close()
+
+
 class Secured(NamedTuple):
     """A receiver behind TLS, and who signed its certificate."""
 
@@ -141,6 +176,29 @@ def test_c40_both_transports_speak_tls(secured):
     """HTTP and gRPC are answered over TLS."""
     assert _post_tls(secured.receiver, _trusting(secured.authority)) == 200
     assert _export_tls(secured.receiver, secured.authority) == b""
+
+
+@pytest.mark.parametrize("command", [("status", "--ready"), ("canary", "--traces", "1")])
+def test_c40_our_own_commands_speak_tls(secured, command):
+    """Status and canary find the daemon behind its certificate, which they trust as it is."""
+    settings = {
+        "HTTP__ENDPOINT": secured.receiver.http_address,
+        "TLS__CERT_FILE": str(secured.cert.cert),
+        "TLS__KEY_FILE": str(secured.cert.key),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "halo_daemon", *command, "--data", str(secured.receiver.data)],
+        env={
+            **{f"HALO_DAEMON__RECEIVERS__OTLP__{key}": value for key, value in settings.items()},
+            "PATH": "/usr/bin:/bin",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_c40_plain_text_on_a_tls_port_gets_no_answer(secured):

@@ -492,7 +492,7 @@ def test_c17_one_span_id_under_two_traces(ours, project):
     assert len({span["trace_id"] for span in ours.spans(project)}) == 2
 
 
-def test_c18_a_request_of_several_spans_keeps_their_order(ours, project):
+def test_c10_a_request_of_several_spans_keeps_their_order(ours, project):
     """Lines stand in the order of the request."""
     ids = [new_span_id() for _ in range(5)]
 

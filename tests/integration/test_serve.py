@@ -1,9 +1,11 @@
 """The daemon as a process: start, signals, refusals."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -34,6 +36,20 @@ def test_signals_stop_the_daemon_in_order(tmp_path, sent, status):
     assert daemon.stop(with_signal=sent) == status
     with DaemonProcess(tmp_path / "data"):
         pass
+
+
+def test_a_hangup_ends_nothing(tmp_path):
+    """SIGHUP is answered by a word in the log; the daemon goes on, with its workers."""
+    environ = {"HALO_DAEMON__RECEIVERS__OTLP__WORKERS": "2"}
+    daemon = DaemonProcess(tmp_path / "data", environ=environ).start()
+    os.kill(daemon.pid, signal.SIGHUP)
+    deadline = time.monotonic() + 30
+    while "reload_ignored" not in daemon.log_path.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert daemon.stop() == 0
+    assert "fork" not in daemon.log_path.read_text()
 
 
 def test_one_ready_line_names_both_ports(tmp_path):

@@ -7,6 +7,7 @@ on demand only.
 
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -58,12 +59,28 @@ def js_sender() -> Path:
 @pytest.fixture(scope="session")
 def go_sender() -> Path:
     """The sender in Go, built from its modules."""
-    go = tool("go")
-    program = _cache() / "send"
+    return _built("go")
+
+
+@pytest.fixture(scope="session")
+def collector_program() -> Path:
+    """The OpenTelemetry Collector, built from its modules."""
+    return _built("collector")
+
+
+def _built(name: str) -> Path:
+    program = _cache() / f"{name}-program"
     subprocess.run(
-        [go, "build", "-o", str(program), "."], cwd=HERE / "go", check=True, timeout=1800
+        [tool("go"), "build", "-o", str(program), "."], cwd=HERE / name, check=True, timeout=3600
     )
     return program
+
+
+def free_address() -> str:
+    """A loopback address that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture

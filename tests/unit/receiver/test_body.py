@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 import zlib
 from contextlib import suppress
 
@@ -50,6 +51,45 @@ def test_a_stream_cut_anywhere_is_never_taken_for_the_whole(encoding, body):
         except DecodeError:
             continue
         assert part == BODY[:9]
+
+
+@pytest.mark.parametrize("size_bytes", [2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20])
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", _raw_deflate),
+        ("zstd", zstd.compress),
+    ],
+)
+def test_a_body_of_many_parts_is_given_back_alone_and_before_another(
+    encoding, compress, size_bytes
+):
+    """However the parts in which it is taken divide it, nothing is lost or read twice."""
+    body = bytes(size_bytes)
+    following = b"x" * 9 if encoding != "deflate" else b""
+    whole = compress(body) + (compress(following) if following else b"")
+
+    assert decompress(whole, encoding, max_bytes=size_bytes + 9) == body + following
+    for cut in (1, 9, len(whole) - len(compress(body)) + 1):
+        with suppress(DecodeError):
+            assert decompress(whole[:-cut], encoding, max_bytes=size_bytes + 9) == body
+
+
+def test_a_bomb_is_in_memory_once():
+    """Until it is refused, a body that expands without end takes its limit and little more."""
+    limit_bytes = 16 * 2**20
+    for encoding, body in (
+        ("gzip", gzip.compress(bytes(2**26))),
+        ("zstd", zstd.compress(bytes(2**26))),
+    ):
+        tracemalloc.start()
+        with pytest.raises(LimitError):
+            decompress(body, encoding, max_bytes=limit_bytes)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak_bytes < 1.5 * limit_bytes
 
 
 def test_a_large_body_is_read_over_many_chunks():

@@ -151,3 +151,38 @@ async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for_without_en
 
         assert rest == b""
         writer.close()
+
+
+async def _named_host(scope, _receive, send):
+    host = dict(scope["headers"]).get(b"host", b"")
+    await Exchange(scope, _receive, send).respond(Response(200, host, "text/plain"))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n",
+    ],
+    ids=["two-hosts", "coding-before-chunked", "coding-after-chunked"],
+)
+async def test_a_head_that_others_may_read_differently_is_refused(head):
+    """Two hosts, or a transfer coding beside `chunked`, end the connection with 400."""
+    async with _Running() as server:
+        reader, writer = await server.connect()
+        writer.write(head)
+
+        assert await _answer(reader) == b"HTTP/1.1 400 Bad Request"
+        writer.close()
+
+
+async def test_an_absolute_target_says_which_host_is_meant():
+    """The name in the target counts, not the one in the header beside it."""
+    async with _Running(_named_host) as server:
+        reader, writer = await server.connect()
+        writer.write(b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+        assert await _answer(reader) == b"HTTP/1.1 200 OK"
+        assert await reader.readexactly(len(b"evil.example")) == b"evil.example"
+        writer.close()

@@ -55,7 +55,9 @@ def test_beyond_the_bound_new_names_go_to_the_default_project_and_are_told_once(
     """Names that were there before still work; each diverted resource is counted."""
     told = []
     router = ProjectRouter(
-        max_auto_created=2, known=["old"], tell=lambda event, name: told.append((event, name))
+        max_auto_created=2,
+        known=lambda: ["old"],
+        tell=lambda event, name: told.append((event, name)),
     )
     route = router.for_request(NO_HEADERS)
 
@@ -66,6 +68,25 @@ def test_beyond_the_bound_new_names_go_to_the_default_project_and_are_told_once(
     assert slugs == ["new", "default", "default", "old", "new"]
     assert router.diverted[TOO_MANY_PROJECTS] == 2
     assert told == [(TOO_MANY_PROJECTS, "newer")]
+
+
+def test_projects_that_another_process_created_count_and_are_found():
+    """A name that came into being elsewhere works, and takes a place; it is asked for once."""
+    elsewhere: list[str] = []
+    asked = []
+
+    def known():
+        asked.append(len(elsewhere))
+        return elsewhere
+
+    router = ProjectRouter(max_auto_created=2, known=known)
+    elsewhere += ["theirs", "theirs-too"]
+
+    route = router.for_request(NO_HEADERS)
+    slugs = [route({"service.name": name}).slug for name in ("ours", "theirs-too", "a", "b")]
+
+    assert slugs == ["default", "theirs-too", "default", "default"]
+    assert asked == [0, 2]
 
 
 def test_a_service_that_nobody_named_is_told_once_and_counted():
