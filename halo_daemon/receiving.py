@@ -49,8 +49,6 @@ Result = TypeVar("Result")
 
 def run_on_loop(main: Coroutine[object, None, Result]) -> Result:
     """Run *main* to its end on the fastest event loop that is installed."""
-    # gRPC would note each child that is started; ours are started anew, never forked.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     _allow_many_connections()
     keep_freed_memory()
     try:

@@ -1,5 +1,6 @@
 """``halo-daemon serve``: receivers, scheduler, deliveries."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -37,6 +38,9 @@ def serve(
         data=data,
         overrides={key: value for key, value in flags.items() if value is not None},
     )
+    # gRPC reads it when it is imported, and would note each child that is started; ours are
+    # started anew, never forked.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from halo_daemon import daemon, log
 
     log.configure(level=settings.telemetry.log.level, log_format=settings.telemetry.log.format)
