@@ -42,7 +42,12 @@ async def _serve(arguments: list[str], *, every_s: float) -> None:
     await asyncio.sleep(min(_FIRST_AFTER_S, every_s))
     while True:
         try:
-            await run_command(("store", "tidy"), arguments, wall_s=_WALL_S, setting="tidying pass")
+            await run_command(
+                ("store", "tidy", "--below-daemon"),
+                arguments,
+                wall_s=_WALL_S,
+                setting="tidying pass",
+            )
         except HaloError as exc:
             log.error("housekeeping_failed", error=str(exc), hint=exc.hint)  # noqa: TRY400 -- expected
         await asyncio.sleep(every_s)

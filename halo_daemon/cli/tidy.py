@@ -1,24 +1,38 @@
-"""``halo-daemon store tidy``: one pass of what the daemon does every `storage.tidy_every`."""
+"""
+``halo-daemon store tidy``: one pass of what the daemon does every `storage.tidy_every`.
+
+Below a daemon it works under the daemon's lock, and ends when the daemon does: one that
+outlived it would keep the next daemon off the directory, or change shards beside it.
+"""
 
 import os
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import typer
 
 from halo_daemon.cli.options import ConfigOption, DataOption, load_config
 
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from halo_daemon.store.paths import DataPaths
+_PARENT_CHECK_S = 0.1
+EXIT_ORPHANED = 1
 
 
-def tidy(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption = None) -> None:
+def tidy(
+    ctx: typer.Context,
+    *,
+    below_daemon: Annotated[bool, typer.Option("--below-daemon", hidden=True)] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
     """Compress sealed shards, delete what `storage.retention` does not keep, bring indexes up."""
     import time
 
+    parent = os.getppid()
+    if below_daemon:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     from halo_daemon import log
+    from halo_daemon.store.lock import DataLock
     from halo_daemon.store.paths import DataPaths
     from halo_daemon.store.retention import Retention
     from halo_daemon.store.upkeep import Upkeep
@@ -33,25 +47,25 @@ def tidy(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption = 
         compress_after_s=storage.compress_after_s,
         retention_of=lambda _slug: retention,
     )
-    with _sole_writer(paths):
+    if not below_daemon:
+        with DataLock(paths):
+            upkeep.run(time.time_ns())
+    elif _holder_pid(paths.lock) == parent:
         upkeep.run(time.time_ns())
+    else:
+        raise typer.Exit(EXIT_ORPHANED)
 
 
-def _sole_writer(paths: "DataPaths") -> "AbstractContextManager[object]":
-    """The right to change shards: the lock, or being a child of the daemon that has it."""
-    from contextlib import nullcontext
-
-    from halo_daemon.errors import LockHeldError
-    from halo_daemon.store.lock import DataLock
-
-    try:
-        return DataLock(paths)
-    except LockHeldError:
-        if _holder_pid(paths.lock) == os.getppid():
-            return nullcontext()
-        raise
+def _end_with(parent: int) -> None:
+    """End this process at once when *parent* has; every step of a pass survives that."""
+    while os.getppid() == parent:
+        threading.Event().wait(_PARENT_CHECK_S)
+    os._exit(EXIT_ORPHANED)
 
 
 def _holder_pid(lock: Path) -> int:
-    words = lock.read_text(encoding="utf-8", errors="replace").split()
+    try:
+        words = lock.read_text(encoding="utf-8", errors="replace").split()
+    except FileNotFoundError:
+        return 0
     return int(words[1]) if words[:1] == ["pid"] and words[1:2] and words[1].isdigit() else 0

@@ -187,6 +187,8 @@ class _Connection(HttpToolsProtocol):
                 self.send_400_response("")
                 return
         super().data_received(data)
+        if self.transport.is_closing():
+            return  # a head that was refused has begun no answer of ours to look at
         if self._head_timer is None and self.cycle.response_complete:
             # What follows an answer is the rest of an unread body, or a head: both in time.
             self._await_head()

@@ -111,8 +111,8 @@ class TraceIngest:
         return export_response(decoded.rejected_spans, decoded.error_message)
 
     def close(self) -> None:
-        """End the threads; requests in work are done by then."""
-        self._threads.shutdown(wait=False)
+        """End the threads; requests in work are done by then, or were cut off."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _decode(self, request: Received) -> DecodedRequest:
         threshold = (

@@ -84,6 +84,32 @@ def test_a_running_daemon_tidies_as_often_as_it_is_told(data):
             time.sleep(0.1)
 
 
+def test_a_pass_ends_with_the_daemon_that_started_it(data):
+    """After kill -9 in the middle of tidying, the next daemon starts at once, every time."""
+    daemon = DaemonProcess(data, environ={"HALO_DAEMON__STORAGE__TIDY_EVERY": "1s"})
+    for number in range(4):
+        daemon.start()
+        time.sleep(1.0 + number * 0.4)
+        daemon.kill()
+
+    with daemon:
+        assert "has it open" not in daemon.log_path.read_text()
+
+
+def test_a_pass_below_no_daemon_does_nothing(data):
+    """One that finds no daemon above it leaves lock and shards alone."""
+    run = subprocess.run(
+        [sys.executable, "-m", "halo_daemon", "store", "tidy", "--below-daemon", "--data", data],
+        env={**os.environ, "HALO_DAEMON__STORAGE__RETENTION__MAX_TRACES": "5"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert run.returncode == 1
+    assert b"pruned" not in run.stderr
+
+
 def test_it_is_refused_beside_a_daemon_that_did_not_start_it(data):
     """Only the daemon's own child may change shards while the daemon runs."""
     with DaemonProcess(data) as daemon:

@@ -177,6 +177,19 @@ async def test_a_head_that_others_may_read_differently_is_refused(head):
         writer.close()
 
 
+async def test_a_target_that_cannot_be_read_is_refused_without_a_trace_in_the_log():
+    """A first request that ends in its head is answered; nothing is raised into the loop."""
+    raised = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: raised.append(context))
+    async with _Running() as server:
+        reader, writer = await server.connect()
+        writer.write(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+        assert await _answer(reader) == b"HTTP/1.1 400 Bad Request"
+        writer.close()
+    assert raised == []
+
+
 async def test_an_absolute_target_says_which_host_is_meant():
     """The name in the target counts, not the one in the header beside it."""
     async with _Running(_named_host) as server:
