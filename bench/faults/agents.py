@@ -36,6 +36,7 @@ from halo_daemon.proto.span import Span
 NOW_UNIX_NS = 1_790_000_000 * 10**9
 SPANS_A_REQUEST = 512
 _PROJECT = project_named("bench")
+_WALL_TURNS = 20
 ERRORS = frozenset({"tool_error", "unrecovered_error"})
 
 Rewrite = Callable[[Script, Random], Script]
@@ -194,6 +195,14 @@ def _limit_on_steps(script: Script, _draw: Random) -> Script:
     return replace(cut, failure="Reached maximum number of steps")
 
 
+def _wall(script: Script, draw: Random) -> Script:
+    turns = list(script.turns[:-1])
+    while len(turns) < _WALL_TURNS:
+        path = f"shop/part_{draw.randrange(10**6)}.py"
+        turns.append(ask(ToolStep("read_file", {"path": path}, f"# {path}\nVALUE = {len(turns)}")))
+    return script.with_turns(*turns)
+
+
 def _demo(mode: Mode, agent: SampleAgent, *more: str) -> Fault:
     name = f"{mode.replace('_', ' ')}, {agent.name}"
     tool = agent.fault_tools.get(mode, "")
@@ -230,4 +239,5 @@ FAULTS: tuple[Fault, ...] = (
     Fault("complaint", SUPPORT_BOT, frozenset({"negative_feedback"}), _complaint),
     Fault("empty answer", CODER, frozenset({"premature_end"}), _empty_answer),
     Fault("limit on steps", CODER, frozenset({"budget_exhausted"}), _limit_on_steps),
+    Fault("wall of steps", CODER, frozenset({"budget_exhausted"}), _wall),
 )

@@ -24,6 +24,8 @@ TOOLS: JsonObject = {
 }
 _TOPICS = ("returns", "delivery", "invoice", "warranty", "sizes", "vouchers", "address")
 
+_WALL_STEPS = 30
+
 Steps = Callable[[TraceScript, Random], None]
 
 
@@ -185,6 +187,14 @@ def _budget(script: TraceScript, _draw: Random) -> None:
     script.fails("Reached maximum number of steps")
 
 
+def _wall(script: TraceScript, draw: Random) -> None:
+    while len(script.spans()) <= _WALL_STEPS:
+        number = order(draw)
+        found = f'{{"state": "held", "id": "{number}", "by": {draw.randrange(10**4)}}}'
+        call(script, "find_order", {"order_id": number}, result=found)
+    script.forget_answer()
+
+
 def _skipped_plan(script: TraceScript, draw: Random) -> None:
     script.model(
         f"1. Use the carrier_lookup tool for {order(draw)}.\n2. Compare the dates.\n3. Answer.",
@@ -227,6 +237,7 @@ MODES: tuple[Mode, ...] = (
     Mode("empty answer", frozenset({"premature_end"}), _empty_answer),
     Mode("call that never ran", frozenset({"premature_end"}), _call_not_run),
     Mode("limit on steps", frozenset({"budget_exhausted"}), _budget),
+    Mode("wall of steps", frozenset({"budget_exhausted"}), _wall),
     Mode("plan not carried out", frozenset({"skipped_plan"}), _skipped_plan),
     Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
     Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),
@@ -247,7 +258,7 @@ def runs(number: int, *, rates: Mapping[str, float], seed: int) -> list[tuple[st
         script.answer("Your order is on its way.")
         if name:
             steps[name](script, draw)
-        if name not in {"call that never ran", "limit on steps"}:
+        if name not in {"call that never ran", "limit on steps", "wall of steps"}:
             script.model("Your order is on its way.", offers=TOOLS, finish="stop")
         found.append((name, script))
     return found

@@ -32,6 +32,7 @@ from halo_daemon.analyzer.partial import (
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.quality import Defect, defects_of
 from halo_daemon.analyzer.risk import decisive_span, risk_signals
+from halo_daemon.analyzer.rules.ending import stopped_at
 from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
@@ -193,9 +194,12 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
     tokens = [used_tokens(span) for span in counted]
     return TraceFacts(
         trace_id=trace.trace_id,
+        agent=view.agent_of(view.root),
         is_open=trace.is_open,
         spans=len(spans),
         steps=len(steps),
+        model_calls=len(view.model_calls),
+        stopped_at=stopped_at(view),
         duplicate_spans=trace.duplicate_spans,
         start_unix_ns=trace.start_unix_ns,
         end_unix_ns=trace.end_unix_ns,

@@ -74,9 +74,14 @@ class TraceFacts(NamedTuple):
     """One examined trace, without its text."""
 
     trace_id: str
+    agent: str
+    """Of the root span."""
     is_open: bool
     spans: int
     steps: int
+    model_calls: int
+    stopped_at: str
+    """Id of the last step where no answer came after it; ``""`` where the run ended well."""
     duplicate_spans: int
     start_unix_ns: int
     end_unix_ns: int

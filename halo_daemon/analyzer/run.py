@@ -22,6 +22,7 @@ from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.pool import OpenReader, mine_in_parts
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
+from halo_daemon.analyzer.step_wall import add_step_walls
 from halo_daemon.analyzer.trace_rows import risks_of, trace_rows
 from halo_daemon.analyzer.verify import verify_findings, without_secrets
 from halo_daemon.findings import (
@@ -124,6 +125,7 @@ def state_outcomes(known: Partial, outcomes: Mapping[str, Outcome]) -> None:
 
 def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     """Test, rank and verify what the miner knows; *reader* is asked for cited traces only."""
+    add_step_walls(known)
     overview = reader.overview(asked.window)
     histories, now = asked.memory.histories, format_unix_ns(asked.run.started_unix_ns)
     window = _window_block(asked.window, asked.run)

@@ -12,6 +12,7 @@ from halo_daemon.analyzer.rules.error_kinds import (
     error_kind,
 )
 from halo_daemon.analyzer.safe_text import in_ticks
+from halo_daemon.analyzer.step_wall import WALL
 
 
 class Wording(NamedTuple):
@@ -174,6 +175,10 @@ def _premature_end(key: FindingKey) -> Wording:
 
 def _budget(key: FindingKey) -> Wording:
     words = _error(key._replace(error_type="", template="maximum iterations"))
+    if key.error_type == WALL:
+        title = f"Runs stop without an answer at exactly {key.template}"
+        cause = "A limit of that number ends the loop, and nothing tells the user."
+        return words._replace(title=title, cause=cause)
     return words._replace(title="The run is stopped by its limit on steps", cause="")
 
 

@@ -11,7 +11,7 @@ from halo_daemon.analyzer.rules.error_kinds import BUDGET_TEXT
 from halo_daemon.analyzer.rules.errors import BUDGET_EXHAUSTED, decision_quote, observe_errors
 from halo_daemon.analyzer.rules.tool_choice import bare_name
 from halo_daemon.analyzer.trace_view import Subject, TraceView
-from halo_daemon.proto.span import AGENT
+from halo_daemon.proto.span import AGENT, LLM
 
 PREMATURE_END = "premature_end"
 _EMPTY_ANSWER = "empty answer"
@@ -89,6 +89,23 @@ def _ends_in_silence(view: TraceView) -> bool:
         return False
     is_last = view.steps[-1] is last.span
     return is_last and any(call.requested or call.answer.value for call in view.model_calls)
+
+
+def stopped_at(view: TraceView) -> str:
+    """
+    Id of the last step of a run that was cut off in its work; ``""`` for any other run.
+
+    It is a tool call that worked, or a model call that asks for one, with no answer
+    after it. A step that failed has an end of its own to tell of.
+    """
+    last = view.steps[-1] if view.steps else None
+    if last is None or view.is_open or view.has_error(last):
+        return ""
+    if view.root is not last and view.root.text("output.value").strip():
+        return ""
+    if last.observation_kind == LLM and not view.model_calls[-1].requested:
+        return ""
+    return last.span_id
 
 
 def check_budget(view: TraceView) -> RuleOutput:
