@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -27,6 +27,7 @@ from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.project_memory import ProjectMemory
 from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.render_markdown import render_markdown
+from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.analyzer.run import RunInfo, analyze_window, finish
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.waterfall import cited_traces
@@ -174,8 +175,16 @@ def _analyze_project(
     memory = past.recall()
     run = _run_info(config, request, project.slug, started_unix_ns)
     outcomes: list[KnownOutcome] = []
+    occurrences: dict[str, Occurrences] = {}
     report = _mined(
-        config, request, project.slug, reader, run=run, memory=memory, on_outcomes=outcomes.extend
+        config,
+        request,
+        project.slug,
+        reader,
+        run=run,
+        memory=memory,
+        on_outcomes=outcomes.extend,
+        on_occurrences=occurrences.update,
     )
     if request.engine == "llm":
         report = _explained(config, request, report, reader)
@@ -183,7 +192,7 @@ def _analyze_project(
     if not request.keep:
         return FinishedRun(report, None)
     directory = reports.write(run.run_id, rendered(report, reader.load_trace))
-    past.remember(report, memory)
+    past.remember(report, memory, occurrences)
     past.remember_outcomes(outcomes, memory)
     if request.notify and config.notify.routes:
         queue_event(
@@ -228,6 +237,7 @@ def _mined(
     run: RunInfo,
     memory: Memory,
     on_outcomes: Callable[[Iterable[KnownOutcome]], None],
+    on_occurrences: Callable[[Mapping[str, Occurrences]], None],
 ) -> Report:
     root = config.data.dir
     spans = reader.overview(request.window).spans
@@ -241,6 +251,7 @@ def _mined(
         settings=MinerSettings(contract=_contract(request, DataPaths(root).project(slug).contract)),
         open_reader=partial(_open_reader, root, slug, config.analysis.settle_s),
         on_outcomes=on_outcomes,
+        on_occurrences=on_occurrences,
         processes=min(os.cpu_count() or 1, _MAX_PROCESSES, 1 + spans // _SPANS_PER_PROCESS),
     )
 

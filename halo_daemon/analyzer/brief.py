@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from halo_daemon.analyzer.figures import affected
+from halo_daemon.analyzer.figures import affected, state_of
 from halo_daemon.analyzer.safe_text import code_span, fenced, markdown
 from halo_daemon.findings import Finding, Report
 
@@ -22,7 +22,7 @@ def _lines(report: Report, finding: Finding) -> Iterator[str]:
     yield ""
     yield f"- Project: {code_span(report.project)}"
     yield f"- Seen in {affected(finding.counts)} traces that could show it"
-    yield f"- Severity {finding.severity}, certainty {finding.certainty}, state {finding.state}"
+    yield f"- Severity {finding.severity}, certainty {finding.certainty}, state {state_of(finding)}"
     yield f"- Category {code_span(finding.category)}, found by {code_span(finding.source)}"
     if finding.root_cause.text:
         yield f"- Likely cause ({finding.root_cause.state}): {markdown(finding.root_cause.text)}"

@@ -1,6 +1,6 @@
 """Numbers as people read them, the same in every rendering."""
 
-from halo_daemon.findings import Cost, Counts, RateChange
+from halo_daemon.findings import Cost, Counts, Finding, RateChange
 
 _THOUSAND = 1_000
 _MILLION = 1_000_000
@@ -51,6 +51,11 @@ def cost(wasted: Cost) -> str:
     if wasted.wasted_tokens:
         return f"{short_count(wasted.wasted_tokens)} tokens"
     return duration(wasted.wasted_ms) if wasted.wasted_ms else "–"
+
+
+def state_of(finding: Finding) -> str:
+    """``ongoing``, ``not seen``, ``ongoing, escalating``."""
+    return finding.state.replace("_", " ") + (", escalating" if finding.escalating else "")
 
 
 def change(found: RateChange) -> str:

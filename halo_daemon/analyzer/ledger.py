@@ -12,6 +12,7 @@ from typing import NamedTuple
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.populations import population_of
+from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.analyzer.stats import newcombe
 from halo_daemon.findings import (
     DayCount,
@@ -200,20 +201,46 @@ def resolved_rows(absent: list[tuple[History, Absent]]) -> tuple[ResolvedFinding
 
 
 def entries_of(
-    report: Report, histories: Mapping[str, History], book: TriageBook | None = None
+    report: Report,
+    histories: Mapping[str, History],
+    book: TriageBook | None = None,
+    occurrences: Mapping[str, Occurrences] | None = None,
 ) -> list[LedgerEntry]:
     """
     The ledger lines that *report* adds: one for each finding seen, one for each absent.
 
-    One more for each mute of *book* that ended because its finding got worse. Writing
-    them is what makes the next report know this one.
+    One more for each finding that began or ceased to escalate, and for each mute of *book*
+    that ended because its finding got worse. *occurrences* by id are kept with the findings
+    seen. Writing them is what makes the next report know this one.
     """
-    lines = [_seen_entry(report, finding) for finding in report.findings]
+    slots = occurrences or {}
+    lines = [
+        _seen_entry(report, finding, slots.get(finding.finding_id, ()))
+        for finding in report.findings
+    ]
     return [
         *lines,
+        *_escalations(report, histories),
         *_absent_entries(report, histories),
         *_ended_mutes(report, histories, book or {}),
     ]
+
+
+def _escalations(report: Report, histories: Mapping[str, History]) -> Iterator[LedgerEntry]:
+    now = {finding.finding_id: finding.escalating for finding in report.findings}
+    now |= {row.finding_id: False for row in report.resolved}
+    for identity, escalates in now.items():
+        history = histories.get(identity)
+        if escalates != (history is not None and history.is_escalating):
+            before, after = ("", "escalating") if escalates else ("escalating", "")
+            yield LedgerEntry(
+                at=report.created_at,
+                type="escalation",
+                finding_id=identity,
+                report_id=report.report_id,
+                from_=before,
+                to=after,
+            )
 
 
 def _ended_mutes(
@@ -235,7 +262,7 @@ def _ended_mutes(
             )
 
 
-def _seen_entry(report: Report, finding: Finding) -> LedgerEntry:
+def _seen_entry(report: Report, finding: Finding, occurrences: Occurrences) -> LedgerEntry:
     counts = finding.counts
     return LedgerEntry(
         at=report.created_at,
@@ -255,6 +282,7 @@ def _seen_entry(report: Report, finding: Finding) -> LedgerEntry:
             rate=counts.rate,
             rate_low=counts.ci95[0],
         ),
+        occurrences=occurrences,
     )
 
 

@@ -1,11 +1,12 @@
 """A project's past on disk: ledger, triage file and outcomes, before and after a run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from halo_daemon.analyzer.calibration import MAX_OUTCOMES
 from halo_daemon.analyzer.ledger import entries_of
 from halo_daemon.analyzer.memory import Memory
+from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.findings import KnownOutcome, Report
 from halo_daemon.store.ledger import LedgerStore
 from halo_daemon.store.outcomes import OutcomeFile
@@ -38,15 +39,22 @@ class ProjectMemory:
             self._ledger.histories(), self._triage.read_or_nothing(), self._outcomes.read()
         )
 
-    def remember(self, report: Report, memory: Memory) -> None:
+    def remember(
+        self,
+        report: Report,
+        memory: Memory,
+        occurrences: Mapping[str, Occurrences] | None = None,
+    ) -> None:
         """
         Add *report*, which was made with *memory*, to the ledger; once only per report.
+
+        *occurrences* by finding id and half-hour are what a later rise is measured against.
 
         Raises:
             StoreError: The disk refused; the next run sees the project as before.
         """
         if not any(entry.report_id == report.report_id for entry in self._ledger.read()):
-            self._ledger.append(entries_of(report, memory.histories, memory.triage))
+            self._ledger.append(entries_of(report, memory.histories, memory.triage, occurrences))
 
     def remember_outcomes(self, learnt: Iterable[KnownOutcome], memory: Memory) -> None:
         """

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from halo_daemon.analyzer.figures import affected, change, cost, day_and_minute, percent, plural
+from halo_daemon.analyzer.figures import (
+    affected,
+    change,
+    cost,
+    day_and_minute,
+    percent,
+    plural,
+    state_of,
+)
 from halo_daemon.analyzer.safe_text import code_span, escaped, fenced, markdown, one_line
 from halo_daemon.findings import Association, Evidence, Finding, Report, short_ids
 
@@ -86,7 +94,7 @@ def _table(report: Report, names: dict[str, str]) -> Iterator[str]:
         since = day_and_minute(finding.first_seen or "")
         yield (
             f"| {finding.severity} | [{name}](#{name.lower()}) {markdown(finding.title)}"
-            f" | {finding.state.replace('_', ' ')} | {affected(finding.counts)} | {since}"
+            f" | {state_of(finding)} | {affected(finding.counts)} | {since}"
             f" | {cost(finding.cost)} |"
         )
     yield ""

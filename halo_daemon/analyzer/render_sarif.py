@@ -100,6 +100,7 @@ def _result(finding: Finding, rule_index: int) -> JsonObject:
             "certainty": finding.certainty,
             "category": finding.category,
             "confidence": finding.confidence,
+            "escalating": finding.escalating,
         },
     }
     if finding.triage.state in {"muted", "false_positive"}:

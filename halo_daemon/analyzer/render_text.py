@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from halo_daemon.analyzer.figures import cost, interval, percent, plural
+from halo_daemon.analyzer.figures import cost, interval, percent, plural, state_of
 from halo_daemon.analyzer.safe_text import one_line
 from halo_daemon.findings import Finding, Report, Severity, short_ids
 
@@ -50,7 +50,7 @@ def _entries(report: Report) -> Iterator[str]:
 
 
 def _state(finding: Finding) -> str:
-    return "muted" if finding.triage.state == "muted" else finding.state.replace("_", " ")
+    return "muted" if finding.triage.state == "muted" else state_of(finding)
 
 
 def _facts(report: Report, finding: Finding) -> Iterator[str]:

@@ -20,6 +20,7 @@ from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.pool import OpenReader, mine_in_parts
+from halo_daemon.analyzer.rising import Occurrences, occurrences_by_id, with_rise
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
 from halo_daemon.analyzer.step_wall import add_step_walls
@@ -27,11 +28,13 @@ from halo_daemon.analyzer.trace_rows import risks_of, trace_rows
 from halo_daemon.analyzer.verify import verify_findings, without_secrets
 from halo_daemon.findings import (
     Engine,
+    Finding,
     KnownOutcome,
     Privacy,
     Report,
     Repro,
     RunBlock,
+    WatchedWindow,
     WindowBlock,
 )
 from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
@@ -66,6 +69,8 @@ class Asked(NamedTuple):
     settings: MinerSettings
     on_outcomes: Callable[[Iterable[KnownOutcome]], None] | None = None
     """Told what became of the window's traces, for later reports to learn from."""
+    on_occurrences: Callable[[Mapping[str, Occurrences]], None] | None = None
+    """Told when the findings occurred, by id, for later reports to compare with."""
 
 
 def analyze_window(
@@ -82,6 +87,7 @@ def analyze_window(
     processes: int = 1,
     on_trace: Callable[[], None] | None = None,
     on_outcomes: Callable[[Iterable[KnownOutcome]], None] | None = None,
+    on_occurrences: Callable[[Mapping[str, Occurrences]], None] | None = None,
 ) -> Report:
     """
     Mine every trace of *window* and return the complete report.
@@ -92,7 +98,8 @@ def analyze_window(
     what the traces say of themselves. With *open_reader*, which opens the same traces in
     another process, the work is divided between *processes*; the report is the same.
     *on_trace* is called for every trace that this process begins, *on_outcomes* once
-    with what became of the traces as far as it is known.
+    with what became of the traces as far as it is known, *on_occurrences* once with the
+    occurrences of every finding by half-hour.
 
     Raises:
         StoreError: The traces cannot be read.
@@ -104,7 +111,14 @@ def analyze_window(
         known = mine(_announced(reader.iter_traces(window), on_trace), chosen)
     state_outcomes(known, outcomes or {})
     asked = Asked(
-        project, window, run, previous, memory or memory_of(previous), chosen, on_outcomes
+        project,
+        window,
+        run,
+        previous,
+        memory or memory_of(previous),
+        chosen,
+        on_outcomes,
+        on_occurrences,
     )
     return report_of(known, reader, asked)
 
@@ -131,13 +145,11 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     window = _window_block(asked.window, asked.run)
     past = past_days(histories, window.from_)
     assembled = assemble(known, asked.settings, open_ids(histories), past)
+    occurrences = occurrences_by_id(known, assembled.groups)
+    if asked.on_occurrences is not None:
+        asked.on_occurrences(occurrences)
     findings = verify_findings(
-        (
-            with_ignores(
-                aged(found, histories, asked.memory.triage, now), asked.settings.contract, now
-            )
-            for found in assembled.findings
-        ),
+        (_lived(found, known, asked, occurrences) for found in assembled.findings),
         reader.load_trace,
     )
     weak = verify_findings(assembled.weak_signals, reader.load_trace)
@@ -176,6 +188,24 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         limits=_limits(known, assembled),
     )
     return report.model_copy(update={"summary": summary_of(report)})
+
+
+def _lived(
+    found: Finding, known: Partial, asked: Asked, occurrences: Mapping[str, Occurrences]
+) -> Finding:
+    """*found* with all that depends on earlier windows and on people."""
+    now_unix_ns = asked.run.started_unix_ns
+    now, memory = format_unix_ns(now_unix_ns), asked.memory
+    history = memory.histories.get(found.finding_id)
+    begin = asked.window.from_unix_ns
+    if history is None or not history.windows:
+        # A first window may reach back to before the project was there.
+        begin = max(begin, min(facts.start_unix_ns for facts in known.traces.values()))
+    window = WatchedWindow(begin, asked.window.to_unix_ns, occurrences.get(found.finding_id, ()))
+    finding = with_rise(
+        aged(found, memory.histories, memory.triage, now), history, window, now_unix_ns
+    )
+    return with_ignores(finding, asked.settings.contract, now)
 
 
 def finish(report: Report, ended_unix_ns: int) -> Report:

@@ -62,7 +62,7 @@ def list_findings(
         [
             row.finding.severity if row.finding else "–",
             names[row.finding_id],
-            row.state.replace("_", " "),
+            _state_words(row),
             row.triage.state.replace("_", " "),
             name,
             printable(row.title),
@@ -91,7 +91,7 @@ def show_finding(
         print(json.dumps({"schema": "halo.finding/v1", "project": desk.project, **_document(row)}))
         return
     history = row.history
-    print(f"{row.finding_id}  {row.state.replace('_', ' ')}  {printable(row.title)}")
+    print(f"{row.finding_id}  {_state_words(row)}  {printable(row.title)}")
     first, last = (day_and_minute(moment) for moment in (history.first_seen, history.last_seen))
     print(f"seen in {plural(history.reports_seen, 'report')}, {first} to {last} UTC")
     if row.triage.state != "open" or row.triage.note:
@@ -252,11 +252,17 @@ def _set_state(
     print_note(f"{state}: {row.finding_id} {printable(row.title)}")
 
 
+def _state_words(row: "KnownFinding") -> str:
+    escalates = row.history.is_escalating and row.state != "resolved"
+    return row.state.replace("_", " ") + (", escalating" if escalates else "")
+
+
 def _document(row: "KnownFinding") -> dict[str, object]:
     return {
         "finding_id": row.finding_id,
         "title": row.title,
         "state": row.state,
+        "escalating": row.history.is_escalating and row.state != "resolved",
         "triage": row.triage.model_dump(),
         "first_seen": row.history.first_seen or None,
         "last_seen": row.history.last_seen or None,

@@ -52,6 +52,7 @@ from halo_daemon.findings.ledger import (
     History,
     LedgerCounts,
     LedgerEntry,
+    WatchedWindow,
     fold,
 )
 from halo_daemon.findings.outcomes import KnownOutcome, RiskCalibration, SignalWeight
@@ -139,6 +140,7 @@ __all__ = [
     "Triage",
     "TriageBook",
     "VersionCount",
+    "WatchedWindow",
     "WhatChanged",
     "WindowBlock",
     "fold",

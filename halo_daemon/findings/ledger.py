@@ -13,8 +13,11 @@ from pydantic import Field
 
 from halo_daemon.findings.finding import FindingState
 from halo_daemon.findings.record import Count, Instant, Record, Share
+from halo_daemon.proto.times import parse_unix_ns
 
 MAX_SERIES = 30
+MAX_WINDOWS = 840
+"""Five weeks of hourly reports."""
 _DAY_CHARS = 10
 
 EntryType = Literal["seen", "state", "triage", "escalation", "superseded", "merged", "delivered"]
@@ -49,6 +52,8 @@ class LedgerEntry(Record):
     first_seen: Instant = ""
     last_seen: Instant = ""
     counts: LedgerCounts = LedgerCounts()
+    occurrences: tuple[tuple[int, Count], ...] = ()
+    """Half-hours since the epoch that had any, and how many; in order."""
 
 
 class DayCount(NamedTuple):
@@ -58,6 +63,15 @@ class DayCount(NamedTuple):
     """The day, ``YYYY-MM-DD``; of a window the one in which it began."""
     affected: int
     eligible: int
+
+
+class WatchedWindow(NamedTuple):
+    """A window that could show a finding, and when it did."""
+
+    from_unix_ns: int
+    to_unix_ns: int
+    occurrences: tuple[tuple[int, int], ...] = ()
+    """Half-hours since the epoch that had any, and how many; in order."""
 
 
 _NO_COUNTS = LedgerCounts()
@@ -80,6 +94,10 @@ class History:
     """Rates of the last reports that could see it, oldest first; 0 where it was not seen."""
     days: tuple[DayCount, ...] = ()
     """Counts of the last windows that could see it, oldest first; none of two that overlap."""
+    windows: tuple[WatchedWindow, ...] = ()
+    """The last windows in which it was looked for, in the order of their reports."""
+    is_escalating: bool = False
+    """As of the last report that saw it."""
     exposure: int = 0
     """Eligible traces since it was last seen, each stretch of time counted once."""
     exposed_until: str = ""
@@ -106,6 +124,8 @@ def _after(history: History, entry: LedgerEntry) -> History:
         return replace(history, mute_ended=not entry.by and entry.to == "open")
     if entry.type == "state":
         return _changed(history, entry)
+    if entry.type == "escalation":
+        return replace(history, is_escalating=entry.to == "escalating")
     return history
 
 
@@ -121,6 +141,7 @@ def _seen(history: History, entry: LedgerEntry) -> History:
         counts=entry.counts,
         series=(*history.series, entry.counts.rate)[-MAX_SERIES:],
         days=_with_day(history, entry),
+        windows=_with_window(history, entry),
         exposure=0,
         exposed_until=max(history.exposed_until, entry.window_to),
         resolved_in_version="",
@@ -135,6 +156,14 @@ def _with_day(history: History, entry: LedgerEntry) -> tuple[DayCount, ...]:
     return (*history.days, day)[-MAX_SERIES:]
 
 
+def _with_window(history: History, entry: LedgerEntry) -> tuple[WatchedWindow, ...]:
+    try:
+        begin, end = parse_unix_ns(entry.window_from), parse_unix_ns(entry.window_to)
+    except ValueError:  # a line of an older version, which names no window
+        return history.windows
+    return (*history.windows, WatchedWindow(begin, end, entry.occurrences))[-MAX_WINDOWS:]
+
+
 def _changed(history: History, entry: LedgerEntry) -> History:
     changed = replace(history, state=_state(entry.to, history.state))
     if entry.by:
@@ -144,6 +173,7 @@ def _changed(history: History, entry: LedgerEntry) -> History:
         changed,
         series=(*history.series, 0.0)[-MAX_SERIES:],
         days=_with_day(history, entry),
+        windows=_with_window(history, entry),
         exposure=history.exposure + entry.counts.eligible,
         exposed_until=max(history.exposed_until, entry.window_to),
     )
