@@ -18,7 +18,7 @@ Wanted = Scalar | tuple[Scalar, ...] | None
 
 
 def record_of(span: Span) -> SpanRecord:
-    """What an index knows of a span."""
+    """What an index knows of a span by itself; its trace can add session and user."""
     attributes = span.attributes
     error_type = attributes.get("error.type")
     return SpanRecord(

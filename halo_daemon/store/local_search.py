@@ -209,7 +209,11 @@ class _Judge:
         self._wanted = wanted
         self._window = window
         shared = shared_in_window(index, window)
-        self._shared = {span.extent[:2] for trace in shared for span in trace.spans}
+        self._shared = {
+            span.extent[:2]: (trace.session_of(span), trace.user_of(span))
+            for trace in shared
+            for span in trace.spans
+        }
 
     def counts(self, fields: JsonObject, extent: Extent) -> bool:
         """Whether the index takes the line for the version that counts, in window and filter."""
@@ -220,7 +224,7 @@ class _Judge:
         condition.add("s.superseded = 0")
         trace_id = key_of(str(fields["trace_id"]), TRACE_ID_BYTES)
         if trace_id in self._index.shared:
-            if extent[:2] not in self._shared:
+            if not self._is_shared_meant(extent):
                 return False
         elif not day.is_within(self._window):
             sql, parameters = window_condition(self._window)
@@ -238,3 +242,11 @@ class _Judge:
             condition.parameters,
         ).fetchone()
         return row is not None and row[0] == extent.shard.stem
+
+    def _is_shared_meant(self, extent: Extent) -> bool:
+        """Whether a line of a trace of several days counts, is in window, session and user."""
+        found = self._shared.get(extent[:2])
+        if found is None:
+            return False
+        wanted = (self._wanted.session_ids, self._wanted.user_ids)
+        return all(not names or name in names for name, names in zip(found, wanted, strict=True))

@@ -62,6 +62,7 @@ class SpanFilter(_Value):
     service_names: tuple[str, ...] = ()
     service_versions: tuple[str, ...] = ()
     session_ids: tuple[str, ...] = ()
+    """What the span names, or else the one session that its trace does; users likewise."""
     user_ids: tuple[str, ...] = ()
     status_codes: tuple[str, ...] = ()
     """``STATUS_CODE_OK``, ``STATUS_CODE_ERROR``, ``STATUS_CODE_UNSET``."""
@@ -142,7 +143,9 @@ class SpanRecord(_Value):
     service_name: str
     service_version: str
     session_id: str
+    """The span's own, or else the one that its trace names; ``""`` when none or several."""
     user_id: str
+    """Likewise."""
     project_id: str
     status_code: str
     error_type: str

@@ -27,6 +27,7 @@ from halo_daemon.store.projects import find_project
 from halo_daemon.store.query import (
     AggregateAnswer,
     AggregateQuery,
+    Dimension,
     SearchAnswer,
     SearchQuery,
     SpanFilter,
@@ -42,6 +43,7 @@ from halo_daemon.store.rollups import window_condition
 from halo_daemon.store.shard_files import Extent, ShardFiles
 from halo_daemon.store.span_sql import (
     DURATION_MS,
+    OWN_COLUMNS,
     RECORD_COLUMNS,
     TOKENS,
     Condition,
@@ -69,6 +71,9 @@ _ANY_TRACE, _ANY_SPAN = TraceFilter(), SpanFilter()
 
 _OverSpans = SpanQuery | AggregateQuery
 """Questions about spans that meet a filter, of traces that meet another."""
+
+_OF_TRACE = frozenset({Dimension.SESSION, Dimension.USER})
+"""What a span that names none has from its trace."""
 
 _ORDER = {
     SpanOrder.START: "s.start_ns",
@@ -255,10 +260,11 @@ class LocalQueries:
     def _rows(self, window: Window, query: _OverSpans) -> Iterator[Row]:
         """Rows of all spans that *query* means, by day and place."""
         wanted = query.filter
+        columns = _columns_for(query)
         for day in self._days_of(window):
             condition = self._condition(day, window, query)
             rows = day.connection.execute(
-                f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM spans s"  # noqa: S608 -- marks only
+                f"SELECT {columns}, d.stem, s.offset FROM spans s"  # noqa: S608 -- marks only
                 " JOIN shapes h ON h.id = s.shape JOIN shards d ON d.id = s.shard"
                 f" WHERE {condition} ORDER BY s.id",
                 condition.parameters,
@@ -314,9 +320,22 @@ class LocalQueries:
                     " WHERE s.trace_id = ? AND s.span_id = ? AND s.superseded = 0",
                     (span.trace_id, span.span_id),
                 ).fetchone()
+                # The day's own mark, session and user know only the spans of that day.
+                of_trace = (trace.session_of(span), trace.user_of(span))
+                row = (
+                    *row[:12],
+                    *of_trace,
+                    *row[14:-3],
+                    span.span_id in trace.enclosing,
+                    *row[-2:],
+                )
                 if is_meant(record_from_row(row), query.filter):
-                    # The day's own mark knows only the spans of that day.
-                    yield span.day, (*row[:-3], span.span_id in trace.enclosing, *row[-2:])
+                    yield span.day, row
+
+
+def _columns_for(query: _OverSpans) -> str:
+    tells_of_traces = isinstance(query, SpanQuery) or not _OF_TRACE.isdisjoint(query.group_by)
+    return RECORD_COLUMNS if tells_of_traces else OWN_COLUMNS
 
 
 def _rank(row: Row, order_by: SpanOrder, sign: int) -> _Ranked:

@@ -160,6 +160,14 @@ class StoredTrace:
         """The one user, likewise."""
         return _only(span.user for span in self.spans)
 
+    def session_of(self, span: Version) -> str:
+        """The session that *span* names, or else its trace's."""
+        return span.session or self.session
+
+    def user_of(self, span: Version) -> str:
+        """The user, likewise."""
+        return span.user or self.user
+
     @property
     def tool_errors(self) -> int:
         """Tools' spans with status ERROR."""

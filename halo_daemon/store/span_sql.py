@@ -10,16 +10,33 @@ from halo_daemon.store.span_row import ERROR_FLAGS
 Parameters = dict[str, Any]
 """Values for the named marks of a statement; whatever SQLite binds."""
 
+
+def _own_or_of_trace(column: str) -> str:
+    """What a span names, or else the one that its trace does; NULL when neither."""
+    # The subquery runs for spans alone that name none.
+    return (
+        f"coalesce(s.{column}, (SELECT o.first_{column} FROM traces o"  # noqa: S608 -- constants
+        f" WHERE o.trace_id = s.trace_id AND o.first_{column} = o.last_{column}))"
+    )
+
+
+_SESSION, _USER = _own_or_of_trace("session"), _own_or_of_trace("user")
+
 # In the order of `SpanRecord`, then whether its usage is another span's too (`enclosing`).
-RECORD_COLUMNS = """
+RECORD_COLUMNS = f"""
     s.trace_id, s.span_id, s.parent_id, s.name, h.kind, h.observation_kind, h.tool, h.model,
-    h.provider, h.agent, h.service, h.service_version, s.session, s.user, h.status, h.error_type,
+    h.provider, h.agent, h.service, h.service_version, {_SESSION}, {_USER}, h.status, h.error_type,
     h.flags, s.start_ns, s.end_ns, s.input_tokens, s.output_tokens, s.cost_usd, s.length,
     s.message, h.project, s.encloses
 """
 
+# The same with what spans name by themselves, for figures that do not tell sessions or users.
+OWN_COLUMNS = RECORD_COLUMNS.replace(_SESSION, "s.session").replace(_USER, "s.user")
+
 DURATION_MS = "(CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END / 1e6)"
 TOKENS = "(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0))"
+
+_IS_SHARED = "s.trace_id IN (SELECT trace_id FROM temp.shared)"
 
 _MAX_MARKS = 500
 """SQLite takes so many values in any build."""
@@ -100,19 +117,23 @@ def is_of_shape_only(wanted: SpanFilter) -> bool:
 
 
 def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
-    """Add what *wanted* says of a row ``s`` of ``spans``, but for attributes."""
+    """
+    Add what *wanted* says of a row ``s`` of ``spans``, but for attributes.
+
+    A trace with rows in several days fulfils any condition on session or user:
+    one day does not know what the others name, so the caller judges.
+    """
     shape = shape_condition(wanted, condition)
     if shape:
         condition.add(f"s.shape IN (SELECT id FROM shapes WHERE {shape})")  # noqa: S608 -- marks only
     if wanted.trace_ids:
         condition.add_ids("s.trace_id", ids(wanted.trace_ids))
-    for column, values in (
-        ("s.name", wanted.span_names),
-        ("coalesce(s.session, '')", wanted.session_ids),
-        ("coalesce(s.user, '')", wanted.user_ids),
-    ):
+    if wanted.span_names:
+        condition.add_any("s.name", wanted.span_names)
+    for column, values in ((_SESSION, wanted.session_ids), (_USER, wanted.user_ids)):
         if values:
-            condition.add_any(column, values)
+            marks = ", ".join(map(condition.mark, values))
+            condition.add(f"({_IS_SHARED} OR coalesce({column}, '') IN ({marks}))")
     condition.add_bound("s.start_ns", ">=", wanted.start_unix_ns_gte)
     condition.add_bound("s.start_ns", "<", wanted.start_unix_ns_lt)
     condition.add_bound(DURATION_MS, ">=", wanted.min_duration_ms)

@@ -325,5 +325,6 @@ def _has_spans(index: ProjectIndex, trace: StoredTrace, wanted: TraceFilter) -> 
             " WHERE s.trace_id = ? AND s.span_id = ? AND s.superseded = 0",
             (span.trace_id, span.span_id),
         ).fetchone()
-        records.append(record_from_row(row))
+        of_trace = {"session_id": trace.session_of(span), "user_id": trace.user_of(span)}
+        records.append(record_from_row(row).model_copy(update=of_trace))
     return all(any(is_meant(record, one) for record in records) for one in wanted.any_span)

@@ -94,7 +94,7 @@ class MemoryQueries:
 
     def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         """One page of spans."""
-        found = [record_of(span) for span in self._spans(window, query)]
+        found = [record for record, _ in self._spans(window, query)]
         sign = -1 if query.descending else 1
         found.sort(
             key=lambda span: (sign * _span_rank(span, query.order_by), span.trace_id, span.span_id)
@@ -111,8 +111,8 @@ class MemoryQueries:
             for span_id in facts_of(trace).enclosing_calls
         }
         groups: dict[tuple[int | None, tuple[str, ...]], list[SpanRecord]] = {}
-        for span in self._spans(window, query):
-            record = record_of(span)
+        for found, _ in self._spans(window, query):
+            record = found
             if (record.trace_id, record.span_id) in enclosing:
                 uncounted = {"input_tokens": None, "output_tokens": None, "cost_usd": None}
                 record = record.model_copy(update=uncounted)
@@ -140,19 +140,30 @@ class MemoryQueries:
             SearchMatch(
                 trace_id=span.trace_id, span_id=span.span_id, name=span.name, **found._asdict()
             )
-            for span in self._spans(window, SpanQuery(filter=query.filter))
+            for _, span in self._spans(window, SpanQuery(filter=query.filter))
             if (found := values.first_match(span.fields, span.to_line()[:-1])) is not None
         )
         return SearchAnswer(matches=matches, scanned_bytes=0, next="", timed_out=False)
 
-    def _spans(self, window: Window, query: SpanQuery | AggregateQuery) -> Iterator[Span]:
+    def _spans(
+        self, window: Window, query: SpanQuery | AggregateQuery
+    ) -> Iterator[tuple[SpanRecord, Span]]:
         for trace in self._reader.iter_traces(window):
             if _is_trace_meant(trace, query.traces):
-                yield from (span for span in trace.spans if _is_span_meant(span, query.filter))
+                yield from _spans_meant(trace, query.filter)
 
 
-def _is_span_meant(span: Span, wanted: SpanFilter) -> bool:
-    return is_meant(record_of(span), wanted) and attributes_hold(span.fields, wanted.attributes)
+def _spans_meant(trace: Trace, wanted: SpanFilter) -> Iterator[tuple[SpanRecord, Span]]:
+    facts = facts_of(trace)
+    for span in trace.spans:
+        own = record_of(span)
+        of_trace = {
+            "session_id": own.session_id or facts.session_id,
+            "user_id": own.user_id or facts.user_id,
+        }
+        record = own.model_copy(update=of_trace)
+        if is_meant(record, wanted) and attributes_hold(span.fields, wanted.attributes):
+            yield record, span
 
 
 def _is_trace_meant(trace: Trace, wanted: TraceFilter) -> bool:
@@ -172,7 +183,7 @@ def _is_trace_meant(trace: Trace, wanted: TraceFilter) -> bool:
         wanted.max_spans is None or record.spans <= wanted.max_spans,
     ]
     return all(checks) and all(
-        any(_is_span_meant(span, one) for span in trace.spans) for one in wanted.any_span
+        any(True for _ in _spans_meant(trace, one)) for one in wanted.any_span
     )
 
 

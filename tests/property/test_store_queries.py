@@ -57,6 +57,7 @@ span_filters = few(
     model_names=some("m", ""),
     service_names=some("x", ""),
     session_ids=some("", "s"),
+    user_ids=some("", "u"),
     status_codes=some("STATUS_CODE_ERROR"),
     has_error=st.booleans(),
     start_unix_ns_gte=st.just(START_UNIX_NS + HOUR),

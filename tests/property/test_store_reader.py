@@ -52,6 +52,7 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
                 "inference.llm.input_tokens": draw(st.sampled_from([None, 0, 5, True, "7"])),
                 "inference.llm.cost.total": draw(st.sampled_from([None, 0.5, True])),
                 "inference.session_id": draw(st.sampled_from([None, "s", "t"])),
+                "inference.user_id": draw(st.sampled_from([None, "u"])),
                 "inference.llm.model_name": draw(st.sampled_from([None, "m", "n"])),
                 "tool.name": draw(st.sampled_from(["", "t"])),
                 "inference.agent_id": draw(st.sampled_from([None, "agent-1"])),
