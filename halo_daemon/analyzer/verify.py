@@ -20,7 +20,7 @@ def value_at(span: Span, path: str) -> str | None:
     or ``events[N].<key>``; None when there is no such value.
 
     An attribute called ``name`` or ``status.message`` is not reachable: the span's
-    own field wins.
+    own field wins. ``events[N].name`` is the event's own name where it has no such key.
     """
     if path == "name":
         return span.name
@@ -35,10 +35,11 @@ def value_at(span: Span, path: str) -> str | None:
 def _event_value(span: Span, place: int, key: str) -> str | None:
     if place >= len(span.events):
         return None
-    attributes = span.events[place].get("attributes")
-    if not isinstance(attributes, dict) or key not in attributes:
-        return None
-    return text_of(attributes[key])
+    event = span.events[place]
+    attributes = event.get("attributes")
+    if isinstance(attributes, dict) and key in attributes:
+        return text_of(attributes[key])
+    return text_of(event.get("name")) if key == "name" else None
 
 
 def is_quoted(span: Span, evidence: Evidence) -> bool:

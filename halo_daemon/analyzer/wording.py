@@ -304,13 +304,6 @@ _PLAIN: dict[str, _Plain] = {
         "code",
         "Block the source in the tool; a prompt alone does not keep a model off it.",
     ),
-    "injection_text": _Plain(
-        "{subject} returns text that gives orders to the model",
-        "security",
-        "external",
-        "code",
-        "Mark tool results as data, and strip or refuse what addresses the model.",
-    ),
     "secret_in_span": _Plain(
         "{subject} records what looks like a secret: {kind}",
         "security",
@@ -318,6 +311,20 @@ _PLAIN: dict[str, _Plain] = {
         "config",
         "Mask the value where it is recorded, and replace the secret.",
     ),
+}
+_INJECTION = _Plain(
+    "{subject} returns text that gives orders to the model",
+    "security",
+    "external",
+    "code",
+    "Mark tool results as data, and strip or refuse what addresses the model.",
+)
+_INJECTION_TITLES = {
+    "document": "{subject} retrieves a document that gives orders to the model",
+    "status message": "{subject} reports a status that gives orders to the model",
+    "event": "{subject} records an event that gives orders to the model",
+    "attribute key": "{subject} records an attribute whose name gives orders to the model",
+    "span name": "The name of a span gives orders to the model",
 }
 _SKIPPED_PLAN = _Plain(
     "The run plans to use {subject} and answers without it",
@@ -351,6 +358,12 @@ def _skipped_plan(key: FindingKey) -> Wording:
     return Wording(title, *_SKIPPED_PLAN[1:])
 
 
+def _injection(key: FindingKey) -> Wording:
+    title = _INJECTION_TITLES.get(key.error_type, _INJECTION.title)
+    subject = _subject(key) if key.subject else "A step"
+    return Wording(title.format(subject=subject), *_INJECTION[1:])
+
+
 def _feedback(key: FindingKey) -> Wording:
     wording = Wording(*_FEEDBACK)
     told = "Users tell the agent that it is wrong"
@@ -370,6 +383,7 @@ _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
     "premature_end": _premature_end,
     "budget_exhausted": _budget,
     "negative_feedback": _feedback,
+    "injection_text": _injection,
     "skipped_plan": _skipped_plan,
     **dict.fromkeys(_PLAIN, _plain),
 }

@@ -59,6 +59,36 @@ def attacked_reader(attack: str) -> MemoryReader:
     return reader
 
 
+def rows_with_orders(report: Report):
+    """What the rule about orders in recorded text cites."""
+    told = [f for f in (*report.findings, *report.weak_signals) if "injection_text" in f.source]
+    return [row for finding in told for row in finding.evidence if row.role == "symptom"]
+
+
+CARRIERS = {
+    "result": ("TOOL", lambda text: {"attributes": {"output.value": text}}),
+    "document": (
+        "RETRIEVER",
+        lambda text: {"attributes": {"retrieval.documents.0.document.content": text}},
+    ),
+    "name": ("CHAIN", lambda text: {"name": f"step {text[:200]}"}),
+    "key": ("CHAIN", lambda text: {"attributes": {f"k-{text[:200]}": "x"}}),
+    "status": (
+        "CHAIN",
+        lambda text: {"status_code": "STATUS_CODE_ERROR", "status_message": text},
+    ),
+    "event": (
+        "CHAIN",
+        lambda text: {"extras": {"events": [
+            {"name": "exception", "time": "", "attributes": {"exception.message": text}}]}},
+    ),
+    "event name": (
+        "CHAIN",
+        lambda text: {"extras": {"events": [{"name": text, "time": "", "attributes": {}}]}},
+    ),
+}  # fmt: skip
+
+
 async def explained(reader: MemoryReader, model: ScriptedChatModel) -> Report:
     """A run of the agent over *reader*."""
     run = RunSettings(sandbox=SandboxSettings(enabled=False), clock=FakeClock().clock)
@@ -95,6 +125,34 @@ def carriers(messages: tuple[Message, ...]) -> set[Role]:
     return {m.role for m in messages if CANARY in m.content + json.dumps(m.content)}
 
 
+@pytest.mark.parametrize("attack", ["order", "role"])
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_an_order_in_any_carrier_is_a_verified_finding(carrier, attack):
+    """Wherever the order stands, the report of an agent's run cites it, verified (S-02)."""
+    kind, fields = CARRIERS[carrier]
+    reader = shop_reader()
+    made = make_fields(
+        trace_id=trace_id_of(999), span_id=span_id_of(9_991), observation_kind=kind,
+        **fields(f"{ATTACKS[attack]} {ATTACKS['large'][:50_000]}"),
+    )  # fmt: skip
+    reader.add(Span.from_fields(made), received_unix_ns=START_UNIX_NS)
+
+    report = await explained(reader, ScriptedChatModel(analyst))
+
+    [row] = rows_with_orders(report)
+    assert (row.trace_id, row.span_id) == (trace_id_of(999), span_id_of(9_991))
+    assert row.quote_verified
+
+
+async def test_clean_traces_give_no_orders():
+    """Runs that nobody attacked have no such finding."""
+    assert rows_with_orders(await explained(shop_reader(), ScriptedChatModel(analyst))) == []
+
+
+SILENT_ATTACKS = {"json", "large"}
+"""What breaks out of nothing and orders nothing; it has to stay data, no more."""
+
+
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 async def test_hostile_text_stays_data(attack):
     """It reaches the model in tool messages alone, and changes nothing else (R15, S-01, S-02)."""
@@ -103,6 +161,7 @@ async def test_hostile_text_stays_data(attack):
     report = await explained(attacked_reader(attack), model)
 
     assert report.engine.status == "complete"
+    assert attack in map(ATTACKS.get, SILENT_ATTACKS) or rows_with_orders(report)
     for request in model.seen:
         assert carriers(request.messages) <= {Role.TOOL}
         assert all(CANARY not in tool.description for tool in request.tools)

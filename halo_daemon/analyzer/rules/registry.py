@@ -10,6 +10,7 @@ from halo_daemon.analyzer.rules.errors import (
     check_unrecovered,
 )
 from halo_daemon.analyzer.rules.feedback import check_feedback
+from halo_daemon.analyzer.rules.injection import check_injection
 from halo_daemon.analyzer.rules.loops import check_cycles, check_near_repeats
 from halo_daemon.analyzer.rules.model_output import check_filtered, check_truncated
 from halo_daemon.analyzer.rules.model_use import (
@@ -22,7 +23,7 @@ from halo_daemon.analyzer.rules.progress import check_no_progress
 from halo_daemon.analyzer.rules.repetition import check_blind_retries, check_repeated_calls
 from halo_daemon.analyzer.rules.retrieval import check_empty_results
 from halo_daemon.analyzer.rules.rule import Rule
-from halo_daemon.analyzer.rules.security import check_injection, check_secrets
+from halo_daemon.analyzer.rules.security import check_secrets
 from halo_daemon.analyzer.rules.side_effects import (
     check_double_side_effects,
     check_failed_values,
@@ -44,7 +45,7 @@ RULES: tuple[Rule, ...] = (
     Rule("failed_value_used", 1, "traces", check_failed_values),
     Rule("filtered_output", 1, "model calls", check_filtered),
     Rule("infra_error", 1, "tools and span names", check_infra_errors),
-    Rule("injection_text", 1, "tool calls", check_injection),
+    Rule("injection_text", 2, "spans", check_injection),
     Rule("made_up_tool", 1, "model calls", check_made_up_tools),
     Rule("model_swap", 1, "model calls", check_model_swap),
     Rule("near_repeat", 1, "tools called four times", check_near_repeats),

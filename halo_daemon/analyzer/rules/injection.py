@@ -1,0 +1,143 @@
+"""Text from outside that gives orders to the model, wherever a span carries it."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from halo_daemon.analyzer.content import Text, text_of, tool_result
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.masking import mask_name
+from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.orders import find_order, find_order_in_name
+from halo_daemon.analyzer.populations import population_of
+from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.span import LLM, TOOL, Span
+
+INJECTION_TEXT = "injection_text"
+_BRINGING_KINDS = frozenset({TOOL, "RETRIEVER", "RERANKER"})
+_DOCUMENT_KEYS = ("retrieval.documents.", "reranker.output_documents.")
+_MESSAGE_KEYS = "llm.input_messages."
+_ROLE = ".message.role"
+_OWN_EVENTS = "gen_ai."
+"""Events that repeat what the application itself tells the model."""
+
+_TOOL_EVENT = "gen_ai.tool.message"
+
+
+class _Found(NamedTuple):
+    carrier: str
+    """``""`` for a result."""
+    text: Text
+    words: str
+
+
+def check_injection(view: TraceView) -> RuleOutput:
+    """
+    Text that came from outside and speaks to the model as if it were its master.
+
+    Read are results, retrieved documents, tool messages (where no span stands for the
+    tool), status messages, events, and the names of spans and attributes. What the user
+    and the system prompt say is theirs to say.
+    """
+    observations = [
+        _observation(view, span, found) for span in view.trace.spans for found in _search(span)
+    ]
+    if not view.tool_calls:
+        observations += _in_tool_messages(view)
+    eligible = view.span_populations | view.agent_populations
+    eligible |= {population_of(hit.key) for hit in observations}
+    spans = len(view.trace.spans)
+    return RuleOutput(tuple(observations), eligible, checked=spans, of=spans)
+
+
+def _observation(view: TraceView, span: Span, found: _Found) -> Observation:
+    subject = mask_name(span.tool_name or span.name)
+    if find_order_in_name(subject) is not None:
+        subject = ""
+    key = FindingKey(INJECTION_TEXT, view.agent_of(span), subject, found.carrier, "")
+    quotes = [quote(span, "symptom", found.text, found.words)]
+    following = view.following_call(span)
+    if following:
+        quotes.append(decision_quote(following))
+    return Observation(key, tuple(quotes), recovered=True)
+
+
+def _search(span: Span) -> Iterator[_Found]:
+    """What was found in *span*; the same words in a second carrier are no second finding."""
+    told: set[str] = set()
+    for carrier, text in _texts(span):
+        words = find_order(text.value) if text.value else None
+        if words is not None and words not in told:
+            told.add(words)
+            yield _Found(carrier, text, words)
+    for carrier, text, name in _names(span):
+        words = find_order_in_name(name)
+        if words is not None and words not in told:
+            told.add(words)
+            yield _Found(carrier, text, words)
+
+
+def _texts(span: Span) -> Iterator[tuple[str, Text]]:
+    if span.observation_kind in _BRINGING_KINDS:
+        yield "", tool_result(span)
+    if _has_documents(tuple(span.attributes)):
+        for key, value in span.attributes.items():
+            if key.startswith(_DOCUMENT_KEYS) and isinstance(value, str):
+                yield "document", Text(key, value)
+    if span.status_message:
+        yield "status message", Text("status.message", span.status_message)
+    for place, event in enumerate(span.events):
+        name = text_of(event.get("name"))
+        if not name.startswith(_OWN_EVENTS) or name == _TOOL_EVENT:
+            for key, value in _attributes_of(event).items():
+                if isinstance(value, str | list | dict):
+                    yield "event", Text(f"events[{place}].{key}", text_of(value))
+
+
+def _attributes_of(event: JsonObject) -> JsonObject:
+    attributes = event.get("attributes")
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _names(span: Span) -> Iterator[tuple[str, Text, str]]:
+    yield "span name", Text("name", span.name), span.name
+    for key in _odd_keys(tuple(span.attributes)):
+        yield "attribute key", Text(key, text_of(span.attributes[key])), key
+    for place, event in enumerate(span.events):
+        name = text_of(event.get("name"))
+        yield "event", Text(f"events[{place}].name", name), name
+        attributes = _attributes_of(event)
+        for key in _odd_keys(tuple(attributes)):
+            yield "attribute key", Text(f"events[{place}].{key}", text_of(attributes[key])), key
+
+
+def _in_tool_messages(view: TraceView) -> Iterator[Observation]:
+    """Conversations repeat themselves: each text is read where it stands first."""
+    read: set[int] = set()
+    for span in view.steps:
+        if span.observation_kind != LLM:
+            continue
+        for key, value in span.attributes.items():
+            if value != "tool" or not key.startswith(_MESSAGE_KEYS) or not key.endswith(_ROLE):
+                continue
+            path = key.removesuffix("role") + "content"
+            text = Text(path, text_of(span.attributes.get(path)))
+            if hash(text.value) in read:
+                continue
+            read.add(hash(text.value))
+            words = find_order(text.value)
+            if words is not None:
+                yield _observation(view, span, _Found("", text, words))
+
+
+# Spans of one application have few sets of keys among them.
+@lru_cache(maxsize=1_024)
+def _odd_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if find_order_in_name(key) is not None)
+
+
+@lru_cache(maxsize=1_024)
+def _has_documents(keys: tuple[str, ...]) -> bool:
+    return any(key.startswith(_DOCUMENT_KEYS) for key in keys)
