@@ -195,6 +195,29 @@ def _wall(script: TraceScript, draw: Random) -> None:
     script.forget_answer()
 
 
+def _full_window(script: TraceScript, draw: Random) -> None:
+    for _ in range(4):
+        prompt = (draw.randrange(105_000, 128_000), 20)
+        script.model(
+            "Reading.", offers=TOOLS, tokens=prompt, **{"inference.llm.model_name": "gpt-4o"}
+        )
+
+
+def _large_part(script: TraceScript, draw: Random) -> None:
+    dump = " ".join(f"row {draw.randrange(10**6)}" for _ in range(5_000))
+    sent = {"llm.input_messages.0.message.role": "tool"}
+    sent["llm.input_messages.0.message.content"] = dump
+    for _ in range(4):
+        script.model("Reading.", offers=TOOLS, tokens=(20_000, 20), **sent)
+
+
+def _lost_cache(script: TraceScript, draw: Random) -> None:
+    for place in range(10):
+        cached = 0 if place >= 5 else draw.randrange(8_000, 9_000)
+        counts = {"inference.llm.cached_input_tokens": cached}
+        script.model("Reading.", offers=TOOLS, tokens=(10_000, 20), **counts)
+
+
 def _skipped_plan(script: TraceScript, draw: Random) -> None:
     script.model(
         f"1. Use the carrier_lookup tool for {order(draw)}.\n2. Compare the dates.\n3. Answer.",
@@ -238,6 +261,9 @@ MODES: tuple[Mode, ...] = (
     Mode("call that never ran", frozenset({"premature_end"}), _call_not_run),
     Mode("limit on steps", frozenset({"budget_exhausted"}), _budget),
     Mode("wall of steps", frozenset({"budget_exhausted"}), _wall),
+    Mode("full window", frozenset({"context_growth"}), _full_window),
+    Mode("prompt of one part", frozenset({"context_growth"}), _large_part),
+    Mode("lost cache", frozenset({"context_growth"}), _lost_cache),
     Mode("plan not carried out", frozenset({"skipped_plan"}), _skipped_plan),
     Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
     Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),

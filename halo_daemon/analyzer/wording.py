@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.rules.context import FULL_WINDOW, LARGE_PART, LOST_CACHE
 from halo_daemon.analyzer.rules.error_kinds import (
     OTHER,
     Diagnosis,
@@ -351,6 +352,28 @@ def _plain(key: FindingKey) -> Wording:
     return Wording(title, *words[1:])
 
 
+_CONTEXT_TITLES = {
+    FULL_WINDOW: "Prompts of {subject} fill at least four fifths of its window",
+    LARGE_PART: "More than half of the prompt is one message of role {template}",
+    LOST_CACHE: "Prompts that came from the cache no longer do later in the run",
+}
+_CONTEXT_ADVICE = {
+    LARGE_PART: "Store the part and send what is needed of it, or let the tool answer in pages.",
+    LOST_CACHE: "Keep the beginning of the prompt unchanged from call to call: append, and put"
+    " what varies last.",
+}
+
+
+def _context(key: FindingKey) -> Wording:
+    words = _plain(key)
+    title = _CONTEXT_TITLES.get(key.error_type)
+    if title is None:
+        return words
+    filled = title.format(subject=_subject(key), template=in_ticks(key.template or "unknown"))
+    advice = _CONTEXT_ADVICE.get(key.error_type, words.advice)
+    return words._replace(title=filled, advice=advice)
+
+
 def _skipped_plan(key: FindingKey) -> Wording:
     title = _SKIPPED_PLAN.title.format(subject=_subject(key))
     if not key.subject:
@@ -386,4 +409,5 @@ _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
     "injection_text": _injection,
     "skipped_plan": _skipped_plan,
     **dict.fromkeys(_PLAIN, _plain),
+    "context_growth": _context,
 }

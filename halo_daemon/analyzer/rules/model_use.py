@@ -1,4 +1,4 @@
-"""How models are used: another model than asked for, prompts that grow, answers that fade."""
+"""How models are used: another model than asked for, answers that fade."""
 
 import re
 
@@ -7,19 +7,14 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
-from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.stats import median
 from halo_daemon.analyzer.trace_view import TraceView
 
 MODEL_SWAP = "model_swap"
-CONTEXT_GROWTH = "context_growth"
 OUTPUT_DECAY = "output_decay"
 _ASKED_KEYS = ("gen_ai.request.model", "llm.request.model_name")
 _SERVED_KEYS = ("gen_ai.response.model", "llm.response.model_name")
 _SUFFIX = re.compile(r"[-@:._]?(?:[0-9][0-9.:-]*|latest|preview|exp|v[0-9].*|[-@:._])*")
-_MIN_GROWTH_CALLS = 4
-_GROWTH = 5.0
-_LARGE_PROMPT_TOKENS = 50_000
 _MIN_DECAY_CALLS = 8
 _DECAY = 0.2
 _MIN_MEDIAN_TOKENS = 50
@@ -55,31 +50,14 @@ def check_model_swap(view: TraceView) -> RuleOutput:
 
 def is_same_family(asked: str, served: str) -> bool:
     """Whether two model names differ in nothing but provider, date and version."""
-    left, right = _bare(asked), _bare(served)
+    left, right = bare_model(asked), bare_model(served)
     shorter, longer = sorted((left, right), key=len)
     return longer.startswith(shorter) and _SUFFIX.fullmatch(longer[len(shorter) :]) is not None
 
 
-def _bare(model: str) -> str:
+def bare_model(model: str) -> str:
+    """The name without its provider, in lower case."""
     return model.rpartition("/")[2].strip().lower()
-
-
-def check_context_growth(view: TraceView) -> RuleOutput:
-    """Prompts that grow five-fold over a run; a cost, unless it goes with failure."""
-    calls = [call for call in view.model_calls if call.span.input_tokens]
-    if len(calls) < _MIN_GROWTH_CALLS:
-        return RuleOutput(of=1, not_checked={"too_few": 1})
-    first, last = calls[0].span.input_tokens or 0, calls[-1].span.input_tokens or 0
-    agent = view.agent_of(calls[-1].span)
-    observations: tuple[Observation, ...] = ()
-    if first and last >= _GROWTH * first:
-        key = FindingKey(CONTEXT_GROWTH, agent, "", "", "")
-        cited = decision_quote(calls[-1].span)._replace(role="symptom")
-        is_small = last < _LARGE_PROMPT_TOKENS
-        observations = (
-            Observation(key, (cited,), certainty="event", recovered=True, is_weak=is_small),
-        )
-    return RuleOutput(observations, frozenset({Population("agent", agent, "")}), checked=1, of=1)
 
 
 def check_output_decay(view: TraceView) -> RuleOutput:

@@ -1,6 +1,7 @@
 """Every rule, in one place; the order here has no influence on a report."""
 
 from halo_daemon.analyzer.rules.answers import check_claims, check_grounding, check_refusals
+from halo_daemon.analyzer.rules.context import check_context_growth
 from halo_daemon.analyzer.rules.echoes import check_echoes
 from halo_daemon.analyzer.rules.ending import check_budget, check_premature_end
 from halo_daemon.analyzer.rules.errors import (
@@ -14,7 +15,6 @@ from halo_daemon.analyzer.rules.injection import check_injection
 from halo_daemon.analyzer.rules.loops import check_cycles, check_near_repeats
 from halo_daemon.analyzer.rules.model_output import check_filtered, check_truncated
 from halo_daemon.analyzer.rules.model_use import (
-    check_context_growth,
     check_model_swap,
     check_output_decay,
 )
@@ -37,7 +37,7 @@ RULES: tuple[Rule, ...] = (
     Rule("blind_retry", 1, "failing tools", check_blind_retries),
     Rule("budget_exhausted", 1, "traces", check_budget),
     Rule("claimed_not_done", 1, "traces", check_claims),
-    Rule("context_growth", 1, "traces", check_context_growth),
+    Rule("context_growth", 2, "traces", check_context_growth),
     Rule("cycle", 1, "traces", check_cycles),
     Rule("double_side_effect", 1, "writing calls", check_double_side_effects),
     Rule("echoed_result", 1, "code runs", check_echoes),
