@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from halo_daemon.analyzer.figures import duration, short_count
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
-from halo_daemon.analyzer.outliers import FLOORS, Large, Measure, Spread
+from halo_daemon.analyzer.outliers import FLOORS, IDLE, Large, Measure, Spread
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.safe_text import in_ticks
@@ -18,8 +18,19 @@ _DIGITS = 6
 _PHRASES = {
     "slow": ("takes far longer than usual", "performance"),
     "costly": ("costs far more than usual", "cost"),
+    "idle": ("The run pauses for far longer than usual", "performance"),
     "heavy": ("uses far more tokens than usual", "cost"),
 }
+
+_ADVICE = {
+    IDLE: "Look at what the run waits for before the cited span: a queue, a lock, a person, or work"
+    " that is not recorded.",
+}
+
+
+def unit_of(rule: str) -> str:
+    """What a rule compares: steps, or the longest pauses of runs."""
+    return "traces" if rule == IDLE else "steps"
 
 
 def outlier_findings(known: Partial, settings: MinerSettings) -> Iterator[Finding]:
@@ -46,13 +57,13 @@ def _finding(  # noqa: PLR0917 -- the parts of one finding
     return Finding(
         finding_id=identity,
         fingerprint=Fingerprint(algo=ALGORITHM, parts=tuple(key)),
-        title=f"{in_ticks(measure.name, limit=60)}{model} {phrase}",
+        title=f"{in_ticks(measure.name, limit=60)}{model} {phrase}" if measure.name else phrase,
         category=category,
         source=f"rule:{measure.rule}@1",
         certainty="event",
         severity="low",
         severity_rule=(
-            f"{len(rows)} of {spread.buckets.total()} steps at or above"
+            f"{len(rows)} of {spread.buckets.total()} {unit_of(measure.rule)} at or above"
             f" {_value(measure.rule, threshold)}"
         ),
         confidence=0.9,
@@ -66,7 +77,9 @@ def _finding(  # noqa: PLR0917 -- the parts of one finding
         diagnosis_class="implementation",
         recommendation=Recommendation(
             fix_type="code",
-            text="Look at what these steps were given that others were not.",
+            text=_ADVICE.get(
+                measure.rule, "Look at what these steps were given that others were not."
+            ),
             check=f"halo-daemon analyze --finding {identity} --since 24h",
         ),
     )
@@ -89,6 +102,6 @@ def _counts(known: Partial, key: FindingKey, traces: set[str], spans: int) -> Co
 
 
 def _value(rule: str, value: float) -> str:
-    if rule == "slow":
+    if rule in {"slow", IDLE}:
         return duration(round(value))
     return f"${value:.2f}" if rule == "costly" else f"{short_count(round(value))} tokens"

@@ -1,9 +1,9 @@
 """
 Steps that take far longer, cost far more or weigh far more than their like.
 
-Compared are steps of one agent, name and model. Values are kept as a histogram of
-their logarithms and the few largest ones, so that memory does not grow with spans
-and partial results add up in any order.
+Compared are steps of one agent, name and model, and the longest pause of
+each run. Values are kept as a histogram of their logarithms and the few largest
+ones, so that memory does not grow with spans and partial results add up in any order.
 """
 
 import math
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from halo_daemon.analyzer.content import used_tokens, used_usd
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.proto.span import Span
 
 MAX_LARGEST = 50
 MIN_STEPS = 20
@@ -24,7 +25,9 @@ _MAD_TO_SIGMA = 0.6745
 _WITHOUT_SPREAD = 3.0
 _NS_PER_MS = 1_000_000
 
-FLOORS: dict[str, float] = {"slow": 5_000.0, "costly": 0.05, "heavy": 10_000.0}
+IDLE = "idle"
+
+FLOORS: dict[str, float] = {"slow": 5_000.0, "costly": 0.05, "heavy": 10_000.0, IDLE: 5_000.0}
 """Smallest value worth a word: milliseconds, dollars, tokens."""
 
 
@@ -32,7 +35,7 @@ class Measure(NamedTuple):
     """What is compared with what."""
 
     rule: str
-    """``slow``, ``costly`` or ``heavy``."""
+    """``slow``, ``costly``, ``heavy`` or ``idle``."""
     agent: str
     name: str
     model: str
@@ -95,7 +98,7 @@ def _middle(rows: list[tuple[int, int]], count: int) -> int:
 
 
 def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
-    """Every value of the trace's steps, with its measure and its span."""
+    """Every value of the trace and of its steps, with its measure and its span."""
     for span in view.steps:
         agent, name = view.agent_of(span), mask_name(span.tool_name or span.name)
         model = span.model
@@ -108,3 +111,28 @@ def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
         tokens = sum(used_tokens(span))
         if tokens:
             yield Measure("heavy", agent, name, model), float(tokens), span.span_id
+    pause = _longest_pause(view)
+    if pause is not None:
+        yield Measure(IDLE, view.agent_of(view.root), "", ""), pause[0], pause[1].span_id
+
+
+def _longest_pause(view: TraceView) -> tuple[float, Span] | None:
+    """
+    Milliseconds of the longest time between two spans in which none was at work, and what ended it.
+
+    Spans that hold others say nothing, for they last as long as what they wait for.
+    None where nothing pauses. What follows a span without an end is not looked at.
+    """
+    spans = view.trace.spans
+    holders = {span.parent_span_id for span in spans}
+    busy_until_ns, longest_ns, ended_by = 0, 0, None
+    for span in spans:
+        if span.span_id in holders:
+            continue
+        pause_ns = span.start_unix_ns - busy_until_ns
+        if busy_until_ns and pause_ns > longest_ns:
+            longest_ns, ended_by = pause_ns, span
+        if not span.is_complete:
+            break
+        busy_until_ns = max(busy_until_ns, span.end_unix_ns)
+    return (longest_ns / _NS_PER_MS, ended_by) if ended_by else None

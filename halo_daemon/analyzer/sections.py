@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from halo_daemon.analyzer.assemble import Assembled
 from halo_daemon.analyzer.changes import inventory_of
+from halo_daemon.analyzer.outlier_findings import unit_of
 from halo_daemon.analyzer.outliers import FLOORS, MIN_STEPS
 from halo_daemon.analyzer.partial import Partial, TraceFacts
 from halo_daemon.analyzer.quality import FIXES
@@ -134,18 +135,19 @@ def coverage_of(
 
 def _outlier_row(known: Partial, rule: str) -> CoverageRule:
     counts = [s.buckets.total() for measure, s in known.spreads.items() if measure.rule == rule]
-    steps = sum(facts.steps for facts in known.traces.values())
+    unit = unit_of(rule)
+    of = len(known.traces) if unit == "traces" else sum(f.steps for f in known.traces.values())
     few = sum(count for count in counts if count < MIN_STEPS)
-    missing = max(0, steps - sum(counts))
+    missing = max(0, of - sum(counts))
     reasons: tuple[tuple[NotCheckedReason, int], ...] = (
-        ("not_recorded", missing),
+        ("not_applicable" if unit == "traces" else "not_recorded", missing),
         ("too_few", few),
     )
     return CoverageRule(
         rule=f"{rule}@1",
         checked=sum(counts) - few,
-        of=steps,
-        unit="steps",
+        of=of,
+        unit=unit,
         not_checked=tuple(NotChecked(reason=why, count=units) for why, units in reasons if units),
     )
 
