@@ -218,10 +218,6 @@ def _lost_cache(script: TraceScript, draw: Random) -> None:
         script.model("Reading.", offers=TOOLS, tokens=(10_000, 20), **counts)
 
 
-def _pause(script: TraceScript, draw: Random) -> None:
-    script.wait(draw.randint(60, 90))
-
-
 def _skipped_plan(script: TraceScript, draw: Random) -> None:
     script.model(
         f"1. Use the carrier_lookup tool for {order(draw)}.\n2. Compare the dates.\n3. Answer.",
@@ -268,7 +264,6 @@ MODES: tuple[Mode, ...] = (
     Mode("full window", frozenset({"context_growth"}), _full_window),
     Mode("prompt of one part", frozenset({"context_growth"}), _large_part),
     Mode("lost cache", frozenset({"context_growth"}), _lost_cache),
-    Mode("stands still", frozenset({"idle"}), _pause),
     Mode("plan not carried out", frozenset({"skipped_plan"}), _skipped_plan),
     Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
     Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),

@@ -106,11 +106,6 @@ class TraceScript:
         self._root.pop("output.value", None)
         return self
 
-    def wait(self, seconds: int) -> Self:
-        """Nothing happens for that long."""
-        self._clock_unix_ns += seconds * _SECOND_NS
-        return self
-
     def outcome(self, verdict: str) -> Self:
         """A label on the root span: ``failed`` or ``ok``."""
         self._root["outcome"] = verdict
