@@ -7,12 +7,13 @@ from halo_daemon.analyzer.content import Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.rules.claims import DONE, claims_in
 from halo_daemon.analyzer.rules.tool_words import runs_anything, words_of, writes
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import Span
 
 REFUSAL = "refusal"
-CLAIMED_NOT_DONE = "claimed_not_done"
+CLAIMED_NOTDONE = "claimed_not_done"
 UNGROUNDED_ANSWER = "ungrounded_answer"
 _HEAD_CHARS = 300
 _MAX_ANSWER_CHARS = 3_000
@@ -28,30 +29,6 @@ _REFUSALS = re.compile(
     r"|(?:je suis )?désolée?[,.]? (?:mais )?je ne peux"
     r"|mi dispiace[,.]? (?:ma )?non posso|desculpe[,.]? (?:mas )?não posso"
     r"|抱歉|对不起|申し訳(?:あり|ござい)ません|죄송)",
-    re.IGNORECASE,
-)
-_DONE: dict[str, frozenset[str]] = {
-    "sent": frozenset({"email", "mail", "message", "notify", "post", "send", "sms"}),
-    "emailed": frozenset({"email", "mail", "send"}),
-    "booked": frozenset({"book", "create", "reserve", "schedule"}),
-    "reserved": frozenset({"book", "create", "hold", "reserve"}),
-    "scheduled": frozenset({"add", "book", "create", "schedule", "set"}),
-    "cancelled": frozenset({"cancel", "delete", "remove", "update"}),
-    "canceled": frozenset({"cancel", "delete", "remove", "update"}),
-    "refunded": frozenset({"cancel", "credit", "pay", "refund", "return"}),
-    "updated": frozenset({"change", "edit", "modify", "patch", "put", "set", "update", "write"}),
-    "changed": frozenset({"change", "edit", "modify", "set", "update", "write"}),
-    "created": frozenset({"add", "create", "insert", "make", "new", "open", "post", "write"}),
-    "deleted": frozenset({"clear", "delete", "drop", "remove"}),
-    "removed": frozenset({"clear", "delete", "drop", "remove", "update"}),
-    "saved": frozenset({"add", "create", "put", "save", "store", "update", "write"}),
-    "uploaded": frozenset({"put", "store", "upload", "write"}),
-    "submitted": frozenset({"create", "post", "send", "submit"}),
-}
-_CLAIM = re.compile(
-    r"\b(?:i(?:'ve| have)?(?: (?:just|now|already|successfully))*"
-    r"|(?:has|have) (?:now |just |already )?been(?: successfully)?) "
-    rf"({'|'.join(_DONE)})\b",
     re.IGNORECASE,
 )
 _VALUE = re.compile(
@@ -88,11 +65,10 @@ def check_claims(view: TraceView) -> RuleOutput:
     observations: dict[FindingKey, Observation] = {}
     doable, done = _doable(view), _done_since(view)
     for span, text in _told(view):
-        for match in _CLAIM.finditer(text.value[:_MAX_ANSWER_CHARS]):
-            verb = match[1].lower()
+        for verb, at in claims_in(text.value[:_MAX_ANSWER_CHARS]):
             if verb in doable and done.get(verb, span.end_unix_ns + 1) > span.end_unix_ns:
-                key = FindingKey(CLAIMED_NOT_DONE, view.agent_of(span), "", verb, "")
-                cited = quote(span, "decision", text, _sentence(text.value, match.start()))
+                key = FindingKey(CLAIMED_NOTDONE, view.agent_of(span), "", verb, "")
+                cited = quote(span, "decision", text, _sentence(text.value, at))
                 observations.setdefault(key, Observation(key, (cited,)))
     eligible = view.agent_populations
     return RuleOutput(tuple(observations.values()), eligible, checked=1, of=1)
@@ -108,9 +84,9 @@ def _told(view: TraceView) -> Iterator[tuple[Span, Text]]:
 def _doable(view: TraceView) -> frozenset[str]:
     """Verbs that the tools could do: all where an offer is known, else those of tools called."""
     if any(call.offered for call in view.model_calls):
-        return frozenset(_DONE)
+        return frozenset(DONE)
     called = {word for subject in view.used_tools for word in words_of(subject.name)}
-    return frozenset(verb for verb, words in _DONE.items() if not called.isdisjoint(words))
+    return frozenset(verb for verb, words in DONE.items() if not called.isdisjoint(words))
 
 
 def _done_since(view: TraceView) -> dict[str, int]:
@@ -123,7 +99,7 @@ def _done_since(view: TraceView) -> dict[str, int]:
     done: dict[str, int] = {}
     for tool, start_unix_ns in since.items():
         words = words_of(tool)
-        for verb, wanted in _DONE.items():
+        for verb, wanted in DONE.items():
             if writes(tool) or not words.isdisjoint(wanted):
                 done[verb] = min(start_unix_ns, done.get(verb, start_unix_ns))
     return done

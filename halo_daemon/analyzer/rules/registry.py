@@ -36,7 +36,7 @@ RULES: tuple[Rule, ...] = (
     Rule("bad_arguments", 1, "tool calls", check_arguments),
     Rule("blind_retry", 1, "failing tools", check_blind_retries),
     Rule("budget_exhausted", 1, "traces", check_budget),
-    Rule("claimed_not_done", 1, "traces", check_claims),
+    Rule("claimed_not_done", 2, "traces", check_claims),
     Rule("context_growth", 2, "traces", check_context_growth),
     Rule("cycle", 1, "traces", check_cycles),
     Rule("double_side_effect", 1, "writing calls", check_double_side_effects),
