@@ -86,7 +86,7 @@ def list_traces(
         columns = ("trace", "started", "duration", "spans", "errors", "tokens")
         print_table(columns, [_trace_row(trace, time.time_ns()) for trace in page.traces])
 
-    rows = [trace.model_dump() for trace in page.traces]
+    rows = [trace._asdict() for trace in page.traces]
     print_rows(
         rows,
         Shape(as_json, fields),

@@ -4,10 +4,13 @@ Questions about traces and spans, and their answers: our own filter model.
 No question names a file, a table or a column, so another engine can answer the
 same ones. All fields of a filter must hold; a list holds when any of its
 elements does; an empty field asks nothing.
+
+Questions are checked when they are made. Rows of answers come from the store
+itself, thousands at a time, and are plain tuples.
 """
 
 from enum import StrEnum
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -126,7 +129,7 @@ class SpanQuery(_Value):
     offset: Annotated[int, Field(ge=0)] = 0
 
 
-class SpanRecord(_Value):
+class SpanRecord(NamedTuple):
     """One span as the index knows it."""
 
     trace_id: str
@@ -171,7 +174,7 @@ class SpanRecord(_Value):
         return (self.input_tokens or 0) + (self.output_tokens or 0)
 
 
-class SpanPage(_Value):
+class SpanPage(NamedTuple):
     """The answer to a `SpanQuery`; empty past the end."""
 
     spans: tuple[SpanRecord, ...]
@@ -201,7 +204,7 @@ class TraceQuery(_Value):
     """Look up `TraceRecord.names` too, which costs a row for each span."""
 
 
-class TraceNames(_Value):
+class TraceNames(NamedTuple):
     """The names in a trace; lists are sorted, without ``""``."""
 
     services: tuple[str, ...]
@@ -212,7 +215,7 @@ class TraceNames(_Value):
     projects: tuple[str, ...]
 
 
-class TraceRecord(_Value):
+class TraceRecord(NamedTuple):
     """One trace as the index knows it."""
 
     trace_id: str
@@ -252,7 +255,7 @@ class TraceRecord(_Value):
         return max(0, self.end_unix_ns - self.start_unix_ns) / 1e6 if self.end_unix_ns else 0.0
 
 
-class TracePage(_Value):
+class TracePage(NamedTuple):
     """The answer to a `TraceQuery`; empty past the end."""
 
     traces: tuple[TraceRecord, ...]

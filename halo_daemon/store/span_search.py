@@ -52,11 +52,13 @@ class LineFilter:
 
     def __init__(self, pattern: str, *, ignore_case: bool) -> None:
         literal = required_literal(pattern, ignore_case=ignore_case)
-        escaped = _rare_end(orjson.dumps(literal)[1:-1].decode()) if literal else ""
+        escaped = orjson.dumps(literal)[1:-1].decode()
+        self.covers_lines = escaped == literal
+        """Whether a line that matches as it is stored, not decoded, passes as well."""
         self._literal: Pattern | None = None
         self._raw: Pattern | None = None
         if literal:
-            self._literal = compile_line_filter(re.escape(escaped))
+            self._literal = compile_line_filter(re.escape(_rare_end(escaped)))
         elif not has_anchors(pattern):
             self._raw = compile_line_filter(pattern, ignore_case=ignore_case)
 
@@ -116,12 +118,12 @@ class ValueSearch:
         self._values = LineFilter(pattern, ignore_case=ignore_case)
         self._looks_at_lines = look_at_lines
         self._line: Pattern | None = None
-        if look_at_lines and not has_anchors(pattern):
+        if look_at_lines and not self._values.covers_lines and not has_anchors(pattern):
             self._line = compile_line_filter(pattern, ignore_case=ignore_case)
 
     def candidates(self, block: bytes) -> Iterator[tuple[int, int]]:
         """Start and end (without the newline) of each line of *block* that can match."""
-        if not self._looks_at_lines:
+        if not self._looks_at_lines or self._values.covers_lines:
             return self._values.candidates(block)
         either = {*self._values.candidates(block), *_lines_with(self._line, block)}
         return iter(sorted(either))

@@ -22,7 +22,7 @@ def _own_or_of_trace(column: str) -> str:
 
 _SESSION, _USER = _own_or_of_trace("session"), _own_or_of_trace("user")
 
-# In the order of `SpanRecord`, then whether its usage is another span's too (`enclosing`).
+# What `record_from_row` takes, then whether its usage is another span's too (`enclosing`).
 RECORD_COLUMNS = f"""
     s.trace_id, s.span_id, s.parent_id, s.name, h.kind, h.observation_kind, h.tool, h.model,
     h.provider, h.agent, h.service, h.service_version, {_SESSION}, {_USER}, h.status, h.error_type,
@@ -167,32 +167,22 @@ def trace_condition(wanted: TraceFilter, condition: Condition) -> Condition:
 
 def record_from_row(row: tuple[Any, ...]) -> SpanRecord:
     """A row of `RECORD_COLUMNS` as a record."""
-    return SpanRecord.model_construct(
-        trace_id=id_of(row[0]),
-        span_id=id_of(row[1]),
-        parent_span_id=id_of(row[2]) if row[2] else "",
-        name=row[3],
-        kind=row[4],
-        observation_kind=row[5],
-        tool_name=row[6],
-        model_name=row[7],
-        provider=row[8],
-        agent_name=row[9],
-        service_name=row[10],
-        service_version=row[11],
-        session_id=row[12] or "",
-        user_id=row[13] or "",
-        status_code=row[14],
-        error_type=row[15],
-        has_error=row[16] != 0,
-        start_unix_ns=row[17],
-        end_unix_ns=row[18],
-        input_tokens=row[19],
-        output_tokens=row[20],
-        cost_usd=row[21],
-        line_bytes=row[22],
-        status_message=row[23] or "",
-        project_id=row[24],
+    session, user, status, error_type, flags, *numbers, message, project = row[12:25]
+    return SpanRecord._make(
+        (
+            id_of(row[0]),
+            id_of(row[1]),
+            id_of(row[2]) if row[2] else "",
+            *row[3:12],
+            session or "",
+            user or "",
+            project,
+            status,
+            error_type,
+            message or "",
+            flags != 0,
+            *numbers,
+        )
     )
 
 

@@ -1,7 +1,8 @@
 """Pages of traces over the indexes of a project."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
 from halo_daemon.errors import QueryError
 from halo_daemon.store import day_totals
@@ -36,12 +37,14 @@ from halo_daemon.store.span_sql import (
 )
 from halo_daemon.store.trace_reader import Window
 
+# In the order of `TraceRecord`.
 _COLUMNS = """
     t.trace_id, t.first_start_ns, t.end_ns, t.spans, t.duplicates, t.error_spans,
     t.derived_errors, t.tool_errors, t.without_agent, t.missing_parents, t.skewed_spans,
-    t.ended_roots, t.input_tokens, t.output_tokens, t.cost_usd, t.bytes,
-    CASE WHEN t.first_session = t.last_session THEN t.first_session END,
-    CASE WHEN t.first_user = t.last_user THEN t.first_user END
+    t.ended_roots > 0,
+    CASE WHEN t.first_session = t.last_session THEN t.first_session ELSE '' END,
+    CASE WHEN t.first_user = t.last_user THEN t.first_user ELSE '' END,
+    t.input_tokens, t.output_tokens, t.cost_usd, t.bytes
 """
 _ORDER = {
     TraceOrder.START: "t.first_start_ns",
@@ -50,10 +53,17 @@ _ORDER = {
     TraceOrder.TOKENS: "t.input_tokens + t.output_tokens",
     TraceOrder.ERRORS: "t.error_spans",
 }
+_VALUE: dict[TraceOrder, Callable[[TraceRecord], float]] = {
+    TraceOrder.START: lambda record: record.start_unix_ns,
+    TraceOrder.DURATION: lambda record: record.duration_ms,
+    TraceOrder.SPANS: lambda record: record.spans,
+    TraceOrder.TOKENS: lambda record: record.input_tokens + record.output_tokens,
+    TraceOrder.ERRORS: lambda record: record.error_spans,
+}
 _TRACES = day_totals.COLUMNS.index("traces")
 _SHAPES_OF_TRACES = "SELECT trace_id, shape FROM trace_shapes WHERE trace_id IN ({marks})"
 _NAMES_OF_SHAPES = """
-SELECT id, NULL, service, model, tool, agent, project FROM shapes WHERE id IN ({marks})
+SELECT id, service, model, tool, agent, NULL, project FROM shapes WHERE id IN ({marks})
 """
 _AGENT_IDS = """
 SELECT trace_id, agent_id FROM spans
@@ -72,14 +82,17 @@ class _Found(NamedTuple):
 
 
 class _Named(NamedTuple):
-    """What spans of one kind name."""
+    """What spans of one kind name, in the order of `TraceNames`."""
 
-    agent_id: str | None = None
     service: str = ""
     model: str = ""
     tool: str = ""
     agent: str = ""
+    agent_id: str | None = None
     project: str = ""
+
+
+_NAMES = attrgetter(*_Named._fields)
 
 
 def query_traces(index: ProjectIndex, window: Window, query: TraceQuery) -> TracePage:
@@ -164,22 +177,15 @@ def is_trace_meant(record: TraceRecord, wanted: TraceFilter) -> bool:
 
 def names_of(spans: Iterable[Version | _Named]) -> TraceNames:
     """What *spans*, at least one, name."""
-    rows = [
-        (span.service, span.model, span.tool, span.agent, span.agent_id, span.project)
-        for span in spans
-    ]
-    columns = [
-        tuple(sorted({name for name in {*column} if name})) for column in zip(*rows, strict=True)
-    ]
-    services, models, tools, agents, agent_ids, projects = columns
-    return TraceNames.model_construct(
-        services=services,
-        models=models,
-        tools=tools,
-        agents=agents,
-        agent_ids=agent_ids,
-        projects=projects,
-    )
+    rows = map(_NAMES, spans)
+    return TraceNames._make(_distinct(column) for column in zip(*rows, strict=True))
+
+
+def _distinct(column: Iterable[str | None]) -> tuple[str, ...]:
+    names = {*column}
+    names.discard(None)
+    names.discard("")
+    return tuple(sorted(cast("set[str]", names)))
 
 
 def _is_between(value: float, least: float | None, most: float | None) -> bool:
@@ -187,13 +193,7 @@ def _is_between(value: float, least: float | None, most: float | None) -> bool:
 
 
 def _rank(record: TraceRecord, query: TraceQuery) -> tuple[float, str]:
-    value: float = {
-        TraceOrder.START: record.start_unix_ns,
-        TraceOrder.DURATION: record.duration_ms,
-        TraceOrder.SPANS: record.spans,
-        TraceOrder.TOKENS: record.input_tokens + record.output_tokens,
-        TraceOrder.ERRORS: record.error_spans,
-    }[query.order_by]
+    value = _VALUE[query.order_by](record)
     return (-value if query.descending else value), record.trace_id
 
 
@@ -243,7 +243,7 @@ def _with_names(page: Sequence[_Found]) -> list[TraceRecord]:
     for day, trace_keys in keys.items():
         named = _named_of_day(day, trace_keys)
         names |= {id_of(key): names_of(named[key]) for key in trace_keys}
-    return [one.record.model_copy(update={"names": names[one.record.trace_id]}) for one in page]
+    return [record._replace(names=names[record.trace_id]) for record, _ in page]
 
 
 def _named_of_day(day: DayIndex, keys: Sequence[bytes]) -> dict[bytes, list[_Named]]:
@@ -258,7 +258,7 @@ def _named_of_day(day: DayIndex, keys: Sequence[bytes]) -> dict[bytes, list[_Nam
         named.setdefault(trace_id, []).append(by_shape[shape])
     if execute(_HAS_AGENT_IDS).fetchone():
         for trace_id, agent_id in execute(_AGENT_IDS.format(marks=_marks(keys)), keys):
-            named[trace_id].append(_Named(agent_id))
+            named[trace_id].append(_Named(agent_id=agent_id))
     return named
 
 
@@ -267,26 +267,7 @@ def _marks(values: Sequence[object]) -> str:
 
 
 def _record(row: tuple[Any, ...]) -> TraceRecord:
-    return TraceRecord.model_construct(
-        trace_id=id_of(row[0]),
-        start_unix_ns=row[1],
-        end_unix_ns=row[2],
-        spans=row[3],
-        duplicate_spans=row[4],
-        error_spans=row[5],
-        derived_error_spans=row[6],
-        tool_error_spans=row[7],
-        spans_without_agent=row[8],
-        missing_parents=row[9],
-        skewed_spans=row[10],
-        has_ended_root=row[11] > 0,
-        input_tokens=row[12],
-        output_tokens=row[13],
-        cost_usd=row[14],
-        line_bytes=row[15],
-        session_id=row[16] or "",
-        user_id=row[17] or "",
-    )
+    return TraceRecord._make((id_of(row[0]), *row[1:11], row[11] != 0, *row[12:], None))
 
 
 def _record_of_shared(trace: StoredTrace) -> TraceRecord:
@@ -325,6 +306,8 @@ def _has_spans(index: ProjectIndex, trace: StoredTrace, wanted: TraceFilter) -> 
             " WHERE s.trace_id = ? AND s.span_id = ? AND s.superseded = 0",
             (span.trace_id, span.span_id),
         ).fetchone()
-        of_trace = {"session_id": trace.session_of(span), "user_id": trace.user_of(span)}
-        records.append(record_from_row(row).model_copy(update=of_trace))
+        record = record_from_row(row)
+        records.append(
+            record._replace(session_id=trace.session_of(span), user_id=trace.user_of(span))
+        )
     return all(any(is_meant(record, one) for record in records) for one in wanted.any_span)

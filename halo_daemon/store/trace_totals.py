@@ -105,5 +105,5 @@ def _of_shared(trace: StoredTrace) -> TraceTotals:
         line_bytes=trace.line_bytes,
         start_unix_ns=trace.spans[0].start_ns,
         end_unix_ns=max(span.end_ns for span in trace.spans),
-        **names.model_dump(),
+        **names._asdict(),
     )

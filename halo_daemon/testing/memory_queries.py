@@ -47,7 +47,7 @@ class MemoryQueries:
             if _is_trace_meant(trace, query.filter)
         ]
         if not query.with_names:
-            found = [trace.model_copy(update={"names": None}) for trace in found]
+            found = [trace._replace(names=None) for trace in found]
         sign = -1 if query.descending else 1
         found.sort(key=lambda trace: (sign * _trace_rank(trace, query.order_by), trace.trace_id))
         return TracePage(
@@ -114,8 +114,7 @@ class MemoryQueries:
         for found, _ in self._spans(window, query):
             record = found
             if (record.trace_id, record.span_id) in enclosing:
-                uncounted = {"input_tokens": None, "output_tokens": None, "cost_usd": None}
-                record = record.model_copy(update=uncounted)
+                record = record._replace(input_tokens=None, output_tokens=None, cost_usd=None)
             width = _WIDTH_NS[query.bucket] if query.bucket else 0
             bucket = record.start_unix_ns // width * width if width else None
             key = tuple(str(getattr(record, dimension.value)) for dimension in query.group_by)
@@ -157,11 +156,10 @@ def _spans_meant(trace: Trace, wanted: SpanFilter) -> Iterator[tuple[SpanRecord,
     facts = facts_of(trace)
     for span in trace.spans:
         own = record_of(span)
-        of_trace = {
-            "session_id": own.session_id or facts.session_id,
-            "user_id": own.user_id or facts.user_id,
-        }
-        record = own.model_copy(update=of_trace)
+        record = own._replace(
+            session_id=own.session_id or facts.session_id,
+            user_id=own.user_id or facts.user_id,
+        )
         if is_meant(record, wanted) and attributes_hold(span.fields, wanted.attributes):
             yield record, span
 
