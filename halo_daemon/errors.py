@@ -15,6 +15,7 @@ Every error halo-daemon raises on purpose.
   - StoreError                the data directory is not as it was left
     + LockHeldError             another process owns the data directory
     + ShardCorruptError         a complete line does not parse (carries path and offset)
+    + UnknownNameError          no project or finding of that name; the word is wrong
     + UnknownProjectError       no such project in the data directory
     + QueryError                a question that cannot be answered as it was put
   - AnalysisError             a run ended without a report
@@ -126,7 +127,11 @@ class ShardCorruptError(StoreError):
         self.offset = offset
 
 
-class UnknownProjectError(StoreError):
+class UnknownNameError(StoreError):
+    """What was named is not in the data directory; nothing was done."""
+
+
+class UnknownProjectError(UnknownNameError):
     """No such project in the data directory."""
 
 

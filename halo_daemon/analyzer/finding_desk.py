@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import structlog
 
-from halo_daemon.errors import StoreError
+from halo_daemon.errors import StoreError, UnknownNameError
 from halo_daemon.findings import (
     Finding,
     FindingState,
@@ -103,7 +103,7 @@ class FindingDesk:
                 f"cannot tell which finding `{wanted}` means: {len(found)} begin so",
                 hint=f"write more of the id: {names}",
             )
-        raise StoreError(
+        raise UnknownNameError(
             f"cannot find a finding `{wanted}` in project `{self.project}`",
             hint="halo-daemon finding list",
         )

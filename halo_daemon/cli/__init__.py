@@ -36,7 +36,14 @@ from halo_daemon.cli import (
 )
 from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
 from halo_daemon.cli.output import print_error, print_error_json
-from halo_daemon.errors import ConfigError, HaloError
+from halo_daemon.cli.terminal import (
+    ColorWhen,
+    hoist_global_options,
+    make_streams_safe,
+    use_color,
+    use_utc,
+)
+from halo_daemon.errors import ConfigError, HaloError, UnknownNameError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -63,6 +70,12 @@ def _global_options(
     *,
     config: ConfigOption = None,
     data: DataOption = None,
+    color: Annotated[
+        ColorWhen, typer.Option("--color", help="When to colour; here or after the verb.")
+    ] = ColorWhen.AUTO,
+    utc: Annotated[
+        bool, typer.Option("--utc", help="Show and read times in UTC; here or after the verb.")
+    ] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -73,6 +86,9 @@ def _global_options(
         ),
     ] = False,
 ) -> None:
+    use_color(color)
+    if utc:
+        use_utc()
     ctx.obj = GlobalOptions(config=config, data=data)
 
 
@@ -106,10 +122,14 @@ def main() -> None:
     Exits 0 when done, 1 when failed, 2 when the usage or the configuration is
     wrong, 130 when interrupted; `analyze` has further codes.
     """
-    show = print_error_json if "--json" in sys.argv[1:] else print_error
+    make_streams_safe()
+    arguments = hoist_global_options(sys.argv[1:])
+    show = print_error_json if "--json" in arguments else print_error
     try:
-        app()
-    except ConfigError as exc:
+        app(arguments)
+    # A project or finding that is not there is a wrong word on the command line, as an
+    # unknown trace, file or flag is.
+    except (ConfigError, UnknownNameError) as exc:
         show(exc)
         sys.exit(EXIT_USAGE)
     except HaloError as exc:

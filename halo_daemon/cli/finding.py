@@ -293,7 +293,7 @@ def _found(
     data: DataOption,
 ) -> "tuple[FindingDesk, KnownFinding]":
     """The one finding of any project whose id begins so."""
-    from halo_daemon.errors import StoreError
+    from halo_daemon.errors import StoreError, UnknownNameError
 
     now = _now()
     found = []
@@ -313,7 +313,7 @@ def _found(
         )
     if len(failures) == 1:
         raise failures[0]
-    raise StoreError(f"cannot find a finding `{finding}`", hint="halo-daemon finding list")
+    raise UnknownNameError(f"cannot find a finding `{finding}`", hint="halo-daemon finding list")
 
 
 def _now() -> str:

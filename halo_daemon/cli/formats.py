@@ -1,6 +1,7 @@
 """Quantities and times as people read them."""
 
 import sys
+from datetime import UTC, datetime
 
 from halo_daemon.proto.times import format_unix_ns
 
@@ -26,13 +27,30 @@ def duration(duration_ms: float) -> str:
     return f"{duration_ms / _MS_PER_S:.1f} s"
 
 
+def local_time(unix_ns: int) -> str:
+    """
+    The whole time, as ``2026-11-20 08:15:02 CET`` on a terminal, ISO 8601 elsewhere.
+
+    ``-`` for none. The zone is the local one, and is always written.
+    """
+    if not unix_ns:
+        return "-"
+    if not sys.stdout.isatty():
+        return format_unix_ns(unix_ns)
+    try:
+        then = datetime.fromtimestamp(unix_ns // _NANOS, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return format_unix_ns(unix_ns)
+    return f"{then:%Y-%m-%d %H:%M:%S %Z}"
+
+
 def moment(unix_ns: int, *, now_unix_ns: int) -> str:
     """``3 min ago`` on a terminal, the whole time elsewhere; ``-`` for none."""
     if not unix_ns:
         return "-"
     age_s = (now_unix_ns - unix_ns) // _NANOS
     if not sys.stdout.isatty() or age_s < 0:
-        return format_unix_ns(unix_ns)
+        return local_time(unix_ns)
     for width_s, unit in _AGES:
         if age_s >= width_s:
             return f"{age_s // width_s} {unit} ago"

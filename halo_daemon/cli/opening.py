@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from halo_daemon.store.reader import LocalTraceReader
     from halo_daemon.store.trace_reader import Window
 
+_SHOWN_TRACES = 3
+
 ProjectOption = Annotated[
     str,
     typer.Option("--project", metavar="NAME", help="The project; needed when there are several."),
@@ -112,7 +114,7 @@ def whole_trace_id(root: Path, slug: str, prefix: str) -> str:
         ConfigError: There is none, or there are several.
     """
     with open_queries(root, slug) as queries:
-        found = queries.find_traces(prefix, limit=4)
+        found = queries.find_traces(prefix, limit=_SHOWN_TRACES + 1)
     if len(found) == 1:
         return found[0]
     if not found:
@@ -120,6 +122,8 @@ def whole_trace_id(root: Path, slug: str, prefix: str) -> str:
             f"cannot find trace `{prefix[:64]}` in project `{slug}`",
             hint="list traces with `halo-daemon trace list`",
         )
+    more = ", …" if len(found) > _SHOWN_TRACES else ""
     raise ConfigError(
-        f"trace `{prefix[:64]}` is ambiguous: {', '.join(found[:3])}, …", hint="write more of it"
+        f"trace `{prefix[:64]}` is ambiguous: {', '.join(found[:_SHOWN_TRACES])}{more}",
+        hint="write more of it",
     )

@@ -9,12 +9,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from halo_daemon.cli.terminal import console, is_color_forced
 from halo_daemon.errors import ConfigError, HaloError
 
 # C0 and C1 controls, bidirectional overrides and isolates, zero-width characters.
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
+
+STYLES = {"error": "bold red", "open": "yellow", "ok": "green"}
+"""Words that stand out; the word itself says it where there is no colour."""
+
+_GAP = 1
+_LEAST_WIDTH = 4
 
 _PLACE = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+):\d+: ")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -23,6 +30,11 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 def printable(text: str) -> str:
     """Strip what could drive a terminal or hide text; tabs and line ends stay."""
     return _UNPRINTABLE.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """As `printable`, in one cell of one line."""
+    return printable(text).replace("\t", " ").replace("\n", " ")
 
 
 def print_error(error: HaloError, stream: TextIO | None = None) -> None:
@@ -189,20 +201,45 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     Cells are made printable; nothing is cut in a pipe.
     """
-    cells = [
-        [printable(cell).replace("\t", " ").replace("\n", " ") for cell in row] for row in rows
-    ]
+    cells = [[one_line(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
+        paint = _painted if is_color_forced() else str
         for row in cells:
-            print("\t".join(row))
+            print("\t".join(map(paint, row)))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="ellipsis", no_wrap=True)
+    screen = console()
+    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    for column, width in zip(columns, _widths(columns, cells, screen.width), strict=True):
+        table.add_column(column, overflow="ellipsis", no_wrap=True, max_width=width)
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    screen.print(table)
+
+
+def _widths(columns: Sequence[str], cells: Sequence[Sequence[str]], most: int) -> list[int]:
+    """
+    How wide each column may be, so that all fit on a line.
+
+    The widest gives way first: a long id or name is cut before a figure is.
+    """
+    from rich.cells import cell_len
+
+    needed = [
+        max([_LEAST_WIDTH, *(cell_len(row[place]) for row in cells)])
+        for place in range(len(columns))
+    ]
+    wanted = [max(width, cell_len(column)) for width, column in zip(needed, columns, strict=True)]
+    over = sum(wanted) + _GAP * (len(wanted) - 1) - most
+    while over > 0 and max(wanted) > _LEAST_WIDTH:
+        # Headings give way before values do.
+        widest = max(range(len(wanted)), key=lambda at: (wanted[at] > needed[at], wanted[at]))
+        wanted[widest] -= 1
+        over -= 1
+    return wanted
+
+
+def _painted(cell: str) -> str:
+    return f"\x1b[31m{cell}\x1b[0m" if "red" in STYLES.get(cell, "") else cell

@@ -26,18 +26,28 @@ _Name = Annotated[str, typer.Argument(metavar="PROJECT", help="Slug or name.")]
 def list_all(
     ctx: typer.Context,
     *,
+    since: Annotated[
+        str, typer.Option("--since", metavar="T", help="Only those that began since.")
+    ] = _EVER,
+    until: UntilOption = "now",
     as_json: JsonOption = False,
     fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """List projects by slug."""
+    """List projects by slug; with --since or --until those whose first span came then."""
     import time
 
+    from halo_daemon.cli.opening import window_of
     from halo_daemon.store.paths import DataPaths
     from halo_daemon.store.projects import list_projects
 
-    projects = list_projects(DataPaths(data_dir(ctx, config, data)))
+    window = window_of(since, until)
+    projects = [
+        project
+        for project in list_projects(DataPaths(data_dir(ctx, config, data)))
+        if window.from_unix_ns <= project.created_unix_ns < window.to_unix_ns
+    ]
 
     def table() -> None:
         now = time.time_ns()

@@ -1,6 +1,5 @@
 """``halo-daemon trace``: list, show, search, compare and export traces."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,13 +26,13 @@ from halo_daemon.cli.options import (
 )
 from halo_daemon.cli.output import Shape, print_note, print_rows, print_table, printable
 from halo_daemon.cli.trace_conditions import Wanted, search_spans
+from halo_daemon.cli.trace_tree import print_trace
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.proto.json_value import JsonObject
     from halo_daemon.proto.trace import Trace
     from halo_daemon.store.query import TraceRecord
-    from halo_daemon.store.views import OutlineEntry
 
 app = typer.Typer(help="Stored traces.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(export_app, name="export")
@@ -139,7 +138,7 @@ def show_trace(
     elif conversation:
         _print_conversation(trace)
     else:
-        _print_tree(trace)
+        print_trace(trace)
 
 
 @app.command("search")
@@ -212,6 +211,7 @@ def diff_traces(
     *,
     project: ProjectOption = "",
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -227,12 +227,13 @@ def diff_traces(
         else:
             rows += [("-", step) for step in a[bounds[0] : bounds[1]]]
             rows += [("+", step) for step in b[bounds[2] : bounds[3]]]
-    if as_json:
-        steps_json = [{"change": change, "step": step} for change, step in rows]
-        print(json.dumps({"schema": "halo.trace-diff/v1", "steps": steps_json}))
-    else:
+
+    def lines() -> None:
         for change, step in rows:
             print(f"{change} {printable(step)}")
+
+    steps = [{"change": change, "step": step} for change, step in rows]
+    print_rows(steps, Shape(as_json, fields), lines, schema="halo.trace-diff/v1", key="steps")
     if any(change != " " for change, _ in rows):
         raise typer.Exit(_EXIT_DIFFERENT)
 
@@ -254,27 +255,6 @@ def _trace_row(trace: "TraceRecord", now_unix_ns: int) -> tuple[str, ...]:
         str(trace.error_spans + trace.derived_error_spans),
         str(trace.input_tokens + trace.output_tokens),
     )
-
-
-def _print_tree(trace: "Trace") -> None:
-    from halo_daemon.proto.times import format_unix_ns
-    from halo_daemon.store.views import outline
-
-    print(f"{trace.trace_id}  {format_unix_ns(trace.start_unix_ns)}  {len(trace.spans)} spans")
-    for entry in outline(trace):
-        print(printable(_tree_line(entry)))
-
-
-def _tree_line(entry: "OutlineEntry") -> str:
-    what = entry.tool_name or entry.model_name
-    parts = [
-        "  " * entry.depth + ("✗ " if entry.has_error else "· ") + entry.name,
-        f"[{entry.observation_kind}{' ' + what if what and what != entry.name else ''}]",
-        formats.duration(entry.duration_ms),
-        formats.size(entry.line_bytes),
-        entry.span_id,
-    ]
-    return "  ".join([*parts, "error"] if entry.has_error else parts)
 
 
 def _print_conversation(trace: "Trace") -> None:

@@ -1,6 +1,5 @@
 """``halo-daemon trace lint``: what of the spans was not recognised, and what fixes it."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,11 +17,12 @@ from halo_daemon.cli.opening import (
 from halo_daemon.cli.options import (
     ConfigOption,
     DataOption,
+    FieldsOption,
     JsonOption,
     SinceOption,
     UntilOption,
 )
-from halo_daemon.cli.output import print_note, print_table, printable
+from halo_daemon.cli.output import Shape, print_note, print_rows, print_table, printable
 from halo_daemon.errors import DecodeError, HaloError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def lint_traces(
     until: UntilOption = "now",
     project: ProjectOption = "",
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -66,10 +67,14 @@ def lint_traces(
         with open_reader(root, project_slug(root, project)) as reader:
             window = window_of(since, until)
             report = lint(span for trace in reader.iter_traces(window) for span in trace.spans)
-    if as_json:
-        print(json.dumps(report_document(report)))
-    else:
-        _print_report(report)
+    print_rows(
+        _scope_rows(report),
+        Shape(as_json, fields),
+        lambda: _print_report(report),
+        schema="halo.lint/v1",
+        key="scopes",
+        more={"clean": report.is_clean},
+    )
     if not report.is_clean:
         raise typer.Exit(_EXIT_ADVICE)
 
@@ -95,9 +100,8 @@ def spans_of_file(path: Path) -> Iterator["Span"]:
             yield from _spans_of_document(document, f"{path}:{number}")
 
 
-def report_document(report: "LintReport") -> dict[str, object]:
-    """The report as ``halo.lint/v1``."""
-    scopes = [
+def _scope_rows(report: "LintReport") -> list[dict[str, object]]:
+    return [
         {
             **asdict(scope),
             "unknown_keys": dict(scope.unknown_keys.most_common()),
@@ -105,7 +109,6 @@ def report_document(report: "LintReport") -> dict[str, object]:
         }
         for scope in report.scopes
     ]
-    return {"schema": "halo.lint/v1", "clean": report.is_clean, "scopes": scopes}
 
 
 def _is_document(content: bytes) -> bool:

@@ -194,7 +194,8 @@ def files_below(paths: Sequence[Path]) -> list[Path]:
     Files of directories, without following links, in order; files and ``-`` as they are.
 
     Raises:
-        HaloError: A path does not exist, or there are too many files.
+        ConfigError: A path does not exist.
+        HaloError: There are too many files.
     """
     found: list[Path] = []
     for path in paths:
@@ -205,7 +206,7 @@ def files_below(paths: Sequence[Path]) -> list[Path]:
         elif str(path) == "-" or path.exists():
             found.append(path)
         else:
-            raise HaloError(f"cannot read {path}: no such file", hint="check the path")
+            raise ConfigError(f"cannot read {path}: no such file", hint="check the path")
         if len(found) > _MAX_FILES:
             raise HaloError(
                 f"cannot import {len(found)} files at once, the limit is {_MAX_FILES}",

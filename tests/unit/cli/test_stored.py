@@ -95,14 +95,16 @@ def test_a_window_without_traces_is_empty(data):
 
 
 def test_a_trace_is_shown_by_the_beginning_of_its_id(data):
-    """The tree shows kinds, errors and ids, indented by depth; nothing drives the terminal."""
+    """A row tells parent, kind, name and status; nothing drives the terminal."""
     tree = run(data, "trace", "show", "00000").splitlines()
     conversation = run(data, "trace", "show", "0000", "--conversation")
     raw = run(data, "trace", "show", "0000", "--raw").splitlines()
 
-    assert tree[1].startswith("· run")
-    assert tree[2].startswith("  ✗ call")
-    assert "search" in tree[2]
+    cells = [line.split("\t") for line in tree]
+    assert [(cell[1], *cell[2:5]) for cell in cells] == [
+        ("-", "SPAN", "run", "ok"),
+        (span_id_of(1), "TOOL", "call", "error"),
+    ]
     assert 'say "hi"' in conversation
     assert "\x1b" not in conversation
     assert [json.loads(line)["name"] for line in raw] == ["run", "call"]
