@@ -213,7 +213,7 @@ class DayIndex:
     ) -> bool:
         """Index one block of a shard; False when it has no complete new line."""
         with closing(open_shard(self.paths, stem)) as reader:
-            block = read_lines(reader, state.indexed_bytes, _BLOCK_BYTES)
+            block = read_lines(reader.read_past_damage, state.indexed_bytes, _BLOCK_BYTES)
         if not block:
             return False
         receipts = read_receipts(

@@ -76,7 +76,7 @@ def _read(day: DayPaths, stem: str) -> Iterator[tuple[Part, int]]:
     receipts = read_receipts(day.receipts(stem), opened_unix_ns=name.opened_unix_ns)
     with closing(open_shard(day, stem)) as reader:
         offset = 0
-        while block := read_lines(reader, offset, _BLOCK_BYTES):
+        while block := read_lines(reader.read, offset, _BLOCK_BYTES):
             part: Part = []
             changed = 0
             for content in block.split(b"\n")[:-1]:

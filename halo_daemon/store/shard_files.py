@@ -2,11 +2,12 @@
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from halo_daemon.store.paths import DayPaths, ShardName
-from halo_daemon.store.seekable import SeekableReader
+from halo_daemon.store.seekable import DamagedShardError, SeekableReader
 
 _MAX_OPEN = 64
 _MAX_GAP_BYTES = 64 * 1024
@@ -36,6 +37,10 @@ class _PlainReader:
         """Read up to *size* bytes from *offset*; fewer only at the end."""
         return os.pread(self._fd, size, offset)
 
+    def read_past_damage(self, offset: int, size: int) -> bytes:
+        """The same: what the disk gives back of a plain shard is taken as it is."""
+        return self.read(offset, size)
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
@@ -62,17 +67,18 @@ def open_shard(day: DayPaths, stem: str) -> ShardReader:
         return _PlainReader(day.plain(stem))
 
 
-def read_lines(reader: ShardReader, offset: int, size: int) -> bytes:
+def read_lines(read: Callable[[int, int], bytes], offset: int, size: int) -> bytes:
     """
     Read complete lines from *offset* on, about *size* bytes, at least one line if there is one.
 
+    *read* is a reader's `read`, or `read_past_damage` for the lines around damage too.
     ``b""`` at the end and behind the last newline.
 
     Raises:
         OSError: The shard cannot be read.
     """
     while True:
-        data = reader.read(offset, size)
+        data = read(offset, size)
         end = data.rfind(b"\n") + 1
         if end or len(data) < size:
             return data[:end]
@@ -92,7 +98,7 @@ class ShardFiles:
 
     def read(self, extents: list[Extent]) -> list[bytes | None]:
         """
-        Read lines, in the order of *extents*; None where the shard is gone or too short.
+        Read lines, in the order of *extents*; None where the shard is gone, damaged or too short.
 
         Neighbours in one shard are read in one go, so sorted extents are fastest.
         """
@@ -107,7 +113,7 @@ class ShardFiles:
     def read_block(self, shard: ShardName, offset: int, size: int) -> bytes:
         """Read complete lines as `read_lines` does; ``b""`` also where the shard is gone."""
         try:
-            return read_lines(self._reader(shard), offset, size)
+            return read_lines(self._reader(shard).read_past_damage, offset, size)
         except OSError:
             return b""
 
@@ -121,6 +127,9 @@ class ShardFiles:
         size = run[-1].offset + run[-1].length - base
         try:
             data = self._reader(run[0].shard).read(base, size)
+        except DamagedShardError:
+            # Perhaps some of the lines are elsewhere than the damage.
+            return [None] if len(run) == 1 else [self._read_run([one])[0] for one in run]
         except OSError:
             return [None] * len(run)
         return [
