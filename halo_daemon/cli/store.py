@@ -1,6 +1,7 @@
 """``halo-daemon store``: figures, checks, repair and copies of the data directory."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +44,7 @@ def stats(
     from halo_daemon.store.maintenance import project_stats
     from halo_daemon.store.paths import DataPaths
 
-    root = data_dir(ctx, config, data)
+    root = _existing(ctx, config, data)
     paths = DataPaths(root)
     slugs = [project_slug(root, name) for name in project] if project else paths.slugs()
     rows = [project_stats(paths.project(slug), now_unix_ns=time.time_ns()) for slug in slugs]
@@ -102,7 +103,7 @@ def verify(
     from halo_daemon.store.maintenance import DamageKind, verify as verify_project
     from halo_daemon.store.paths import DataPaths
 
-    paths = DataPaths(data_dir(ctx, config, data))
+    paths = DataPaths(_existing(ctx, config, data))
     found = [
         damage
         for slug in paths.slugs()
@@ -136,7 +137,7 @@ def repair(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption 
     from halo_daemon.store.paths import DataPaths
     from halo_daemon.store.recovery import recover
 
-    paths = DataPaths(data_dir(ctx, config, data))
+    paths = DataPaths(_existing(ctx, config, data))
     with DataLock(paths):
         for tail in recover(paths):
             print_note(f"{tail.cut_bytes} bytes of {tail.shard.name} moved to {tail.quarantined}")
@@ -153,7 +154,7 @@ def reindex(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption
     from halo_daemon.store.maintenance import reindex as reindex_project
     from halo_daemon.store.paths import DataPaths
 
-    paths = DataPaths(data_dir(ctx, config, data))
+    paths = DataPaths(_existing(ctx, config, data))
     for slug in paths.slugs():
         days = reindex_project(paths.project(slug), now_unix_ns=time.time_ns())
         print_note(f"{slug}: {days} days indexed")
@@ -177,7 +178,7 @@ def compact(
     from halo_daemon.store.paths import DataPaths
 
     done = compress_sealed(
-        DataPaths(data_dir(ctx, config, data)),
+        DataPaths(_existing(ctx, config, data)),
         older_than_s=parse_duration_s(older_than),
         now_unix_ns=time.time_ns(),
     )
@@ -218,10 +219,11 @@ def prune(
     )
     if retention == Retention():
         raise ConfigError("cannot prune without a limit", hint="say --max-age 30d, for example")
-    paths = DataPaths(data_dir(ctx, config, data))
+    paths = DataPaths(_existing(ctx, config, data))
     if not dry_run:
         _confirm("Delete the oldest traces?", yes=yes)
-    with DataLock(paths):
+    # Looking changes nothing, so a daemon may go on.
+    with nullcontext() if dry_run else DataLock(paths):
         for slug in paths.slugs():
             gone = prune_project(
                 paths.project(slug), retention, now_unix_ns=time.time_ns(), dry_run=dry_run
@@ -242,7 +244,7 @@ def backup(
     from halo_daemon.store.maintenance import backup as back_up
     from halo_daemon.store.paths import DataPaths
 
-    copied = back_up(DataPaths(data_dir(ctx, config, data)), target)
+    copied = back_up(DataPaths(_existing(ctx, config, data)), target)
     print_note(f"{formats.size(copied)} copied to {target}")
 
 
@@ -263,6 +265,15 @@ def restore(
     with DataLock(paths):
         copied = restore_from(source, paths)
     print_note(f"{formats.size(copied)} restored to {paths.root}")
+
+
+def _existing(ctx: typer.Context, config: Path | None, data: Path | None) -> Path:
+    root = data_dir(ctx, config, data)
+    if not root.is_dir():
+        raise ConfigError(
+            f"there is no data directory {root}", hint="name one with --data, or run `serve` first"
+        )
+    return root
 
 
 def _confirm(question: str, *, yes: bool) -> None:

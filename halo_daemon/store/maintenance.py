@@ -16,6 +16,7 @@ from halo_daemon.store.disk import Disk
 from halo_daemon.store.paths import (
     PLAIN_SUFFIX,
     RECEIPTS_SUFFIX,
+    TEMPORARY_PREFIX,
     DataPaths,
     DayPaths,
     ProjectPaths,
@@ -267,9 +268,12 @@ def _torn_tail(path: Path) -> Iterator[Damage]:
 
 
 def _copy_into(source: Path, target: Path, disk: Disk) -> int:
-    if (target / "projects").exists():
+    if not (source / "projects").is_dir():
+        raise StoreError(f"cannot copy {source}: it holds no projects", hint="check the path")
+    there = sorted({path.name for path in source.iterdir()} & _names_in(target))
+    if there:
         raise StoreError(
-            f"cannot copy {source} to {target}: there are projects already",
+            f"cannot copy {source} to {target}: there are {there[-1]} already",
             hint="name a new or empty directory",
         )
     if target.resolve().is_relative_to(source.resolve()):
@@ -278,45 +282,83 @@ def _copy_into(source: Path, target: Path, disk: Disk) -> int:
             hint="name a directory outside the data directory",
         )
     try:
-        disk.make_directory(target)
-        return _copy_directory(disk, source, target)
+        # Under a temporary name until it is whole: a killed copy is never taken for one.
+        staging = target / f"{TEMPORARY_PREFIX}copy"
+        if staging.exists():
+            shutil.rmtree(staging)
+        disk.make_directory(staging)
+        copied = _copy_directory(disk, source, staging)
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == "projects"):
+            disk.sync_directory(target)
+            disk.rename(path, target / path.name)
+        staging.rmdir()
+        disk.sync_directory(target)
     except OSError as exc:
         raise StoreError(
             f"cannot copy {source} to {target}: {exc}", hint="check free space and permissions"
         ) from exc
+    return copied
+
+
+def _names_in(directory: Path) -> set[str]:
+    """What a directory holds that a copy would have to replace."""
+    if not directory.exists():
+        return set()
+    return {path.name for path in directory.iterdir() if not is_left_out_of_copies(path)}
 
 
 def _copy_directory(disk: Disk, source: Path, target: Path) -> int:
     copied = 0
-    # Sidecars come after their shards, so that they speak of every byte that was copied.
-    for path in sorted(
-        source.iterdir(), key=lambda path: (path.suffix == RECEIPTS_SUFFIX, path.name)
-    ):
-        if path.is_symlink():
-            (target / path.name).symlink_to(path.readlink())
-        elif path.is_dir():
-            disk.make_directory(target / path.name)
-            copied += _copy_directory(disk, path, target / path.name)
-        elif not is_left_out_of_copies(path):
-            copied += _copy_file(disk, path, target / path.name)
+    seen: set[str] = set()
+    is_complete = False
+    while not is_complete:
+        is_complete = True
+        for path in _to_copy(source, seen):
+            seen.add(path.name)
+            try:
+                copied += _copy_entry(disk, path, target / path.name)
+            except FileNotFoundError:
+                if os.path.lexists(path):
+                    raise
+                # Compressed or rewritten under us: what it became is there to be listed now.
+                is_complete = False
     disk.sync_directory(target)
     return copied
 
 
+def _to_copy(source: Path, seen: set[str]) -> list[Path]:
+    found = [path for path in source.iterdir() if path.name not in seen]
+    # Sidecars come after their shards, so that they speak of every byte that was copied.
+    return sorted(
+        (path for path in found if not is_left_out_of_copies(path)),
+        key=lambda path: (path.suffix == RECEIPTS_SUFFIX, path.name),
+    )
+
+
+def _copy_entry(disk: Disk, source: Path, target: Path) -> int:
+    if source.is_symlink():
+        target.symlink_to(source.readlink())
+        return 0
+    if source.is_dir():
+        disk.make_directory(target)
+        return _copy_directory(disk, source, target)
+    return _copy_file(disk, source, target)
+
+
 def _copy_file(disk: Disk, source: Path, target: Path) -> int:
-    fd = disk.create(target)
-    try:
-        with source.open("rb") as file:
+    with source.open("rb") as file:
+        fd = disk.create(target)
+        try:
             while data := file.read(_COPY_BYTES):
                 view = memoryview(data)
                 while view:
                     view = view[disk.write(fd, view) :]
-        if source.suffix == PLAIN_SUFFIX:
-            disk.truncate(fd, _complete_bytes(target))
-        disk.sync(fd)
-        copied = os.fstat(fd).st_size
-    finally:
-        os.close(fd)
+            if source.suffix == PLAIN_SUFFIX:
+                disk.truncate(fd, _complete_bytes(target))
+            disk.sync(fd)
+            copied = os.fstat(fd).st_size
+        finally:
+            os.close(fd)
     shutil.copystat(source, target)
     return copied
 

@@ -106,7 +106,8 @@ class ProjectIndex:
         except (*IndexErrors, OSError) as exc:
             raise StoreError(
                 f"cannot index project `{self.paths.slug}` in {self.paths.directory}: {exc}",
-                hint="the index is written beside the spans: check free space and permissions",
+                hint="the index is written beside the spans: check free space and permissions,"
+                " or read a copy that `halo-daemon store backup` made",
             ) from exc
 
     def _catch_up(self) -> None:

@@ -234,10 +234,63 @@ def test_a_backup_restores_to_the_same_answers(tmp_path, days, tmp_path_factory)
     ] == b"\n"
 
 
+def test_any_one_failing_call_of_a_backup_leaves_nothing_that_looks_whole(
+    tmp_path, days, tmp_path_factory
+):
+    """Whichever system call fails, the copy restores in full or is refused."""
+    before = everything(tmp_path)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    failing = 0
+    has_failed = True
+    while has_failed:
+        failing += 1
+        disk = FailingDisk(failing)
+        copy, new = elsewhere / f"copy{failing}", elsewhere / f"new{failing}"
+        with contextlib.suppress(StoreError):
+            backup(DataPaths(tmp_path), copy, disk=disk)
+        has_failed = disk.has_failed
+        is_whole = (copy / "projects").exists()
+        with contextlib.suppress(StoreError):
+            restore(copy, DataPaths(new))
+
+        assert new.exists() == is_whole
+        assert not is_whole or everything(new) == before
+    assert is_whole
+
+
+class _CompressingDisk(Disk):
+    """Compresses what is being copied, as housekeeping beside a backup does."""
+
+    def __init__(self, paths: DataPaths) -> None:
+        self._paths = paths
+
+    def create(self, path: Path) -> int:
+        """Compress everything before the first shard is copied."""
+        compress_sealed(self._paths, older_than_s=0, now_unix_ns=NOW)
+        return super().create(path)
+
+
+def test_a_backup_beside_compression_has_every_span(tmp_path, days, tmp_path_factory):
+    """A shard that changes its form between listing and copying is copied in the new one."""
+    paths = DataPaths(tmp_path)
+    days[0].plain("110000Z-w0-000002").write_bytes(make_line(span_id=span_id_of(88)))
+    before = everything(tmp_path)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+
+    backup(paths, elsewhere / "copy", disk=_CompressingDisk(paths))
+    restore(elsewhere / "copy", DataPaths(elsewhere / "new"))
+
+    assert [(trace, spans) for trace, _, spans in everything(elsewhere / "new")] == [
+        (trace, spans) for trace, _, spans in before
+    ]
+
+
 def test_copies_never_overwrite(tmp_path, days):
     """Copying onto a directory with projects, or restoring from nothing, is refused."""
     with pytest.raises(StoreError, match="projects already"):
         backup(DataPaths(tmp_path), tmp_path)
+    with pytest.raises(StoreError, match="holds no projects"):
+        backup(DataPaths(tmp_path / "nothing"), tmp_path.with_name("copy"))
     with pytest.raises(StoreError, match="into itself"):
         backup(DataPaths(tmp_path), tmp_path / "copy")
     with pytest.raises(StoreError, match="not a copy"):
