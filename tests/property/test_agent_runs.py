@@ -113,7 +113,14 @@ class Provider:
         return Usage(int(input_tokens * self.share), int(OUTPUT_TOKENS * min(self.share, 1.0)))
 
 
-def explained(provider: Provider, budget: Budget, turns: int, sink=lambda _: None):
+def explained(
+    provider: Provider,
+    budget: Budget,
+    turns: int,
+    sink=lambda _: None,
+    *,
+    output_tokens: int | None = OUTPUT_TOKENS,
+):
     """The report of one run."""
     run = RunSettings(
         tree=TreeSettings(root_turns=turns, subagent_turns=3, maximum_depth=2, refusal_retries=1),
@@ -128,7 +135,7 @@ def explained(provider: Provider, budget: Budget, turns: int, sink=lambda _: Non
             READER,
             provider,
             settings=ExplainSettings(
-                "m", price=PRICE, max_output_tokens=OUTPUT_TOKENS, run=run, window_tokens=60_000
+                "m", price=PRICE, max_output_tokens=output_tokens, run=run, window_tokens=60_000
             ),
             queries=MemoryQueries(READER),
             journal_path=None,
@@ -184,6 +191,34 @@ def test_a_provider_that_reports_more_passes_a_limit_by_one_response(script, tok
     assert all(booked <= tokens for booked in provider.booked_when_asked)
     assert spent_tokens <= tokens + provider.largest_tokens
     assert provider.answered_roots <= turns
+
+
+class Talker(Provider):
+    """A provider that writes as much as it is allowed to, which is a lot without a limit."""
+
+    def _usage(self, request: ModelRequest) -> Usage:
+        input_tokens = SizeEstimator().tokens(request_size_bytes(request))
+        return Usage(input_tokens, request.max_output_tokens or 50_000)
+
+
+@SLOW
+@given(
+    st.lists(NAMES, min_size=1, max_size=12),
+    st.integers(5_000, 300_000),
+    st.sampled_from(["tokens", "usd"]),
+    st.integers(1, 6),
+)
+def test_long_answers_of_parallel_children_stay_in_the_budget(script, tokens, unit, turns):
+    """Where no output limit is configured, the room that was reserved is the limit sent."""
+    usd = tokens * PRICE.output_usd / 1e6
+    budget = Budget(tokens=tokens) if unit == "tokens" else Budget(usd=usd)
+
+    engine = explained(Talker(script, 1.0), budget, turns, output_tokens=None).engine
+
+    if unit == "tokens":
+        assert engine.tokens.input + engine.tokens.output <= tokens
+    else:
+        assert engine.cost_usd <= usd + 1e-6
 
 
 @SLOW

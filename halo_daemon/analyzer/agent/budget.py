@@ -64,6 +64,11 @@ class Budget(BaseModel):
     subagents: int = Field(default=16, ge=0)
     """Sub-agents started in the whole run."""
 
+    @property
+    def limits_output(self) -> bool:
+        """Whether a longer answer takes more of it."""
+        return self.tokens is not None or self.usd is not None
+
 
 @dataclass(slots=True)
 class Spent:

@@ -75,6 +75,9 @@ class Capabilities:
         if self.new >= MAX_ADAPTATIONS:
             return False
         found = _adaptation_for(text, param, body)
+        if found and found[0] in _TOKEN_LIMITS and found[1] in self.learnt:
+            # Refused under one name and the other: the provider takes no limit.
+            found = (found[0], "")
         if found is None or self.learnt.get(found[0]) == found[1]:
             return False
         self.learnt[found[0]] = found[1]

@@ -80,7 +80,7 @@ class Agent:
         self._voice = Voice(spec, around)
         self._turns = self._tool_calls = 0
         self._refusals = self._reminders = self._empty_answers = self._unknown_tools = 0
-        self._filter_hits = 0
+        self._filter_hits = self._output_lift = 0
         self._must_close = False
         self._last_text = ""
 
@@ -139,8 +139,13 @@ class Agent:
         return replace(plan, is_closing=is_last_turn or only_closing)
 
     def _what_fits(self) -> tuple[bool, str]:
-        need = self._around.requester.need_of(self._request(is_closing=False))
-        return what_fits(self._around.ledger, need, is_root=self.spec.is_root)
+        around, is_root = self._around, self.spec.is_root
+        need = around.requester.need_of(self._request(is_closing=False))
+        fits = what_fits(around.ledger, need, is_root=is_root)
+        if self._output_lift and fits != (False, ""):
+            self._output_lift = 0
+            return self._what_fits()
+        return fits
 
     async def _ask(self, plan: TurnPlan) -> ModelReply:
         for target_bytes in plan.compact_to_bytes:
@@ -201,11 +206,13 @@ class Agent:
             self.conversation.messages,
             self._toolbox.schemas,
             force_tool=FINAL_ANSWER if is_closing else "",
+            output_lift=self._output_lift,
         )
 
     async def _act(self, reply: ModelReply) -> None:
         calls = self._usable_calls(reply)
         text = reply.message.content
+        self._output_lift += reply.finish is Finish.LENGTH
         if reply.finish is Finish.FILTERED:
             self._after_filter()
         elif reply.finish is Finish.REFUSED or (not calls and is_refusal(text)):

@@ -25,6 +25,9 @@ class ModelRequest:
     """The one tool that must be called; ``""`` leaves the choice to the model."""
 
     max_output_tokens: int | None = None
+    output_lift: int = 0
+    """How often the room for an answer is doubled where no limit is configured."""
+
     timeout_s: float = 600.0
 
 

@@ -8,7 +8,7 @@ while they are consecutive: one good answer sets the count to zero.
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from halo_daemon.analyzer.agent.budget import (
     CLOSING_OUTPUT_TOKENS,
@@ -32,6 +32,7 @@ from halo_daemon.proto.json_value import JsonObject
 
 MAX_FAILURES_OF_AGENT = 6
 MAX_FAILURES_OF_TREE = 30
+MAX_OUTPUT_LIFT = 3
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
 _FRAME_BYTES = 40
@@ -79,12 +80,16 @@ class Requester:
 
     def need_of(self, request: ModelRequest) -> Need:
         """The estimate of *request*."""
-        limit_tokens = request.max_output_tokens or self.max_output_tokens
         return Need(
             self.estimator.tokens(request_size_bytes(request)),
-            limit_tokens or CLOSING_OUTPUT_TOKENS,
+            self._room_tokens(request),
             self.price,
         )
+
+    def _room_tokens(self, request: ModelRequest) -> int:
+        """Output tokens that an answer to *request* is given room for."""
+        limit_tokens = request.max_output_tokens or self.max_output_tokens
+        return limit_tokens or CLOSING_OUTPUT_TOKENS << min(request.output_lift, MAX_OUTPUT_LIFT)
 
     async def ask(self, asking: Asking, request: ModelRequest, *, on_text: TextSink) -> ModelReply:
         """
@@ -141,7 +146,7 @@ class Requester:
         while True:
             self.ledger.count_request(request_size_bytes(request))
             try:
-                reply = await self.model.complete(self._timed(request), on_text=on_text)
+                reply = await self.model.complete(self._bounded(request), on_text=on_text)
             except ModelError as exc:
                 if exc.action is Action.RETRY_ONCE and refused_once:
                     raise _final(exc) from exc
@@ -175,12 +180,14 @@ class Requester:
             )
         await self.clock.sleep(wait_s)
 
-    def _timed(self, request: ModelRequest) -> ModelRequest:
-        return ModelRequest(
-            messages=request.messages,
-            tools=request.tools,
-            force_tool=request.force_tool,
-            max_output_tokens=request.max_output_tokens or self.max_output_tokens,
+    def _bounded(self, request: ModelRequest) -> ModelRequest:
+        # What was reserved is the limit, or parallel answers could each pass the budget.
+        limit_tokens = request.max_output_tokens or self.max_output_tokens
+        if self.ledger.budget.limits_output:
+            limit_tokens = self._room_tokens(request)
+        return replace(
+            request,
+            max_output_tokens=limit_tokens,
             timeout_s=self.ledger.request_timeout_s(self.request_timeout_s),
         )
 
@@ -224,9 +231,7 @@ def request_sha256(request: ModelRequest) -> str:
 def _with_note(request: ModelRequest, note: Message | None) -> ModelRequest:
     if note is None:
         return request
-    return ModelRequest(
-        (*request.messages, note), request.tools, request.force_tool, request.max_output_tokens
-    )
+    return replace(request, messages=(*request.messages, note))
 
 
 def _final(exc: ModelError) -> ModelError:

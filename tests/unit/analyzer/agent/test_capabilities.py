@@ -91,3 +91,12 @@ def test_waits_are_read_in_every_form(headers, wait_s):
     now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
     assert retry_after_s(headers, now=now) == wait_s
+
+
+def test_a_limit_refused_under_both_names_is_left_out():
+    """A server that takes no limit on its output is asked without one."""
+    known, full = Capabilities(), {"max_tokens": 4_000}
+    for name in ("max_tokens", "max_completion_tokens"):
+        assert known.learn(f"Unrecognized parameter: {name}", name, known.adapt(full))
+
+    assert known.adapt(full) == {}

@@ -526,3 +526,24 @@ async def test_events_are_numbered_and_calls_come_before_results():
     roles = [event.item.role for event in bench.events if event.type == "item"]
     assert roles == ["system", "user", "assistant", "tool", "assistant", "tool", "assistant"]
     assert [e.final for e in bench.events if e.type == "item"][-1] is True
+
+
+@pytest.mark.parametrize(
+    ("budget", "configured", "sent"),
+    [
+        (Budget(tokens=200_000), None, [4_000, 8_000, 16_000]),
+        (Budget(usd=9.0), None, [4_000, 8_000, 16_000]),
+        (Budget(tokens=200_000), 100, [100, 100, 100]),
+        (Budget(tokens=12_000), None, [4_000, 4_000, 4_000]),
+        (Budget(), None, [None, None, None]),
+        (Budget(), 100, [100, 100, 100]),
+    ],
+)
+async def test_the_limit_that_is_sent_is_the_room_that_was_reserved(budget, configured, sent):
+    """An answer that was cut lifts it as far as the budget allows; a configured one stays (F-02)."""
+    cut = ModelReply(Message(Role.ASSISTANT), finish=Finish.LENGTH, usage=Usage(200, 100))
+    model = ScriptedChatModel([cut, cut, FINISH])
+
+    await Bench(model, budget=budget, max_output_tokens=configured).run()
+
+    assert [request.max_output_tokens for request in model.seen] == sent
