@@ -37,7 +37,7 @@ from typing import BinaryIO, Self, TypeVar, cast
 
 import orjson
 
-from halo_daemon.analyzer.agent.errors import EngineError, JournalMismatchError
+from halo_daemon.analyzer.agent.errors import Action, EngineError, JournalMismatchError
 from halo_daemon.analyzer.agent.messages import Message, Usage, as_object, as_text
 from halo_daemon.analyzer.agent.model import Finish, ModelReply
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -49,6 +49,7 @@ MAX_RESUMES = 3
 """A run is resumed this often; then it is closed as partial."""
 
 _PARTS_SUFFIX = ".parts"
+_ENDS_ASKING = frozenset({Action.SHRINK, Action.WITHHOLD, Action.STOP})
 _Argument = TypeVar("_Argument")
 _Result = TypeVar("_Result")
 
@@ -91,7 +92,8 @@ class Recorded:
             case "request":
                 self._take_request(agent_id, record)
             case "retry":
-                self.requests += 1
+                # What ends the asking is recorded too; nothing was sent after it.
+                self.requests += record.get("action") not in _ENDS_ASKING
             case "response":
                 self._take_response(agent_id, record)
             case "tool_result":
