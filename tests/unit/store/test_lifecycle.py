@@ -159,6 +159,24 @@ def test_pruning_takes_whole_traces(tmp_path, days, retention, kept, is_compress
     assert prune(project, retention, now_unix_ns=NOW) == Pruned(0, 0, 0, 0)
 
 
+def test_pruning_leaves_files_that_are_not_ours(tmp_path, days):
+    """A day without traces goes with all we made of it; what others put there stays."""
+    note = days[0].directory / "note.txt"
+    note.write_text("mine")
+    (days[1].directory / "a directory").mkdir()
+    later = days[2].directory / "100000Z-w0-000001.jsonl.v9"
+    later.write_bytes(b"of a later version")
+    days[3].receipts("110000Z-w0-000001").write_bytes(b"left by a crash")
+
+    prune(DataPaths(tmp_path).project("default"), Retention(max_traces=0), now_unix_ns=NOW)
+
+    assert everything(tmp_path) == []
+    assert note.read_text() == "mine"
+    assert later.read_bytes() == b"of a later version"
+    assert (days[1].directory / "a directory").is_dir()
+    assert not days[3].directory.exists()
+
+
 def test_any_one_failing_call_of_pruning_leaves_whole_traces(tmp_path):
     """Whichever system call fails, what should stay is whole, and a second run finishes."""
     failing = 0
