@@ -34,7 +34,11 @@ import structlog
 from halo_daemon.store import day_totals, index_schema as sql
 from halo_daemon.store.catalog import NewTrace
 from halo_daemon.store.database import StaleIndexError, inode_of, open_database, transaction
-from halo_daemon.store.enclosing import calls_with_children, mark_enclosing
+from halo_daemon.store.enclosing import (
+    calls_with_children,
+    grown_below_calls,
+    mark_enclosing,
+)
 from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, ShardName
 from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.shard_files import open_shard, read_lines
@@ -255,7 +259,9 @@ class DayIndex:
         execute(sql.ADD_NEW_SPANS_TO_TRACES, (first_id,))
         new = self.traces_after(last_trace)
         grown = touched.difference(trace.trace_id for trace in new)
-        marked = mark_enclosing(self.connection, grown | calls_with_children(parsed.rows))
+        nested = calls_with_children(parsed.rows) - grown
+        nested |= grown_below_calls(self.connection, parsed.rows, grown - redelivered)
+        marked = mark_enclosing(self.connection, nested | redelivered)
         for trace_id in sorted(marked | redelivered):
             execute(sql.RECOUNT_TRACE, {"trace_id": trace_id})
         for trace_id in sorted(redelivered):

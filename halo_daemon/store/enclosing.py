@@ -3,7 +3,9 @@ Marks model calls that enclose other ones, whose tokens and cost are not counted
 
 Only the whole trace tells them, so the mark stands in the index and in no line. A call
 that encloses another has a child, which nearly none has: a trace that is new is looked
-at only when a block holds such a child; one that grew is looked at again.
+at only when a block holds such a child. One that grew is looked at again only when
+something new hangs below a call without a mark, which the way up from it tells, so that
+a trace of a million spans is not read whole for each few that are added.
 """
 
 import sqlite3
@@ -18,16 +20,66 @@ _SPAN, _PARENT, _INPUT, _OUTPUT, _COST = (
     for name in ("span_id", "parent_id", "input_tokens", "output_tokens", "cost_usd")
 )
 
+_Node = tuple[bytes, object]
+"""A trace and one of its spans, stored or only named as a parent."""
+
 
 def calls_with_children(rows: Iterable[SpanRow]) -> set[bytes]:
     """Traces with a model call that reports usage and has a child among *rows*."""
-    calls = {
-        (row[1], row[_SPAN])
-        for row in rows
-        if row[_INPUT] is not None or row[_OUTPUT] is not None or row[_COST] is not None
-    }
+    calls = {(row[1], row[_SPAN]) for row in rows if _has_usage(row)}
     # The second item of a row is its trace id.
     return {row[1] for row in rows if (row[1], row[_PARENT]) in calls} if calls else set()
+
+
+def grown_below_calls(
+    connection: sqlite3.Connection, rows: Iterable[SpanRow], grown: set[bytes]
+) -> set[bytes]:
+    """
+    Those *grown* traces whose marks the new *rows* may change.
+
+    The rows are stored, none replaces another, and `structure.add_structure` has not yet
+    counted them. A new span matters when it is a call, or when spans that came before it
+    hang on it, and then only to calls without a mark above it, or when it closes a cycle.
+    """
+    found: set[bytes] = set()
+    orphaned: dict[bytes, set[bytes]] = {}
+    walked: set[_Node] = set()
+    for row in rows:
+        trace_id, span_id = row[1], row[_SPAN]
+        if trace_id not in grown or trace_id in found:
+            continue
+        if trace_id not in orphaned:
+            parents = connection.execute(sql.MISSING_PARENTS_OF_TRACE, (trace_id,))
+            orphaned[trace_id] = {parent_id for (parent_id,) in parents}
+        is_call, is_late = _has_usage(row), span_id in orphaned[trace_id]
+        if (is_call and is_late) or (
+            (is_call or is_late) and _may_mark_above(connection, row, walked)
+        ):
+            found.add(trace_id)
+    return found
+
+
+def _has_usage(row: SpanRow) -> bool:
+    return row[_INPUT] is not None or row[_OUTPUT] is not None or row[_COST] is not None
+
+
+def _may_mark_above(connection: sqlite3.Connection, row: SpanRow, walked: set[_Node]) -> bool:
+    """Whether a call without a mark is above a span, or a cycle; *walked* is known to be neither."""
+    trace_id, span_id, parent_id = row[1], row[_SPAN], row[_PARENT]
+    way: set[object] = {span_id}
+    while parent_id is not None and (trace_id, parent_id) not in walked:
+        if parent_id in way:
+            return True
+        way.add(parent_id)
+        stored = connection.execute(sql.FIND_CALL, (trace_id, parent_id)).fetchone()
+        if stored is None:
+            break
+        parent_id, has_usage, encloses = stored
+        if has_usage and not encloses:
+            return True
+    way.discard(span_id)
+    walked.update((trace_id, above) for above in way)
+    return False
 
 
 def mark_enclosing(connection: sqlite3.Connection, trace_ids: Iterable[bytes]) -> set[bytes]:

@@ -235,6 +235,12 @@ SELECT id, span_id, parent_id,
 FROM spans WHERE trace_id = ? AND superseded = 0
 """
 
+FIND_CALL = """
+SELECT parent_id, input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL,
+       encloses
+FROM spans WHERE trace_id = ? AND span_id = ? AND superseded = 0
+"""
+
 FORGET_TRACE_SHAPES = """
 DELETE FROM trace_shapes WHERE trace_id = :trace_id AND shape IN (
     SELECT shape FROM spans WHERE trace_id = :trace_id AND superseded = 0
@@ -253,6 +259,8 @@ NOTE_MISSING_PARENT = "INSERT OR IGNORE INTO missing_parents VALUES (?, ?)"
 FIND_START = "SELECT start_ns FROM spans WHERE trace_id = ? AND span_id = ? AND superseded = 0"
 
 HAS_MISSING_PARENTS = "SELECT 1 FROM missing_parents WHERE trace_id = ? LIMIT 1"
+
+MISSING_PARENTS_OF_TRACE = "SELECT parent_id FROM missing_parents WHERE trace_id = ?"
 
 FORGET_MISSING_PARENT = "DELETE FROM missing_parents WHERE trace_id = ? AND parent_id = ?"
 
