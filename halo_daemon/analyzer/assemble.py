@@ -108,13 +108,13 @@ def assemble(
     scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
     by_id = {finding_id(key): group for key, group in groups.items()}
     scored = _charged(known, scored, by_id)
+    scored = _with_other_ids(scored, heads, settings.earlier_algorithms)
     strong = [row for row in scored if row.is_strong or _stays(row, known_ids)]
     weak = [row for row in scored if not (row.is_strong or _stays(row, known_ids))]
     limit = settings.max_findings
-    parts = _parts(heads)
     return Assembled(
-        findings=[_with_parts(row.finding, parts) for row in strong[:limit]],
-        weak_signals=[_with_parts(row.finding, parts) for row in weak[:limit]],
+        findings=[row.finding for row in strong[:limit]],
+        weak_signals=[row.finding for row in weak[:limit]],
         ids={key: finding_id(head) for key, head in heads.items()},
         groups=by_id,
         release_diff=releases,
@@ -232,21 +232,31 @@ def _row_of(finding: Finding) -> "_Scored":
 
 
 def _stays(row: "_Scored", known_ids: Collection[str]) -> bool:
-    return row.is_supported and row.finding.finding_id in known_ids
+    finding = row.finding
+    ids = (finding.finding_id, *finding.supersedes, *finding.merged_from)
+    return row.is_supported and any(identity in known_ids for identity in ids)
 
 
-def _parts(heads: dict[FindingKey, FindingKey]) -> dict[str, tuple[str, ...]]:
-    """Ids of the findings that were put into another one, by its id."""
-    parts: dict[str, list[str]] = {}
+def _with_other_ids(
+    rows: list["_Scored"], heads: dict[FindingKey, FindingKey], algorithms: tuple[str, ...]
+) -> list["_Scored"]:
+    """The same rows with the ids of their parts, and with those that *algorithms* give them."""
+    parts: dict[str, set[str]] = {}
+    keys: dict[str, set[FindingKey]] = {}
     for key, head in heads.items():
+        keys.setdefault(finding_id(head), set()).add(key)
         if key != head:
-            parts.setdefault(finding_id(head), []).append(finding_id(key))
-    return {identity: tuple(sorted(ids)) for identity, ids in parts.items()}
-
-
-def _with_parts(finding: Finding, parts: dict[str, tuple[str, ...]]) -> Finding:
-    found = parts.get(finding.finding_id)
-    return finding.model_copy(update={"merged_from": found}) if found else finding
+            parts.setdefault(finding_id(head), set()).add(finding_id(key))
+    found = []
+    for row in rows:
+        identity = row.finding.finding_id
+        own = keys.get(identity, set()) | {FindingKey(*row.finding.fingerprint.parts)}
+        update = {
+            "merged_from": tuple(sorted(parts.get(identity, ()))),
+            "supersedes": tuple(sorted(finding_id(key, old) for key in own for old in algorithms)),
+        }
+        found.append(row._replace(finding=row.finding.model_copy(update=update)))
+    return found
 
 
 def _finding(

@@ -13,6 +13,7 @@ from halo_daemon.findings import (
     LedgerEntry,
     Report,
     Triage,
+    decision_on,
     from_json,
     in_force,
 )
@@ -73,13 +74,18 @@ class FindingDesk:
         shown = {finding.finding_id: finding for finding in report.findings} if report else {}
         book = self._triage.read()
         histories = self._ledger.histories()
-        order = [*(name for name in shown if name in histories), *sorted({*histories} - {*shown})]
+        current = {name for name, history in histories.items() if not history.superseded_by}
+        order = [*(name for name in shown if name in current), *sorted(current - {*shown})]
         return [
             KnownFinding(
                 name,
                 histories[name].title,
                 histories[name].state,
-                in_force(book.get(name, Triage()), now, regressed=histories[name].mute_ended),
+                in_force(
+                    decision_on(book, name, histories[name].supersedes),
+                    now,
+                    regressed=histories[name].mute_ended,
+                ),
                 histories[name],
                 shown.get(name),
             )
@@ -117,6 +123,10 @@ class FindingDesk:
             StoreError: The disk refused.
         """
         self._triage.decide(row.finding_id, triage)
+        if triage.state == "open":
+            # What was said of an earlier id would hold again.
+            for identity in self._triage.read().keys() & {*row.history.supersedes}:
+                self._triage.decide(identity, triage)
         self._write(row, "triage", row.triage.state, triage.state, triage, now)
 
     def set_state(

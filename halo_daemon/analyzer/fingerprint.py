@@ -24,10 +24,10 @@ class FindingKey(NamedTuple):
     """Masked text; empty for rules that have none."""
 
 
-def finding_id(key: FindingKey) -> str:
+def finding_id(key: FindingKey, algorithm: str = ALGORITHM) -> str:
     """``F-`` and 12 characters of Crockford's base32: the first 60 bits of a SHA-256."""
     digest = hashlib.sha256(
-        "\0".join((ALGORITHM, *key)).encode("utf-8", "surrogatepass"),
+        "\0".join((algorithm, *key)).encode("utf-8", "surrogatepass"),
     ).digest()
     bits = int.from_bytes(digest[:8], "big") >> (64 - ID_CHARS * _BITS_PER_CHAR)
     chars = [

@@ -6,7 +6,7 @@ new ledger lines come out.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -24,8 +24,9 @@ from halo_daemon.findings import (
     Report,
     ResolvedFinding,
     Trend,
-    Triage,
     TriageBook,
+    decision_on,
+    fold_onto,
     in_force,
 )
 
@@ -111,6 +112,40 @@ def state_when_absent(history: History, eligible: int) -> Absent:
     return Absent(state, exposure, round(p_zero, 6), eligible)
 
 
+def links_of(
+    findings: Iterable[Finding], histories: Mapping[str, History], at: str, report_id: str
+) -> list[LedgerEntry]:
+    """
+    The ledger lines that let findings go on under other ids than before.
+
+    A finding goes on with what was counted under an id of its own (``supersedes``), with
+    its parts when they no longer stand alone (a rule puts them together), and with what
+    it was a part of when that is gone (the rule was taken away).
+    """
+    rows = sorted(findings, key=lambda finding: finding.finding_id)
+    seen = {finding.finding_id for finding in rows}
+    wholes: dict[str, list[str]] = {}
+    for history in histories.values():
+        for part in history.merged_from:
+            wholes.setdefault(part, []).append(history.finding_id)
+    return [
+        LedgerEntry(
+            at=at, type="superseded", finding_id=old, report_id=report_id, to=finding.finding_id
+        )
+        for finding in rows
+        for old in sorted(
+            {*finding.supersedes, *finding.merged_from, *wholes.get(finding.finding_id, ())} - seen
+        )
+        if old in histories and _is_looked_for(histories[old])
+    ]
+
+
+def _is_looked_for(history: History) -> bool:
+    """Whether it is open under its own id."""
+    is_open = history.reports_seen > 0 and history.state in OPEN_STATES
+    return is_open and not history.superseded_by
+
+
 def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, now: str) -> Finding:
     """*finding* with its state, its dates, its trend and what people said of it."""
     history = histories.get(finding.finding_id)
@@ -122,7 +157,7 @@ def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, n
         version_reached=_has_version(finding, history),
     )
     triage = in_force(
-        book.get(finding.finding_id, Triage()),
+        decision_on(book, finding.finding_id, history.supersedes if history else ()),
         now,
         regressed=state in _WORSE_STATES or (history is not None and history.mute_ended),
     )
@@ -132,6 +167,7 @@ def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, n
         update |= {
             "first_seen": first,
             "reports_seen": history.reports_seen + 1,
+            "supersedes": history.supersedes,
             "trend": _trend(finding, history),
         }
     return finding.model_copy(update=update)
@@ -172,7 +208,7 @@ def absent_findings(
     rows = []
     for identity in sorted(histories):
         history = histories[identity]
-        if identity in seen or history.state not in OPEN_STATES or not history.reports_seen:
+        if identity in seen or not _is_looked_for(history):
             continue
         # A window that overlaps the last one would count its traces twice.
         is_fresh = window_from >= history.exposed_until
@@ -214,11 +250,14 @@ def entries_of(
     seen. Writing them is what makes the next report know this one.
     """
     slots = occurrences or {}
+    links = links_of(report.findings, histories, report.created_at, report.report_id)
+    histories = fold_onto(histories, links)
     lines = [
         _seen_entry(report, finding, slots.get(finding.finding_id, ()))
         for finding in report.findings
     ]
     return [
+        *links,
         *lines,
         *_escalations(report, histories),
         *_absent_entries(report, histories),
@@ -247,8 +286,8 @@ def _ended_mutes(
     report: Report, histories: Mapping[str, History], book: TriageBook
 ) -> Iterator[LedgerEntry]:
     for finding in report.findings:
-        said = book.get(finding.finding_id, Triage())
         history = histories.get(finding.finding_id)
+        said = decision_on(book, finding.finding_id, history.supersedes if history else ())
         is_over = history is not None and history.mute_ended
         if said.until == "regressed" and finding.state in _WORSE_STATES and not is_over:
             yield LedgerEntry(
@@ -283,6 +322,7 @@ def _seen_entry(report: Report, finding: Finding, occurrences: Occurrences) -> L
             rate_low=counts.ci95[0],
         ),
         occurrences=occurrences,
+        merged_from=finding.merged_from,
     )
 
 

@@ -6,7 +6,7 @@ traces there are and where the report goes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from halo_daemon import __version__
@@ -14,7 +14,14 @@ from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.changes import changes_since
 from halo_daemon.analyzer.grouping import with_ignores
 from halo_daemon.analyzer.headline import summary_of
-from halo_daemon.analyzer.ledger import absent_findings, aged, open_ids, past_days, resolved_rows
+from halo_daemon.analyzer.ledger import (
+    absent_findings,
+    aged,
+    links_of,
+    open_ids,
+    past_days,
+    resolved_rows,
+)
 from halo_daemon.analyzer.memory import Memory, memory_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome
@@ -36,6 +43,7 @@ from halo_daemon.findings import (
     RunBlock,
     WatchedWindow,
     WindowBlock,
+    fold_onto,
 )
 from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
 from halo_daemon.proto.trace import Trace
@@ -145,6 +153,9 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     window = _window_block(asked.window, asked.run)
     past = past_days(histories, window.from_)
     assembled = assemble(known, asked.settings, open_ids(histories), past)
+    links = links_of(assembled.findings, histories, now, asked.run.report_id)
+    histories = fold_onto(histories, links)
+    asked = asked._replace(memory=replace(asked.memory, histories=histories))
     occurrences = occurrences_by_id(known, assembled.groups)
     if asked.on_occurrences is not None:
         asked.on_occurrences(occurrences)
@@ -191,7 +202,10 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
 
 
 def _lived(
-    found: Finding, known: Partial, asked: Asked, occurrences: Mapping[str, Occurrences]
+    found: Finding,
+    known: Partial,
+    asked: Asked,
+    occurrences: Mapping[str, Occurrences],
 ) -> Finding:
     """*found* with all that depends on earlier windows and on people."""
     now_unix_ns = asked.run.started_unix_ns

@@ -45,5 +45,9 @@ class MinerSettings:
     medium_cost_share: float = 0.05
     """Share of the window's tokens wasted from which a finding is medium."""
 
+    earlier_algorithms: tuple[str, ...] = ()
+    """Versions of `fingerprint.ALGORITHM` that ids are computed with as well, so that
+    findings known under those ids go on under the present ones."""
+
     contract: Contract = NO_CONTRACT
     """What the project states about its tools."""

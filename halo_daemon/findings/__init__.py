@@ -54,6 +54,7 @@ from halo_daemon.findings.ledger import (
     LedgerEntry,
     WatchedWindow,
     fold,
+    fold_onto,
 )
 from halo_daemon.findings.outcomes import KnownOutcome, RiskCalibration, SignalWeight
 from halo_daemon.findings.report import (
@@ -76,7 +77,7 @@ from halo_daemon.findings.report import (
     to_json,
 )
 from halo_daemon.findings.short_id import short_ids
-from halo_daemon.findings.triage import TriageBook, in_force, is_silent
+from halo_daemon.findings.triage import TriageBook, decision_on, in_force, is_silent
 
 __all__ = [
     "MAX_QUOTE_CHARS",
@@ -143,7 +144,9 @@ __all__ = [
     "WatchedWindow",
     "WhatChanged",
     "WindowBlock",
+    "decision_on",
     "fold",
+    "fold_onto",
     "from_json",
     "in_force",
     "is_silent",

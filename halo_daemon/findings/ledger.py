@@ -5,7 +5,8 @@ What is known of a finding is a fold over its lines, so a lost report costs
 nothing and rebuilding gives the same answer.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -54,6 +55,8 @@ class LedgerEntry(Record):
     counts: LedgerCounts = LedgerCounts()
     occurrences: tuple[tuple[int, Count], ...] = ()
     """Half-hours since the epoch that had any, and how many; in order."""
+    merged_from: tuple[str, ...] = ()
+    """Ids of the findings that were counted under this one."""
 
 
 class DayCount(NamedTuple):
@@ -102,6 +105,12 @@ class History:
     """Eligible traces since it was last seen, each stretch of time counted once."""
     exposed_until: str = ""
     """End of the last window that counted as exposure, or in which it was seen."""
+    merged_from: tuple[str, ...] = ()
+    """Ids counted under this one in the last report that saw it."""
+    supersedes: tuple[str, ...] = ()
+    """Ids that it went under before."""
+    superseded_by: str = ""
+    """The id that it goes under now; empty while it goes under its own."""
     resolved_in_version: str = ""
     mute_ended: bool = False
     """Whether a mute "until it regresses" is over, because it did."""
@@ -109,11 +118,92 @@ class History:
 
 def fold(entries: Iterable[LedgerEntry]) -> dict[str, History]:
     """What is known of every finding after *entries*, in the order they were written."""
-    known: dict[str, History] = {}
+    return fold_onto({}, entries)
+
+
+def fold_onto(
+    histories: Mapping[str, History], entries: Iterable[LedgerEntry]
+) -> dict[str, History]:
+    """*histories* after *entries* more."""
+    known = dict(histories)
     for entry in entries:
+        if entry.type == "superseded" and entry.to:
+            _supersede(known, entry.finding_id, entry.to)
+            continue
         history = known.get(entry.finding_id) or History(entry.finding_id)
         known[entry.finding_id] = _after(history, entry)
     return known
+
+
+def _supersede(known: dict[str, History], old: str, new: str) -> None:
+    """Let *new* go on with what is known of *old*."""
+    before = known.get(old) or History(old)
+    after = known.get(new) or History(new)
+    known[old] = replace(before, superseded_by=new)
+    if not after.reports_seen:
+        joined = replace(before, finding_id=new, merged_from=())
+    elif after.superseded_by:
+        joined = _resumed(after, before)
+    else:
+        joined = _both(after, before)
+    known[new] = replace(
+        joined,
+        supersedes=tuple(dict.fromkeys((*after.supersedes, old))),
+        superseded_by="",
+    )
+
+
+def _resumed(part: History, whole: History) -> History:
+    """A finding that stood for itself, was part of *whole* for a time, and is itself again."""
+    return replace(
+        part,
+        state=whole.state,
+        last_seen=max(part.last_seen, whole.last_seen),
+        reports_seen=whole.reports_seen,
+        is_escalating=whole.is_escalating,
+        exposure=whole.exposure,
+        exposed_until=max(part.exposed_until, whole.exposed_until),
+        mute_ended=whole.mute_ended,
+    )
+
+
+def _both(left: History, right: History) -> History:
+    """Two findings that go on as one; their traces may be the same, so rates are not added."""
+    closed = left.state == "resolved" and right.state == "resolved"
+    larger = max(left.counts, right.counts, key=lambda row: row.rate)
+    eligible = max(left.counts.eligible, right.counts.eligible)
+    affected = min(left.counts.affected + right.counts.affected, eligible)
+    return replace(
+        left,
+        state="resolved" if closed else "ongoing",
+        first_seen=min(filter(None, (left.first_seen, right.first_seen)), default=""),
+        last_seen=max(left.last_seen, right.last_seen),
+        reports_seen=max(left.reports_seen, right.reports_seen),
+        counts=LedgerCounts(
+            affected=affected,
+            eligible=eligible,
+            rate=affected / eligible if eligible else larger.rate,
+            rate_low=larger.rate_low,
+        ),
+        series=(),
+        days=(),
+        windows=_added(left.windows, right.windows),
+        is_escalating=left.is_escalating or right.is_escalating,
+        exposure=min(left.exposure, right.exposure),
+        exposed_until=max(left.exposed_until, right.exposed_until),
+    )
+
+
+def _added(
+    left: tuple[WatchedWindow, ...], right: tuple[WatchedWindow, ...]
+) -> tuple[WatchedWindow, ...]:
+    """The windows of both; what they counted in the same one is added."""
+    found: dict[tuple[int, int], Counter[int]] = {}
+    for window in (*left, *right):
+        key = (window.from_unix_ns, window.to_unix_ns)
+        found.setdefault(key, Counter()).update(dict(window.occurrences))
+    windows = (WatchedWindow(*key, tuple(sorted(n.items()))) for key, n in sorted(found.items()))
+    return tuple(windows)[-MAX_WINDOWS:]
 
 
 def _after(history: History, entry: LedgerEntry) -> History:
@@ -142,6 +232,8 @@ def _seen(history: History, entry: LedgerEntry) -> History:
         series=(*history.series, entry.counts.rate)[-MAX_SERIES:],
         days=_with_day(history, entry),
         windows=_with_window(history, entry),
+        merged_from=entry.merged_from,
+        superseded_by="",
         exposure=0,
         exposed_until=max(history.exposed_until, entry.window_to),
         resolved_in_version="",

@@ -1,6 +1,6 @@
 """What people said of findings, apart from the findings' own life."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from halo_daemon.findings.finding import Triage
 
@@ -8,6 +8,21 @@ TriageBook = Mapping[str, Triage]
 """Decisions by finding id."""
 
 NOTHING_SAID = Triage()
+
+
+def decision_on(book: TriageBook, finding_id: str, supersedes: Sequence[str] = ()) -> Triage:
+    """
+    What *book* says of a finding, or else of all the ids in *supersedes* alike.
+
+    Silence about one part of a merged finding is no silence about the whole.
+    """
+    if finding_id in book:
+        return book[finding_id]
+    said = [book.get(identity, NOTHING_SAID) for identity in supersedes]
+    alike = bool(said) and all(
+        (triage.state, triage.until) == (said[0].state, said[0].until) for triage in said
+    )
+    return said[0] if alike else NOTHING_SAID
 
 
 def in_force(triage: Triage, now: str, *, regressed: bool = False) -> Triage:
