@@ -159,8 +159,9 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     occurrences = occurrences_by_id(known, assembled.groups)
     if asked.on_occurrences is not None:
         asked.on_occurrences(occurrences)
+    first_start = min((facts.start_unix_ns for facts in known.traces.values()), default=0)
     findings = verify_findings(
-        (_lived(found, known, asked, occurrences) for found in assembled.findings),
+        (_lived(found, asked, occurrences, first_start) for found in assembled.findings),
         reader.load_trace,
     )
     weak = verify_findings(assembled.weak_signals, reader.load_trace)
@@ -203,9 +204,9 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
 
 def _lived(
     found: Finding,
-    known: Partial,
     asked: Asked,
     occurrences: Mapping[str, Occurrences],
+    first_start_unix_ns: int,
 ) -> Finding:
     """*found* with all that depends on earlier windows and on people."""
     now_unix_ns = asked.run.started_unix_ns
@@ -214,7 +215,7 @@ def _lived(
     begin = asked.window.from_unix_ns
     if history is None or not history.windows:
         # A first window may reach back to before the project was there.
-        begin = max(begin, min(facts.start_unix_ns for facts in known.traces.values()))
+        begin = max(begin, first_start_unix_ns)
     window = WatchedWindow(begin, asked.window.to_unix_ns, occurrences.get(found.finding_id, ()))
     finding = with_rise(
         aged(found, memory.histories, memory.triage, now), history, window, now_unix_ns
