@@ -114,6 +114,19 @@ def is_framed(head: bytes) -> bool:
     return 0 < length <= MAX_RECORD_BYTES and (body.startswith((ZSTD_MAGIC, b"\x0a")))
 
 
+def is_lone_request(head: bytes) -> bool:
+    """Whether a file is one request in protobuf with nothing around it: field 1, then field 1."""
+    if head[:1] != b"\x0a" or head.lstrip()[:1] in (b"{", b"["):
+        return False
+    # A varint: bytes with the high bit go on. Then a field of ResourceSpans, 1 to 3.
+    length_end = next((at for at, byte in enumerate(head[1:7], start=1) if byte < 0x80), 0)  # noqa: PLR2004
+    return bool(length_end) and head[length_end + 1 : length_end + 2] in (
+        b"\x0a",
+        b"\x12",
+        b"\x1a",
+    )
+
+
 def framed_records(source: Input) -> Iterator[Framed]:
     """Records behind four-byte lengths, unpacked; a torn one ends the file."""
     offset, number = source.start

@@ -57,6 +57,7 @@ class ImportState:
         except (OSError, ValueError):
             found = {}
         self._fields: JsonObject = found if isinstance(found, dict) else {}
+        self._is_saved = True
         self._by_inode = {
             f"{entry.get('source')}:{entry.get('inode')}": key
             for key, entry in self._fields.items()
@@ -90,6 +91,7 @@ class ImportState:
             "is_finished": is_finished,
         }
         self._by_inode[f"{source}:{file.inode}"] = key
+        self._is_saved = False
 
     def pull(self, name: str) -> JsonObject:
         """What was noted of the pull *name*; empty when it is new."""
@@ -100,17 +102,21 @@ class ImportState:
         """Note, in memory, how far the pull *name* is stored."""
         self._fields.pop(f"pull:{name}", None)
         self._fields[f"pull:{name}"] = reached
+        self._is_saved = False
 
     def save(self) -> None:
         """
-        Write what was noted, durably.
+        Write what was noted, durably; nothing when nothing was since the last time.
 
         Raises:
             OSError: The disk refused.
         """
+        if self._is_saved:
+            return
         for key in list(self._fields)[: max(0, len(self._fields) - _MAX_ENTRIES)]:
             del self._fields[key]
         write_atomically(Disk(), self._path, orjson.dumps(self._fields))
+        self._is_saved = True
 
     def _entry(self, source: str, file: FileIdentity) -> JsonObject | None:
         keys = (f"{source}:{file.path}", self._by_inode.get(f"{source}:{file.inode}", ""))

@@ -1,10 +1,16 @@
-"""OTLP files: JSON by line or as one document, and the Collector's framed records."""
+"""OTLP files: JSON by line or as one document, framed records, and single requests."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from halo_daemon.exchange.files import framed_records, is_framed, peek
-from halo_daemon.exchange.incoming import Incoming, Input, Place, Request, Skipped
+from halo_daemon.exchange.files import (
+    MAX_RECORD_BYTES,
+    framed_records,
+    is_framed,
+    is_lone_request,
+    peek,
+)
+from halo_daemon.exchange.incoming import START, Incoming, Input, Place, Request, Skipped
 from halo_daemon.exchange.json_records import json_records, parse_json
 from halo_daemon.proto.json_value import JsonObject
 
@@ -22,7 +28,11 @@ _OTHER_SIGNALS: Final = (
 
 def read_otlp(source: Input) -> Iterator[Incoming]:
     """Read what the Collector's file exporter or any OTLP/JSON writer leaves."""
-    if not is_framed(peek(source.stream)):
+    head = peek(source.stream)
+    if source.start == START and is_lone_request(head):
+        yield _lone_request(source)
+        return
+    if not is_framed(head):
         for record in json_records(source):
             if record.value is None:
                 yield Skipped(record.reason, record.where)
@@ -36,6 +46,13 @@ def read_otlp(source: Input) -> Iterator[Incoming]:
             yield _json_request(framed.body, framed.where, framed.end)
         else:
             yield Request(framed.body, is_protobuf=True, resume=framed.end)
+
+
+def _lone_request(source: Input) -> Incoming:
+    body = source.stream.read(MAX_RECORD_BYTES + 1)
+    if len(body) > MAX_RECORD_BYTES:
+        return Skipped(f"larger than {MAX_RECORD_BYTES} bytes", "1")
+    return Request(body, is_protobuf=True, resume=Place(len(body), 1))
 
 
 def _json_request(body: bytes, where: str, end: Place) -> Incoming:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from halo_daemon.exchange.files import PEEK_BYTES, is_framed
+from halo_daemon.exchange.files import PEEK_BYTES, is_framed, is_lone_request
 
 PARQUET = "parquet"
 _PARQUET_MAGIC = b"PAR1"
@@ -29,7 +29,7 @@ def recognise(head: bytes) -> str:
     Returns:
         ``""`` when it is of none that is known.
     """
-    if is_framed(head):
+    if is_framed(head) or is_lone_request(head):
         return "otlp"
     if head.startswith(_PARQUET_MAGIC):
         return PARQUET

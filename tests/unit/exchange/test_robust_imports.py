@@ -9,7 +9,9 @@ from pathlib import Path
 import orjson
 import pytest
 from backports import zstd
+from google.protobuf.json_format import ParseDict
 from hypothesis import given, settings, strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from halo_daemon.exchange.files import open_input
 from halo_daemon.exchange.import_batches import ImportSummary, StartWindow
@@ -481,3 +483,26 @@ async def test_langsmith_runs_become_spans(tmp_path):
     assert opened.attributes["halo.aggregate.input_tokens"] == 7
     assert (called.model, called.input_tokens, called.status_message) == ("m", 7, "rate limited")
     assert called.parent_span_id == opened.span_id
+
+
+LONE_REQUEST = """
+{"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value":
+{"stringValue": "p"}}]}, "scopeSpans": [{"spans": [{"traceId": "AQEBAQEBAQEBAQEBAQEBAQ==",
+"spanId": "AgICAgICAgI=", "name": "n", "startTimeUnixNano": "1764547200000000000",
+"endTimeUnixNano": "1764547201000000000"}]}]}]}
+"""
+
+
+@pytest.mark.parametrize("source", ["otlp", "auto"])
+async def test_a_single_protobuf_request_is_a_file(tmp_path, source):
+    """A captured request body is imported as it is, once, and one that is cut is told."""
+    body = ParseDict(orjson.loads(LONE_REQUEST), ExportTraceServiceRequest()).SerializeToString()
+    whole, cut = tmp_path / "whole.pb", tmp_path / "cut.pb"
+    whole.write_bytes(body)
+    cut.write_bytes(body[:-3])
+    sink = MemorySink()
+
+    summary = await Import(source=source, accept=sink.accept).run([whole, cut])
+
+    assert summary.accepted_spans == 1
+    assert summary.skipped.total() == 1
