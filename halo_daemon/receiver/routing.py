@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from typing import Final, NamedTuple
 
+from halo_daemon.errors import StorageUnavailableError
 from halo_daemon.proto.batch import ProjectOf
 from halo_daemon.proto.json_value import Attributes
 from halo_daemon.proto.project import Project, project_named
@@ -105,6 +106,9 @@ class ProjectRouter:
         Args:
             header_of: The request's headers.
             only: The one project that the sender may write to; nothing else decides then.
+
+        The function raises `StorageUnavailableError` for a name that is new here while
+        the known projects cannot be listed.
         """
         if only is not None:
             return lambda _resource: only
@@ -118,7 +122,10 @@ class ProjectRouter:
             nonlocal is_refreshed
             if not is_refreshed:
                 is_refreshed = True
-                self._slugs.update(self._known())
+                try:
+                    self._slugs.update(self._known())
+                except OSError as exc:  # no descriptor is left, or the disk fails
+                    raise StorageUnavailableError(f"cannot look up a new project: {exc}") from exc
 
         def project_of(resource: Attributes) -> Project:
             for sent, key in places:

@@ -1,5 +1,6 @@
 import pytest
 
+from halo_daemon.errors import StorageUnavailableError
 from halo_daemon.proto.project import Project
 from halo_daemon.receiver.routing import (
     SERVICE_UNNAMED,
@@ -87,6 +88,24 @@ def test_projects_that_another_process_created_count_and_are_found():
 
     assert slugs == ["default", "theirs-too", "default", "default"]
     assert asked == [0, 2]
+
+
+def test_a_new_project_is_for_later_while_the_known_ones_cannot_be_listed():
+    """What cannot be looked up now is refused with a retry, and taken when it can again."""
+    listings = iter([(), OSError(24, "Too many open files"), ()])
+
+    def known():
+        listing = next(listings)
+        if isinstance(listing, OSError):
+            raise listing
+        return listing
+
+    router = ProjectRouter(known=known)
+
+    with pytest.raises(StorageUnavailableError, match="Too many open files"):
+        router.for_request(NO_HEADERS)({"service.name": "new"})
+
+    assert router.for_request(NO_HEADERS)({"service.name": "new"}).slug == "new"
 
 
 def test_a_service_that_nobody_named_is_told_once_and_counted():
