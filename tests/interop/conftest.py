@@ -1,5 +1,5 @@
 """
-Exporters that are not written in Python: ``HALO_INTEROP=1 pytest tests/interop``.
+Exporters and instrumentations of others: ``HALO_INTEROP=1 pytest tests/interop``.
 
 They are installed from their registries, which takes time and a network, so they run
 on demand only.
@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def js_sender() -> Path:
         timeout=600,
     )
     return directory / "send.js"
+
+
+@pytest.fixture(scope="session")
+def instrumented_python() -> Path:
+    """A Python of its own with model clients and their instrumentations."""
+    directory = _cache() / "python"
+    python = directory / "bin/python"
+    if not python.exists():
+        venv.create(directory, with_pip=True)
+    wanted = HERE / "python/requirements.txt"
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", wanted],
+        check=True,
+        timeout=600,
+    )
+    return python
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def test_spans_sent_while_the_daemon_cannot_store_arrive_after_it_can(go_sender,
             threading.Event().wait(0.05)
 
     with daemon_in(tmp_path, None, *addresses) as daemon:
-        output, _ = sender.communicate(timeout=60)
+        output, _ = sender.communicate(timeout=120)
         again = receiver_of(daemon)
         stored = [span["span_id"] for span in again.spans("from-go")]
         again.close()

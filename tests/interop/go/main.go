@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log"
 	"os"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -15,11 +16,15 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
+// Longer than a daemon takes to end and another to start, on any machine.
+const timeout = time.Minute
+
 func exporter(ctx context.Context, kind, address, project string, compressed bool) (*otlptrace.Exporter, error) {
 	headers := map[string]string{"x-project-name": project}
 	if kind == "grpc" {
 		options := []otlptracegrpc.Option{
 			otlptracegrpc.WithEndpoint(address), otlptracegrpc.WithInsecure(), otlptracegrpc.WithHeaders(headers),
+			otlptracegrpc.WithTimeout(timeout),
 		}
 		if compressed {
 			options = append(options, otlptracegrpc.WithCompressor("gzip"))
@@ -28,6 +33,7 @@ func exporter(ctx context.Context, kind, address, project string, compressed boo
 	}
 	options := []otlptracehttp.Option{
 		otlptracehttp.WithEndpoint(address), otlptracehttp.WithInsecure(), otlptracehttp.WithHeaders(headers),
+		otlptracehttp.WithTimeout(timeout),
 	}
 	if compressed {
 		options = append(options, otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
@@ -41,7 +47,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	provider := trace.NewTracerProvider(trace.WithBatcher(sender))
+	provider := trace.NewTracerProvider(trace.WithBatcher(sender, trace.WithExportTimeout(timeout)))
 	tracer := provider.Tracer("interop")
 	var ids []string
 	for i := 0; i < 50; i++ {
