@@ -1,5 +1,6 @@
 """The commands on stored traces, run as a user runs them, without a daemon."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -10,9 +11,13 @@ from typer.testing import CliRunner
 import halo_daemon.log  # noqa: F401 -- takes the real stderr, before a runner replaces it
 from halo_daemon.cli import exporting, importing, project, store, tail, trace
 from halo_daemon.errors import ConfigError, HaloError, QueryError, UnknownProjectError
+from halo_daemon.proto.project import Project
+from halo_daemon.store.disk import Disk
 from halo_daemon.store.lock import DataLock
 from halo_daemon.store.paths import DataPaths, day_of, shard_stem
+from halo_daemon.store.projects import find_project, rename_project
 from halo_daemon.store.receipts import encode_receipt
+from halo_daemon.testing.failing_disk import FailingDisk
 from halo_daemon.testing.spans import make_line, span_id_of, trace_id_of
 
 NOW_NS = 1_788_000_000_000_000_000
@@ -274,6 +279,20 @@ def test_projects_are_made_and_renamed(data):
     shown = json.loads(run(data, "project", "show", "support-bot", "--json"))
     assert (shown["name"], shown["traces"]) == ("Support Bot", 2)
     assert run(data, "trace", "list", "--project", "support-bot", *ALL).count("\n") == 2
+
+
+@pytest.mark.parametrize("call", range(1, 6))
+def test_a_rename_that_stops_anywhere_is_completed_by_the_next(data, call):
+    """Whichever call to the disk fails, all traces stay in one project and a retry ends it."""
+    paths, new = DataPaths(data), Project("bot", "Bot")
+    with contextlib.suppress(OSError):
+        rename_project(FailingDisk(call), paths, find_project(paths, "default"), new)
+
+    (slug,) = paths.slugs()
+    rename_project(Disk(), paths, find_project(paths, slug), new)
+
+    assert (paths.slugs(), find_project(paths, "bot").name) == (["bot"], "Bot")
+    assert run(data, "trace", "list", *ALL).count("\n") == 2
 
 
 def test_an_unknown_project_names_the_nearest(data):
