@@ -110,6 +110,20 @@ class ProjectIndex:
                 " or read a copy that `halo-daemon store backup` made",
             ) from exc
 
+    def ask(self, question: Callable[[], T]) -> T:
+        """
+        Ask what was indexed by the last `catch_up`; what is not open or damaged is made good.
+
+        Raises:
+            StoreError: The derived files cannot be written or read, even anew.
+        """
+        if self._catalog is None:
+            return self.answer(question)
+        try:
+            return question()
+        except IndexErrors:
+            return self.answer(question)
+
     def _catch_up(self) -> None:
         self._refresh_catalog()
         places = self.paths.days()

@@ -97,7 +97,11 @@ class LocalTraceReader:
     def load_trace(self, trace_id: str) -> Trace | None:
         """Load one whole trace; see `TraceReader.load_trace`."""
         key = trace_key(trace_id)
-        return next(self._load({key: 0}), None) if key is not None else None
+        if key is None:
+            return None
+        with self._lock:
+            self._index.catch_up()
+        return next(self._load({key: 0}), None)
 
     def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
         """Load every trace of *window*; see `TraceReader.iter_traces`."""
@@ -155,7 +159,7 @@ class LocalTraceReader:
         after = b""
         while True:
             with self._lock:
-                rows = self._index.answer(partial(self._page, day, window, after))
+                rows = self._index.ask(partial(self._page, day, window, after))
             yield from rows
             if len(rows) < _CHUNK_TRACES:
                 return
@@ -175,6 +179,9 @@ class LocalTraceReader:
     def _load(self, listed: Mapping[bytes, int]) -> Iterator[Trace]:
         """
         Load traces in the given order; damaged lines are indexed anew once, then left out.
+
+        Does not index what arrived since the caller caught up: beside a fast writer a scan
+        would chase it for ever.
 
         *listed* gives the bytes that an index names for each: one that has less is damaged.
         """
@@ -209,12 +216,13 @@ class LocalTraceReader:
             self._files.close()
             for day in sorted(damaged_days):
                 self._index.rebuild(day)
+            self._index.catch_up()
             return self._read(trace_ids)
 
     def _read(self, trace_ids: list[bytes]) -> dict[bytes, _Loaded]:
         """Look traces up and read their lines in order of place, which disks like."""
         with self._lock:
-            stored = self._index.answer(lambda: self._look_up(trace_ids))
+            stored = self._index.ask(lambda: self._look_up(trace_ids))
             extents = sorted(span.extent for trace in stored.values() for span in trace.spans)
             lines = dict(zip(extents, self._files.read(extents), strict=True))
         return {

@@ -135,5 +135,6 @@ class TraceReader(Protocol):
         """
         Load every trace of *window* that *share* has, whole, in ascending order of trace id.
 
-        Memory is bounded by the largest trace, not by the window.
+        Memory is bounded by the largest trace, not by the window; and time by what was
+        stored when it began: what arrives meanwhile may be left out.
         """

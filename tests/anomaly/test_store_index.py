@@ -251,3 +251,24 @@ def test_flipped_bits_of_an_index_are_mended_by_the_read_that_meets_them(day, re
 
     assert sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING)) == SPANS
     assert reader.overview(EVERYTHING).spans == SPANS
+
+
+def test_a_scan_leaves_what_arrives_meanwhile_to_the_next(tmp_path, day, reader):
+    """A scan beside a writer ends with what was stored when it began."""
+    first_ids = [trace_id_of(1_000 + number) for number in range(2_000)]
+    day.plain("200000Z-w0-000001").write_bytes(b"".join(_lines_of(first_ids)))
+    known = len(list(reader.iter_traces(EVERYTHING)))
+
+    scan = reader.iter_traces(EVERYTHING)
+    found = [next(scan).trace_id]
+    late_ids = [trace_id_of(10_000 + number) for number in range(2_000)]
+    day.plain("210000Z-w0-000001").write_bytes(b"".join(_lines_of(late_ids)))
+    found += [trace.trace_id for trace in scan]
+
+    assert len(found) == known
+    assert not set(found) & set(late_ids)
+    assert len(list(reader.iter_traces(EVERYTHING))) == known + len(late_ids)
+
+
+def _lines_of(trace_ids):
+    return [make_line(trace_id=trace_id, span_id=span_id_of(1)) for trace_id in trace_ids]
