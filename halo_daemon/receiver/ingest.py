@@ -3,12 +3,13 @@ The one path from a request's bytes to its answer, for both transports.
 
 Large bodies are decoded in a thread, so that a request of 64 MiB does not keep the
 event loop from answering the small ones.
+
+Rule: these threads never keep the process alive. What they decode is not acknowledged,
+and a daemon that was told to stop has closed everything durable when it ends.
 """
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from halo_daemon.proto.batch import DecodedRequest, DecodeLimits
 from halo_daemon.proto.otlp import decode_protobuf
@@ -18,6 +19,7 @@ from halo_daemon.proto.project import Project
 from halo_daemon.receiver.access import KeyCheck
 from halo_daemon.receiver.body import decompress
 from halo_daemon.receiver.counters import IngestCounters, Transport, reason_of
+from halo_daemon.receiver.daemon_threads import DaemonThreads
 from halo_daemon.receiver.encoding import Encoding
 from halo_daemon.receiver.intake import Slot
 from halo_daemon.receiver.routing import HeaderOf, ProjectRouter
@@ -28,8 +30,10 @@ _THREAD_FROM_BYTES: Final = 1024 * 1024
 _THREAD_FROM_COMPRESSED_BYTES: Final = 32 * 1024
 _DECODE_THREADS: Final = 2
 
-
 _DECODERS: Final = {Encoding.PROTOBUF: decode_protobuf, Encoding.JSON: decode_json}
+
+
+T = TypeVar("T")
 
 
 class Received(NamedTuple):
@@ -74,7 +78,7 @@ class TraceIngest:
         self._limits = limits
         self._max_decompressed_bytes = max_decompressed_bytes
         self._counters = counters
-        self._threads = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="halo-decode")
+        self._threads = DaemonThreads(_DECODE_THREADS, name="halo-decode")
 
     def admit(self, header_of: HeaderOf) -> Project | None:
         """
@@ -110,9 +114,9 @@ class TraceIngest:
         counts.warnings.update(decoded.warnings)
         return export_response(decoded.rejected_spans, decoded.error_message)
 
-    def close(self) -> None:
-        """End the threads; requests in work are done by then, or were cut off."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """The result of *work* from one of the few threads that decode."""
+        return await self._threads.run(work)
 
     async def _decode(self, request: Received) -> DecodedRequest:
         threshold = (
@@ -120,10 +124,7 @@ class TraceIngest:
         )
         if len(request.body) < threshold:
             return self._decode_now(request)
-        return await self._in_thread(lambda: self._decode_now(request))
-
-    async def _in_thread(self, decode: Callable[[], DecodedRequest]) -> DecodedRequest:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, decode)
+        return await self.in_thread(lambda: self._decode_now(request))
 
     def _decode_now(self, request: Received) -> DecodedRequest:
         body = decompress(

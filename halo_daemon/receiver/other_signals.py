@@ -6,7 +6,6 @@ dropped, and the sender is told so: an SDK exports all signals to one endpoint u
 told otherwise, and an error would make it retry, or log failures, for ever.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
@@ -113,4 +112,4 @@ class OtherSignals:
 
         if len(received.body) < _THREAD_FROM_BYTES:
             return read()
-        return await asyncio.to_thread(read)
+        return await self._ingest.in_thread(read)

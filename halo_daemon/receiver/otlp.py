@@ -163,7 +163,6 @@ class OtlpReceiver:
             log.warning("requests_cut_off", requests=self.intake.open, grace_s=grace_s)
         await self._grpc.stop(0)
         await self._http.stop(0)
-        self._ingest.close()
 
     def problems(self) -> Sequence[str]:
         """Why spans cannot be taken now; empty when they can."""
