@@ -155,6 +155,10 @@ class ReceiversConfig(_Section):
     max_spans_per_request: int = Field(default=50_000, ge=1, le=10_000_000)
     """Spans accepted in one request; more are refused as a whole."""
 
+    max_parts_per_request: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
+    """Resources, scopes, attributes, events, links and values in lists accepted in one request;
+    more are refused as a whole, before memory is spent on them."""
+
     max_concurrent_requests: int = Field(default=64, ge=1, le=100_000)
     """Requests in work at a time; those beyond are told to resend later."""
 

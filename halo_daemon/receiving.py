@@ -227,7 +227,11 @@ def _receiver_settings(
         http_limits=HttpLimits(
             max_body_bytes=http.max_body_bytes, max_decompressed_bytes=http.max_decompressed_bytes
         ),
-        decode=DecodeLimits(max_spans=receivers.max_spans_per_request),
+        decode=DecodeLimits(
+            max_spans=receivers.max_spans_per_request,
+            max_parts=receivers.max_parts_per_request,
+            max_line_bytes=config.storage.max_pending_bytes // share.workers,
+        ),
         max_concurrent_requests=receivers.max_concurrent_requests,
         max_held_bytes=config.storage.max_pending_bytes // share.workers,
         cors_origins=http.cors_origins,

@@ -19,7 +19,7 @@ from halo_daemon.proto.times import parse_unix_ns
 Accept = Callable[[Sequence[SpanBatch]], Awaitable[None]]
 """Where batches go: `SpanWriter.accept`, or nowhere in a dry run."""
 
-_LIMITS = DecodeLimits(max_spans=10**6)
+_LIMITS = DecodeLimits(max_spans=10**6, max_parts=2 * 10**7, max_line_bytes=2 * 1024**3)
 _MAX_SAMPLES = 3
 
 

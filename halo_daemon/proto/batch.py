@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from halo_daemon.errors import LimitError
 from halo_daemon.proto.json_value import Attributes
 from halo_daemon.proto.project import Project
 
@@ -31,8 +32,42 @@ class DecodeLimits:
     max_spans: int = 50_000
     """Spans in one request, summed over all resources (`receivers.max_spans_per_request`)."""
 
+    max_parts: int = 1_000_000
+    """Resources, scopes, attributes, events, links and values in lists, summed over the whole
+    request (`receivers.max_parts_per_request`)."""
+
+    max_line_bytes: int = 256 * 1024**2
+    """Bytes of all lines made of one request (`storage.max_pending`)."""
+
     max_depth: int = 31
     """Nesting of attribute values, the same for protobuf and JSON."""
+
+
+def too_many_spans(max_spans: int, *, spans: int | None = None) -> LimitError:
+    """The refusal of a request with *spans* spans, or, with None, with more than it may have."""
+    return LimitError(
+        f"cannot take {spans or f'more than {max_spans}'} spans in one request: the limit is "
+        f"{max_spans} (`receivers.max_spans_per_request`)",
+        hint="export smaller batches, or raise the limit",
+    )
+
+
+def too_many_parts(max_parts: int) -> LimitError:
+    """The refusal of a request with more parts than it may have."""
+    return LimitError(
+        f"cannot take more than {max_parts} resources, scopes, attributes, events, links and "
+        "values in one request (`receivers.max_parts_per_request`)",
+        hint="export smaller batches, or raise the limit",
+    )
+
+
+def too_many_line_bytes(max_line_bytes: int) -> LimitError:
+    """The refusal of a request whose spans take more room on disk than may wait for it."""
+    return LimitError(
+        f"cannot take a request whose spans need more than {max_line_bytes} bytes on disk, where "
+        "each has a copy of its resource (`storage.max_pending`)",
+        hint="export smaller batches, or send fewer and smaller resource attributes",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,14 @@ from typing import Any, Final
 
 import orjson
 
-from halo_daemon.errors import LimitError
-from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf, SpanBatch
+from halo_daemon.proto.batch import (
+    DecodedRequest,
+    DecodeLimits,
+    ProjectOf,
+    SpanBatch,
+    too_many_line_bytes,
+    too_many_spans,
+)
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.project import Project
 from halo_daemon.proto.semconv import ScopeContext, project_span
@@ -121,6 +127,7 @@ class RequestLines:
         self.warnings: Counter[str] = Counter()
         self._project_of = project_of
         self._max_spans = limits.max_spans
+        self._max_line_bytes = self._free_line_bytes = limits.max_line_bytes
         self._lines: dict[Project, _Lines] = {}
         self._open_lines: _Lines | None = None
         self._received_spans = 0
@@ -156,11 +163,7 @@ class RequestLines:
         """
         self._received_spans += spans
         if self._received_spans > self._max_spans:
-            raise LimitError(
-                f"cannot take {self._received_spans} spans in one request: the limit is "
-                f"{self._max_spans} (`receivers.max_spans_per_request`)",
-                hint="export smaller batches, or raise the limit",
-            )
+            raise too_many_spans(self._max_spans, spans=self._received_spans)
         resource = self._resource
         self._scope_json = orjson.Fragment(
             orjson.dumps({"name": scope.name, "version": scope.version})
@@ -191,6 +194,9 @@ class RequestLines:
                 of ``resource`` and ``scope`` are filled in here. Changed in place.
             repairs: What the decoder repaired in this span; added to.
             ends_early: Whether the span has an end, and it is before its start.
+
+        Raises:
+            LimitError: The lines have more than `DecodeLimits.max_line_bytes`.
         """
         reason = OWN_TELEMETRY if self._is_own else _defect(fields["trace_id"], fields["span_id"])
         if reason:
@@ -215,7 +221,11 @@ class RequestLines:
             self.warnings.update(repairs)
         if self._open_lines is None:
             self._open_lines = self._lines.setdefault(self._project, _Lines())
-        self._open_lines.content += orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+        self._free_line_bytes -= len(line)
+        if self._free_line_bytes < 0:
+            raise too_many_line_bytes(self._max_line_bytes)
+        self._open_lines.content += line
         self._open_lines.spans += 1
 
     def finish(self, *, hint: str = "") -> DecodedRequest:

@@ -35,6 +35,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.line import LineFields, RequestLines, ResourceParts, ScopeParts
+from halo_daemon.proto.otlp_bounds import check_parts
 from halo_daemon.proto.otlp_pairs import Pair, Pairs, RawTraceRequest
 from halo_daemon.proto.otlp_repair import NO_REPAIRS, Repairs, repair_trace_request
 from halo_daemon.proto.otlp_signals import may_be_foreign, refuse_foreign
@@ -67,8 +68,9 @@ def decode_protobuf(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits)
 
     Raises:
         DecodeError: *body* is not such a request, or a value is nested too deep.
-        LimitError: *body* holds more spans than `DecodeLimits.max_spans`.
+        LimitError: *body* holds more than *limits* allow.
     """
+    check_parts(body, limits)
     try:
         return _decoded(body, NO_REPAIRS, project_of=project_of, limits=limits)
     except ProtobufDecodeError as exc:

@@ -30,6 +30,7 @@ from halo_daemon.proto.line import (
     ResourceParts,
     ScopeParts,
 )
+from halo_daemon.proto.otlp_json_bounds import check_json_parts
 from halo_daemon.proto.otlp_json_fields import WrongTypeError, name
 from halo_daemon.proto.otlp_json_values import JsonValues
 from halo_daemon.proto.otlp_signals import hint_of_json
@@ -95,8 +96,9 @@ def decode_json(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits) -> 
     Raises:
         DecodeError: *body* is not JSON, a value is of the wrong type or out of range (the
             message names its path), or nested too deep.
-        LimitError: *body* holds more spans than `DecodeLimits.max_spans`.
+        LimitError: *body* holds more than *limits* allow.
     """
+    check_json_parts(body, limits)
     lines = RequestLines(project_of, limits)
     request = _parsed(body, lines, limits)
     if not isinstance(request, dict):

@@ -3,13 +3,16 @@
 import itertools
 import json
 import time
+from pathlib import Path
 
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from halo_daemon.proto.otlp_repair import varint_bytes
 from halo_daemon.store.reader import LocalTraceReader
+from tests.conformance.conftest import daemon_in, receiver_of
 from tests.conformance.receiver import JSON
 from tests.conformance.requests import (
     SPAN_ID,
@@ -366,6 +369,41 @@ def test_c55_an_absurd_message_index_does_not_allocate(ours, project):
 
     assert answer.is_empty_success
     assert ours.spans(project)[0]["attributes"][key] == "user"
+
+
+_FLOODS = {
+    "spans": b"\x12\0",
+    "events": b"\x5a\0",
+    "attributes": b"\x4a\0",
+}
+
+
+@pytest.mark.parametrize("what", _FLOODS)
+def test_c55_a_flood_of_empty_parts_costs_no_memory(tmp_path, what):
+    """Ten million empty messages are refused before memory is spent on them."""
+    inner = _FLOODS[what] * 10_000_000
+    for tag in (0x12, 0x0A) if what == "spans" else (0x12, 0x12, 0x0A):
+        inner = bytes([tag]) + varint_bytes(len(inner)) + inner
+    with daemon_in(tmp_path) as daemon:
+        receiver = receiver_of(daemon)
+        before = _peak_bytes(daemon.pid)
+
+        answer = receiver.post(inner)
+        spent = _peak_bytes(daemon.pid) - before
+        receiver.close()
+
+    assert answer.status == 413
+    assert f"receivers.max_{'spans' if what == 'spans' else 'parts'}_per_request" in answer.message
+    assert spent < 2 * 64 * 1024**2
+
+
+def _peak_bytes(pid):
+    """The most memory that a process had so far."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        pytest.skip("the peak of a process's memory is read from /proc")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 def _with_bad_text(where):
