@@ -1,17 +1,21 @@
 """Rows C69 to C80: overload, durability, life cycle."""
 
+import http.client
 import json
 import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
+from contextlib import suppress
 
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
+from halo_daemon.proto.otlp_repair import varint_bytes
 from tests.conformance.conftest import daemon_in, receiver_of
 from tests.conformance.receiver import JSON, PROTOBUF
 from tests.conformance.requests import json_body, new_span_id, t1
@@ -92,6 +96,53 @@ def test_c75_sigterm_under_load_loses_nothing_that_was_acknowledged(tmp_path):
     stored = {span["span_id"] for span in receiver.spans("p")}
     assert exit_status == 0
     assert set(acknowledged) <= stored
+
+
+@pytest.mark.slow
+def test_c75_a_decode_in_work_does_not_keep_a_stopped_daemon_alive(tmp_path):
+    """After the grace time the daemon ends, however long a request would still take."""
+    environ = {
+        "HALO_DAEMON__SHUTDOWN_GRACE": "1s",
+        "HALO_DAEMON__RECEIVERS__MAX_SPANS_PER_REQUEST": "10000000",
+    }
+    daemon = daemon_in(tmp_path, environ).start()
+    receiver = receiver_of(daemon)
+    kept_id = new_span_id()
+    assert receiver.post(t1(span_id=bytes.fromhex(kept_id)), project="p").status == 200
+    answers: list[int] = []
+
+    def send():
+        with suppress(OSError, http.client.HTTPException):
+            answers.append(receiver.post(_minutes_of_work(), project="slow").status)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    while sender.is_alive() and not _is_working(receiver):
+        time.sleep(0.1)
+    exit_status = daemon.stop()
+    sender.join()
+    receiver.close()
+
+    log = daemon.log_path.read_text()
+    assert exit_status == 0
+    assert '"requests_cut_off"' in log
+    assert '"stopped"' in log
+    assert 200 not in answers
+    assert [span["span_id"] for span in receiver.spans("p")] == [kept_id]
+
+
+def _minutes_of_work():
+    """One and a half million spans with ids; decoding them outlasts any test's patience."""
+    span = bytes([0x0A, 16]) + b"\1" * 16 + bytes([0x12, 8]) + b"\2" * 8
+    spans = (bytes([0x12, len(span)]) + span) * 1_500_000
+    scope = b"\x12" + varint_bytes(len(spans)) + spans
+    return b"\x0a" + varint_bytes(len(scope)) + scope
+
+
+def _is_working(receiver):
+    page = receiver.request("GET", "/metrics").body.decode()
+    found = re.search(r"^halo_receiver_working_requests\S* (\d+)", page, re.MULTILINE)
+    return found is not None and int(found[1]) > 0
 
 
 def test_c76_a_second_daemon_on_one_directory_is_refused(ours):
