@@ -43,8 +43,8 @@ eval: .venv/.stamp-dev ## Score reports on labelled traces, where HALO_SHARED na
 	$(BIN)/python -m bench.eval
 faults: .venv/.stamp-dev ## Inject failures at known rates: precision, recall, rates
 	$(BIN)/python -m bench.faults
-interop: .venv/.stamp-dev ## Real SDKs of other languages, where node and go are installed
-	HALO_INTEROP=1 $(BIN)/python -m pytest tests/interop
+interop: .venv/.stamp-dev ## Real SDKs and instrumentations, where node and go are installed
+	HALO_INTEROP=1 $(BIN)/python -m pytest -rs $(or $(ARGS),tests/interop)
 fuzz: .venv/.stamp-dev ## 10,000 generated and mutated requests
 	HALO_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/property/test_receiver.py
 soak: .venv/.stamp-dev ## An hour of load with crashes: nothing lost, memory flat
