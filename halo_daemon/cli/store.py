@@ -129,18 +129,20 @@ def verify(
 
 @app.command("repair")
 def repair(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption = None) -> None:
-    """Set torn tails aside and build every index again; the daemon must be stopped."""
+    """Set torn tails aside, mend tables and build every index again; the daemon must be stopped."""
     import time
 
     from halo_daemon.store.lock import DataLock
     from halo_daemon.store.maintenance import reindex as reindex_project
     from halo_daemon.store.paths import DataPaths
-    from halo_daemon.store.recovery import recover
+    from halo_daemon.store.recovery import mend_tables, recover
 
     paths = DataPaths(_existing(ctx, config, data))
     with DataLock(paths):
         for tail in recover(paths):
             print_note(f"{tail.cut_bytes} bytes of {tail.shard.name} moved to {tail.quarantined}")
+        for shard in mend_tables(paths):
+            print_note(f"table of {shard.name} written anew from its frames")
         for slug in paths.slugs():
             reindex_project(paths.project(slug), now_unix_ns=time.time_ns())
     print_note("repaired")

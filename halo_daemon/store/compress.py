@@ -121,6 +121,8 @@ def _digest(path: Path) -> bytes:
     digest = hashlib.sha256()
     offset = 0
     with closing(SeekableReader(path)) as reader:
+        if reader.table_damage:
+            raise DamagedShardError(reader.table_damage)
         while piece := reader.read(offset, _PIECE_BYTES):
             digest.update(piece)
             offset += len(piece)

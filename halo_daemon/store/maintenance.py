@@ -60,6 +60,8 @@ class DamageKind(StrEnum):
     """A line whose checksum is not the one it was indexed with."""
     UNREADABLE = "unreadable"
     """A line, or a whole shard, that the disk or the compressed form does not give back."""
+    LOST_TABLE = "lost_table"
+    """A compressed shard without a right table, read frame by frame up to *offset*."""
     TORN_TAIL = "torn_tail"
     """Bytes behind the last good line of a plain shard; normal while a daemon writes."""
     QUARANTINED = "quarantined"
@@ -251,8 +253,9 @@ def _unreadable_shards(day: DayPaths) -> Iterator[Damage]:
     for stem in day.stems():
         path = _path_of(day, stem)
         try:
-            with closing(open_shard(day, stem)):
-                pass
+            with closing(open_shard(day, stem)) as reader:
+                if reader.table_damage:
+                    yield Damage(DamageKind.LOST_TABLE, path, reader.size_bytes, 0)
             if path == day.plain(stem):
                 yield from _torn_tail(path)
         except OSError:

@@ -21,6 +21,7 @@ import structlog
 
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import TEMPORARY_PREFIX, DataPaths, DayPaths
+from halo_daemon.store.seekable import SeekableReader
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -63,6 +64,37 @@ def recover(paths: DataPaths, *, disk: Disk | None = None) -> list[TornTail]:
                 )
                 found.append(tail)
     return found
+
+
+def mend_tables(paths: DataPaths, *, disk: Disk | None = None) -> list[Path]:
+    """
+    Give compressed shards that lost their table a new one; the caller holds the directory's lock.
+
+    Readers do without, so starting does not wait for this. Every frame stays as it
+    is at its offset, damaged ones too, and the old file until the new one is durable.
+
+    Returns:
+        The shards mended, in order of project, day and shard; one that cannot be is logged.
+    """
+    disk = disk or Disk()
+    found = []
+    for day in _days(paths):
+        for stem in day.stems():
+            path = day.compressed(stem)
+            try:
+                if path.exists() and _mend_table(disk, path):
+                    found.append(path)
+            except OSError as exc:
+                log.warning("shard_not_mended", path=str(path), error=str(exc))
+    return found
+
+
+def _mend_table(disk: Disk, path: Path) -> bool:
+    with SeekableReader(path) as reader:
+        if not reader.table_damage:
+            return False
+        write_atomically(disk, path, reader.mended())
+    return True
 
 
 def _days(paths: DataPaths) -> Iterator[DayPaths]:

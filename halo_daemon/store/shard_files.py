@@ -25,6 +25,8 @@ class Extent(NamedTuple):
 class _PlainReader:
     """A plain shard, open for reading."""
 
+    table_damage = ""
+
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
