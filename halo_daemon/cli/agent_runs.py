@@ -25,6 +25,7 @@ from halo_daemon.analyzer.agent.messages import Message, Role
 from halo_daemon.analyzer.agent.models import absent_models, close_models, models_of
 from halo_daemon.analyzer.run import RunInfo, analyze_window
 from halo_daemon.cli.agent_display import show_all
+from halo_daemon.cli.options import header_of
 from halo_daemon.cli.output import print_note, printable
 from halo_daemon.config import Config
 from halo_daemon.errors import ConfigError
@@ -113,7 +114,7 @@ def engine_config(settings: Config, options: AskOptions, run_id: str) -> EngineC
         "model_provider": {
             "base_url": options.base_url or None,
             "api_key": options.api_key or None,
-            "default_headers": dict(map(_header, options.headers)),
+            "default_headers": dict(map(header_of, options.headers)),
         },
         "api": options.api,
         "maximum_depth": options.max_depth,
@@ -310,13 +311,6 @@ def _with_findings(reader: TraceReader, queries: TraceQueries, window: Window, n
 def _report_of(reader: TraceReader, window: Window, name: str) -> Report:
     run = RunInfo("ask", "ask", 0)
     return analyze_window(reader, project=name, window=window, run=run)
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise ConfigError(f'"{text}" is not a header', hint="write -H 'X-Team: agents'")
-    return name.strip(), value.strip()
 
 
 def _prices(options: AskOptions) -> dict[str, dict[str, float]]:

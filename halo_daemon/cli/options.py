@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from halo_daemon.errors import ConfigError
+
 if TYPE_CHECKING:
     from halo_daemon.config import Config
     from halo_daemon.config_file import Loaded
@@ -88,3 +90,16 @@ def load_settings(
     if data_dir := data or before.data:
         flags["data.dir"] = str(data_dir.absolute())
     return load_with_origins(config or before.config, os.environ, overrides=flags)
+
+
+def header_of(text: str) -> tuple[str, str]:
+    """
+    Name and value of a header as it is written after ``-H``.
+
+    Raises:
+        ConfigError: It has no name or no colon.
+    """
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ConfigError(f'"{text}" is not a header', hint="write -H 'X-Team: agents'")
+    return name.strip(), value.strip()

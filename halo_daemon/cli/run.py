@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
+from halo_daemon.cli.options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    header_of,
+    load_config,
+)
 from halo_daemon.cli.output import print_note, print_table, printable
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from halo_daemon.proto.json_value import JsonObject
 
 app = typer.Typer(help="Runs of the agent.", no_args_is_help=True, rich_markup_mode=None)
@@ -151,19 +159,46 @@ def replay_run(
 
 @app.command("export")
 def export_run(
-    ctx: typer.Context, run: _RunId, *, config: ConfigOption = None, data: DataOption = None
+    ctx: typer.Context,
+    run: _RunId,
+    *,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send them to this OTLP/HTTP endpoint instead."),
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", "-H", metavar="'N: V'", help="Sent along with --endpoint."),
+    ] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
 ) -> None:
-    """Print the run's own spans, one a line; `halo.self` marks them."""
+    """
+    Print the run's own spans, one a line, or send them to an endpoint.
+
+    `halo.self` marks them: a halo-daemon leaves them out of what it stores.
+    """
+    from halo_daemon.exchange.post_spans import post_spans
+
+    spans = _own_spans(_run_directory(ctx, run, config, data))
+    if endpoint is None:
+        for span in spans:
+            print(json.dumps(span, ensure_ascii=False, separators=(",", ":")))
+        return
+    headers = dict(map(header_of, header or ()))
+    sent, rejected = post_spans(spans, endpoint=endpoint, headers=headers)
+    print(f"sent {sent} spans, {rejected} of them refused")
+
+
+def _own_spans(directory: Path) -> "Iterator[JsonObject]":
     from halo_daemon.analyzer.agent.engine import JOURNAL_NAME
     from halo_daemon.analyzer.agent.own_spans import spans_of
 
-    directory = _run_directory(ctx, run, config, data)
     records = _records(directory)
     ended_unix_ns = (directory / JOURNAL_NAME).stat().st_mtime_ns
     elapsed_s = records[-1].get("elapsed_s") if records else 0.0
     lasted_ns = int(elapsed_s * 10**9) if isinstance(elapsed_s, (int, float)) else 0
-    for span in spans_of(records, started_unix_ns=ended_unix_ns - lasted_ns):
-        print(json.dumps(span, ensure_ascii=False, separators=(",", ":")))
+    return spans_of(records, started_unix_ns=ended_unix_ns - lasted_ns)
 
 
 def _directory(ctx: typer.Context, config: Path | None, data: Path | None) -> Path:

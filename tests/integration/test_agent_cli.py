@@ -12,14 +12,16 @@ import typer
 from typer.testing import CliRunner
 
 from halo_daemon.cli import ask, run
-from halo_daemon.errors import ConfigError
+from halo_daemon.errors import ConfigError, DeliveryError
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import project_named
 from halo_daemon.store.trace_files import EVERYTHING
 from halo_daemon.store.writer import SpanWriter
 from halo_daemon.testing.canonical_line import check_line
+from halo_daemon.testing.daemon import DaemonProcess
 from halo_daemon.testing.scripted_model import ScriptedModelServer
 from halo_daemon.testing.scripted_replies import error, ok, stall
+from halo_daemon.testing.webhook_server import Answer, WebhookServer
 from tests.unit.analyzer.agent.traces import shop_reader
 
 SCRIPT = (
@@ -163,6 +165,51 @@ def test_a_run_can_be_exported_as_spans(app, tmp_path, trace_file):
     assert kinds == ["LLM", "TOOL", "LLM", "TOOL", "AGENT"]
     assert all(span["resource"]["attributes"]["halo.self"] for span in spans)
     assert {span["parent_span_id"] for span in spans[:-1]} == {spans[-1]["span_id"]}
+
+
+def test_a_run_can_be_sent_to_an_endpoint_that_is_no_halo_daemon(app, tmp_path, trace_file):
+    """The endpoint gets every span once, with the header; a refusal is an error that says so."""
+    with ScriptedModelServer(SCRIPT) as server:
+        asked(app, tmp_path, trace_file, server)
+    [row] = json.loads(invoke(app, tmp_path, "run", "list", "--json").stdout)["runs"]
+    export = ("run", "export", row["run"], "-H", "X-Team: agents", "--endpoint")
+
+    async def sent_to(answer):
+        server = WebhookServer(answers=[answer])
+        async with server.listening():
+            address = f"http://127.0.0.1:{server.port}"
+            result = await asyncio.to_thread(invoke, app, tmp_path, *export, address)
+        return result, server
+
+    taken, server = asyncio.run(sent_to(Answer(200, body=b"{}")))
+    refused, _ = asyncio.run(sent_to(Answer(503)))
+
+    assert taken.stdout == "sent 5 spans, 0 of them refused\n"
+    [request] = server.received
+    assert request.request_line.split()[:2] == ["POST", "/v1/traces"]
+    assert request.headers["x-team"] == "agents"
+    sent = json.loads(request.body)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    assert [span["spanId"] for span in sent] == [
+        json.loads(line)["span_id"]
+        for line in invoke(app, tmp_path, "run", "export", row["run"]).stdout.splitlines()
+    ]
+    assert isinstance(refused.exception, DeliveryError)
+    assert "HTTP 503" in str(refused.exception)
+
+
+@pytest.mark.slow
+def test_own_spans_never_come_into_a_halo_daemon(app, tmp_path, trace_file):
+    """A daemon refuses each of them, and stores nothing."""
+    with ScriptedModelServer(SCRIPT) as server:
+        asked(app, tmp_path, trace_file, server)
+    [row] = json.loads(invoke(app, tmp_path, "run", "list", "--json").stdout)["runs"]
+
+    with DaemonProcess(tmp_path / "received") as daemon:
+        address = f"http://{daemon.http}"
+        result = invoke(app, tmp_path, "run", "export", row["run"], "--endpoint", address)
+
+    assert result.stdout == "sent 5 spans, 5 of them refused\n"
+    assert not list((tmp_path / "received").rglob("spans/*/*.jsonl"))
 
 
 def test_no_key_is_kept(app, tmp_path, trace_file):
