@@ -67,6 +67,7 @@ def _print_stats(rows: "list[ProjectStats]") -> None:
         "shards",
         "bytes",
         "index",
+        "torn",
         "days",
     )
     print_table(
@@ -81,6 +82,7 @@ def _print_stats(rows: "list[ProjectStats]") -> None:
                 str(row.shards),
                 formats.size(row.shard_bytes),
                 formats.size(row.derived_bytes),
+                formats.size(row.quarantined_bytes),
                 str(row.days),
             )
             for row in rows
@@ -210,6 +212,7 @@ def prune(
     import time
 
     from halo_daemon.quantities import parse_duration_s, parse_size_bytes
+    from halo_daemon.store.leftovers import prune_quarantine
     from halo_daemon.store.lock import DataLock
     from halo_daemon.store.paths import DataPaths
     from halo_daemon.store.retention import Retention, prune as prune_project
@@ -230,8 +233,17 @@ def prune(
             gone = prune_project(
                 paths.project(slug), retention, now_unix_ns=time.time_ns(), dry_run=dry_run
             )
+            torn = prune_quarantine(
+                paths.project(slug),
+                max_age_s=retention.max_age_s,
+                now_unix_ns=time.time_ns(),
+                dry_run=dry_run,
+            )
             verb = "would go" if dry_run else "deleted"
             print_note(f"{slug}: {gone.traces} traces, {formats.size(gone.line_bytes)} {verb}")
+            if torn.pieces:
+                size = formats.size(torn.piece_bytes)
+                print_note(f"{slug}: {torn.pieces} torn tails, {size} {verb}")
 
 
 @app.command("backup")

@@ -32,6 +32,7 @@ _SHARD = re.compile(r"([0-9]{6})Z-w([0-9]{1,4})-([0-9]{6,12})")
 PLAIN_SUFFIX = ".jsonl"
 COMPRESSED_SUFFIX = ".jsonl.zst"
 RECEIPTS_SUFFIX = ".receipts"
+TORN_SUFFIX = ".torn"
 TEMPORARY_PREFIX = ".tmp-"
 
 
@@ -114,7 +115,7 @@ class DayPaths:
 
     def torn_tail(self, stem: str, offset: int) -> Path:
         """The bytes that were cut from a shard at *offset*."""
-        return self.quarantine / f"{stem}.{offset:012d}.torn"
+        return self.quarantine / f"{stem}.{offset:012d}{TORN_SUFFIX}"
 
     def stem_of(self, file_name: str) -> str | None:
         """The shard that a file of this directory is a form of; None for other files."""

@@ -19,15 +19,15 @@ The indexes of those days are thrown away, and built again by the next question.
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
 from halo_daemon.store.disk import Disk
-from halo_daemon.store.paths import RECEIPTS_SUFFIX, TEMPORARY_PREFIX, DayPaths, ProjectPaths
+from halo_daemon.store.leftovers import remove_empty_days
+from halo_daemon.store.paths import DayPaths, ProjectPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.rewrite import Part, ReceivedLine, lock_plain, replace_shard
 from halo_daemon.store.shard_files import open_shard
@@ -104,7 +104,7 @@ def prune(
         changed_days.add(day_paths.day)
     if not dry_run:
         _forget(index, changed_days)
-        _remove_empty_days(paths)
+        remove_empty_days(paths)
     return Pruned(len(doomed), sum(doomed.values()), deleted, rewritten)
 
 
@@ -198,23 +198,3 @@ def _forget(index: ProjectIndex, days: set[str]) -> None:
     for day in sorted(days):
         index.rebuild(day)
     index.close()
-
-
-def _remove_empty_days(paths: ProjectPaths) -> None:
-    for day in paths.days():
-        if day.stems() or day.quarantine.exists():
-            continue
-        for path in day.directory.iterdir():
-            if _is_left_over(day, path):
-                path.unlink(missing_ok=True)
-        # What else is there stays: files of others, and a shard that was begun meanwhile.
-        with suppress(OSError):
-            day.directory.rmdir()
-
-
-def _is_left_over(day: DayPaths, path: Path) -> bool:
-    """Whether a file is of no use in a day without shards."""
-    if path.suffix == RECEIPTS_SUFFIX:
-        # A writer creates the shard first.
-        return not day.plain(path.stem).exists()
-    return path.name.startswith((day.index.name, TEMPORARY_PREFIX)) and path.is_file()

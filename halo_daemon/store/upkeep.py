@@ -7,6 +7,7 @@ import structlog
 
 from halo_daemon.errors import StoreError
 from halo_daemon.store.compress import compress_sealed
+from halo_daemon.store.leftovers import prune_quarantine
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.retention import Retention, prune
@@ -55,6 +56,9 @@ class Upkeep:
             gone = prune(project, retention, now_unix_ns=now_unix_ns)
             if gone.traces:
                 log.info("traces_pruned", project=slug, **gone._asdict())
+        torn = prune_quarantine(project, max_age_s=retention.max_age_s, now_unix_ns=now_unix_ns)
+        if torn.pieces:
+            log.info("quarantine_pruned", project=slug, **torn._asdict())
         index = ProjectIndex(project, now_unix_ns=lambda: now_unix_ns)
         try:
             index.catch_up()
