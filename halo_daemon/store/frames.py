@@ -10,6 +10,7 @@ between is one frame that does not, so that no byte of the file is passed over.
 import os
 import struct
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 if sys.version_info >= (3, 14):
@@ -27,7 +28,8 @@ _FRAME_START = struct.pack("<I", 0xFD2FB528)
 _MAX_HEADER_BYTES = 18
 _WINDOW_BYTES = FRAME_BYTES + 64 * 1024
 """Holds any frame: bytes that cannot be compressed grow by less."""
-_MAX_FALSE_STARTS = 4096
+_MAX_TRIES = 1024
+"""Places in one file where the next frame is looked for; also bounds its damaged stretches."""
 
 
 class Frame(NamedTuple):
@@ -62,9 +64,10 @@ def find_frames(fd: int) -> list[Frame]:
     """
     Walk the frames of a file up to its table, or what is left of one.
 
-    Damaged stretches are frames that do not unpack; their plain size is as told by
-    their header, or else `FRAME_BYTES`. When the last line was cut, an empty frame
-    that stands for one byte ends it, so that it counts as damaged.
+    Damaged stretches are frames that do not unpack, and full ones but for the last,
+    which is as its header tells. After `_MAX_TRIES` the rest is one such stretch.
+    When the last line was cut, an empty frame that stands for one byte ends it, so
+    that it counts as damaged.
 
     Returns:
         The frames in order, without a gap from the start of the file; empty when none unpacks.
@@ -72,14 +75,18 @@ def find_frames(fd: int) -> list[Frame]:
     file_bytes = os.fstat(fd).st_size
     found: list[Frame] = []
     place = 0
+    tries = iter(range(_MAX_TRIES))
     while place < file_bytes and len(found) < MAX_FRAMES - 1:
         window = os.pread(fd, _WINDOW_BYTES, place)
         if _TABLE_START.startswith(window[:4]):
             break
-        size = _frame_bytes(window)
+        size, plain_bytes = _frame_bytes(window), plain_bytes_of(window)
         if size is None or not _is_start_or_end(fd, place + size):
-            size = _next_frame(fd, place + 1, file_bytes) - place
-        found.append(Frame(place, size, plain_bytes_of(window) or FRAME_BYTES))
+            size = _next_frame(fd, place + 1, tries, file_bytes) - place
+            if place + size < file_bytes:
+                # Only the last frame of a shard is not full, and the header may be damaged.
+                plain_bytes = FRAME_BYTES
+        found.append(Frame(place, size, plain_bytes or FRAME_BYTES))
         place += size
     if not any(frame.unpacks(fd) for frame in found):
         return []
@@ -125,9 +132,9 @@ def _is_start_or_end(fd: int, place: int) -> bool:
     return _FRAME_START.startswith(start) or _TABLE_START.startswith(start)
 
 
-def _next_frame(fd: int, place: int, file_bytes: int) -> int:
-    """Where the next whole frame begins; the end of the file when it takes too many tries."""
-    for _ in range(_MAX_FALSE_STARTS):
+def _next_frame(fd: int, place: int, tries: Iterator[int], file_bytes: int) -> int:
+    """Where the next whole frame begins; the end of the file when *tries* run out."""
+    for _ in tries:
         place = _find_start(fd, place)
         if place < 0:
             break

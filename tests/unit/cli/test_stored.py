@@ -216,6 +216,20 @@ def test_the_store_is_verified_repaired_and_indexed(data):
     assert (stats["traces"], stats["spans"]) == (2, 3)
 
 
+def test_a_lost_table_is_told_and_mended(data):
+    """A compressed shard with a cut tail is read, exits 1 in verify, and is whole after repair."""
+    run(data, "store", "compact", "--older-than", "0s")
+    (shard,) = data.rglob("*.jsonl.zst")
+    shard.write_bytes(shard.read_bytes()[:-3])
+
+    assert len(run(data, "trace", "list", *ALL).splitlines()) == 2
+    document = json.loads(run(data, "store", "verify", "--json", fails=1))
+    run(data, "store", "repair")
+
+    assert [damage["kind"] for damage in document["damage"]] == ["lost_table"]
+    run(data, "store", "verify")
+
+
 def test_the_store_is_compacted_copied_and_pruned(data, tmp_path):
     """Answers stay through compression, backup and restore; pruning asks first."""
     run(data, "store", "compact", "--older-than", "0s")

@@ -80,13 +80,16 @@ def test_a_table_written_anew_is_the_table_that_was_lost(packed):
         assert b"".join(reader.mended()) == data
 
 
-def test_a_damaged_frame_without_a_table_costs_itself_alone(packed):
-    """Frames on both sides of a stretch of noise are found, at their offsets."""
+@pytest.mark.parametrize("descriptor", [0x00, 0x20, 0x60, 0xA4, 0xFF])
+def test_a_damaged_frame_without_a_table_costs_itself_alone(packed, descriptor):
+    """Frames on both sides of noise are found at their offsets, whatever header it has."""
     path, plain = packed
     with SeekableReader(path) as reader:
         first, second, *_ = map(len, reader.mended())
     data = bytearray(path.read_bytes()[:-10])
-    data[first : first + second] = b"\x28\xb5\x2f\xfd" + os.urandom(second - 4)
+    data[first : first + second] = bytes([0x28, 0xB5, 0x2F, 0xFD, descriptor, 9]) + os.urandom(
+        second - 6
+    )
     path.write_bytes(data)
 
     with SeekableReader(path) as reader:
@@ -94,6 +97,19 @@ def test_a_damaged_frame_without_a_table_costs_itself_alone(packed):
         assert reader.read(2 * FRAME, FRAME) == plain[2 * FRAME :]
         with pytest.raises(DamagedShardError):
             reader.read(FRAME, 1)
+
+
+def test_the_search_for_frames_gives_up(tmp_path):
+    """However often damage looks like a frame, what stands for it is bounded."""
+    line = b"{}\n"
+    frame = next(compress_blocks(iter([line])))
+    false_start = b"\x28\xb5\x2f\xfd\x60\0\1" + b"\xff" * 9
+    path = tmp_path / "shard.zst"
+    path.write_bytes(frame + false_start + frame + (false_start + frame) * 5_000)
+
+    with SeekableReader(path) as reader:
+        assert reader.read(0, len(line)) == line
+        assert reader.size_bytes <= 1024 * (FRAME + len(line)) + len(line) + FRAME
 
 
 @settings(max_examples=50, deadline=None)
