@@ -1,5 +1,7 @@
 """Numbers as people read them, the same in every rendering."""
 
+import math
+
 from halo_daemon.findings import Cost, Counts, Finding, RateChange
 
 _THOUSAND = 1_000
@@ -9,7 +11,8 @@ _MILLION = 1_000_000
 def percent(share: float) -> str:
     """``23 %``; one digit more below ten where it says something."""
     value = share * 100
-    if value >= 10 or value == round(value):  # noqa: PLR2004
+    # A share such as 0.07 is a whole number of per cents but for rounding.
+    if value >= 10 or math.isclose(value, round(value), abs_tol=1e-9):  # noqa: PLR2004
         return f"{value:.0f} %"
     return f"{value:.1f} %"
 
@@ -59,7 +62,7 @@ def state_of(finding: Finding) -> str:
 
 
 def change(found: RateChange) -> str:
-    """``4.0 % → 11 % from 2026-11-12 on (q 0.010)``."""
+    """``4 % → 11 % from 2026-11-12 on (q 0.010)``."""
     return f"{percent(found.before)} → {percent(found.after)} from {found.at} on (q {found.q:.3f})"
 
 

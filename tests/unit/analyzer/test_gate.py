@@ -61,5 +61,5 @@ def test_two_reports_held_against_each_other():
     assert [row.change for row in diff_reports(few, none)] == ["gone"]
     assert [row.change for row in diff_reports(none, few)] == ["new"]
     assert [row.change for row in diff_reports(few, few)] == ["same"]
-    assert "4.0 % → 79 %" in render_diff(diff_reports(few, many))
+    assert "4 % → 79 %" in render_diff(diff_reports(few, many))
     assert render_diff([]) == "neither report has findings\n"
