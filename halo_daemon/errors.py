@@ -16,7 +16,7 @@ Every error halo-daemon raises on purpose.
     + LockHeldError             another process owns the data directory
     + ShardCorruptError         a complete line does not parse (carries path and offset)
     + UnknownNameError          no project or finding of that name; the word is wrong
-    + UnknownProjectError       no such project in the data directory
+      - UnknownProjectError       no such project in the data directory
     + QueryError                a question that cannot be answered as it was put
   - AnalysisError             a run ended without a report
     + BudgetError               steps, tokens, dollars or seconds ran out

@@ -92,7 +92,7 @@ def test_a_window_of_one_project_without_traces_is_a_report(data):
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        pytest.param(["--project", "nobody"], 1, "nobody", id="unknown-project"),
+        pytest.param(["--project", "nobody"], 2, "nobody", id="unknown-project"),
         pytest.param(["--since", "soon"], 2, "soon", id="not-an-instant"),
         pytest.param(["--since", "1h", "--until", "2h"], 2, "empty", id="empty-window"),
         pytest.param(["--format", "xml"], 2, "xml", id="unknown-format"),
