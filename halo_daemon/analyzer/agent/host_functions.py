@@ -13,6 +13,7 @@ that is over, and no request is made for it.
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -32,6 +33,45 @@ MAX_BATCH = 32
 _AT_ONCE = 4
 
 _Result = TypeVar("_Result")
+
+
+class _Waiting:
+    """What code waits for: answers that are made on the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._futures: set[Future[Any]] = set()
+        self._is_closed = False
+        # A question may be on the loop before its thread goes on: both ends need the lock.
+        self._lock = threading.Lock()
+
+    def answer_of(self, answering: Coroutine[Any, Any, _Result]) -> _Result:
+        """
+        Wait in this thread for what the loop answers.
+
+        Raises:
+            RuntimeError: The session was closed before.
+            CancelledError: It was closed meanwhile.
+        """
+        with self._lock:
+            if self._is_closed:
+                answering.close()
+                raise RuntimeError("the run is over")
+            future = asyncio.run_coroutine_threadsafe(answering, self._loop)
+            self._futures.add(future)
+        try:
+            return future.result()
+        finally:
+            with self._lock:
+                self._futures.discard(future)
+
+    def close(self) -> None:
+        """End what is waited for, and let nothing be asked any more."""
+        with self._lock:
+            self._is_closed = True
+            futures = tuple(self._futures)
+        for future in futures:
+            future.cancel()
 
 
 def host_functions(
@@ -55,40 +95,28 @@ def host_functions(
     """
     loop = asyncio.get_running_loop()
     toolbox = Toolbox(tools, budget_bytes=budget_bytes, redacted=redacted)
-    waiting: set[Future[Any]] = set()
-
-    def wait_for(answering: Coroutine[Any, Any, _Result]) -> _Result:
-        future = asyncio.run_coroutine_threadsafe(answering, loop)
-        waiting.add(future)
-        try:
-            return future.result()
-        finally:
-            waiting.discard(future)
-
-    def close() -> None:
-        for future in tuple(waiting):
-            future.cancel()
+    waiting = _Waiting(loop)
 
     def reading(name: str) -> Callable[..., JsonValue]:
         def read(*values: JsonValue, **fields: JsonValue) -> JsonValue:
             call = ToolCall("", name, _arguments(name, toolbox, values, fields))
-            answer = read_arguments(wait_for(toolbox.answer(call)))
+            answer = read_arguments(waiting.answer_of(toolbox.answer(call)))
             return answer.get("result", answer)
 
         return read
 
     def llm_query(prompt: str, text: str = "") -> str:
-        return wait_for(_ask(model, prompt, text))
+        return waiting.answer_of(_ask(model, prompt, text))
 
     def llm_query_batched(prompts: list[JsonValue], text: str = "") -> JsonValue:
-        return wait_for(_ask_all(model, prompts, text))
+        return waiting.answer_of(_ask_all(model, prompts, text))
 
     reads = {name: reading(name) for name in toolbox.names}
     asks: dict[str, Callable[..., JsonValue]] = {
         "llm_query": llm_query,
         "llm_query_batched": llm_query_batched,
     }
-    return HostFunctions({**reads, **asks}, close)
+    return HostFunctions({**reads, **asks}, waiting.close)
 
 
 async def _ask(model: InnerModel, prompt: JsonValue, text: JsonValue) -> str:

@@ -300,3 +300,20 @@ async def test_closing_a_session_ends_what_its_code_waits_for():
         session.close()
 
         assert (await running)["exit_code"] == 1
+
+
+async def test_a_session_that_closes_while_code_begins_to_ask_ends_too():
+    """Closing at the very moment of a question, or before it, leaves no thread waiting (K-01)."""
+    sessions = []
+
+    class Closing(ScriptedChatModel):
+        async def complete(self, request, *, on_text):
+            del request, on_text
+            sessions[0].close()
+            await asyncio.Event().wait()
+
+    async with session_with_traces(Closing([])) as (session, _, _):
+        sessions.append(session)
+        code = "try:\n    llm_query('what?')\nexcept BaseException: pass\nllm_query('again?')"
+
+        assert (await session.run(code))["exit_code"] == 1
