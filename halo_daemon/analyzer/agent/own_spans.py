@@ -12,9 +12,9 @@ from typing import cast
 
 from halo_daemon.analyzer.agent.messages import as_list, as_object, as_text
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.line import SELF_MARK
 from halo_daemon.proto.times import format_unix_ns
 
-SELF_MARK = "halo.self"
 _SERVICE = "halo-daemon-agent"
 _NANOS = 10**9
 
