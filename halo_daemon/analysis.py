@@ -173,6 +173,7 @@ def _analyze_project(
     reports = ReportStore(config.data.dir, project.slug)
     past = ProjectMemory(config.data.dir, project.slug)
     memory = past.recall()
+    contract = _contract(request, DataPaths(config.data.dir).project(project.slug).contract)
     run = _run_info(config, request, project.slug, started_unix_ns)
     outcomes: list[KnownOutcome] = []
     occurrences: dict[str, Occurrences] = {}
@@ -183,6 +184,7 @@ def _analyze_project(
         reader,
         run=run,
         memory=memory,
+        contract=contract,
         on_outcomes=outcomes.extend,
         on_occurrences=occurrences.update,
     )
@@ -191,6 +193,7 @@ def _analyze_project(
     report = finish(report, now_unix_ns())
     if not request.keep:
         return FinishedRun(report, None)
+    report, memory = past.with_decisions(report, memory, contract)
     directory = reports.write(run.run_id, rendered(report, reader.load_trace))
     past.remember(report, memory, occurrences)
     past.remember_outcomes(outcomes, memory)
@@ -236,6 +239,7 @@ def _mined(
     *,
     run: RunInfo,
     memory: Memory,
+    contract: Contract,
     on_outcomes: Callable[[Iterable[KnownOutcome]], None],
     on_occurrences: Callable[[Mapping[str, Occurrences]], None],
 ) -> Report:
@@ -248,7 +252,7 @@ def _mined(
         run=run,
         previous=_previous(ReportStore(root, slug)),
         memory=memory,
-        settings=MinerSettings(contract=_contract(request, DataPaths(root).project(slug).contract)),
+        settings=MinerSettings(contract=contract),
         open_reader=partial(_open_reader, root, slug, config.analysis.settle_s),
         on_outcomes=on_outcomes,
         on_occurrences=on_occurrences,

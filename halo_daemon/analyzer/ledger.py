@@ -156,12 +156,7 @@ def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, n
         counts.eligible_traces,
         version_reached=_has_version(finding, history),
     )
-    triage = in_force(
-        decision_on(book, finding.finding_id, history.supersedes if history else ()),
-        now,
-        regressed=state in _WORSE_STATES or (history is not None and history.mute_ended),
-    )
-    update: dict[str, object] = {"state": state, "triage": triage}
+    update: dict[str, object] = {"state": state}
     if history is not None and history.reports_seen:
         first = min(filter(None, (history.first_seen, finding.first_seen)))
         update |= {
@@ -170,7 +165,20 @@ def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, n
             "supersedes": history.supersedes,
             "trend": _trend(finding, history),
         }
-    return finding.model_copy(update=update)
+    return decided(finding.model_copy(update=update), histories, book, now)
+
+
+def decided(
+    finding: Finding, histories: Mapping[str, History], book: TriageBook, now: str
+) -> Finding:
+    """*finding*, whose state is known, with the decision of people that is in force."""
+    history = histories.get(finding.finding_id)
+    triage = in_force(
+        decision_on(book, finding.finding_id, history.supersedes if history else ()),
+        now,
+        regressed=finding.state in _WORSE_STATES or (history is not None and history.mute_ended),
+    )
+    return finding.model_copy(update={"triage": triage})
 
 
 def _has_version(finding: Finding, history: History | None) -> bool:

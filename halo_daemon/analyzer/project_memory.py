@@ -1,10 +1,14 @@
 """A project's past on disk: ledger, triage file and outcomes, before and after a run."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from halo_daemon.analyzer.calibration import MAX_OUTCOMES
-from halo_daemon.analyzer.ledger import entries_of
+from halo_daemon.analyzer.contract import Contract
+from halo_daemon.analyzer.grouping import with_ignores
+from halo_daemon.analyzer.headline import summary_of
+from halo_daemon.analyzer.ledger import decided, entries_of
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.findings import KnownOutcome, Report
@@ -38,6 +42,30 @@ class ProjectMemory:
         return Memory(
             self._ledger.histories(), self._triage.read_or_nothing(), self._outcomes.read()
         )
+
+    def with_decisions(
+        self, report: Report, memory: Memory, contract: Contract
+    ) -> tuple[Report, Memory]:
+        """
+        *report* and *memory* with what people decided since *memory* was recalled.
+
+        A run takes its time; whoever acknowledges or mutes a finding meanwhile must not be
+        told of it all the same. Without a new decision both are as they were.
+        """
+        book = self._triage.read_or_nothing()
+        if book == memory.triage:
+            return report, memory
+        known = self._ledger.histories()
+        findings = tuple(
+            with_ignores(
+                decided(finding, known, book, report.created_at), contract, report.created_at
+            )
+            for finding in report.findings
+        )
+        told = report.model_copy(update={"findings": findings})
+        counts = summary_of(told).counts
+        summary = report.summary.model_copy(update={"counts": counts})
+        return told.model_copy(update={"summary": summary}), replace(memory, triage=book)
 
     def remember(
         self,

@@ -114,6 +114,10 @@ class History:
     resolved_in_version: str = ""
     mute_ended: bool = False
     """Whether a mute "until it regresses" is over, because it did."""
+    state_said_at: str = ""
+    """When a person last said what state it is in; a report that began earlier does not know."""
+    triage_said_at: str = ""
+    """When a person last decided what is to be told of it."""
 
 
 def fold(entries: Iterable[LedgerEntry]) -> dict[str, History]:
@@ -210,8 +214,7 @@ def _after(history: History, entry: LedgerEntry) -> History:
     if entry.type == "seen":
         return _seen(history, entry)
     if entry.type == "triage":
-        # Lines without a name are a report's: a person decides anew, a mute can only end.
-        return replace(history, mute_ended=not entry.by and entry.to == "open")
+        return _decided(history, entry)
     if entry.type == "state":
         return _changed(history, entry)
     if entry.type == "escalation":
@@ -219,12 +222,23 @@ def _after(history: History, entry: LedgerEntry) -> History:
     return history
 
 
+def _decided(history: History, entry: LedgerEntry) -> History:
+    """Lines without a name are a report's: a person decides anew, a mute can only end."""
+    if entry.by:
+        return replace(history, mute_ended=False, triage_said_at=entry.at)
+    if entry.at < history.triage_said_at:
+        return history
+    return replace(history, mute_ended=entry.to == "open")
+
+
 def _seen(history: History, entry: LedgerEntry) -> History:
+    """What a report saw; of the state, what was said while it was being written wins."""
+    is_overtaken = entry.at < history.state_said_at
     return replace(
         history,
         title=entry.title,
         parts=entry.parts,
-        state=_state(entry.to, history.state),
+        state=history.state if is_overtaken else _state(entry.to, history.state),
         first_seen=min(filter(None, (history.first_seen, entry.first_seen)), default=""),
         last_seen=max(history.last_seen, entry.last_seen),
         reports_seen=history.reports_seen + 1,
@@ -236,7 +250,7 @@ def _seen(history: History, entry: LedgerEntry) -> History:
         superseded_by="",
         exposure=0,
         exposed_until=max(history.exposed_until, entry.window_to),
-        resolved_in_version="",
+        resolved_in_version=history.resolved_in_version if is_overtaken else "",
     )
 
 
@@ -257,10 +271,12 @@ def _with_window(history: History, entry: LedgerEntry) -> tuple[WatchedWindow, .
 
 
 def _changed(history: History, entry: LedgerEntry) -> History:
-    changed = replace(history, state=_state(entry.to, history.state))
+    is_overtaken = not entry.by and entry.at < history.state_said_at
+    state = history.state if is_overtaken else _state(entry.to, history.state)
+    changed = replace(history, state=state)
     if entry.by:
         version = entry.note if entry.to == "resolved" else ""
-        return replace(changed, resolved_in_version=version, exposure=0)
+        return replace(changed, resolved_in_version=version, exposure=0, state_said_at=entry.at)
     return replace(
         changed,
         series=(*history.series, 0.0)[-MAX_SERIES:],

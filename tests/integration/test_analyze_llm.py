@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -90,3 +91,36 @@ def test_a_dry_run_sends_nothing(data):
         assert run.returncode == 0
         assert "nothing was sent" in run.stdout
         assert server.requests == []
+
+
+def _finding(data, *words):
+    """What a person says of findings, in a process of its own."""
+    command = [sys.executable, "-m", "halo_daemon", "finding", *words, "--data", str(data)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_what_people_decide_during_a_run_outlives_it(data, tmp_path):
+    """Decisions of other processes while the run waits for its model hold in report and ledger."""
+    own = tmp_path / "data"
+    shutil.copytree(data, own, symlinks=True)
+    with ScriptedModelServer((ANSWER,)) as server:
+        before = json.loads(_analyze(own, server, "--format", "json").stdout)
+    acked, muted, fixed = (row["finding_id"] for row in before["findings"][:3])
+
+    def answer(_request):
+        _finding(own, "ack", acked)
+        _finding(own, "mute", muted, "--until", "7d")
+        _finding(own, "resolve", fixed)
+        return ANSWER
+
+    with ScriptedModelServer(answer) as server:
+        report = json.loads(_analyze(own, server, "--format", "json").stdout)
+
+    said = {row["finding_id"]: row["triage"]["state"] for row in report["findings"]}
+    assert (said[acked], said[muted]) == ("acknowledged", "muted")
+    assert report["summary"]["counts"]["muted"] == 1
+    shown = json.loads(_finding(own, "show", acked, "--json"))
+    assert shown["triage"]["state"] == "acknowledged"
+    assert json.loads(_finding(own, "show", fixed, "--json"))["state"] == "resolved"

@@ -1,7 +1,7 @@
 import pytest
 
 from halo_daemon.analyzer.ledger import state_when_absent, state_when_seen
-from halo_daemon.findings import History, LedgerCounts
+from halo_daemon.findings import History, LedgerCounts, LedgerEntry, fold
 
 
 def history(state="ongoing", *, affected=10, eligible=100, low=0.05, exposure=0):
@@ -62,3 +62,38 @@ def test_a_version_not_reached_keeps_a_finding_resolved():
     known = history("resolved")
 
     assert state_when_seen(known, 5, 100, version_reached=False) == "resolved"
+
+
+def line(at, kind, to, *, by="", note=""):
+    """One ledger line of a finding that was seen before."""
+    day = f"2026-11-20T{at}:00.000000000Z"
+    return LedgerEntry(at=day, type=kind, finding_id="F-1", to=to, by=by, note=note)
+
+
+SEEN = line("03:00", "seen", "ongoing")
+
+
+@pytest.mark.parametrize(
+    ("late", "state"),
+    [
+        pytest.param(line("04:00", "seen", "ongoing"), "resolved", id="seen by a run before it"),
+        pytest.param(line("04:00", "state", "not_seen"), "resolved", id="missed by a run before"),
+        pytest.param(line("04:20", "seen", "reopened"), "reopened", id="seen by a run after it"),
+    ],
+)
+def test_a_run_that_began_before_a_person_spoke_does_not_overrule_them(late, state):
+    """What is resolved at 04:10 stays so when the run of 04:00 writes its lines at last."""
+    said = line("04:10", "state", "resolved", by="ada", note="1.8.3")
+
+    history = fold([SEEN, said, late])["F-1"]
+
+    assert history.state == state
+    assert history.resolved_in_version == ("1.8.3" if state == "resolved" else "")
+
+
+@pytest.mark.parametrize(("at", "ended"), [("04:00", False), ("04:20", True)])
+def test_a_mute_renewed_during_a_run_is_not_ended_by_it(at, ended):
+    """A run ends the mutes it knew of, not one that a person gave while it was at work."""
+    muted = line("04:10", "triage", "muted", by="ada")
+
+    assert fold([SEEN, muted, line(at, "triage", "open")])["F-1"].mute_ended is ended
