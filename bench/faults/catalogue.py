@@ -239,6 +239,26 @@ def _no_progress(script: TraceScript, _draw: Random) -> None:
     script.model('{"is_progress_being_made": {"reason": "same page", "answer": false}}')
 
 
+def _slow_call(script: TraceScript, draw: Random) -> None:
+    call(script, "search_docs", {"query": draw.choice(_TOPICS)}, result="Everything about it.")
+    script.lasts(draw.uniform(30, 60))
+
+
+def _pause(script: TraceScript, draw: Random) -> None:
+    script.waits(draw.uniform(30, 60))
+
+
+def _many_calls(script: TraceScript, draw: Random) -> None:
+    for _ in range(draw.randint(30, 40)):
+        number = order(draw)
+        found = f'{{"state": "held", "id": "{number}", "by": {draw.randrange(10**4)}}}'
+        call(script, "find_order", {"order_id": number}, result=found)
+
+
+def _heavy_call(script: TraceScript, draw: Random) -> None:
+    script.model("Reading.", offers=TOOLS, tokens=(draw.randrange(30_000, 40_000), 20))
+
+
 _ERRORS = frozenset({"tool_error", "unrecovered_error"})
 
 MODES: tuple[Mode, ...] = (
@@ -272,6 +292,10 @@ MODES: tuple[Mode, ...] = (
     Mode("plan not carried out", frozenset({"skipped_plan"}), _skipped_plan),
     Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
     Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),
+    Mode("slow call", frozenset({"slow"}), _slow_call),
+    Mode("pause", frozenset({"idle"}), _pause),
+    Mode("run of many calls", frozenset({"slow_run"}), _many_calls),
+    Mode("heavy call", frozenset({"heavy"}), _heavy_call),
 )
 
 

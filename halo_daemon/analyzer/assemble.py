@@ -55,6 +55,8 @@ class Assembled(NamedTuple):
     """Every key that was observed, also those that did not make it into the report."""
     groups: dict[str, Group]
     """Everything observed of a finding, by its id."""
+    named: dict[str, Collection[str]]
+    """Traces of the findings that no trace shows alone, by id."""
     release_diff: tuple[ReleaseDiff, ...]
     tests: int
     discoveries: int
@@ -104,7 +106,8 @@ def assemble(
     ]
     scored = [_with_change(row, changes.get(row.finding.finding_id)) for row in scored]
     scored += _contrast_rows(known, contrasts, settings)
-    scored += [_row_of(finding) for finding in outlier_findings(known, settings)]
+    outliers = outlier_findings(known, settings)
+    scored += [_row_of(row.finding) for row in outliers]
     scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
     by_id = {finding_id(key): group for key, group in groups.items()}
     scored = _charged(known, scored, by_id)
@@ -117,6 +120,7 @@ def assemble(
         weak_signals=[row.finding for row in weak[:limit]],
         ids={key: finding_id(head) for key, head in heads.items()},
         groups=by_id,
+        named={row.finding.finding_id: row.traces for row in outliers},
         release_diff=releases,
         tests=contrasts.tests,
         discoveries=contrasts.discoveries,

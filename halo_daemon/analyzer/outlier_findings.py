@@ -1,10 +1,11 @@
 """Steps that stand out, as findings."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from halo_daemon.analyzer.figures import duration, short_count
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
-from halo_daemon.analyzer.outliers import FLOORS, IDLE, Large, Measure, Spread
+from halo_daemon.analyzer.outliers import FLOORS, IDLE, OF_RUNS, SLOW_RUN, Large, Measure, Spread
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.safe_text import in_ticks
@@ -20,29 +21,61 @@ _PHRASES = {
     "costly": ("costs far more than usual", "cost"),
     "idle": ("The run pauses for far longer than usual", "performance"),
     "heavy": ("uses far more tokens than usual", "cost"),
+    SLOW_RUN: ("The run takes far longer than usual", "performance"),
 }
 
 _ADVICE = {
     IDLE: "Look at what the run waits for before the cited span: a queue, a lock, a person, or work"
     " that is not recorded.",
+    SLOW_RUN: "Shorten what the runs wait for most; work beside the critical path makes nobody wait.",
 }
+_EXPLAINED = 0.8
+
+
+class Outlier(NamedTuple):
+    """A finding, and the traces that it names."""
+
+    finding: Finding
+    traces: frozenset[str]
 
 
 def unit_of(rule: str) -> str:
-    """What a rule compares: steps, or the longest pauses of runs."""
-    return "traces" if rule == IDLE else "steps"
+    """What a rule compares: steps, or runs."""
+    return "traces" if rule in OF_RUNS else "steps"
 
 
-def outlier_findings(known: Partial, settings: MinerSettings) -> Iterator[Finding]:
-    """One finding for each measure with enough traces that stand out, by measure; all low."""
+def outlier_findings(known: Partial, settings: MinerSettings) -> list[Outlier]:
+    """
+    One finding for each measure with enough traces that stand out, by measure; all low.
+
+    Slow runs are no finding of their own where slow steps or long pauses name most of
+    them: those say what took the time.
+    """
+    found = list(_outliers(known, settings))
+    told: dict[str, set[str]] = {}
+    for row in found:
+        rule, agent = row.finding.fingerprint.parts[:2]
+        if rule in {"slow", IDLE}:
+            told.setdefault(agent, set()).update(row.traces)
+    return [row for row in found if not _is_told(row, told)]
+
+
+def _is_told(row: Outlier, told: dict[str, set[str]]) -> bool:
+    rule, agent = row.finding.fingerprint.parts[:2]
+    others = told.get(agent, set())
+    return rule == SLOW_RUN and len(row.traces & others) >= _EXPLAINED * len(row.traces)
+
+
+def _outliers(known: Partial, settings: MinerSettings) -> Iterator[Outlier]:
     for measure in sorted(known.spreads):
         spread = known.spreads[measure]
         threshold = spread.threshold(FLOORS[measure.rule])
         if threshold is None:
             continue
         rows = [row for row in spread.largest if -row.negative_value >= threshold]
-        if len({row.trace_id for row in rows}) >= settings.min_support_traces:
-            yield _finding(known, measure, spread, rows, threshold)
+        traces = frozenset(row.trace_id for row in rows)
+        if len(traces) >= settings.min_support_traces:
+            yield Outlier(_finding(known, measure, spread, rows, threshold), traces)
 
 
 def _finding(  # noqa: PLR0917 -- the parts of one finding
@@ -102,6 +135,6 @@ def _counts(known: Partial, key: FindingKey, traces: set[str], spans: int) -> Co
 
 
 def _value(rule: str, value: float) -> str:
-    if rule in {"slow", IDLE}:
+    if rule in {"slow", IDLE, SLOW_RUN}:
         return duration(round(value))
     return f"${value:.2f}" if rule == "costly" else f"{short_count(round(value))} tokens"

@@ -1,8 +1,8 @@
 """
 Steps that take far longer, cost far more or weigh far more than their like.
 
-Compared are steps of one agent, name and model, and the longest pause of
-each run. Values are kept as a histogram of their logarithms and the few largest
+Compared are steps of one agent, name and model, the longest pause of each run, and how
+long runs of one agent take. Values are kept as a histogram of their logarithms and the few largest
 ones, so that memory does not grow with spans and partial results add up in any order.
 """
 
@@ -26,8 +26,17 @@ _WITHOUT_SPREAD = 3.0
 _NS_PER_MS = 1_000_000
 
 IDLE = "idle"
+SLOW_RUN = "slow_run"
+OF_RUNS = frozenset({IDLE, SLOW_RUN})
+"""Rules that compare runs; the others compare steps."""
 
-FLOORS: dict[str, float] = {"slow": 5_000.0, "costly": 0.05, "heavy": 10_000.0, IDLE: 5_000.0}
+FLOORS: dict[str, float] = {
+    "costly": 0.05,
+    "heavy": 10_000.0,
+    IDLE: 5_000.0,
+    "slow": 5_000.0,
+    SLOW_RUN: 10_000.0,
+}
 """Smallest value worth a word: milliseconds, dollars, tokens."""
 
 
@@ -35,7 +44,7 @@ class Measure(NamedTuple):
     """What is compared with what."""
 
     rule: str
-    """``slow``, ``costly``, ``heavy`` or ``idle``."""
+    """``slow``, ``costly``, ``heavy``, ``idle`` or ``slow_run``."""
     agent: str
     name: str
     model: str
@@ -111,9 +120,13 @@ def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
         tokens = sum(used_tokens(span))
         if tokens:
             yield Measure("heavy", agent, name, model), float(tokens), span.span_id
+    agent = view.agent_of(view.root)
+    run_ms = (view.trace.end_unix_ns - view.trace.start_unix_ns) / _NS_PER_MS
+    if run_ms > 0 and view.steps and not view.is_open:
+        yield Measure(SLOW_RUN, agent, "", ""), run_ms, view.root.span_id
     pause = _longest_pause(view)
     if pause is not None:
-        yield Measure(IDLE, view.agent_of(view.root), "", ""), pause[0], pause[1].span_id
+        yield Measure(IDLE, agent, "", ""), pause[0], pause[1].span_id
 
 
 def _longest_pause(view: TraceView) -> tuple[float, Span] | None:

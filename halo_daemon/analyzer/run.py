@@ -14,6 +14,7 @@ from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.changes import changes_since
 from halo_daemon.analyzer.grouping import with_ignores
 from halo_daemon.analyzer.headline import summary_of
+from halo_daemon.analyzer.latency import with_critical_paths
 from halo_daemon.analyzer.ledger import (
     absent_findings,
     aged,
@@ -161,7 +162,10 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         asked.on_occurrences(occurrences)
     first_start = min((facts.start_unix_ns for facts in known.traces.values()), default=0)
     findings = verify_findings(
-        (_lived(found, asked, occurrences, first_start) for found in assembled.findings),
+        (
+            _lived(found, asked, occurrences, first_start)
+            for found in with_critical_paths(assembled.findings, assembled.named, reader.load_trace)
+        ),
         reader.load_trace,
     )
     weak = verify_findings(assembled.weak_signals, reader.load_trace)

@@ -94,6 +94,11 @@ def trace_rows(
         for trace_id, hit in group.hits.items():
             row = _Named(place.get(identity, len(place)), identity, _blamed(key, hit))
             named.setdefault(trace_id, []).append(row)
+    for identity, traces in assembled.named.items():
+        # What stands out costs more than the like of it; where a run went wrong is another matter.
+        for trace_id in traces:
+            row = _Named(place.get(identity, len(place)), identity, ())
+            named.setdefault(trace_id, []).append(row)
     return tuple(
         _row(known.traces[trace_id], sorted(named.get(trace_id, [])), risks[trace_id])
         for trace_id in sorted(known.traces)

@@ -1,5 +1,6 @@
 """Traces written like a play: an agent, what its model says, what its tools answer."""
 
+from dataclasses import replace
 from typing import Self
 
 import orjson
@@ -95,6 +96,19 @@ class TraceScript:
     def step(self, kind: str, name: str, *, error: str = "", **attributes: JsonValue) -> Self:
         """A span of any other kind."""
         return self._step(kind, name, dict(attributes), error=error)
+
+    def lasts(self, seconds: float) -> Self:
+        """The last step goes on for *seconds* more, and all that follows is later."""
+        longer_ns = int(seconds * _SECOND_NS)
+        last = self._spans[-1]
+        self._spans[-1] = replace(last, end_unix_ns=last.end_unix_ns + longer_ns)
+        self._clock_unix_ns += longer_ns
+        return self
+
+    def waits(self, seconds: float) -> Self:
+        """Nothing is at work for *seconds*."""
+        self._clock_unix_ns += int(seconds * _SECOND_NS)
+        return self
 
     def answer(self, text: str) -> Self:
         """What the root span says in the end."""
