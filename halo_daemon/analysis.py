@@ -32,18 +32,19 @@ from halo_daemon.analyzer.run import RunInfo, analyze_window, finish
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.waterfall import cited_traces
 from halo_daemon.config import Config
-from halo_daemon.deliveries import outbox_of
+from halo_daemon.deliveries import tell
 from halo_daemon.errors import ConfigError, StoreError
 from halo_daemon.findings import (
     TRACES_FILE,
     KnownOutcome,
+    LedgerEntry,
     Report,
     from_json,
     split_rows,
     to_json,
 )
-from halo_daemon.notify.courier import queue_event
 from halo_daemon.notify.events import report_created
+from halo_daemon.notify.finding_events import Known, finding_events
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.paths import DataPaths
@@ -195,15 +196,9 @@ def _analyze_project(
         return FinishedRun(report, None)
     report, memory = past.with_decisions(report, memory, contract)
     directory = reports.write(run.run_id, rendered(report, reader.load_trace))
-    past.remember(report, memory, occurrences)
+    told = partial(_tell, config, report, directory, project=project, memory=memory)
+    past.remember(report, memory, occurrences, before_writing=told if request.notify else None)
     past.remember_outcomes(outcomes, memory)
-    if request.notify and config.notify.routes:
-        queue_event(
-            report_created(report, directory),
-            config.notify,
-            outbox_of(config),
-            now_unix_ns=now_unix_ns(),
-        )
     log.info(
         "report_written",
         project=project.slug,
@@ -215,6 +210,32 @@ def _analyze_project(
         duration_ms=(now_unix_ns() - started_unix_ns) // 1_000_000,
     )
     return FinishedRun(report, directory)
+
+
+def _tell(
+    config: Config,
+    report: Report,
+    directory: Path,
+    changes: Sequence[LedgerEntry],
+    *,
+    project: StoredProject,
+    memory: Memory,
+) -> None:
+    """
+    Queue what there is to tell of a report, before the ledger knows of it.
+
+    In this order a crash between the two repeats events and loses none: the run is made
+    again, with the ledger as it was, and its events have the ids that they had.
+    """
+    if not config.notify.routes:
+        return
+    revision = f"{project.created_unix_ns}/{memory.last_report_id}"
+    known = Known(memory.histories, memory.triage, revision)
+    events = (
+        report_created(report, directory),
+        *finding_events(report, changes, known, directory),
+    )
+    tell(config, events, now_unix_ns=time.time_ns())
 
 
 def _run_info(config: Config, request: AnalysisRequest, slug: str, started_unix_ns: int) -> RunInfo:

@@ -6,33 +6,22 @@ sentence under a field is its reference documentation. Unknown keys are errors.
 Where values come from is the business of `halo_daemon.config_file`.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from halo_daemon.config_checks import (
     checked_cron,
     checked_header,
-    checked_name,
     checked_origin,
     checked_path,
-    checked_secret,
     checked_time_zone,
     checked_url,
-    is_loopback,
     not_blank,
 )
+from halo_daemon.config_notify import NotifyConfig
+from halo_daemon.config_section import Name, Section
 from halo_daemon.quantities import ENDPOINT, Endpoint, duration, size
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
@@ -40,21 +29,9 @@ MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
 
 # grpcio keeps a message's length in a signed 32-bit integer.
 _MAX_MESSAGE_BYTES = 2**31 - 1
-Name = Annotated[str, AfterValidator(checked_name)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        use_attribute_docstrings=True,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where everything is kept."""
 
     dir: Annotated[Path, Field(strict=False), BeforeValidator(checked_path)] = Path(
@@ -64,7 +41,7 @@ class DataConfig(_Section):
     directory that systemd gives; else `$XDG_STATE_HOME/halo-daemon` where that is set."""
 
 
-class GrpcConfig(_Section):
+class GrpcConfig(Section):
     """OTLP over gRPC."""
 
     endpoint: Annotated[Endpoint, ENDPOINT] = Endpoint("127.0.0.1", 4317)
@@ -76,7 +53,7 @@ class GrpcConfig(_Section):
     """Largest request, before and after decompression."""
 
 
-class HttpConfig(_Section):
+class HttpConfig(Section):
     """OTLP over HTTP."""
 
     endpoint: Annotated[Endpoint, ENDPOINT] = Endpoint("127.0.0.1", 4318)
@@ -99,7 +76,7 @@ class HttpConfig(_Section):
     """Names beside loopback that requests may be addressed to where no key is asked for."""
 
 
-class TlsConfig(_Section):
+class TlsConfig(Section):
     """Certificates of both listeners; new ones are used without a restart."""
 
     cert_file: Annotated[Path, Field(strict=False)] | None = None
@@ -127,7 +104,7 @@ class TlsConfig(_Section):
         return self.cert_file, self.key_file
 
 
-class OtlpConfig(_Section):
+class OtlpConfig(Section):
     """The OpenTelemetry protocol."""
 
     grpc: GrpcConfig = GrpcConfig()
@@ -138,7 +115,7 @@ class OtlpConfig(_Section):
     """Processes that receive on the same two ports; as many as there are cores for load."""
 
 
-class AuthConfig(_Section):
+class AuthConfig(Section):
     """Who may send spans."""
 
     mode: Literal["auto", "keys", "none"] = "auto"
@@ -146,7 +123,7 @@ class AuthConfig(_Section):
     can be reached from this machine only."""
 
 
-class ReceiversConfig(_Section):
+class ReceiversConfig(Section):
     """Where spans come in."""
 
     otlp: OtlpConfig = OtlpConfig()
@@ -166,7 +143,7 @@ class ReceiversConfig(_Section):
     """Open connections of each listener, in each worker; those beyond are closed at once."""
 
 
-class RouteRule(_Section):
+class RouteRule(Section):
     """One place where a project's name may stand: exactly one of the two keys."""
 
     header: Annotated[str, AfterValidator(checked_header)] | None = None
@@ -182,7 +159,7 @@ class RouteRule(_Section):
         return self
 
 
-class ProjectsConfig(_Section):
+class ProjectsConfig(Section):
     """Which project a span belongs to."""
 
     route_by: tuple[RouteRule, ...] = (
@@ -199,7 +176,7 @@ class ProjectsConfig(_Section):
     """Projects created on first sight; spans of later ones go to the default project."""
 
 
-class ShardConfig(_Section):
+class ShardConfig(Section):
     """The append-only files that hold spans."""
 
     max_size_bytes: Annotated[int, size(least=KIB)] = Field(default=64 * MIB, alias="max_size")
@@ -209,7 +186,7 @@ class ShardConfig(_Section):
     """A shard of this age is sealed and a new one begun."""
 
 
-class RetentionConfig(_Section):
+class RetentionConfig(Section):
     """What is kept of each project; whole traces go, the oldest first. Reports are kept."""
 
     max_age_s: Annotated[float, duration(least=60.0)] | None = Field(
@@ -226,7 +203,7 @@ class RetentionConfig(_Section):
     """Traces; left out, any number."""
 
 
-class StorageConfig(_Section):
+class StorageConfig(Section):
     """How spans are kept."""
 
     shard: ShardConfig = ShardConfig()
@@ -249,7 +226,7 @@ class StorageConfig(_Section):
     retention: RetentionConfig = RetentionConfig()
 
 
-class ScheduleEntry(_Section):
+class ScheduleEntry(Section):
     """One analysis that comes back."""
 
     name: Name = "nightly"
@@ -274,7 +251,7 @@ class ScheduleEntry(_Section):
     """The projects to analyse, as patterns with `*` and `?`."""
 
 
-class BudgetConfig(_Section):
+class BudgetConfig(Section):
     """What one run may use; a run that reaches a limit leaves its report, marked partial."""
 
     wall_s: Annotated[float, duration(least=1.0)] = Field(default=15 * MINUTE_S, alias="wall")
@@ -287,7 +264,7 @@ class BudgetConfig(_Section):
     """Tokens one run may use, in and out."""
 
 
-class AnalysisConfig(_Section):
+class AnalysisConfig(Section):
     """When and how failures are looked for."""
 
     schedule: tuple[ScheduleEntry, ...] = (ScheduleEntry(),)
@@ -299,7 +276,7 @@ class AnalysisConfig(_Section):
     budget: BudgetConfig = BudgetConfig()
 
 
-class PriceConfig(_Section):
+class PriceConfig(Section):
     """What a model costs; unknown where it is left out, and then `analysis.budget.usd` cannot bind."""
 
     input_usd: float | None = Field(default=None, ge=0)
@@ -315,7 +292,7 @@ class PriceConfig(_Section):
         return self
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """A language model behind an OpenAI-compatible API."""
 
     base_url: Annotated[str, AfterValidator(checked_url)] | None = None
@@ -333,61 +310,13 @@ class ModelConfig(_Section):
     price: PriceConfig = PriceConfig()
 
 
-class ModelsConfig(_Section):
+class ModelsConfig(Section):
     """Who is asked by `engine: llm`; nothing is sent anywhere by `builtin`."""
 
     default: ModelConfig = ModelConfig()
 
 
-class WebhookTarget(_Section):
-    """A URL that takes signed JSON (Standard Webhooks)."""
-
-    type: Literal["webhook"]
-    """The kind of target."""
-
-    url: Annotated[str, AfterValidator(checked_url)]
-    """Where to post; `https` unless the host is this machine or `allow_http` is set."""
-
-    secret: Annotated[SecretStr, Field(strict=False), AfterValidator(checked_secret)]
-    """The key of the signature: `whsec_` and base64 of 24 to 64 random bytes."""
-
-    allow_http: bool = False
-    """Whether `http` may be used to another machine."""
-
-    block_private: bool = False
-    """Whether private and loopback addresses are refused."""
-
-    @model_validator(mode="after")
-    def _encrypted(self) -> Self:
-        parts = urlsplit(self.url)
-        if parts.scheme == "http" and not self.allow_http and not is_loopback(parts.hostname or ""):
-            raise ValueError(
-                "`url` is http to another machine – write https, or `allow_http: true`"
-            )
-        return self
-
-
-class NotifyRoute(_Section):
-    """Which events go where."""
-
-    to: tuple[str, ...] = Field(min_length=1)
-    """Names of targets."""
-
-    when: tuple[Literal["report"], ...] = Field(default=("report",), min_length=1)
-    """Kinds of event: `report` is every report, also an empty one."""
-
-
-class NotifyConfig(_Section):
-    """Who is told."""
-
-    targets: Mapping[Name, WebhookTarget] = Field(default_factory=dict)
-    """Where notifications can go, by name."""
-
-    routes: tuple[NotifyRoute, ...] = ()
-    """Which events go to which targets; the first route for an event's kind takes it."""
-
-
-class LogConfig(_Section):
+class LogConfig(Section):
     """The daemon's own log, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -397,7 +326,7 @@ class LogConfig(_Section):
     """Lines for people or JSON; `auto` is for people on a terminal only."""
 
 
-class TelemetryConfig(_Section):
+class TelemetryConfig(Section):
     """What the daemon says of itself; nothing of it leaves the machine."""
 
     log: LogConfig = LogConfig()
@@ -406,7 +335,7 @@ class TelemetryConfig(_Section):
     """Whether `/metrics` on the HTTP port tells counts, in the Prometheus format."""
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration; every key is optional."""
 
     version: Literal[1] = 1

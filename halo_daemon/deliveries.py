@@ -2,15 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from random import SystemRandom
 
+import structlog
+
 from halo_daemon.config import Config
-from halo_daemon.notify.courier import Courier
+from halo_daemon.errors import OutboxFullError
+from halo_daemon.notify.courier import Courier, queue_event
+from halo_daemon.notify.events import Event
 from halo_daemon.notify.outbox import Outbox
 from halo_daemon.notify.targets import notifiers_of
 from halo_daemon.store.paths import DataPaths
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 def outbox_of(config: Config) -> Outbox:
@@ -27,6 +33,27 @@ def courier_of(config: Config) -> Courier:
         now_unix_ns=time.time_ns,
         rng=SystemRandom(),
     )
+
+
+def tell(config: Config, events: Iterable[Event], *, now_unix_ns: int) -> None:
+    """
+    Put events in the outbox for the targets that they are routed to.
+
+    A full outbox costs the events that found no place, never what they tell of.
+
+    Raises:
+        StoreError: The disk refused; some events may be in the outbox.
+    """
+    outbox = outbox_of(config)
+    refused: list[OutboxFullError] = []
+    for event in events:
+        try:
+            queue_event(event, config.notify, outbox, now_unix_ns=now_unix_ns)
+        except OutboxFullError as exc:
+            refused.append(exc)
+    if refused:
+        first = refused[0]
+        log.error("events_dropped", events=len(refused), error=str(first), hint=first.hint)
 
 
 @asynccontextmanager

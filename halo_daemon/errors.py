@@ -17,6 +17,7 @@ Every error halo-daemon raises on purpose.
     + ShardCorruptError         a complete line does not parse (carries path and offset)
     + UnknownNameError          no project or finding of that name; the word is wrong
       - UnknownProjectError       no such project in the data directory
+    + OutboxFullError           as many notifications wait as may; one more was not queued
     + QueryError                a question that cannot be answered as it was put
   - AnalysisError             a run ended without a report
     + BudgetError               steps, tokens, dollars or seconds ran out
@@ -133,6 +134,10 @@ class UnknownNameError(StoreError):
 
 class UnknownProjectError(UnknownNameError):
     """No such project in the data directory."""
+
+
+class OutboxFullError(StoreError):
+    """As many notifications wait as may; the targets do not take them."""
 
 
 class QueryError(StoreError):

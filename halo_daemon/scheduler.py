@@ -87,6 +87,24 @@ class RunRequest(NamedTuple):
     is_catch_up: bool = False
 
 
+class RunFailure(NamedTuple):
+    """
+    A run that was not completed, the first of its tries.
+
+    Attributes:
+        began_unix_ns: When the try began.
+
+        retry_after_s: When it is tried again; None for at its next time.
+    """
+
+    project: str
+    entry: ScheduleEntry
+    began_unix_ns: int
+    error: str
+    hint: str
+    retry_after_s: float | None
+
+
 class _Waiting(NamedTuple):
     project: str
     entry: ScheduleEntry
@@ -179,6 +197,8 @@ class Scheduler:
         now_unix_ns: The wall clock.
 
         retry_after_s: Waits before a failed run is tried again.
+
+        on_failure: Told of a run that failed, not of its further tries.
     """
 
     def __init__(
@@ -190,9 +210,11 @@ class Scheduler:
         notes_of: Callable[[str], Notes],
         now_unix_ns: Callable[[], int],
         retry_after_s: Sequence[float] = RETRY_AFTER_S,
+        on_failure: Callable[[RunFailure], Awaitable[None]] | None = None,
     ) -> None:
         self._entries = tuple(entries)
         self._retry_after_s = tuple(retry_after_s)
+        self._on_failure = on_failure
         self._failures: Counter[tuple[str, str]] = Counter()
         self._retries: set[asyncio.TimerHandle] = set()
         self._projects = projects
@@ -263,24 +285,50 @@ class Scheduler:
     async def _run_one(self, waiting: _Waiting) -> None:
         project, entry, is_catch_up = waiting
         context = log.bind(project=project, schedule=entry.name, catch_up=is_catch_up)
+        began_unix_ns = self._now_unix_ns()
         try:
-            notes = self._notes_of(project)
-            now_unix_ns = self._now_unix_ns()
-            last_unix_ns = notes.last_completed_unix_ns(entry.name)
-            start = window_start(entry, last_unix_ns=last_unix_ns, now_unix_ns=now_unix_ns)
-            await self._run(RunRequest(project, entry, start, now_unix_ns, is_catch_up))
-            await asyncio.to_thread(notes.set_last_completed, entry.name, now_unix_ns)
+            await self._make(waiting, began_unix_ns)
         except HaloError as exc:
-            again_s = self._try_again(waiting)
+            failure = self._failed(waiting, began_unix_ns, str(exc), exc.hint)
             context.error(
-                "scheduled_run_failed", error=str(exc), hint=exc.hint, retry_after_s=again_s
+                "scheduled_run_failed",
+                error=failure.error,
+                hint=failure.hint,
+                retry_after_s=failure.retry_after_s,
             )
-        except Exception:  # noqa: BLE001 -- one run must not end the schedule
-            context.exception("scheduled_run_failed", retry_after_s=self._try_again(waiting))
+        except Exception as exc:  # noqa: BLE001 -- one run must not end the schedule
+            error = f"{type(exc).__name__}: {exc}"
+            failure = self._failed(waiting, began_unix_ns, error, "see the daemon's log")
+            context.exception("scheduled_run_failed", retry_after_s=failure.retry_after_s)
         else:
             del self._failures[project, entry.name]
-            duration_ms = (self._now_unix_ns() - now_unix_ns) // 1_000_000
+            duration_ms = (self._now_unix_ns() - began_unix_ns) // 1_000_000
             context.info("scheduled_run_completed", duration_ms=duration_ms)
+            return
+        await self._tell(failure)
+
+    async def _make(self, waiting: _Waiting, now_unix_ns: int) -> None:
+        project, entry, is_catch_up = waiting
+        notes = self._notes_of(project)
+        last_unix_ns = notes.last_completed_unix_ns(entry.name)
+        start = window_start(entry, last_unix_ns=last_unix_ns, now_unix_ns=now_unix_ns)
+        await self._run(RunRequest(project, entry, start, now_unix_ns, is_catch_up))
+        await asyncio.to_thread(notes.set_last_completed, entry.name, now_unix_ns)
+
+    def _failed(self, waiting: _Waiting, began_unix_ns: int, error: str, hint: str) -> RunFailure:
+        return RunFailure(
+            waiting.project, waiting.entry, began_unix_ns, error, hint, self._try_again(waiting)
+        )
+
+    async def _tell(self, failure: RunFailure) -> None:
+        """Tell of a failure, unless it is a further try of a run whose failure was told."""
+        is_first = self._failures[failure.project, failure.entry.name] == 1
+        if self._on_failure is None or not (is_first or not self._retry_after_s):
+            return
+        try:
+            await self._on_failure(failure)
+        except HaloError as exc:
+            log.error("failure_not_told", error=str(exc), hint=exc.hint)  # noqa: TRY400 -- expected
 
     def _try_again(self, failed: _Waiting) -> float | None:
         """Put a failed run in line again later; returns when, in seconds, or None for never."""

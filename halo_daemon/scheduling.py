@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from halo_daemon.config import Config
+from halo_daemon.deliveries import tell
+from halo_daemon.notify.events import FailedRun, run_failed
 from halo_daemon.own_command import run_command
 from halo_daemon.proto.times import format_unix_ns
-from halo_daemon.scheduler import RunRequest, Scheduler
+from halo_daemon.scheduler import RunFailure, RunRequest, Scheduler
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.schedule_state import ScheduleState
 
@@ -42,12 +44,27 @@ async def scheduled_analyses(config: Config, *, config_path: Path | None) -> Asy
             setting="analysis.budget.wall",
         )
 
+    async def tell_of(failure: RunFailure) -> None:
+        event = run_failed(
+            FailedRun(
+                project=failure.project,
+                schedule=failure.entry.name,
+                engine=failure.entry.engine,
+                at=format_unix_ns(failure.began_unix_ns),
+                error=failure.error,
+                hint=failure.hint,
+                retry_after_s=failure.retry_after_s,
+            )
+        )
+        await asyncio.to_thread(tell, config, [event], now_unix_ns=time.time_ns())
+
     scheduler = Scheduler(
         config.analysis.schedule,
         projects=DataPaths(root).slugs,
         run=run,
         notes_of=lambda project: ScheduleState(root, project),
         now_unix_ns=time.time_ns,
+        on_failure=tell_of,
     )
     task = asyncio.create_task(scheduler.serve(), name="scheduler")
     try:

@@ -318,6 +318,7 @@ def _seen_entry(report: Report, finding: Finding, occurrences: Occurrences) -> L
         report_id=report.report_id,
         to=finding.state,
         title=finding.title,
+        severity=finding.severity,
         parts=finding.fingerprint.parts,
         window_from=report.window.from_,
         window_to=report.window.to,

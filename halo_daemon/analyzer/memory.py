@@ -26,6 +26,9 @@ class Memory:
     outcomes: tuple[KnownOutcome, ...] = ()
     """Of earlier traces, in any order."""
 
+    last_report_id: str = ""
+    """Of the report that the ledger's last lines are from; empty before the first."""
+
 
 def memory_of(previous: Report | None) -> Memory:
     """What the previous report alone can tell, for whoever keeps no ledger."""
@@ -41,6 +44,7 @@ def _history(previous: Report, finding: Finding) -> History:
     return History(
         finding_id=finding.finding_id,
         title=finding.title,
+        severity=finding.severity,
         parts=finding.fingerprint.parts,
         state=finding.state,
         first_seen=finding.first_seen or "",

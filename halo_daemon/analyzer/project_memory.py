@@ -1,6 +1,6 @@
 """A project's past on disk: ledger, triage file and outcomes, before and after a run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.ledger import decided, entries_of
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.rising import Occurrences
-from halo_daemon.findings import KnownOutcome, Report
+from halo_daemon.findings import KnownOutcome, LedgerEntry, Report, fold
 from halo_daemon.store.ledger import LedgerStore
 from halo_daemon.store.outcomes import OutcomeFile
 from halo_daemon.store.triage import TriageFile
@@ -39,9 +39,9 @@ class ProjectMemory:
         Raises:
             StoreError: The ledger cannot be read.
         """
-        return Memory(
-            self._ledger.histories(), self._triage.read_or_nothing(), self._outcomes.read()
-        )
+        entries = self._ledger.read()
+        last = next((entry.report_id for entry in reversed(entries) if entry.report_id), "")
+        return Memory(fold(entries), self._triage.read_or_nothing(), self._outcomes.read(), last)
 
     def with_decisions(
         self, report: Report, memory: Memory, contract: Contract
@@ -72,17 +72,24 @@ class ProjectMemory:
         report: Report,
         memory: Memory,
         occurrences: Mapping[str, Occurrences] | None = None,
+        *,
+        before_writing: Callable[[Sequence[LedgerEntry]], None] | None = None,
     ) -> None:
         """
         Add *report*, which was made with *memory*, to the ledger; once only per report.
 
         *occurrences* by finding id and half-hour are what a later rise is measured against.
+        *before_writing* is given the lines; what it raises leaves the ledger as it is.
 
         Raises:
             StoreError: The disk refused; the next run sees the project as before.
         """
-        if not any(entry.report_id == report.report_id for entry in self._ledger.read()):
-            self._ledger.append(entries_of(report, memory.histories, memory.triage, occurrences))
+        if any(entry.report_id == report.report_id for entry in self._ledger.read()):
+            return
+        changes = entries_of(report, memory.histories, memory.triage, occurrences)
+        if before_writing is not None:
+            before_writing(changes)
+        self._ledger.append(changes)
 
     def remember_outcomes(self, learnt: Iterable[KnownOutcome], memory: Memory) -> None:
         """

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from halo_daemon.findings.finding import FindingState
+from halo_daemon.findings.finding import FindingState, Severity
 from halo_daemon.findings.record import Count, Instant, Record, Share
 from halo_daemon.proto.times import parse_unix_ns
 
@@ -46,6 +46,8 @@ class LedgerEntry(Record):
     by: str = ""
     note: str = ""
     title: str = ""
+    severity: Severity | None = None
+    """None in lines of older versions, and where nothing was seen."""
     parts: tuple[str, ...] = ()
     """The finding's fingerprint."""
     window_from: Instant = ""
@@ -86,6 +88,8 @@ class History:
 
     finding_id: str
     title: str = ""
+    severity: Severity | None = None
+    """As of the last report that saw it; None when older versions wrote that line."""
     parts: tuple[str, ...] = ()
     state: FindingState = "new"
     first_seen: str = ""
@@ -237,6 +241,7 @@ def _seen(history: History, entry: LedgerEntry) -> History:
     return replace(
         history,
         title=entry.title,
+        severity=entry.severity,
         parts=entry.parts,
         state=history.state if is_overtaken else _state(entry.to, history.state),
         first_seen=min(filter(None, (history.first_seen, entry.first_seen)), default=""),

@@ -7,12 +7,12 @@ by then becomes a dead letter.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 
 import structlog
 
-from halo_daemon.config import NotifyConfig
+from halo_daemon.config_notify import NotifyConfig
 from halo_daemon.errors import StoreError
 from halo_daemon.notify.events import Event
 from halo_daemon.notify.message import Message, Notifier, Outcome, Verdict
@@ -55,9 +55,10 @@ def queue_event(
         The names of these targets; empty when no route takes the event.
 
     Raises:
+        OutboxFullError: Too many wait; some targets may have their message.
         StoreError: The disk refused; some targets may have their message.
     """
-    targets = targets_for(event.kind, config.routes)
+    targets = targets_for(event, config.routes)
     for target in targets:
         outbox.put(
             Message(
@@ -66,6 +67,7 @@ def queue_event(
                 body=event.body,
                 created_unix_ns=now_unix_ns,
                 due_unix_ns=now_unix_ns,
+                subject=event.subject,
             )
         )
     return targets
@@ -89,6 +91,19 @@ def next_attempt_unix_ns(
 def _is_over(moment_unix_ns: int, now_unix_ns: int) -> bool:
     """Whether a pause has ended; one longer than any that is given is left from a wrong clock."""
     return moment_unix_ns <= now_unix_ns or moment_unix_ns - now_unix_ns > _MAX_PAUSE_NS
+
+
+def _in_turn(messages: Sequence[Message], now_unix_ns: int) -> Iterator[Message]:
+    """What is due, without what comes after a message of its subject that is not."""
+    held: set[tuple[str, str]] = set()
+    for message in sorted(messages, key=lambda message: message.created_unix_ns):
+        line = (message.target, message.subject)
+        if line in held:
+            continue
+        if _is_over(message.due_unix_ns, now_unix_ns):
+            yield message
+        elif message.subject:
+            held.add(line)
 
 
 def _asked_s(outcome: Outcome) -> float:
@@ -157,9 +172,8 @@ class Courier:
             messages = await asyncio.to_thread(self._outbox.pending)
             now_unix_ns = self._now_unix_ns()
             by_target: dict[str, list[Message]] = {}
-            for message in messages:
-                if _is_over(message.due_unix_ns, now_unix_ns):
-                    by_target.setdefault(message.target, []).append(message)
+            for message in _in_turn(messages, now_unix_ns):
+                by_target.setdefault(message.target, []).append(message)
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [

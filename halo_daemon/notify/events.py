@@ -1,5 +1,5 @@
 """
-What is told: small documents about reports; pure.
+What is told: small documents about reports and runs; pure.
 
 Titles and headlines hold words of strangers (tool names, error messages), so they
 are cut and stripped of characters that do not print. The whole record stays on
@@ -9,22 +9,21 @@ this machine; a document names its place.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import orjson
 
-from halo_daemon.findings import Finding, Report, is_silent
+from halo_daemon.config_notify import EventKind
+from halo_daemon.findings import Finding, Report, Severity, is_silent
 from halo_daemon.proto.json_value import JsonObject
 
 MAX_BODY_BYTES = 20_000
 """What the limits below add up to at most, four bytes a character."""
 _MAX_FINDINGS = 10
-_MAX_TITLE_CHARACTERS = 160
+MAX_TITLE_CHARACTERS = 160
 _MAX_HEADLINE_CHARACTERS = 400
-_MAX_PATH_CHARACTERS = 1_000
+MAX_PATH_CHARACTERS = 1_000
 _ID_DIGITS = 24
-
-EventKind = Literal["report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +32,24 @@ class Event:
     Something that targets may be told of.
 
     Attributes:
-        kind: What routes look at.
+        kind: What routes look at, as are *project* and *severity*.
 
         key: Names the event for good; the same event always has the same key.
 
         body: JSON, sent byte for byte as it stands here.
+
+        severity: Of the finding that it is about; None for other events.
+
+        subject: Events of one subject arrive in the order in which they happened; empty
+            where the order does not matter.
     """
 
     kind: EventKind
     key: str
     body: bytes
+    project: str
+    severity: Severity | None = None
+    subject: str = ""
 
     def message_id(self, target: str) -> str:
         """The id of this event at *target*, the same over retries and restarts."""
@@ -75,22 +82,62 @@ def report_created(report: Report, directory: Path) -> Event:
         "counts": dict(report.summary.counts.model_dump()),
         "findings_total": len(report.findings),
         "findings": [_finding(finding) for finding in told[:_MAX_FINDINGS]],
-        "path": printable(str(directory), _MAX_PATH_CHARACTERS),
-    }
-    document: JsonObject = {
-        "type": "report.created",
-        "timestamp": report.created_at,
-        "data": data,
+        "path": printable(str(directory), MAX_PATH_CHARACTERS),
     }
     return Event(
-        "report", f"report.created/{report.project}/{report.report_id}", orjson.dumps(document)
+        kind="report",
+        key=f"report.created/{report.project}/{report.report_id}",
+        body=document("report.created", report.created_at, data),
+        project=report.project,
     )
+
+
+class FailedRun(NamedTuple):
+    """
+    A scheduled run that left no report.
+
+    Attributes:
+        at: When it began.
+
+        retry_after_s: When it is tried again; None for at its next time.
+    """
+
+    project: str
+    schedule: str
+    engine: str
+    at: str
+    error: str
+    hint: str = ""
+    retry_after_s: float | None = None
+
+
+def run_failed(run: FailedRun) -> Event:
+    """The event of a scheduled run that failed or was refused."""
+    data: JsonObject = {
+        "project": run.project,
+        "schedule": run.schedule,
+        "engine": run.engine,
+        "error": printable(run.error, _MAX_HEADLINE_CHARACTERS),
+        "hint": printable(run.hint, _MAX_HEADLINE_CHARACTERS),
+        "retry_after_s": run.retry_after_s,
+    }
+    return Event(
+        kind="failed",
+        key=f"run.failed/{run.project}/{run.schedule}/{run.at}",
+        body=document("run.failed", run.at, data),
+        project=run.project,
+    )
+
+
+def document(event_type: str, timestamp: str, data: JsonObject) -> bytes:
+    """The body of a message, in the form of Standard Webhooks."""
+    return orjson.dumps({"type": event_type, "timestamp": timestamp, "data": data})
 
 
 def _finding(finding: Finding) -> JsonObject:
     return {
         "id": finding.finding_id,
-        "title": printable(finding.title, _MAX_TITLE_CHARACTERS),
+        "title": printable(finding.title, MAX_TITLE_CHARACTERS),
         "severity": finding.severity,
         "state": finding.state,
         "certainty": finding.certainty,

@@ -18,6 +18,9 @@ class Message:
         attempts: How often it was tried so far.
 
         due_unix_ns: Not to be tried before.
+
+        subject: Messages of one subject to one target are delivered in the order in which
+            they were created; empty where the order does not matter.
     """
 
     message_id: str
@@ -26,6 +29,7 @@ class Message:
     created_unix_ns: int
     due_unix_ns: int
     attempts: int = 0
+    subject: str = ""
 
 
 class Verdict(StrEnum):

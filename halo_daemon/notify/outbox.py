@@ -25,7 +25,7 @@ from pathlib import Path
 import orjson
 import structlog
 
-from halo_daemon.errors import StoreError
+from halo_daemon.errors import OutboxFullError, StoreError
 from halo_daemon.notify.message import Message
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.store.disk import Disk, write_atomically
@@ -60,14 +60,15 @@ class Outbox:
         A message of the same id that is there already is left as it is.
 
         Raises:
-            StoreError: The disk refused, or `MAX_PENDING` messages wait already.
+            OutboxFullError: `MAX_PENDING` messages wait already.
+            StoreError: The disk refused.
         """
         path = self._path(self._pending, message)
         if path.exists():
             return
         waiting = sum(1 for _ in self._files(self._pending))
         if waiting >= MAX_PENDING:
-            raise StoreError(
+            raise OutboxFullError(
                 f"cannot queue a message for `{message.target}`: {waiting} wait already",
                 hint="see the log for why the targets do not take them",
             )
@@ -191,6 +192,7 @@ class Outbox:
             "created_unix_ns": message.created_unix_ns,
             "due_unix_ns": message.due_unix_ns,
             "attempts": message.attempts,
+            "subject": message.subject,
             "body": message.body.decode(),
         }
         self._write_bytes(path, orjson.dumps(fields))
@@ -212,6 +214,7 @@ class Outbox:
                 created_unix_ns=int(fields["created_unix_ns"]),
                 due_unix_ns=int(fields["due_unix_ns"]),
                 attempts=int(fields["attempts"]),
+                subject=str(fields.get("subject", "")),
             )
         except FileNotFoundError:
             return None

@@ -1,4 +1,4 @@
-"""`report.created` on its way from a scheduled run to a webhook."""
+"""Events on their way from scheduled runs to a webhook."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ def test_a_scheduled_report_reaches_the_webhook_signed(tmp_path, webhook):
     settings.write_text(
         "notify:\n"
         f'  targets: {{ hook: {{ type: webhook, url: "{url}", secret: "${{env:HOOK_SECRET}}" }} }}\n'
-        "  routes: [{ to: [hook] }]\n"
+        "  routes: [{ to: [hook], when: [report] }]\n"
     )
     with DaemonProcess(data) as daemon:
         generated = [generate(AGENTS[0], now_unix_ns=time.time_ns(), traces=6)]
@@ -75,3 +75,32 @@ def test_a_scheduled_report_reaches_the_webhook_signed(tmp_path, webhook):
     assert event["data"]["project"] == "support-bot"
     assert first["webhook-id"] == second["webhook-id"]
     assert json.loads(body) == event
+
+
+def test_a_scheduled_run_that_fails_is_told(tmp_path, webhook):
+    """A ledger that cannot be read fails the run, and `run.failed` says which and why."""
+    url, deliveries = webhook
+    data = tmp_path / "data"
+    settings = tmp_path / "halo-daemon.yaml"
+    settings.write_text(
+        "notify:\n"
+        f'  targets: {{ hook: {{ type: webhook, url: "{url}", secret: "{SECRET}" }} }}\n'
+        "  routes: [{ to: [hook], when: [failed] }]\n"
+    )
+    with DaemonProcess(data) as daemon:
+        generated = [generate(AGENTS[0], now_unix_ns=time.time_ns(), traces=2)]
+        export(generated, grpc=parse_endpoint(daemon.grpc), http=parse_endpoint(daemon.http))
+    (data / "projects" / "support-bot" / "findings.jsonl").mkdir()
+
+    with DaemonProcess(data, arguments=("--config", str(settings))):
+        until = time.monotonic() + 60
+        while len(deliveries) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+
+    (first, _), (second, body) = deliveries
+    event = json.loads(body)
+    assert event["type"] == "run.failed"
+    assert (event["data"]["project"], event["data"]["schedule"]) == ("support-bot", "nightly")
+    assert event["data"]["retry_after_s"] == 60.0
+    assert "analyze" in event["data"]["error"]
+    assert first["webhook-id"] == second["webhook-id"]

@@ -4,13 +4,12 @@ from pydantic import SecretStr, ValidationError
 from halo_daemon.config import (
     Config,
     GrpcConfig,
-    NotifyRoute,
     RouteRule,
     ScheduleEntry,
-    WebhookTarget,
 )
 from halo_daemon.config_checks import is_loopback, signing_key
 from halo_daemon.config_keys import settings
+from halo_daemon.config_notify import NotifyRoute, WebhookTarget
 
 SECRET = "whsec_" + "MDEy" * 8
 

@@ -12,6 +12,7 @@ from halo_daemon.config import ScheduleEntry
 from halo_daemon.errors import AnalysisError, StoreError
 from halo_daemon.scheduler import (
     MAX_CATCH_UP_NS,
+    RunFailure,
     RunRequest,
     Scheduler,
     is_missed,
@@ -151,6 +152,8 @@ class _Bench:
         self.projects_error: Exception | None = None
         self.running = 0
         self.most_running = 0
+        self.told: list[RunFailure] = []
+        self.tell_error: Exception | None = None
         self.scheduler = Scheduler(
             entries,
             projects=self._list_projects,
@@ -158,7 +161,13 @@ class _Bench:
             notes_of=lambda project: self.notes[project],
             now_unix_ns=lambda: self.now_unix_ns,
             retry_after_s=retry_after_s,
+            on_failure=self._tell,
         )
+
+    async def _tell(self, failure: RunFailure) -> None:
+        self.told.append(failure)
+        if self.tell_error is not None:
+            raise self.tell_error
 
     def _list_projects(self) -> tuple[str, ...]:
         if self.projects_error is not None:
@@ -294,6 +303,34 @@ async def test_a_failed_run_is_tried_again_twice(failures, runs, is_done):
     assert last.entry == ROLLING
     assert {request.from_unix_ns for request in seen[:runs]} == {seen[0].from_unix_ns}
     assert ("nightly" in bench.notes["bot"].last) == is_done
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+@pytest.mark.parametrize("error", [AnalysisError, RuntimeError])
+async def test_a_failure_is_told_once_however_often_it_is_tried(retries, error):
+    """The first try that fails is told of, with its reason and the next try; the next night anew."""
+    bench = _Bench(NIGHTLY, retry_after_s=(0.0,) * retries)
+
+    def fail(request: RunRequest) -> None:
+        if request.entry == NIGHTLY:
+            raise error("no report")
+
+    bench.fail = fail
+    bench.tell_error = StoreError("the outbox is gone")
+    async with bench.serving():
+        for night in range(2):
+            if night:
+                await bench.scheduler.due(NIGHTLY)
+            for _ in range(1 + retries):
+                await bench.runs.get()
+            await bench.scheduler.due(ROLLING)
+            await bench.runs.get()
+
+    first, second = bench.told
+    assert "no report" in first.error
+    assert (first.project, first.entry, first.began_unix_ns) == ("bot", NIGHTLY, NOW_NS)
+    assert first.retry_after_s == (0.0 if retries else None)
+    assert second == first
 
 
 async def test_unreadable_projects_do_not_end_the_schedule():

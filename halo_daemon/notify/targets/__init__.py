@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from halo_daemon.config import WebhookTarget
+from halo_daemon.config_notify import WebhookTarget
 from halo_daemon.notify.message import Notifier
 from halo_daemon.notify.targets.webhook import Webhook
 

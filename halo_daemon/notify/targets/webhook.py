@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import httpx2
 
 from halo_daemon import __version__
-from halo_daemon.config import WebhookTarget
 from halo_daemon.config_checks import signing_key
+from halo_daemon.config_notify import WebhookTarget
 from halo_daemon.notify.addresses import refusal
 from halo_daemon.notify.message import Message, Outcome, Verdict
 

@@ -1,9 +1,10 @@
 import asyncio
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from halo_daemon.config import NotifyConfig, NotifyRoute
+from halo_daemon.config_notify import NotifyConfig, NotifyRoute
 from halo_daemon.errors import StoreError
 from halo_daemon.notify.courier import (
     MAX_RETRY_AFTER_S,
@@ -282,9 +283,9 @@ def test_the_pause_obeys_the_target_within_a_day(asked_s):
 
 def test_an_event_is_queued_for_every_target_of_its_route(tmp_path):
     """Each target gets a message of its own with the event's body."""
-    config = NotifyConfig(routes=(NotifyRoute(to=("ops", "log")),))
+    config = NotifyConfig(routes=(NotifyRoute(to=("ops", "log"), when=("report",)),))
     outbox = Outbox(tmp_path)
-    event = Event("report", "report.created/bot/r_1", b'{"a": 1}')
+    event = Event("report", "report.created/bot/r_1", b'{"a": 1}', "bot")
 
     assert queue_event(event, config, outbox, now_unix_ns=NOW_NS) == ("ops", "log")
 
@@ -298,5 +299,27 @@ def test_without_a_route_nothing_is_queued(tmp_path):
     """The default configuration tells nobody."""
     outbox = Outbox(tmp_path)
 
-    assert queue_event(Event("report", "k", b"{}"), NotifyConfig(), outbox, now_unix_ns=1) == ()
+    event = Event("report", "k", b"{}", "bot")
+
+    assert queue_event(event, NotifyConfig(), outbox, now_unix_ns=1) == ()
     assert outbox.pending() == []
+
+
+async def test_events_of_one_subject_arrive_in_the_order_in_which_they_happened(tmp_path):
+    """While the first of a finding waits for its next attempt, the second waits behind it."""
+    notifier = _ScriptedNotifier(FAILED)
+    post = _Post(tmp_path, ops=notifier)
+    post.outbox.put(replace(_message(2), subject="bot/F-1"))
+    await post.courier.deliver_due()
+    later = post.now_unix_ns = NOW_NS + 5 * SECOND_NS
+    post.outbox.retry_at(post.outbox.pending()[0], later + 60 * SECOND_NS)
+    for number, subject in ((1, "bot/F-1"), (3, "bot/F-2"), (4, "")):
+        message = Message(f"msg_{number}", "ops", b"{}", later, later, 0, subject)
+        post.outbox.put(message)
+
+    await post.courier.deliver_due()
+    assert notifier.seen == ["msg_2", "msg_3", "msg_4"]
+
+    post.now_unix_ns = later + 60 * SECOND_NS
+    await post.courier.deliver_due()
+    assert notifier.seen == ["msg_2", "msg_3", "msg_4", "msg_2", "msg_1"]

@@ -7,7 +7,13 @@ from hypothesis import example, given, strategies as st
 from halo_daemon.findings import Finding, Report, Triage
 from halo_daemon.findings.dataset import RunBlock, WindowBlock
 from halo_daemon.findings.report import Summary
-from halo_daemon.notify.events import MAX_BODY_BYTES, printable, report_created
+from halo_daemon.notify.events import (
+    MAX_BODY_BYTES,
+    FailedRun,
+    printable,
+    report_created,
+    run_failed,
+)
 
 INSTANT = "2026-11-20T03:00:00.000000000Z"
 
@@ -89,6 +95,30 @@ def test_ids_are_stable_and_differ_by_target_and_report():
     assert event.message_id("ops") == again.message_id("ops")
     assert len({event.message_id("ops"), event.message_id("b"), other.message_id("ops")}) == 3
     assert "." not in event.message_id("a.b")
+
+
+def test_a_failed_run_is_told_with_its_reason():
+    """Project, schedule, error and the next try are named; each failure has an id of its own."""
+    run = FailedRun(
+        project="bot",
+        schedule="nightly",
+        engine="llm",
+        at=INSTANT,
+        error="cannot\x1b finish: " + "x" * 5_000,
+        hint="raise `analysis.budget.wall`",
+        retry_after_s=60.0,
+    )
+
+    event, later = run_failed(run), run_failed(run._replace(at="2026-11-21T03:00:00Z"))
+
+    document = orjson.loads(event.body)
+    assert (event.kind, event.project, event.severity) == ("failed", "bot", None)
+    assert document["type"] == "run.failed"
+    assert document["data"]["schedule"] == "nightly"
+    assert document["data"]["error"].startswith("cannot finish: xxx")
+    assert document["data"]["retry_after_s"] == 60.0
+    assert len(event.body) <= MAX_BODY_BYTES
+    assert event.message_id("ops") != later.message_id("ops")
 
 
 @pytest.mark.parametrize(

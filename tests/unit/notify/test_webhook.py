@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook as ReferenceWebhook
 
-from halo_daemon.config import WebhookTarget
+from halo_daemon.config_notify import WebhookTarget
 from halo_daemon.notify.message import Message, Verdict
 from halo_daemon.notify.targets import notifiers_of
 from halo_daemon.notify.targets.webhook import Webhook, retry_after_s
