@@ -56,6 +56,16 @@ def order(draw: Random) -> str:
     return f"A-{draw.randrange(10**6):06d}"
 
 
+def _true_summary(number: str, draw: Random) -> str:
+    """An answer with a quotation that stands in a result, and with a sum that is right."""
+    first, second = draw.randint(10, 99), draw.randint(10, 99)
+    return (
+        f'The record reads "state: sent, id: {number}" and you could write "thank you for all of it".'
+        f"\n- Shoes: ${first}.50\n- Hat: ${second}.25\n\nTotal: ${first + second}.75\n"
+        f"That is {first} + {second} = {first + second} and some cents."
+    )
+
+
 def clean_steps(script: TraceScript, draw: Random) -> None:
     """What every run does: look an order up, read something, now and then poll a job."""
     number = order(draw)
@@ -69,6 +79,8 @@ def clean_steps(script: TraceScript, draw: Random) -> None:
             {"query": topic},
             result=f"Everything about {topic}. {topic} " * 5,
         )
+    if draw.random() < 0.3:
+        script.answer(_true_summary(number, draw))
     if draw.random() < 0.2:
         for _ in range(3):
             call(script, "get_status", {"job": "export"}, result="running")
@@ -259,6 +271,20 @@ def _heavy_call(script: TraceScript, draw: Random) -> None:
     script.model("Reading.", offers=TOOLS, tokens=(draw.randrange(30_000, 40_000), 20))
 
 
+def _made_up_quotation(script: TraceScript, draw: Random) -> None:
+    topic = draw.choice(_TOPICS)
+    call(script, "search_docs", {"query": topic}, result=f"Our {topic} are handled within a week.")
+    script.answer(f'The page says: "Our {topic} are always handled within one single day."')
+
+
+def _wrong_total(script: TraceScript, draw: Random) -> None:
+    first, second = draw.randint(10, 99), draw.randint(10, 99)
+    script.answer(
+        f"Your order:\n- Shoes: ${first}.50\n- Hat: ${second}.25\n\n"
+        f"**Total:** ${first + second + draw.randint(2, 9)}.75"
+    )
+
+
 _ERRORS = frozenset({"tool_error", "unrecovered_error"})
 
 MODES: tuple[Mode, ...] = (
@@ -292,6 +318,8 @@ MODES: tuple[Mode, ...] = (
     Mode("plan not carried out", frozenset({"skipped_plan"}), _skipped_plan),
     Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
     Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),
+    Mode("made-up quotation", frozenset({"ungrounded_answer"}), _made_up_quotation),
+    Mode("wrong total", frozenset({"ungrounded_answer"}), _wrong_total),
     Mode("slow call", frozenset({"slow"}), _slow_call),
     Mode("pause", frozenset({"idle"}), _pause),
     Mode("run of many calls", frozenset({"slow_run"}), _many_calls),
@@ -309,8 +337,8 @@ def runs(number: int, *, rates: Mapping[str, float], seed: int) -> list[tuple[st
     found = []
     for place, name in enumerate(plan, start=1):
         script = TraceScript(place, task=f"Where is order {order(draw)}?", session=f"s{place}")
-        clean_steps(script, draw)
         script.answer("Your order is on its way.")
+        clean_steps(script, draw)
         if name:
             steps[name](script, draw)
         if name not in {"call that never ran", "limit on steps", "wall of steps"}:

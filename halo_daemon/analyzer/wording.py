@@ -374,6 +374,16 @@ def _context(key: FindingKey) -> Wording:
     return words._replace(title=filled, advice=advice)
 
 
+def _ungrounded(key: FindingKey) -> Wording:
+    words = _plain(key)
+    if key.error_type != "total":
+        return words
+    return words._replace(
+        title="The answer gives a total that its own figures do not add up to",
+        advice="Let a tool work sums out, or check them before answering.",
+    )
+
+
 def _skipped_plan(key: FindingKey) -> Wording:
     title = _SKIPPED_PLAN.title.format(subject=_subject(key))
     if not key.subject:
@@ -410,4 +420,5 @@ _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
     "skipped_plan": _skipped_plan,
     **dict.fromkeys(_PLAIN, _plain),
     "context_growth": _context,
+    "ungrounded_answer": _ungrounded,
 }

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.content import Text, records_result
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.claims import DONE, claims_in
+from halo_daemon.analyzer.rules.quotations import attributed, first_made_up
 from halo_daemon.analyzer.rules.tool_words import runs_anything, words_of, writes
+from halo_daemon.analyzer.rules.totals import wrong_totals
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import Span
 
@@ -33,7 +35,7 @@ _REFUSALS = re.compile(
 )
 _VALUE = re.compile(
     r"https?://[^\s\"'<>)\]}]+|\b(?=[A-Z0-9_-]*[0-9])(?=[A-Z0-9_-]*[A-Z])[A-Z0-9_-]{6,}\b"
-    r"|\b[0-9]{5,}\b"
+    r"|(?<![0-9][.,])\b[0-9]{5,}\b"
 )
 _CODE = re.compile(
     r"```|^diff --git|^[ \t]*(?:def|class|import|from|function|const|SELECT)\b", re.MULTILINE
@@ -112,23 +114,46 @@ def _sentence(text: str, at: int) -> str:
 
 
 def check_grounding(view: TraceView) -> RuleOutput:
-    """Addresses, codes and long numbers in the final answer that no input or result holds."""
+    """
+    What a final answer states and nothing supports.
+
+    Addresses, codes, long numbers and quotations that no input and no result holds, and
+    totals that its own figures do not add up to.
+    """
     answer = None if view.is_open else view.final_answer
     if answer is None or not view.tool_calls or _CODE.search(answer[1].value):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     if len(answer[1].value) > _MAX_ANSWER_CHARS:
         return RuleOutput(of=1, not_checked={"over_limit": 1})
     agent = view.agent_of(view.root)
-    invented = next((value for value in _values(answer[1].value) if not _is_known(view, value)), "")
-    observations: tuple[Observation, ...] = ()
-    if invented:
-        kind = "address" if "://" in invented else "number" if invented.isdecimal() else "code"
+    found: dict[str, Observation] = {}
+    for kind, words in _unsupported(view, answer[1].value):
         key = FindingKey(UNGROUNDED_ANSWER, agent, "", kind, "")
-        quotes = [quote(answer[0], "symptom", answer[1], invented)]
+        quotes = [quote(answer[0], "symptom", answer[1], words)]
         if view.final_call and view.final_call.span is not answer[0]:
             quotes.append(quote(view.final_call.span, "decision", view.final_call.answer))
-        observations = (Observation(key, tuple(quotes)),)
-    return RuleOutput(observations, _agent(agent), checked=1, of=1)
+        found.setdefault(kind, Observation(key, tuple(quotes)))
+    return RuleOutput(tuple(found.values()), _agent(agent), checked=1, of=1)
+
+
+def _unsupported(view: TraceView, answer: str) -> Iterator[tuple[str, str]]:
+    """Kind and words of everything in *answer* that has no support."""
+    invented = next((value for value in _values(answer) if not _is_known(view, value)), "")
+    if invented:
+        yield (
+            "address" if "://" in invented else "number" if invented.isdecimal() else "code",
+            invented,
+        )
+    quotations = tuple(attributed(answer))
+    # What a tool said and was not recorded may hold any words.
+    if quotations and all(records_result(call.span) for call in view.tool_calls):
+        made_up = first_made_up(quotations, (view.task_input.value, *view.given_texts))
+        if made_up:
+            yield "quotation", made_up
+    for total in wrong_totals(answer):
+        # What a source states as the total may count what the answer leaves out.
+        if not _is_known(view, total.stated or total.text):
+            yield "total", total.text
 
 
 def _values(answer: str) -> list[str]:

@@ -62,7 +62,7 @@ RULES: tuple[Rule, ...] = (
     Rule("span_error", 1, "span names", check_span_errors),
     Rule("tool_error", 1, "tools", check_tool_errors),
     Rule("truncated_output", 1, "model calls", check_truncated),
-    Rule("ungrounded_answer", 1, "traces", check_grounding),
+    Rule("ungrounded_answer", 2, "traces", check_grounding),
     Rule("unrecovered_error", 1, "leaf errors", check_unrecovered),
 )
 
