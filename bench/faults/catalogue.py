@@ -25,6 +25,7 @@ TOOLS: JsonObject = {
 _TOPICS = ("returns", "delivery", "invoice", "warranty", "sizes", "vouchers", "address")
 
 _WALL_STEPS = 30
+ASKED_IN_NEXT_RUN = "asked again in the next run"
 
 Steps = Callable[[TraceScript, Random], None]
 
@@ -79,6 +80,9 @@ def clean_steps(script: TraceScript, draw: Random) -> None:
             {"query": topic},
             result=f"Everything about {topic}. {topic} " * 5,
         )
+    if draw.random() < 0.1:
+        topics = draw.sample(_TOPICS, 2)
+        _conversation(script, *(f"How does the {topic} of worn shoes work?" for topic in topics))
     if draw.random() < 0.3:
         script.answer(_true_summary(number, draw))
     if draw.random() < 0.2:
@@ -285,6 +289,31 @@ def _wrong_total(script: TraceScript, draw: Random) -> None:
     )
 
 
+def _conversation(script: TraceScript, *messages: str) -> None:
+    """A user and an agent in turn, all in one trace; the agent has the last word."""
+    sent: dict[str, JsonValue] = {}
+    for place, message in enumerate(messages):
+        said = f"Here is what I found, in part {place + 1}."
+        sent[f"llm.input_messages.{2 * place}.message.role"] = "user"
+        sent[f"llm.input_messages.{2 * place}.message.content"] = message
+        script.model(said, offers=TOOLS, finish="stop", **sent)
+        sent[f"llm.input_messages.{2 * place + 1}.message.role"] = "assistant"
+        sent[f"llm.input_messages.{2 * place + 1}.message.content"] = said
+
+
+def _asked_again(script: TraceScript, draw: Random) -> None:
+    topic = draw.choice(_TOPICS)
+    _conversation(
+        script,
+        f"How does the {topic} of worn shoes work?",
+        f"I asked how the {topic} of worn shoes works!",
+    )
+
+
+def _asked_in_next_run(_script: TraceScript, _draw: Random) -> None:
+    """Nothing in the run itself: `runs` lets the next one ask the same."""
+
+
 _ERRORS = frozenset({"tool_error", "unrecovered_error"})
 
 MODES: tuple[Mode, ...] = (
@@ -318,6 +347,8 @@ MODES: tuple[Mode, ...] = (
     Mode("plan not carried out", frozenset({"skipped_plan"}), _skipped_plan),
     Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
     Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),
+    Mode("asked again", frozenset({"negative_feedback"}), _asked_again),
+    Mode(ASKED_IN_NEXT_RUN, frozenset({"negative_feedback"}), _asked_in_next_run),
     Mode("made-up quotation", frozenset({"ungrounded_answer"}), _made_up_quotation),
     Mode("wrong total", frozenset({"ungrounded_answer"}), _wrong_total),
     Mode("slow call", frozenset({"slow"}), _slow_call),
@@ -334,9 +365,9 @@ def runs(number: int, *, rates: Mapping[str, float], seed: int) -> list[tuple[st
     plan += [""] * (number - len(plan))
     draw.shuffle(plan)
     steps = {mode.name: mode.steps for mode in MODES}
-    found = []
+    found: list[tuple[str, TraceScript]] = []
     for place, name in enumerate(plan, start=1):
-        script = TraceScript(place, task=f"Where is order {order(draw)}?", session=f"s{place}")
+        script = _begun(place, found, draw)
         script.answer("Your order is on its way.")
         clean_steps(script, draw)
         if name:
@@ -345,3 +376,17 @@ def runs(number: int, *, rates: Mapping[str, float], seed: int) -> list[tuple[st
             script.model("Your order is on its way.", offers=TOOLS, finish="stop")
         found.append((name, script))
     return found
+
+
+def _begun(place: int, before: list[tuple[str, TraceScript]], draw: Random) -> TraceScript:
+    """The next run; some go on in the session of the one before, where users ask something else."""
+    number = order(draw)
+    if before and before[-1][0] == ASKED_IN_NEXT_RUN:
+        last = before[-1][1]
+        task, start_s = f"Please tell me again: {last.task.lower()}", last.end_s + 60
+    elif before and draw.random() < 0.1:
+        last = before[-1][1]
+        task, start_s = f"Where is order {number}?", last.end_s + 60
+    else:
+        return TraceScript(place, task=f"Where is order {number}?", session=f"s{place}")
+    return TraceScript(place, task=task, session=last.session, start_s=start_s)

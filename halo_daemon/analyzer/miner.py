@@ -31,8 +31,10 @@ from halo_daemon.analyzer.partial import (
 )
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.quality import Defect, defects_of
+from halo_daemon.analyzer.requests import NO_REQUEST, request_of
 from halo_daemon.analyzer.risk import decisive_span, risk_signals
 from halo_daemon.analyzer.rules.ending import stopped_at
+from halo_daemon.analyzer.rules.feedback import asked_of
 from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
@@ -192,6 +194,7 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
     counted = [span for span in spans if span.span_id not in enclosing]
     costs = [cost for span in counted if (cost := used_usd(span)) is not None]
     tokens = [used_tokens(span) for span in counted]
+    session_id = next((span.session_id for span in spans if span.session_id), "")
     return TraceFacts(
         trace_id=trace.trace_id,
         agent=view.agent_of(view.root),
@@ -204,8 +207,9 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         start_unix_ns=trace.start_unix_ns,
         end_unix_ns=trace.end_unix_ns,
         task=view.task,
+        request=request_of(asked_of(view)) if session_id else NO_REQUEST,
         outcome=outcome_of(trace, view.root, view.settings.contract.outcome),
-        session_id=next((span.session_id for span in spans if span.session_id), ""),
+        session_id=session_id,
         user_id=next((span.user_id for span in spans if span.user_id), ""),
         service_version=view.root.service_version,
         models=tuple(sorted({call.span.model for call in view.model_calls} - {""})),

@@ -20,6 +20,7 @@ from halo_daemon.analyzer.observation import Quote, StepRange
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.outliers import Measure, Spread
 from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.requests import Request
 from halo_daemon.analyzer.risk import RiskSignals
 from halo_daemon.analyzer.trace_view import Subject
 from halo_daemon.findings import Certainty, NotCheckedReason, Role
@@ -86,6 +87,8 @@ class TraceFacts(NamedTuple):
     start_unix_ns: int
     end_unix_ns: int
     task: str
+    request: Request
+    """What the user asked for; nothing where the trace names no session."""
     outcome: Outcome
     session_id: str
     user_id: str

@@ -16,7 +16,8 @@ class Population(NamedTuple):
     unit: str
     """``span``: ran a span of that name; ``repeated``: called that tool twice or more;
     ``failed``: saw that tool fail; ``model``: called that model; ``requested``: asked for
-    that tool; ``agent``: ran that agent; others belong to the rule that names them."""
+    that tool; ``agent``: ran that agent; ``session``: ran that agent and was gone on from, in
+    its conversation or by another trace of its session; others belong to the rule that names them."""
     agent: str
     name: str
 
@@ -54,6 +55,8 @@ def population_of(key: FindingKey) -> Population:
     unit = _UNITS.get(key.rule, "agent")
     if key.rule == "bad_arguments" and key.error_type == "schema":
         unit = "requested"
+    if key.rule == "negative_feedback" and key.error_type == "asked again":
+        return Population("session", key.agent, "")
     if unit == "agent" or not key.subject:
         return Population("agent", key.agent, "")
     return Population(unit, key.agent, key.subject)

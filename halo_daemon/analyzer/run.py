@@ -29,7 +29,10 @@ from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.pool import OpenReader, mine_in_parts
 from halo_daemon.analyzer.rising import Occurrences, occurrences_by_id, with_rise
+from halo_daemon.analyzer.rules.feedback import NEGATIVE_FEEDBACK
+from halo_daemon.analyzer.rules.registry import RULE_IDS
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
+from halo_daemon.analyzer.sessions import add_asked_again
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
 from halo_daemon.analyzer.step_wall import add_step_walls
 from halo_daemon.analyzer.trace_rows import risks_of, trace_rows
@@ -149,6 +152,7 @@ def state_outcomes(known: Partial, outcomes: Mapping[str, Outcome]) -> None:
 def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     """Test, rank and verify what the miner knows; *reader* is asked for cited traces only."""
     add_step_walls(known)
+    add_asked_again(known, RULE_IDS[NEGATIVE_FEEDBACK])
     overview = reader.overview(asked.window)
     histories, now = asked.memory.histories, format_unix_ns(asked.run.started_unix_ns)
     window = _window_block(asked.window, asked.run)

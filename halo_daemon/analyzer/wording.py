@@ -12,6 +12,7 @@ from halo_daemon.analyzer.rules.error_kinds import (
     FixType,
     error_kind,
 )
+from halo_daemon.analyzer.rules.feedback import ASKED_AGAIN
 from halo_daemon.analyzer.safe_text import in_ticks
 from halo_daemon.analyzer.step_wall import WALL
 
@@ -344,6 +345,11 @@ _FEEDBACK = _Plain(
     "Read the runs that users complained about before any others.",
 )
 
+_FEEDBACK_TITLES = {
+    "words": "Users tell the agent that it is wrong",
+    ASKED_AGAIN: "Users ask again for the same, in the same words or in others",
+}
+
 
 def _plain(key: FindingKey) -> Wording:
     words = _PLAIN[key.rule]
@@ -399,8 +405,8 @@ def _injection(key: FindingKey) -> Wording:
 
 def _feedback(key: FindingKey) -> Wording:
     wording = Wording(*_FEEDBACK)
-    told = "Users tell the agent that it is wrong"
-    return wording._replace(title=told) if key.error_type == "words" else wording
+    title = _FEEDBACK_TITLES.get(key.error_type)
+    return wording._replace(title=title) if title else wording
 
 
 _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {

@@ -21,6 +21,9 @@ class TraceScript:
         number: Which trace it is; makes its id and shifts its start.
 
         task: What the agent is asked.
+
+        start_s: When it starts, in seconds after `START_UNIX_NS`; an hour after the trace with
+            the number before where it is None.
     """
 
     def __init__(
@@ -31,11 +34,14 @@ class TraceScript:
         agent: str = "support",
         session: str = "",
         version: str = "",
+        start_s: float | None = None,
     ) -> None:
         self.trace_id = trace_id_of(number)
-        self._start_unix_ns = START_UNIX_NS + number * 3600 * _SECOND_NS
+        offset_s = number * 3600 if start_s is None else start_s
+        self._start_unix_ns = START_UNIX_NS + int(offset_s * _SECOND_NS)
         self._clock_unix_ns = self._start_unix_ns
-        self._task = task
+        self.task = task
+        self.session = session
         self._agent = agent
         self._common: JsonObject = {"inference.agent_name": agent}
         if session:
@@ -130,6 +136,11 @@ class TraceScript:
         self._root_status = message
         return self
 
+    @property
+    def end_s(self) -> float:
+        """When the root span ends, in seconds after `START_UNIX_NS`."""
+        return (self._clock_unix_ns + _SECOND_NS - START_UNIX_NS) / _SECOND_NS
+
     def spans(self) -> list[Span]:
         """The root and the steps, in order of start."""
         root = make_span(
@@ -141,7 +152,7 @@ class TraceScript:
             end_unix_ns=self._clock_unix_ns + _SECOND_NS,
             status_code="STATUS_CODE_ERROR" if self._root_status else "STATUS_CODE_UNSET",
             status_message=self._root_status,
-            attributes={**self._common, "input.value": self._task, **self._root},
+            attributes={**self._common, "input.value": self.task, **self._root},
             resource_attributes=self._resource,
         )
         return [root, *self._spans]

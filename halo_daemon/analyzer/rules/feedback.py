@@ -1,16 +1,19 @@
 """What users say of a run, in scores and in words."""
 
 import re
+from itertools import pairwise
 
-from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.content import ModelCall, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
 from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.requests import MAX_CHARS, is_same, request_of
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import Span
 
 NEGATIVE_FEEDBACK = "negative_feedback"
+ASKED_AGAIN = "asked again"
 _COMPLAINT = re.compile(
     r"\b(?:that(?:'s| is|s) (?:not (?:what i|right|correct|true)|wrong|incorrect)"
     r"|you(?:'re| are) (?:wrong|not listening|mistaken)|no,? (?:that'?s )?wrong"
@@ -22,27 +25,71 @@ _SCANNED_CHARS = 1_000
 _ROLE = "message.role"
 
 
+_NOT_A_USER = re.compile(
+    r"\s*(?:<|#|\[|observation|tool|function|output|result|error|exit|returncode|stdout|traceback)",
+    re.IGNORECASE,
+)
+
+
 def check_feedback(view: TraceView) -> RuleOutput:
-    """A bad score that a user gave, or words with which a user corrects the agent."""
+    """A bad score that a user gave, words that correct the agent, or the same request again."""
     agent = view.agent_of(view.root)
-    eligible = frozenset({Population("agent", agent, "")})
+    eligible = frozenset({Population("agent", agent, ""), Population("session", agent, "")})
     outcome = outcome_of(view.trace, view.root)
     if outcome.source == "feedback" and outcome.verdict == "failed":
         key = FindingKey(NEGATIVE_FEEDBACK, agent, "", "score", "")
         cited = quote(view.root, "symptom", Text("", ""))
         found = (Observation(key, (cited,), certainty="event"),)
         return RuleOutput(found, eligible, checked=1, of=1)
-    for call in view.model_calls:
-        text = _user_text(call.span)
-        match = _COMPLAINT.search(text.value[:_SCANNED_CHARS]) if text.value else None
+    told = [(call, text) for call in view.model_calls if (text := user_text(call.span)).value]
+    for call, text in told:
+        match = _COMPLAINT.search(text.value[:_SCANNED_CHARS])
         if match:
             key = FindingKey(NEGATIVE_FEEDBACK, agent, "", "words", "")
             cited = quote(call.span, "symptom", text, match[0])
             return RuleOutput((Observation(key, (cited,)),), eligible, checked=1, of=1)
-    return RuleOutput((), eligible, checked=1, of=1)
+    again = _asked_again(view, told) if len(told) > 1 else None
+    conversed = len({text.attribute for _, text in told}) > 1
+    if not conversed:
+        eligible = frozenset({Population("agent", agent, "")})
+    return RuleOutput((again,) if again else (), eligible, checked=1, of=1)
 
 
-def _user_text(span: Span) -> Text:
+def _asked_again(view: TraceView, told: list[tuple[ModelCall, Text]]) -> Observation | None:
+    """The first message in which a user asks again for what an answer before should have given."""
+    for (before, asked), (call, text) in pairwise(told):
+        # The same message in a second call is one message: the conversation did not go on.
+        if text.attribute == asked.attribute or not _is_short(asked, text):
+            continue
+        is_equal = text.value.split() == asked.value.split()
+        requests = request_of(asked.value), request_of(text.value)
+        if is_same(*requests, is_equal_text=is_equal) and _is_users(view, text.value):
+            key = FindingKey(NEGATIVE_FEEDBACK, view.agent_of(view.root), "", ASKED_AGAIN, "")
+            answered = quote(before.span, "decision", before.answer)
+            return Observation(key, (quote(call.span, "symptom", text), answered))
+    return None
+
+
+def _is_short(*texts: Text) -> bool:
+    return all(len(text.value) <= MAX_CHARS for text in texts)
+
+
+def _is_users(view: TraceView, text: str) -> bool:
+    """Whether a person wrote it: some frameworks hand results over in the user's name."""
+    results = (call.result.value for call in view.tool_calls)
+    return not (_NOT_A_USER.match(text) or any(r and (r in text or text in r) for r in results))
+
+
+def asked_of(view: TraceView) -> str:
+    """What the user asked the run for: the root's input, else the first message of a user."""
+    text = view.root.text("input.value")
+    if text and text.lstrip()[:1] not in {"{", "["}:
+        return text
+    calls = view.model_calls[:1]
+    return next((user_text(call.span).value for call in calls), "")
+
+
+def user_text(span: Span) -> Text:
     """The newest input message, where a user wrote it."""
     for key in reversed(span.attributes):
         if key.startswith("llm.input_messages.") and key.endswith("message.content"):
