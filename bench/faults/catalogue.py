@@ -20,6 +20,7 @@ TOOLS: JsonObject = {
         "properties": {"query": {"type": "string"}, "limit": {"type": "integer"}},
     },
     "refund_order": {"type": "object", "properties": {"order_id": {"type": "string"}}},
+    "list_alerts": {"type": "object", "properties": {"since": {"type": "string"}}},
     "get_status": {"type": "object", "properties": {"job": {"type": "string"}}},
 }
 _TOPICS = ("returns", "delivery", "invoice", "warranty", "sizes", "vouchers", "address")
@@ -80,6 +81,8 @@ def clean_steps(script: TraceScript, draw: Random) -> None:
             {"query": topic},
             result=f"Everything about {topic}. {topic} " * 5,
         )
+    if draw.random() < 0.2:
+        call(script, "list_alerts", {"since": f"{draw.randrange(24)} h"}, result="[]")
     if draw.random() < 0.1:
         topics = draw.sample(_TOPICS, 2)
         _conversation(script, *(f"How does the {topic} of worn shoes work?" for topic in topics))
@@ -301,6 +304,10 @@ def _conversation(script: TraceScript, *messages: str) -> None:
         sent[f"llm.input_messages.{2 * place + 1}.message.content"] = said
 
 
+def _found_nothing(script: TraceScript, draw: Random) -> None:
+    call(script, "search_docs", {"query": f"{draw.choice(_TOPICS)} on Mars"}, result="[]")
+
+
 def _asked_again(script: TraceScript, draw: Random) -> None:
     topic = draw.choice(_TOPICS)
     _conversation(
@@ -347,6 +354,7 @@ MODES: tuple[Mode, ...] = (
     Mode("plan not carried out", frozenset({"skipped_plan"}), _skipped_plan),
     Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
     Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),
+    Mode("nothing found", frozenset({"empty_result"}), _found_nothing),
     Mode("asked again", frozenset({"negative_feedback"}), _asked_again),
     Mode(ASKED_IN_NEXT_RUN, frozenset({"negative_feedback"}), _asked_in_next_run),
     Mode("made-up quotation", frozenset({"ungrounded_answer"}), _made_up_quotation),

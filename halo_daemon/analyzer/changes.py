@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from halo_daemon.analyzer.empty_history import EMPTY_KIND, empty_counts
 from halo_daemon.analyzer.features import Feature
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.stats import Table, fisher_exact, newcombe
@@ -27,6 +28,7 @@ def inventory_of(known: Partial) -> tuple[InventoryItem, ...]:
                 row[0] += 1
                 row[1] = min(row[1], facts.start_unix_ns)
     ranked = sorted(counted.items(), key=lambda item: (item[0].kind, -item[1][0], item[0]))
+    ranked += sorted(_empty_results(known).items())
     return tuple(
         InventoryItem(
             kind=feature.kind,
@@ -37,6 +39,17 @@ def inventory_of(known: Partial) -> tuple[InventoryItem, ...]:
         )
         for feature, (traces, start) in ranked[:MAX_INVENTORY]
     )
+
+
+def _empty_results(known: Partial) -> dict[Feature, list[int]]:
+    """In how many traces a tool found nothing: what a later window is held against."""
+    return {
+        Feature(EMPTY_KIND, key.agent, key.subject): [
+            len(traces),
+            min(known.traces[trace_id].start_unix_ns for trace_id in traces),
+        ]
+        for key, traces in empty_counts(known).items()
+    }
 
 
 def changes_since(
@@ -53,8 +66,8 @@ def changes_since(
         return ()
     if MAX_INVENTORY in {len(inventory), len(previous.dataset.inventory)}:
         return ()
-    before = {_identity(item): item for item in previous.dataset.inventory}
-    now = {_identity(item): item for item in inventory}
+    before = {_identity(item): item for item in previous.dataset.inventory if _is_used(item)}
+    now = {_identity(item): item for item in inventory if _is_used(item)}
     new = [
         _changed("new", item)
         for identity, item in sorted(now.items())
@@ -66,6 +79,11 @@ def changes_since(
         if identity not in now and _is_missed(item.traces, previous.dataset.traces, traces)
     ]
     return (*new, *gone)
+
+
+def _is_used(item: InventoryItem) -> bool:
+    """Whether the row is of something used; what came of it is a finding's matter."""
+    return item.kind != EMPTY_KIND
 
 
 def _identity(item: InventoryItem) -> tuple[str, str, str]:

@@ -101,7 +101,11 @@ class Outcomes(Record):
 
 
 class InventoryItem(Record):
-    """A tool, model, agent, prompt, tool list or version that the window's traces used."""
+    """
+    A tool, model, agent, prompt, tool list or version that the window's traces used.
+
+    Rows of the kind ``empty result`` say in how many a tool found nothing.
+    """
 
     kind: str
     agent: str = ""

@@ -41,7 +41,7 @@ RULES: tuple[Rule, ...] = (
     Rule("cycle", 1, "traces", check_cycles),
     Rule("double_side_effect", 1, "writing calls", check_double_side_effects),
     Rule("echoed_result", 1, "code runs", check_echoes),
-    Rule("empty_result", 1, "look-ups", check_empty_results),
+    Rule("empty_result", 2, "look-ups", check_empty_results),
     Rule("failed_value_used", 1, "traces", check_failed_values),
     Rule("filtered_output", 1, "model calls", check_filtered),
     Rule("infra_error", 1, "tools and span names", check_infra_errors),

@@ -17,7 +17,8 @@ def check_empty_results(view: TraceView) -> RuleOutput:
     Look-ups that find nothing, after which the agent does not ask differently.
 
     By itself this says little: there may be nothing to find. It is a weak signal
-    while the run goes on, and never weighs more than low unless it goes with failure.
+    while the run goes on, and weighs more than low only where it goes with failure or
+    the tool used to find something (`empty_history`).
     """
     lookups = [
         call
