@@ -181,7 +181,6 @@ class RequestLines:
         self._open_lines = None
         self._context = ScopeContext(
             project_slug=self._project.slug,
-            resource_attributes=resource.attributes,
             scope_name=scope.name,
         )
 

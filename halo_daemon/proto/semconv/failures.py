@@ -84,8 +84,12 @@ def _signal(
 ) -> str | None:
     """What the attributes say: the sender states a failure, a flag does, or nothing does."""
     found = None
-    for key, read, *_ in plan.failures:
-        signal = read(attributes[key])
+    for key, read, _, _ in plan.failures:
+        value = attributes[key]
+        if value.__class__ is int and value < _FIRST_HTTP_ERROR:
+            # An HTTP status as most are; no other signal is a number.
+            continue
+        signal = read(value)
         if signal is True:
             found = found or _FLAGGED
         elif isinstance(signal, int):

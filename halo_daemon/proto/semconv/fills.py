@@ -39,8 +39,7 @@ def fill_absent(
         scope_name: Its instrumentation scope.
     """
     attributes: JsonObject = fields["attributes"]
-    needs_name = kind == TOOL and TOOL_NAME not in plan.sent
-    if not needs_name and "events" not in fields and INSTRUCTIONS not in plan.other:
+    if not plan.lacks_tool_name and "events" not in fields and INSTRUCTIONS not in plan.other:
         # Most spans have nothing but attributes to ask, and those stand in order.
         for target, value in _answers(plan, attributes, remarks):
             _write(attributes, target, value)
@@ -51,7 +50,7 @@ def fill_absent(
         found = fields_of_events(events, kind) | found
         if is_any_cut(events):
             remarks[TRUNCATED] = True
-    if needs_name and TOOL_NAME not in found:
+    if plan.lacks_tool_name and TOOL_NAME not in found:
         found[TOOL_NAME] = name_in_name(fields["name"], scope_name, TOOL) or None
     if INSTRUCTIONS in plan.other and INPUT_MESSAGES not in plan.sent:
         _prepend_instructions(plan, attributes, found)

@@ -8,6 +8,11 @@ from halo_daemon.proto.semconv.rows import Convention
 
 _MAX_NAMES = 4096
 _BY_RANK: Final = sorted(CONVENTIONS, key=lambda convention: convention.rank)
+_PATTERNS: Final = [row.pattern for convention in CONVENTIONS for row in convention.names]
+_PARTED: Final = [pattern.partition("*") for pattern in _PATTERNS]
+_WHOLE: Final = frozenset(whole for whole, star, _ in _PARTED if not star)
+_HEADS: Final = tuple({head for head, star, _ in _PARTED if star and head})
+_TAILS: Final = tuple({tail for head, star, tail in _PARTED if star and not head})
 
 
 class _Match(NamedTuple):
@@ -30,6 +35,9 @@ def name_in_name(name: str, scope_name: str, kind: str) -> str:
 
 @lru_cache(maxsize=_MAX_NAMES)
 def _match(name: str, scope_name: str) -> _Match | None:
+    # Some services name each span anew: what is in no table is not looked for in all.
+    if not (name in _WHOLE or name.startswith(_HEADS) or name.endswith(_TAILS)):
+        return None
     for convention in _BY_RANK:
         if _speaks_in(convention, scope_name):
             for pattern, kind in convention.names:

@@ -9,6 +9,7 @@ that are there.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -33,7 +34,10 @@ from halo_daemon.proto.semconv.targets import (
     NAMED_BY_SPAN,
     OUTPUT_COST,
     SCALARS,
+    SPAN,
     TAIL,
+    TOOL,
+    TOOL_NAME,
     TOTAL_TOKENS,
     WEAK_KIND,
 )
@@ -56,7 +60,8 @@ class Source(NamedTuple):
     is_family: bool
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Plan:
     """What the attributes of a span of one kind can answer; sources stand best first."""
 
     kind: str
@@ -77,6 +82,10 @@ class Plan(NamedTuple):
     """The fields of `FILLED` that the span has itself."""
     names: tuple[str, ...]
     """The fields that hold a model's or an agent's name."""
+    lacks_tool_name: bool
+    """Whether it is a tool that does not say which."""
+    mirrors_kind: bool
+    """Whether `openinference.span.kind` is to be written."""
     has_cache_counts: bool
     has_part_costs: bool
     has_usage: bool
@@ -92,7 +101,6 @@ class KeyPlan:
         weak_kind: Those that are asked when neither they nor the name tell it.
         model: The sources of a model that are asked whatever the kind; an answer makes a model
             call of a span without a kind.
-        has_kind_mirror: Whether `openinference.span.kind` was sent.
         sends_tail: Whether one of the daemon's own ``inference.*`` keys was sent.
     """
 
@@ -108,9 +116,10 @@ class KeyPlan:
             if target + FAMILY_SUFFIX in present or (target in present and target not in LISTS)
         )
         self.kind = self._sources(KIND, "")
+        self._kind_key = self.kind[0].key if self.kind and not self.kind[0].is_family else None
         self.weak_kind = self._sources(WEAK_KIND, "")
         self.model = self._sources(MODEL, "")
-        self.has_kind_mirror = KIND_MIRROR in present
+        self._sends_kind_mirror = KIND_MIRROR in present
         self.sends_tail = _any(present, TAIL)
 
     def by_answer(self, attributes: JsonObject) -> Plan | None:
@@ -119,9 +128,9 @@ class KeyPlan:
 
         What a text says of the kind is worked out once, because it says so on most spans.
         """
-        if not self.kind or self.kind[0].is_family:
+        if self._kind_key is None:
             return None
-        text = attributes[self.kind[0].key]
+        text = attributes[self._kind_key]
         if text.__class__ is not str:
             return None
         plan = self._by_answer.get(text)
@@ -161,6 +170,8 @@ class KeyPlan:
                 for target in (MODEL, AGENT_NAME, AGENT_ID)
                 if target in sources or (target == AGENT_NAME and kind == AGENT)
             ),
+            lacks_tool_name=kind == TOOL and TOOL_NAME not in self._sent,
+            mirrors_kind=kind != SPAN and not self._sends_kind_mirror,
             has_cache_counts=_any(sources, (CACHED_TOKENS, CACHE_WRITE_TOKENS)),
             has_part_costs=_any(sources, (INPUT_COST, OUTPUT_COST)),
             has_usage=_any(sources, (*AGGREGATES, CACHE_WRITE_TOKENS, INPUT_COST, OUTPUT_COST)),

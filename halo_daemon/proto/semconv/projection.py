@@ -15,9 +15,10 @@ Rule 3: projecting what was already projected changes nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, cast
 
-from halo_daemon.proto.json_value import Attributes, JsonObject, JsonValue
+from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.failures import judge_failure, may_say_failed
 from halo_daemon.proto.semconv.fills import fill_absent
 from halo_daemon.proto.semconv.names import kind_by_name, name_in_name
@@ -49,7 +50,6 @@ from halo_daemon.proto.semconv.targets import (
     TAIL,
     TOKEN_KINDS,
     TOOL,
-    TOOL_NAME,
     TOOL_PARAMETERS,
     TOTAL_TOKENS,
     TRUNCATED,
@@ -61,24 +61,21 @@ SCHEMA: Final = 1
 _VALUES: Final = (INPUT_VALUE, OUTPUT_VALUE, TOOL_PARAMETERS)
 """Fields that hold JSON as one text, which an SDK may have cut."""
 
+_MAX_TAILS: Final = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class ScopeContext:
     """What the spans of one instrumentation scope have in common."""
 
     project_slug: str = ""
-    resource_attributes: Attributes = field(default_factory=dict)
     scope_name: str = ""
     is_stored: bool = False
     """Whether the spans come from a shard and not from a sender."""
-    tail: JsonObject = field(init=False, repr=False)
-    """The keys of every line, with nothing known but the project."""
     gate: str = field(init=False, repr=False)
     """Which attributes count only because the scope is this one (`plan.gate_of`)."""
 
     def __post_init__(self) -> None:
-        known: JsonObject = {SCHEMA_VERSION: SCHEMA, PROJECT: self.project_slug, AGENT_NAME: ""}
-        object.__setattr__(self, "tail", dict.fromkeys(TAIL) | known)
         object.__setattr__(self, "gate", gate_of(self.scope_name))
 
 
@@ -99,7 +96,7 @@ def project_span(
         remarks: What was remarked when the span was first written; added to.
 
     Returns:
-        The keys of every line, as they were written.
+        The keys of every line, as they were written; there may be others beside them.
     """
     attributes: JsonObject = fields["attributes"]
     name = fields["name"]
@@ -107,30 +104,44 @@ def project_span(
     keys = plan_of(attributes, context.gate)
     plan = keys.by_answer(attributes) or keys.on(_kind(keys, attributes, name, scope_name))
     kind = plan.kind
-    tail = context.tail.copy()
-    tail[KIND] = kind
     remarks = {} if remarks is None else remarks
-    _read_scalars(plan, attributes, tail)
-    if plan.has_usage:
-        _settle_usage(plan, attributes, kind, tail, remarks=remarks)
-    if plan.names:
-        _settle_names(plan, attributes, name, scope_name, tail=tail, repairs=repairs)
     has_events = "events" in fields
-    if plan.fills or has_events or (kind == TOOL and TOOL_NAME not in plan.sent):
+    if plan.fills or has_events or plan.lacks_tool_name:
         fill_absent(fields, plan, kind, remarks, scope_name=scope_name)
     if plan.failures or has_events or (kind == TOOL and may_say_failed(attributes)):
         judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
     # Looked at when all is filled, so that a stored line reads the same.
-    if any(is_cut(attributes[key]) for key in _VALUES if key in attributes):
-        remarks[TRUNCATED] = True
-    if kind != SPAN and not keys.has_kind_mirror:
+    for key in _VALUES:
+        if key in attributes and is_cut(attributes[key]):
+            remarks[TRUNCATED] = True
+    if plan.mirrors_kind:
         attributes[KIND_MIRROR] = kind
+    tail = _tail(context.project_slug, kind)
     if keys.sends_tail:
+        tail = tail.copy()
+    else:
+        # Nothing of it was sent, so it can stand where it belongs from the start.
+        attributes |= tail
+        tail = attributes
+    if plan.scalars:
+        _read_scalars(plan, attributes, tail)
+    if plan.has_usage:
+        _settle_usage(plan, attributes, kind, tail, remarks=remarks)
+    if plan.names:
+        _settle_names(plan, attributes, name, scope_name, tail=tail, repairs=repairs)
+    if tail is not attributes:
         remarks |= _replaced(attributes, tail)
-    attributes |= tail
+        attributes |= tail
     if repairs or remarks:
         _write_remarks(attributes, repairs, remarks)
     return tail
+
+
+@lru_cache(maxsize=_MAX_TAILS)
+def _tail(project_slug: str, kind: str) -> JsonObject:
+    """The keys of every line with no more known than these two; not to be changed."""
+    known: JsonObject = {SCHEMA_VERSION: SCHEMA, PROJECT: project_slug, KIND: kind, AGENT_NAME: ""}
+    return dict.fromkeys(TAIL) | known
 
 
 def _read_scalars(plan: Plan, attributes: JsonObject, tail: JsonObject) -> None:

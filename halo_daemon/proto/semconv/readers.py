@@ -17,6 +17,7 @@ from halo_daemon.proto.json_value import JsonValue
 _MAX_COUNT = 2**63 - 1
 _MAX_NUMBER_CHARS = 32
 _JSON_START = re.compile(r'\[\s*["\[{]|\{\s*"')
+_OPENING = frozenset("[{")
 _CLOSING = frozenset("]}")
 _REASON_KEYS = ("finish_reason", "finishReason", "stop_reason", "stopReason")
 _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
@@ -84,7 +85,7 @@ def _parsed_again(value: JsonValue) -> JsonValue:
 
 def is_cut(value: JsonValue) -> bool:
     """Whether *value* begins as a JSON object or list and ends in the middle of it."""
-    if not isinstance(value, str) or value[-1:] in _CLOSING:
+    if not isinstance(value, str) or value[:1] not in _OPENING or value[-1:] in _CLOSING:
         return False
     return _JSON_START.match(value) is not None and value.rstrip()[-1:] not in _CLOSING
 

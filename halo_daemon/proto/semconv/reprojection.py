@@ -47,7 +47,6 @@ def project_fields(fields: JsonObject) -> JsonObject:
     raw, tail, remarks = _parts(stored)
     context = ScopeContext(
         project_slug=cast("str", stored[PROJECT]),
-        resource_attributes=_object(_object(fields["resource"])["attributes"]),
         scope_name=cast("str", _object(fields["scope"])["name"]),
         is_stored=True,
     )
