@@ -67,6 +67,8 @@ _ZERO_TRACE_ID = "0" * _TRACE_ID_DIGITS
 _ZERO_SPAN_ID = "0" * _SPAN_ID_DIGITS
 _HEX_DIGITS = "0123456789abcdef"
 _NO_PROJECT = Project("", "")
+_dumps = orjson.dumps
+_NEWLINE = orjson.OPT_APPEND_NEWLINE
 
 LineFields = dict[str, Any]
 """The object of one line while it is built: JSON, but for parts already serialised."""
@@ -197,14 +199,16 @@ class RequestLines:
         Raises:
             LimitError: The lines have more than `DecodeLimits.max_line_bytes`.
         """
-        reason = OWN_TELEMETRY if self._is_own else _defect(fields["trace_id"], fields["span_id"])
+        span_id = fields["span_id"]
+        reason = OWN_TELEMETRY if self._is_own else _defect(fields["trace_id"], span_id)
         if reason:
             self._rejected[reason] += 1
             self._first_rejected_name = self._first_rejected_name or fields["name"]
             return
         if self._outer_repairs:
             repairs[:0] = self._outer_repairs
-        if fields["parent_span_id"]:
+        parent = fields["parent_span_id"]
+        if parent and (len(parent) != _SPAN_ID_DIGITS or parent in (span_id, _ZERO_SPAN_ID)):
             _repair_parent(fields, repairs)
         if ends_early:
             repairs.append(END_BEFORE_START)
@@ -213,19 +217,20 @@ class RequestLines:
         if self._scope_extras:
             fields.update(self._scope_extras)
         _name_enums(fields)
-        if fields["attributes"].get(_SPAN_TYPE) == _PENDING:
+        if _SPAN_TYPE in fields["attributes"]:
             _make_pending(fields)
         project_span(fields, self._context, repairs)
         if repairs:
             self.warnings.update(repairs)
-        if self._open_lines is None:
-            self._open_lines = self._lines.setdefault(self._project, _Lines())
-        line = orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+        lines = self._open_lines
+        if lines is None:
+            lines = self._open_lines = self._lines.setdefault(self._project, _Lines())
+        line = _dumps(fields, None, _NEWLINE)
         self._free_line_bytes -= len(line)
         if self._free_line_bytes < 0:
             raise too_many_line_bytes(self._max_line_bytes)
-        self._open_lines.content += line
-        self._open_lines.spans += 1
+        lines.content += line
+        lines.spans += 1
 
     def finish(self, *, hint: str = "") -> DecodedRequest:
         """
@@ -279,14 +284,14 @@ def _repair_parent(fields: LineFields, repairs: list[str]) -> None:
 
 def _make_pending(fields: LineFields) -> None:
     """
-    Store what Logfire sends when a span begins as that span, not yet ended.
+    Store what Logfire sends when a span begins as that span, not yet ended; leave others.
 
     It comes under an id of its own, below the span that it announces.
     """
     announced = fields["parent_span_id"]
-    if not announced:
-        return
     attributes = fields["attributes"]
+    if not announced or attributes[_SPAN_TYPE] != _PENDING:
+        return
     parent = attributes.get(_PENDING_PARENT)
     attributes[_SENT_SPAN_ID] = fields["span_id"]
     fields["span_id"] = announced

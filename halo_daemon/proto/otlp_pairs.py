@@ -10,8 +10,8 @@ request are remembered by these bytes: most name things (a model, an operation, 
 service), and those that repeat are looked up without a step in Python.
 
 A pair that was not seen before is taken apart by hand when it is a short key with a
-text or a small count and encoded in the usual way, byte for byte as expected. Every
-other pair goes to the parser of protobuf.
+text, a double or a count of a few bytes and encoded in the usual way, byte for byte as
+expected. Every other pair goes to the parser of protobuf.
 
 Rule 1: a pair gives what the parser gives for it, errors included: what is decided by
 hand is decided on the whole of the bytes.
@@ -20,6 +20,7 @@ Rule 2: only plain values are remembered, because lists and objects may be chang
 """
 
 from collections.abc import Callable
+from struct import Struct
 from typing import Final, cast
 
 from google.protobuf import descriptor_pb2
@@ -34,6 +35,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from halo_daemon.proto.json_value import JsonValue
 from halo_daemon.proto.otlp_repair import varint_bytes
+from halo_daemon.proto.value import json_double
 
 Pair = tuple[str, JsonValue]
 
@@ -52,7 +54,10 @@ _MORE: Final = 0x80
 
 _COUNT: Final = b"\x12\x02\x18"
 _LONGER_COUNT: Final = b"\x12\x03\x18"
-_COUNT_BYTES: Final = 4
+_LONGEST_COUNT: Final = b"\x12\x04\x18"
+_DOUBLE: Final = b"\x12\x09\x21"
+_HEAD_BYTES: Final = 3
+_double_at: Final = Struct("<d").unpack_from
 _NEVER: Final = b"\xff"
 """No tag of a field of a pair."""
 
@@ -104,19 +109,12 @@ class Pairs(dict[bytes, Pair]):
         try:
             end = raw[1] + 2
             key = _KEYS[raw[:end]]
-            rest = len(raw) - end
             if key is None:
                 return self._parsed(raw)
-            if raw.startswith(head := _TEXT_HEADS[rest], end):
+            if raw.startswith(head := _TEXT_HEADS[len(raw) - end], end):
                 pair: Pair = key, raw[end + len(head) :].decode()
-            elif rest == _COUNT_BYTES and raw.startswith(_COUNT, end) and raw[-1] < _MORE:
-                pair = key, raw[-1]
-            elif (
-                rest == _COUNT_BYTES + 1
-                and raw.startswith(_LONGER_COUNT, end)
-                and raw[-1] < _MORE <= raw[-2]
-            ):
-                pair = key, raw[-2] - _MORE + _MORE * raw[-1]
+            elif (number := _number(raw, end)) is not None:
+                pair = key, number
             else:
                 return self._parsed(raw)
         except (IndexError, UnicodeDecodeError):
@@ -135,6 +133,26 @@ class Pairs(dict[bytes, Pair]):
         if len(raw) <= MAX_REMEMBERED_BYTES and len(self) < MAX_REMEMBERED:
             self[raw] = pair
         return pair
+
+
+def _number(raw: bytes, start: int) -> JsonValue:
+    """
+    What stands for the number in the field of a value, from *start* to the end of *raw*.
+
+    None when it is none, when it has more bytes than those read here, or when it is not
+    encoded in the usual way.
+    """
+    last = raw[-1]
+    match len(raw) - start - _HEAD_BYTES:
+        case 1 if last < _MORE and raw.startswith(_COUNT, start):
+            return last
+        case 2 if last < _MORE <= raw[-2] and raw.startswith(_LONGER_COUNT, start):
+            return raw[-2] - _MORE + _MORE * last
+        case 3 if last < _MORE <= min(raw[-3:-1]) and raw.startswith(_LONGEST_COUNT, start):
+            return raw[-3] - _MORE + _MORE * (raw[-2] - _MORE + _MORE * last)
+        case 8 if raw.startswith(_DOUBLE, start):
+            return json_double(_double_at(raw, start + _HEAD_BYTES)[0])
+    return None
 
 
 class _Keys(dict[bytes, str | None]):

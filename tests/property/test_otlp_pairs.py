@@ -10,6 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from halo_daemon.errors import IngestError
 from halo_daemon.proto.otlp_pairs import MAX_REMEMBERED, Pairs, RawTraceRequest
+from halo_daemon.proto.value import json_double
 from tests.conformance.requests import request_of
 from tests.property.test_otlp import ATTRIBUTES, REQUESTS, TEXTS
 from tests.unit.proto.decoding import attribute, from_protobuf
@@ -17,11 +18,23 @@ from tests.unit.proto.decoding import attribute, from_protobuf
 LENGTHS = st.one_of(
     st.integers(0, 6), st.integers(120, 135), st.integers(16_370, 16_390), st.integers(4080, 4100)
 )
-COUNTS = st.one_of(st.integers(0, 300), st.integers(16_380, 16_390), st.integers(-2, 2**63 - 1))
+COUNTS = st.one_of(
+    st.integers(0, 300),
+    st.integers(16_380, 16_390),
+    st.integers(2**21 - 5, 2**21 + 5),
+    st.integers(-2, 2**63 - 1),
+)
 PAIRS = st.builds(
     attribute,
     st.one_of(TEXTS, LENGTHS.map("k".__mul__)),
-    st.one_of(TEXTS, LENGTHS.map("x".__mul__), LENGTHS.map("é".__mul__), COUNTS, st.booleans()),
+    st.one_of(
+        TEXTS,
+        LENGTHS.map("x".__mul__),
+        LENGTHS.map("é".__mul__),
+        COUNTS,
+        st.booleans(),
+        st.floats(),
+    ),
 )
 
 
@@ -32,6 +45,8 @@ def by_parser(raw):
     except ProtobufDecodeError:
         return None
     which = pair.value.WhichOneof("value")
+    if which == "double_value":
+        return pair.key, json_double(pair.value.double_value)
     plain = which in {"string_value", "int_value", "bool_value"}
     return pair.key, getattr(pair.value, which) if plain else f"other: {pair.value}"
 
@@ -45,8 +60,14 @@ def by_bytes(raw, pairs):
 
 
 def new_pairs():
-    """Pairs that give other values than plain ones as the text of their message."""
-    return Pairs(lambda value: f"other: {value}")
+    """Pairs that give other values than plain ones and doubles as the text of their message."""
+    return Pairs(
+        lambda value: (
+            json_double(value.double_value)
+            if value.WhichOneof("value") == "double_value"
+            else f"other: {value}"
+        )
+    )
 
 
 @given(PAIRS, st.integers(0, 2**32), st.integers(0, 3))

@@ -12,6 +12,7 @@ over item by item: one bad message never costs the others.
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -61,6 +62,8 @@ _BYTES: Final = frozenset({"blob", "file"})
 _SAID_BY_MODEL: Final = _CALLS | {"reasoning"}
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
 _MAX_WRAPPERS = 6
+_MAX_KEYS = 256
+_PLAIN_KEYS = 2
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 _FLAT_CALL: Final = re.compile(r"tool_calls\.([0-9]{1,9})\.(?:.*\.)?([a-z_]+)")
 
@@ -98,7 +101,11 @@ def write_messages(attributes: JsonObject, prefix: str, messages: JsonValue) -> 
     for index, message in enumerate(messages if isinstance(messages, list) else ()):
         if not isinstance(message, dict):
             continue
-        stem = f"{prefix}.{index}.message."
+        stem, role, content = _keys_of(prefix, index)
+        if len(message) == _PLAIN_KEYS and "role" in message and "content" in message:
+            attributes[role] = message["role"]
+            attributes[content] = message["content"]
+            continue
         for name, value in message.items():
             if value.__class__ is str:
                 attributes[stem + name] = value
@@ -108,6 +115,13 @@ def write_messages(attributes: JsonObject, prefix: str, messages: JsonValue) -> 
                 _write_each(attributes, f"{stem}tool_calls.", ".tool_call.", value)
             else:
                 attributes[stem + name] = value
+
+
+@lru_cache(maxsize=_MAX_KEYS)
+def _keys_of(prefix: str, index: int) -> tuple[str, str, str]:
+    """The beginning of a message's keys, its role's key and its content's."""
+    stem = f"{prefix}.{index}.message."
+    return stem, f"{stem}role", f"{stem}content"
 
 
 def _write_each(attributes: JsonObject, stem: str, infix: str, items: JsonValue) -> None:
@@ -178,9 +192,9 @@ def _plain(item: JsonObject) -> JsonObject | None:
         text = part.get("content") if part.get("type") == "text" else None
     else:
         return None
-    if not isinstance(role, str) or not isinstance(text, str):
-        return None
-    return {"role": _ROLES.get(role, role), "content": text}
+    if isinstance(role, str) and isinstance(text, str):
+        return {"role": _ROLES.get(role, role), "content": text}
+    return None
 
 
 def _messages(item: JsonObject, role: str) -> list[JsonObject]:

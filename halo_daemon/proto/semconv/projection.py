@@ -105,17 +105,7 @@ def project_span(
     plan = keys.by_answer(attributes) or keys.on(_kind(keys, attributes, name, scope_name))
     kind = plan.kind
     remarks = {} if remarks is None else remarks
-    has_events = "events" in fields
-    if plan.fills or has_events or plan.lacks_tool_name:
-        fill_absent(fields, plan, kind, remarks, scope_name=scope_name)
-    if plan.failures or has_events or (kind == TOOL and may_say_failed(attributes)):
-        judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
-    # Looked at when all is filled, so that a stored line reads the same.
-    for key in _VALUES:
-        if key in attributes and is_cut(attributes[key]):
-            remarks[TRUNCATED] = True
-    if plan.mirrors_kind:
-        attributes[KIND_MIRROR] = kind
+    _complete(fields, plan, context, remarks)
     tail = _tail(context.project_slug, kind)
     if keys.sends_tail:
         tail = tail.copy()
@@ -135,6 +125,25 @@ def project_span(
     if repairs or remarks:
         _write_remarks(attributes, repairs, remarks)
     return tail
+
+
+def _complete(
+    fields: Mapping[str, Any], plan: Plan, context: ScopeContext, remarks: JsonObject
+) -> None:
+    """Write the fields in OpenInference's form that were not sent, and judge the outcome."""
+    attributes: JsonObject = fields["attributes"]
+    kind = plan.kind
+    has_events = "events" in fields
+    if plan.fills or has_events or plan.lacks_tool_name:
+        fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name)
+    if plan.failures or has_events or (kind == TOOL and may_say_failed(attributes)):
+        judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
+    # Looked at when all is filled, so that a stored line reads the same.
+    for key in _VALUES:
+        if key in attributes and is_cut(attributes[key]):
+            remarks[TRUNCATED] = True
+    if plan.mirrors_kind:
+        attributes[KIND_MIRROR] = kind
 
 
 @lru_cache(maxsize=_MAX_TAILS)
