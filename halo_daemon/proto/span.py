@@ -1,7 +1,7 @@
 """A canonical span line, read back."""
 
 from dataclasses import dataclass, field
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import orjson
 
@@ -19,14 +19,10 @@ def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _count(value: JsonValue) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Span:
     """
-    One span as stored, with times as integer nanoseconds.
+    One span as stored, with times as integer nanoseconds; read only.
 
     Identity is ``(trace_id, span_id)``. ``attributes`` holds what the client
     sent and, after it, the derived ``inference.*`` keys.
@@ -50,6 +46,13 @@ class Span:
     fields: JsonObject = field(default_factory=dict, repr=False)
     """The whole line, for what has no field here."""
 
+    observation_kind: str = field(init=False)
+    """``LLM``, ``TOOL``, ``AGENT``, ``CHAIN``, … or ``SPAN`` for the rest."""
+
+    def __post_init__(self) -> None:
+        kind = self.attributes.get("inference.observation_kind")
+        self.observation_kind = kind if kind and isinstance(kind, str) else "SPAN"
+
     @classmethod
     def from_line(cls, line: bytes | bytearray) -> Self:
         """
@@ -72,35 +75,36 @@ class Span:
             KeyError, TypeError, AttributeError, ValueError: a field is missing or of
                 another type.
         """
-        status = cast("JsonObject", fields["status"])
-        scope = cast("JsonObject", fields["scope"])
-        resource = cast("JsonObject", fields["resource"])
+        line = cast("dict[str, Any]", fields)
+        status, scope = line["status"], line["scope"]
         return cls(
-            trace_id=cast("str", fields["trace_id"]),
-            span_id=cast("str", fields["span_id"]),
-            parent_span_id=cast("str", fields["parent_span_id"]),
-            name=cast("str", fields["name"]),
-            kind=cast("str", fields["kind"]),
-            start_unix_ns=parse_unix_ns(cast("str", fields["start_time"])),
-            end_unix_ns=parse_unix_ns(cast("str", fields["end_time"])),
-            status_code=cast("str", status["code"]),
-            status_message=cast("str", status["message"]),
-            resource_attributes=cast("JsonObject", resource["attributes"]),
-            scope_name=cast("str", scope["name"]),
-            scope_version=cast("str", scope["version"]),
-            attributes=cast("JsonObject", fields["attributes"]),
-            events=tuple(cast("list[JsonObject]", fields.get("events", ()))),
-            links=tuple(cast("list[JsonObject]", fields.get("links", ()))),
-            fields=fields,
+            line["trace_id"],
+            line["span_id"],
+            line["parent_span_id"],
+            line["name"],
+            line["kind"],
+            parse_unix_ns(line["start_time"]),
+            parse_unix_ns(line["end_time"]),
+            status["code"],
+            status["message"],
+            line["resource"]["attributes"],
+            scope["name"],
+            scope["version"],
+            line["attributes"],
+            tuple(line["events"]) if "events" in line else (),
+            tuple(line["links"]) if "links" in line else (),
+            fields,
         )
 
     def text(self, key: str) -> str:
         """The attribute *key* when it is a string, else ``""``."""
-        return _text(self.attributes.get(key))
+        value = self.attributes.get(key)
+        return value if isinstance(value, str) else ""
 
     def count(self, key: str) -> int | None:
         """The attribute *key* when it is an integer, else None."""
-        return _count(self.attributes.get(key))
+        value = self.attributes.get(key)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     @property
     def is_complete(self) -> bool:
@@ -113,14 +117,10 @@ class Span:
         return max(0, self.end_unix_ns - self.start_unix_ns) if self.is_complete else 0
 
     @property
-    def observation_kind(self) -> str:
-        """``LLM``, ``TOOL``, ``AGENT``, ``CHAIN``, … or ``SPAN`` for the rest."""
-        return self.text("inference.observation_kind") or "SPAN"
-
-    @property
     def model(self) -> str:
         """The served model, else the requested one; ``""`` when unknown."""
-        return self.text("inference.llm.model_name")
+        model = self.attributes.get("inference.llm.model_name")
+        return model if isinstance(model, str) else ""
 
     @property
     def provider(self) -> str:
@@ -130,12 +130,14 @@ class Span:
     @property
     def agent_name(self) -> str:
         """The agent that the span belongs to; ``""`` when unknown."""
-        return self.text("inference.agent_name")
+        name = self.attributes.get("inference.agent_name")
+        return name if isinstance(name, str) else ""
 
     @property
     def session_id(self) -> str:
         """The traced application's session; ``""`` when unknown."""
-        return self.text("inference.session_id")
+        session = self.attributes.get("inference.session_id")
+        return session if isinstance(session, str) else ""
 
     @property
     def user_id(self) -> str:
@@ -163,7 +165,7 @@ class Span:
     def cost_usd(self) -> float | None:
         """Cost of a leaf model call; None when unknown."""
         value = self.attributes.get("inference.llm.cost.total")
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if value is None or isinstance(value, bool) or not isinstance(value, int | float):
             return None
         return float(value)
 

@@ -1,13 +1,15 @@
 """Nanoseconds since the epoch to the fixed-width text of a canonical line, and back."""
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Final
 
 _NANOS = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_SECONDS = 4096
-_SECONDS_TEXT_LENGTH = len("1970-01-01T00:00:00")
+_MAX_MINUTES = 4096
+_MINUTE_CHARS = len("1970-01-01T00:00")
+_SECOND_CHARS = len("1970-01-01T00:00:00")
+_SECONDS: Final = {f":{second:02d}": second for second in range(60)}
 
 
 class _SecondTexts(dict[str, str]):
@@ -25,10 +27,19 @@ class _SecondTexts(dict[str, str]):
 _SECOND_TEXTS: Final = _SecondTexts()
 
 
-@lru_cache(maxsize=_MAX_SECONDS)
-def _text_to_second(text: str) -> int:
-    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
-    return int((moment - _EPOCH).total_seconds())
+class _MinuteStarts(dict[str, int]):
+    """The text before the seconds to the seconds since the epoch."""
+
+    def __missing__(self, text: str) -> int:
+        moment = datetime.fromisoformat(f"{text}:00").replace(tzinfo=UTC)
+        second = int((moment - _EPOCH).total_seconds())
+        if len(self) >= _MAX_MINUTES:
+            self.clear()
+        self[text] = second
+        return second
+
+
+_MINUTE_STARTS: Final = _MinuteStarts()
 
 
 def format_unix_ns(unix_ns: int) -> str:
@@ -49,6 +60,8 @@ def parse_unix_ns(text: str) -> int:
     Raises:
         ValueError: *text* is not of that form.
     """
-    if len(text) != 30 or text[19] != "." or text[29] != "Z":  # noqa: PLR2004 -- the fixed form
+    second = _SECONDS.get(text[_MINUTE_CHARS:_SECOND_CHARS])
+    if second is None or len(text) != 30 or text[19] != "." or text[29] != "Z":  # noqa: PLR2004 -- the fixed form
         raise ValueError(f"`{text[:40]}` is not a canonical time")
-    return _text_to_second(text[:_SECONDS_TEXT_LENGTH]) * _NANOS + int(text[20:29])
+    # Spans of a trace share their minutes: a calendar is needed once for each.
+    return (_MINUTE_STARTS[text[:_MINUTE_CHARS]] + second) * _NANOS + int(text[20:29])
