@@ -6,21 +6,10 @@ from typing import NamedTuple, cast
 
 import orjson
 
+from halo_daemon.analyzer.span_shape import SpanShape
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 
-_OUTPUT_PREFIX = "llm.output_messages."
-_TOOLS_PREFIX = "llm.tools."
-_FINISH_KEYS = (
-    "gen_ai.response.finish_reasons",
-    "llm.finish_reason",
-    "llm.finish_reasons",
-    "gen_ai.response.finish_reason",
-    "gen_ai.completion.0.finish_reason",
-    "ai.response.finishReason",
-    "finish_reason",
-    "stop_reason",
-)
 _ARGUMENT_KEYS = ("input.value", "gen_ai.tool.call.arguments", "tool.parameters")
 _RESULT_KEYS = ("output.value", "gen_ai.tool.call.result")
 _MAX_PARSED_CHARS = 200_000
@@ -31,6 +20,9 @@ class Text(NamedTuple):
 
     attribute: str
     value: str
+
+
+NO_TEXT = Text("", "")
 
 
 class RequestedCall(NamedTuple):
@@ -59,6 +51,10 @@ class ModelCall(NamedTuple):
     finish_reason: Text
     offered: tuple[OfferedTool, ...]
     """Empty when the span does not record an offer."""
+    agent: str
+    """Masked."""
+    shape: SpanShape
+    used: "Used"
 
 
 def parse_json(text: str) -> JsonValue:
@@ -84,8 +80,8 @@ _MAX_USD = 1e6
 
 def used_tokens(span: Span) -> tuple[int, int]:
     """Input and output tokens of a model call; what no call can have counts as 0."""
-    used = span.input_tokens or 0, span.output_tokens or 0
-    return used if min(used) >= 0 and max(used) <= _MAX_TOKENS else (0, 0)
+    prompt, written = span.input_tokens or 0, span.output_tokens or 0
+    return (prompt, written) if 0 <= prompt <= _MAX_TOKENS >= written >= 0 else (0, 0)
 
 
 def used_usd(span: Span) -> float | None:
@@ -94,13 +90,33 @@ def used_usd(span: Span) -> float | None:
     return cost if cost is not None and 0 <= cost <= _MAX_USD else None
 
 
+class Used(NamedTuple):
+    """What one model call used; what no call can have counts as unknown."""
+
+    input_tokens: int
+    """0 when unknown, as for output tokens."""
+    output_tokens: int
+    usd: float | None
+
+
+NOTHING_USED = Used(0, 0, None)
+
+
+def used_by(span: Span) -> Used:
+    """Tokens and cost of *span*; most spans are no model calls and have none."""
+    if (span.input_tokens, span.output_tokens, span.cost_usd) == (None, None, None):
+        return NOTHING_USED
+    return Used(*used_tokens(span), used_usd(span))
+
+
 def first_text(span: Span, keys: tuple[str, ...]) -> Text:
     """The first of *keys* that has a value that is not empty."""
+    attributes = span.attributes
     for key in keys:
-        value = text_of(span.attributes.get(key))
-        if value:
-            return Text(key, value)
-    return Text("", "")
+        value = attributes.get(key)
+        if value is not None and (text := text_of(value)):
+            return Text(key, text)
+    return NO_TEXT
 
 
 def tool_arguments(span: Span) -> Text:
@@ -118,62 +134,63 @@ def records_result(span: Span) -> bool:
     return any(key in span.attributes for key in _RESULT_KEYS)
 
 
-def read_model_call(span: Span) -> ModelCall:
+def read_model_call(span: Span, shape: SpanShape, agent: str, used: Used) -> ModelCall:
     """Read the output messages, the finish reason and the offered tools of an LLM span."""
-    answer = Text("", "")
-    calls: dict[tuple[int, int], dict[str, Text]] = {}
-    offered: list[OfferedTool] = []
-    for key, value in span.attributes.items():
-        if key.startswith(_OUTPUT_PREFIX):
-            if not isinstance(value, str):
-                continue
-            if not answer.value and key.endswith(("message.content", "message_content.text")):
-                answer = Text(key, value)
-            elif ".tool_call." in key:
-                _take_call_part(calls, key, value)
-        elif key.startswith(_TOOLS_PREFIX):
-            offered += _offered_from(text_of(value))
-    if not offered:
-        offered = list(_offered_from(text_of(span.attributes.get("gen_ai.tool.definitions"))))
-    if not answer.value:
-        answer = _answer_from_output(span)
-    return ModelCall(span, answer, _in_order(calls), _finish_reason(span), tuple(offered))
-
-
-def _take_call_part(calls: dict[tuple[int, int], dict[str, Text]], key: str, value: str) -> None:
-    parts = key.split(".")
-    try:
-        place = (int(parts[2]), int(parts[5]))
-    except (IndexError, ValueError):
-        return
-    calls.setdefault(place, {})[parts[-1]] = Text(key, value)
-
-
-def _in_order(calls: dict[tuple[int, int], dict[str, Text]]) -> tuple[RequestedCall, ...]:
-    empty = Text("", "")
-    return tuple(
-        RequestedCall(
-            call_id=part.get("id", empty).value,
-            name=part.get("name", empty).value,
-            arguments=part.get("arguments", empty),
-        )
-        for _, part in sorted(calls.items())
+    attributes = span.attributes
+    return ModelCall(
+        span,
+        _answer(attributes, shape),
+        _requested(attributes, shape) if shape.calls else (),
+        _finish_reason(attributes, shape),
+        _offered(attributes, shape),
+        agent,
+        shape,
+        used,
     )
 
 
-def _answer_from_output(span: Span) -> Text:
-    output = span.text("output.value")
-    return Text("output.value", output) if output and output[0] not in "{[" else Text("", "")
+def _answer(attributes: JsonObject, shape: SpanShape) -> Text:
+    for key in shape.answers:
+        value = attributes[key]
+        if value and isinstance(value, str):
+            return Text(key, value)
+    output = attributes.get("output.value")
+    if output and isinstance(output, str) and output[0] not in "{[":
+        return Text("output.value", output)
+    return NO_TEXT
 
 
-def _finish_reason(span: Span) -> Text:
-    for key in _FINISH_KEYS:
-        value = span.attributes.get(key)
+def _requested(attributes: JsonObject, shape: SpanShape) -> tuple[RequestedCall, ...]:
+    found = []
+    for parts in shape.calls:
+        told = {
+            part: Text(key, value)
+            for part, key in parts
+            if isinstance(value := attributes[key], str)
+        }
+        if told:
+            call_id, name = told.get("id", NO_TEXT).value, told.get("name", NO_TEXT).value
+            found.append(RequestedCall(call_id, name, told.get("arguments", NO_TEXT)))
+    return tuple(found)
+
+
+def _offered(attributes: JsonObject, shape: SpanShape) -> tuple[OfferedTool, ...]:
+    if shape.tools:
+        listed = [tool for key in shape.tools for tool in _offered_from(text_of(attributes[key]))]
+        if listed:
+            return tuple(listed)
+    definitions = attributes.get("gen_ai.tool.definitions")
+    return _offered_from(text_of(definitions)) if definitions is not None else ()
+
+
+def _finish_reason(attributes: JsonObject, shape: SpanShape) -> Text:
+    for key in shape.finish:
+        value = attributes[key]
         if isinstance(value, list):
             value = next((item for item in value if isinstance(item, str)), None)
         if isinstance(value, str) and value:
             return Text(key, _bare(value))
-    return Text("", "")
+    return NO_TEXT
 
 
 def _bare(reason: str) -> str:

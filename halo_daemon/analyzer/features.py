@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.content import ModelCall, first_text
 from halo_daemon.analyzer.masking import mask_name, mask_volatile
-from halo_daemon.analyzer.trace_view import ToolCall, TraceView
+from halo_daemon.analyzer.tool_call import ToolCall
+from halo_daemon.analyzer.trace_view import TraceView
 
 MAX_FEATURES = 80
 ATTRIBUTES = frozenset({"agent", "model", "prompt", "service.version", "tool list", "user tier"})

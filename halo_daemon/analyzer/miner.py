@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import structlog
 
-from halo_daemon.analyzer.content import used_tokens, used_usd
+from halo_daemon.analyzer.content import NOTHING_USED, used_tokens, used_usd
 from halo_daemon.analyzer.features import features_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
@@ -39,7 +39,7 @@ from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.trace_view import Subject, TraceView
-from halo_daemon.proto.semconv import facts_of
+from halo_daemon.proto.semconv import enclosing_calls
 from halo_daemon.proto.trace import Trace
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -106,16 +106,22 @@ def _add(known: Partial, examined: _Examined) -> None:
         if checked is None:
             checked = known.checked[rule.id] = Checked()
         checked.add(output.checked, output.of, output.not_checked)
-        for population in output.eligible:
-            known.eligible.setdefault(population, set()).add(trace_id)
+    # A finding that shows up proves that it could: its own trace is always eligible.
+    eligible = {population_of(key) for key in examined.groups}
+    for population in eligible.union(*(output.eligible for _, output in examined.outputs)):
+        traces = known.eligible.get(population)
+        if traces is None:
+            traces = known.eligible[population] = set()
+        traces.add(trace_id)
     for key, group in examined.groups.items():
         known.groups.setdefault(key, Group()).absorb(group)
-        # A finding that shows up proves that it could: its own trace is always eligible.
-        known.eligible.setdefault(population_of(key), set()).add(trace_id)
     known.traces[trace_id] = examined.facts
     known.add_examples(examined.examples)
     for measure, value, span_id in examined.values:
-        known.spreads.setdefault(measure, Spread()).add(value, trace_id, span_id)
+        spread = known.spreads.get(measure)
+        if spread is None:
+            spread = known.spreads[measure] = Spread()
+        spread.add(value, trace_id, span_id)
     for defect in examined.defects:
         example = (trace_id, defect.span_id) if defect.met else ("", "")
         known.add_defects(defect.code, Defects(defect.met, defect.of, example))
@@ -190,10 +196,13 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
     spans, steps = trace.spans, view.steps
     wasted = any(o.wasted.end > o.wasted.first for o in observations)
     # A model call around another one repeats what that one used.
-    enclosing = facts_of(trace).enclosing_calls
-    counted = [span for span in spans if span.span_id not in enclosing]
-    costs = [cost for span in counted if (cost := used_usd(span)) is not None]
-    tokens = [used_tokens(span) for span in counted]
+    enclosing = enclosing_calls(trace)
+    counted = [
+        used
+        for span, used in zip(spans, view.used, strict=True)
+        if used is not NOTHING_USED and span.span_id not in enclosing
+    ]
+    costs = [used.usd for used in counted if used.usd is not None]
     session_id = next((span.session_id for span in spans if span.session_id), "")
     return TraceFacts(
         trace_id=trace.trace_id,
@@ -213,8 +222,8 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         user_id=next((span.user_id for span in spans if span.user_id), ""),
         service_version=view.root.service_version,
         models=tuple(sorted({call.span.model for call in view.model_calls} - {""})),
-        input_tokens=sum(used for used, _ in tokens),
-        output_tokens=sum(used for _, used in tokens),
+        input_tokens=sum(used.input_tokens for used in counted),
+        output_tokens=sum(used.output_tokens for used in counted),
         cost_usd=math.fsum(costs) if costs else None,
         leaf_errors=len(view.leaf_errors),
         step_tokens=tuple(sum(used_tokens(span)) for span in steps if wasted),

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from halo_daemon.analyzer.content import used_tokens, used_usd
-from halo_daemon.analyzer.masking import mask_name
-from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.analyzer.trace_view import STEP_KINDS, TraceView
 from halo_daemon.proto.span import Span
 
 MAX_LARGEST = 50
@@ -108,18 +106,22 @@ def _middle(rows: list[tuple[int, int]], count: int) -> int:
 
 def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
     """Every value of the trace and of its steps, with its measure and its span."""
-    for span in view.steps:
-        agent, name = view.agent_of(span), mask_name(span.tool_name or span.name)
-        model = span.model
+    alike: dict[tuple[str, str, str], tuple[Measure, Measure, Measure]] = {}
+    for span, used in zip(view.trace.spans, view.used, strict=True):
+        if span.observation_kind not in STEP_KINDS:
+            continue
+        like = (*view.subject_of(span), span.model)
+        measures = alike.get(like)
+        if measures is None:
+            measures = alike[like] = _measures(like)
         duration_ms = span.duration_ns / _NS_PER_MS
         if duration_ms > 0:
-            yield Measure("slow", agent, name, model), duration_ms, span.span_id
-        cost = used_usd(span)
-        if cost:
-            yield Measure("costly", agent, name, model), cost, span.span_id
-        tokens = sum(used_tokens(span))
+            yield measures[0], duration_ms, span.span_id
+        if used.usd:
+            yield measures[1], used.usd, span.span_id
+        tokens = used.input_tokens + used.output_tokens
         if tokens:
-            yield Measure("heavy", agent, name, model), float(tokens), span.span_id
+            yield measures[2], float(tokens), span.span_id
     agent = view.agent_of(view.root)
     run_ms = (view.trace.end_unix_ns - view.trace.start_unix_ns) / _NS_PER_MS
     if run_ms > 0 and view.steps and not view.is_open:
@@ -127,6 +129,10 @@ def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
     pause = _longest_pause(view)
     if pause is not None:
         yield Measure(IDLE, agent, "", ""), pause[0], pause[1].span_id
+
+
+def _measures(like: tuple[str, str, str]) -> tuple[Measure, Measure, Measure]:
+    return Measure("slow", *like), Measure("costly", *like), Measure("heavy", *like)
 
 
 def _longest_pause(view: TraceView) -> tuple[float, Span] | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from halo_daemon.analyzer.trace_view import TraceView
-from halo_daemon.proto.span import LLM, Span
+from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 
 _SKEW_NS = 1_000_000_000
@@ -44,7 +44,7 @@ def defects_of(view: TraceView) -> Iterator[Defect]:
     yield _over_spans("unfinished_span", trace, open_spans)
     yield _over_spans("cut_attribute", trace, _cut(trace))
     yield Defect("duplicate_span", trace.duplicate_spans, len(trace.spans), trace.spans[0].span_id)
-    calls = [span for span in view.steps if span.observation_kind == LLM]
+    calls = [call.span for call in view.model_calls]
     untold = [span for span in calls if span.input_tokens is None and span.output_tokens is None]
     unnamed = [span for span in calls if not span.model]
     silent = [

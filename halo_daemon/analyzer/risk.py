@@ -14,7 +14,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from halo_daemon.analyzer.content import used_tokens
 from halo_daemon.analyzer.delegation import replies
 from halo_daemon.analyzer.observation import Observation
 from halo_daemon.analyzer.rules.side_effects import changes_world
@@ -83,17 +82,16 @@ class RiskSignals(NamedTuple):
 
 def risk_signals(view: TraceView, observations: Sequence[Observation]) -> RiskSignals:
     """Weigh the findings of one trace and measure how it went."""
-    used = [used_tokens(call.span) for call in view.model_calls]
+    calls = view.model_calls
     sizes = [
-        written or len(call.answer.value) // _CHARS_PER_TOKEN
-        for (_, written), call in zip(used, view.model_calls, strict=True)
+        call.used.output_tokens or len(call.answer.value) // _CHARS_PER_TOKEN for call in calls
     ]
     return RiskSignals(
         found=_found(observations),
         spans=len(view.trace.spans),
         output_size=sum(sizes),
         output_per_call=sum(sizes) / max(1, len(sizes)),
-        largest_prompt=max((prompt for prompt, _ in used), default=0),
+        largest_prompt=max((call.used.input_tokens for call in calls), default=0),
         tools=len(view.used_tools),
         late_errors=_late_errors(view),
         stale_results=_stale_results(view),
@@ -125,8 +123,9 @@ def _stale_results(view: TraceView) -> int:
     for call in view.tool_calls:
         known.update(call.arguments.value[:_NOVELTY_CHARS].split())
         words = set(call.result.value[:_NOVELTY_CHARS].split())
-        stale += len(words - known) <= _STALE_SHARE * len(words)
-        known |= words
+        fresh = words - known
+        stale += len(fresh) <= _STALE_SHARE * len(words)
+        known |= fresh
     return stale
 
 

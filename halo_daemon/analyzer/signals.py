@@ -11,14 +11,24 @@ from typing import Literal, NamedTuple
 
 from halo_daemon.analyzer.content import parse_json, text_of, tool_arguments, tool_result
 from halo_daemon.analyzer.masking import core_message, exception_type, says_nothing
+from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.proto.json_value import JsonValue
-from halo_daemon.proto.span import TOOL, Span
+from halo_daemon.proto.span import STATUS_ERROR, TOOL, Span
 
 SignalKind = Literal["status", "exception", "attribute", "text", "derived"]
 
 _HTTP_KEYS = ("http.response.status_code", "http.status_code")
 _HTTP_ERROR = 400
 _HEAD_CHARS = 400
+_STATING_NAMES = (
+    '"error"',
+    '"success"',
+    '"status"',
+    '"ok"',
+    '"is_error"',
+    '"isError"',
+)
+"""Members of a JSON result that may say that it is an error."""
 _ERROR_TEXT = re.compile(
     r"\s*(?:"
     r"(?:\[?(?:error|fatal|exception|failed|failure)\]?\s*:)"
@@ -47,18 +57,22 @@ class ErrorSignal(NamedTuple):
     """Path of the value that holds the message; ``""`` when it stands nowhere."""
 
 
-def error_signal(span: Span) -> ErrorSignal | None:
-    """The strongest error signal of *span*; None when there is none."""
-    if span.has_error_status:
+def error_signal(span: Span, *, may_state: bool = True) -> ErrorSignal | None:
+    """
+    The strongest error signal of *span*; None when there is none.
+
+    *may_state* is False where the shape of the span has shown that no attribute states one.
+    """
+    if span.status_code == STATUS_ERROR:
         return _from_status(span)
     if span.events:
         found = _from_exception_event(span)
         if found:
             return found
-    found = _from_attributes(span)
+    found = _from_attributes(span) if may_state else None
     if found is None and span.observation_kind == TOOL:
         found = _from_result(span)
-    if found is None and span.has_derived_error:
+    if found is None and may_state and span.has_derived_error:
         return ErrorSignal("derived", "an error without a message", _declared_type(span), "")
     return found
 
@@ -115,7 +129,7 @@ def _from_result(span: Span) -> ErrorSignal | None:
     result = tool_result(span)
     head = result.value[:_HEAD_CHARS]
     if head[:1] in ("{", "["):
-        message = _stated_error(parse_json(result.value))
+        message = _stated_error(parse_json(result.value)) if _may_state(result.value) else ""
         if message:
             return ErrorSignal("text", message, exception_type(message), result.attribute)
         return None
@@ -139,6 +153,11 @@ def _has_trailer(result: str) -> bool:
 def _is_no_match(exit_code: str, span: Span) -> bool:
     """Exit status 1 of a search or a comparison says "nothing found", not "failed"."""
     return exit_code == "1" and _SEARCH_COMMAND.search(tool_arguments(span).value) is not None
+
+
+def _may_state(result: str) -> bool:
+    """A cheap no: a list states nothing, nor does an object without any of the names."""
+    return result[0] == "{" and (holds_any(result, _STATING_NAMES) or "\\u" in result)
 
 
 def _stated_error(result: JsonValue) -> str:

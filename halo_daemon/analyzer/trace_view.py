@@ -5,25 +5,29 @@ Everything here is a pure function of the trace; order is that of start times.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import (
+    NO_TEXT,
     ModelCall,
     Text,
-    canonical_arguments,
+    Used,
     first_text,
     parse_json,
     read_model_call,
-    tool_arguments,
     tool_result,
+    used_by,
 )
 from halo_daemon.analyzer.contract import at_pointer
 from halo_daemon.analyzer.masking import mask_name, mask_volatile, template_of
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.signals import ErrorSignal, error_signal
+from halo_daemon.analyzer.span_shape import SpanShape, shape_of
+from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.verify import value_at
 from halo_daemon.proto.span import AGENT, LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace
@@ -36,9 +40,7 @@ class Subject(NamedTuple):
     name: str
 
 
-_STEP_KINDS = frozenset({LLM, TOOL})
-_VOLATILE_CHARS = 100
-_NO_HEX = str.maketrans("", "", "0123456789abcdefABCDEF")
+STEP_KINDS = frozenset({LLM, TOOL})
 _TASK_CHARS = 4_000
 _INPUT_KEYS = ("input.value", "llm.input_messages.0.message.content")
 
@@ -53,59 +55,16 @@ class LeafError(NamedTuple):
     """The last LLM span that ended before this one did: where the call was decided."""
 
 
-class ToolCall:
-    """One TOOL span: who called what with which arguments, and what came back."""
-
-    __slots__ = ("__dict__", "agent", "position", "signal", "span", "tool", "turn")
-
-    def __init__(
-        self, span: Span, *, agent: str, signal: ErrorSignal | None, position: int, turn: int
-    ) -> None:
-        self.span = span
-        self.tool = mask_name(span.tool_name)
-        self.agent = agent
-        self.signal = signal
-        self.position = position
-        """Place among the tool calls of the trace, from 0."""
-        self.turn = turn
-        """LLM spans that had begun before the call."""
-
-    @cached_property
-    def arguments(self) -> Text:
-        """Arguments as recorded."""
-        return tool_arguments(self.span)
-
-    @cached_property
-    def canonical(self) -> str:
-        """Arguments in canonical form."""
-        return canonical_arguments(self.arguments.value)
-
-    @cached_property
-    def result(self) -> Text:
-        """Result as recorded."""
-        return tool_result(self.span)
-
-    @cached_property
-    def exact_result(self) -> bytes:
-        """Digest of the result without its volatile parts; equal results have equal ones."""
-        text = mask_volatile(self.result.value)
-        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-    def has_result_of(self, other: "ToolCall") -> bool:
-        """Whether both calls came out the same, their volatile parts aside."""
-        ours, theirs = self.result.value, other.result.value
-        if ours == theirs:
-            return True
-        if abs(len(ours) - len(theirs)) >= _VOLATILE_CHARS or not _is_near(ours, theirs):
-            return False
-        return self.exact_result == other.exact_result
-
-
-def _is_near(left: str, right: str) -> bool:
-    """A cheap no: texts that differ in more than digits, unless ids without digits are about."""
-    if "id" in left or "ID" in left or "Id" in left:
-        return True
-    return left.translate(_NO_HEX) == right.translate(_NO_HEX)
+def _subjects_of(spans: Iterable[Span]) -> dict[str, Subject]:
+    """Agent and name of each span, by its id; an agent is handed down from parent to child."""
+    found: dict[str, Subject] = {}
+    for span in spans:
+        agent = span.agent_name
+        if not agent:
+            parent = found.get(span.parent_span_id)
+            agent = (parent.agent if parent else "") or span.service_name
+        found[span.span_id] = Subject(mask_name(agent), mask_name(span.tool_name or span.name))
+    return found
 
 
 class TraceView:
@@ -114,6 +73,9 @@ class TraceView:
     def __init__(self, trace: Trace, settings: MinerSettings) -> None:
         self.trace = trace
         self.settings = settings
+        self.shapes: tuple[SpanShape, ...] = tuple(map(shape_of, trace.spans))
+        """Of each span of the trace."""
+        self._subjects = _subjects_of(trace.spans)
 
     @property
     def trace_id(self) -> str:
@@ -128,7 +90,7 @@ class TraceView:
     @cached_property
     def steps(self) -> tuple[Span, ...]:
         """LLM and TOOL spans; their number is the length of the trace."""
-        return tuple(span for span in self.trace.spans if span.observation_kind in _STEP_KINDS)
+        return tuple(span for span in self.trace.spans if span.observation_kind in STEP_KINDS)
 
     @cached_property
     def step_index(self) -> dict[str, int]:
@@ -138,7 +100,16 @@ class TraceView:
     @cached_property
     def model_calls(self) -> tuple[ModelCall, ...]:
         """LLM spans with what the model said, asked for and was offered."""
-        return tuple(read_model_call(span) for span in self.steps if span.observation_kind == LLM)
+        return tuple(
+            read_model_call(span, shape, self._subjects[span.span_id].agent, used)
+            for span, shape, used in zip(self.trace.spans, self.shapes, self.used, strict=True)
+            if span.observation_kind == LLM
+        )
+
+    @cached_property
+    def used(self) -> tuple[Used, ...]:
+        """Tokens and cost of each span of the trace."""
+        return tuple(map(used_by, self.trace.spans))
 
     @cached_property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -149,13 +120,11 @@ class TraceView:
             if span.observation_kind == LLM:
                 turn += 1
                 continue
+            agent, tool = self._subjects[span.span_id]
+            signal = self._signals.get(span.span_id)
             calls.append(
                 ToolCall(
-                    span,
-                    agent=self.agent_of(span),
-                    signal=self._signals.get(span.span_id),
-                    position=len(calls),
-                    turn=turn,
+                    span, agent=agent, tool=tool, signal=signal, position=len(calls), turn=turn
                 )
             )
         return tuple(calls)
@@ -174,35 +143,35 @@ class TraceView:
             used[subject] = used.get(subject, 0) + 1
         return used
 
-    @cached_property
-    def _agents(self) -> dict[str, str]:
-        named: dict[str, str] = {}
-        for span in self.trace.spans:
-            name = span.agent_name or named.get(span.parent_span_id, "") or span.service_name
-            named[span.span_id] = mask_name(name)
-        return named
-
     def agent_of(self, span: Span) -> str:
         """The span's agent, else that of its parent, else the service; masked."""
-        return self._agents[span.span_id]
+        return self._subjects[span.span_id].agent
+
+    def subject_of(self, span: Span) -> Subject:
+        """The span's agent and the name of its tool, else its own name; masked."""
+        return self._subjects[span.span_id]
 
     @cached_property
     def agents(self) -> frozenset[str]:
         """Agents of the steps; those of all spans where there are no steps."""
-        return frozenset(self.agent_of(span) for span in self.steps or self.trace.spans)
+        subjects = self._subjects
+        return frozenset(subjects[span.span_id].agent for span in self.steps or self.trace.spans)
 
     @cached_property
     def _signals(self) -> dict[str, ErrorSignal]:
-        return {
-            span.span_id: signal
-            for span in self.trace.spans
-            if (signal := error_signal(span) or self._stated_failure(span))
-        }
+        tools = self.settings.contract.tools
+        found = {}
+        for span, shape in zip(self.trace.spans, self.shapes, strict=True):
+            signal = error_signal(span, may_state=shape.may_fail)
+            if signal is None and tools:
+                signal = self._stated_failure(span)
+            if signal is not None:
+                found[span.span_id] = signal
+        return found
 
     def _stated_failure(self, span: Span) -> ErrorSignal | None:
         """A result that the contract calls a failure although the call went through."""
-        tools = self.settings.contract.tools
-        stated = tools.get(span.tool_name) if tools else None
+        stated = self.settings.contract.tools.get(span.tool_name)
         if stated is None or not stated.failure_when:
             return None
         parsed = parse_json(tool_result(span).value)
@@ -269,8 +238,7 @@ class TraceView:
     def _spans_by_subject(self) -> dict[Subject, list[Span]]:
         found: dict[Subject, list[Span]] = {}
         for span in self.trace.spans:
-            name = mask_name(span.tool_name or span.name)
-            found.setdefault(Subject(self.agent_of(span), name), []).append(span)
+            found.setdefault(self._subjects[span.span_id], []).append(span)
         return found
 
     @cached_property
@@ -282,7 +250,7 @@ class TraceView:
     def requested_populations(self) -> frozenset[Population]:
         """(agent, tool) of every call that a model asked for."""
         return frozenset(
-            Population("requested", self.agent_of(call.span), mask_name(requested.name))
+            Population("requested", call.agent, mask_name(requested.name))
             for call in self.model_calls
             for requested in call.requested
         )
@@ -331,7 +299,7 @@ class TraceView:
             for span in self.trace.spans
             if span.span_id in holders
             and span is not self.root
-            and span.observation_kind not in _STEP_KINDS
+            and span.observation_kind not in STEP_KINDS
             and span.observation_kind != AGENT
         )
 
@@ -359,7 +327,7 @@ class TraceView:
             found = first_text(span, _INPUT_KEYS)
             if found.value:
                 return found
-        return Text("", "")
+        return NO_TEXT
 
     @cached_property
     def task(self) -> str:
@@ -386,7 +354,7 @@ class TraceView:
         """The recorded value that holds an error's message; empty when it stands nowhere."""
         path = error.signal.attribute
         value = value_at(error.span, path) if path else None
-        return Text(path, value) if value else Text("", "")
+        return Text(path, value) if value else NO_TEXT
 
     def following_call(self, span: Span) -> Span | None:
         """The first LLM span that began after *span* ended; None when there is none."""
@@ -400,16 +368,12 @@ class TraceView:
         """Everything the agent was told: inputs, messages, results of tools."""
         answer = self.final_answer
         texts = [call.result.value for call in self.tool_calls]
-        for span in self.trace.spans:
+        for span, shape in zip(self.trace.spans, self.shapes, strict=True):
             if answer is not None and span is answer[0]:
                 continue
-            texts += [
-                value
-                for key, value in span.attributes.items()
-                if isinstance(value, str)
-                and (key == "input.value" or key.startswith("llm.input_messages."))
-            ]
-            if span.observation_kind not in _STEP_KINDS and span is not self.root:
+            values = (span.attributes[key] for key in shape.inputs)
+            texts += [value for value in values if isinstance(value, str)]
+            if span.observation_kind not in STEP_KINDS and span is not self.root:
                 texts.append(span.text("output.value"))
         return tuple(filter(None, texts))
 

@@ -50,7 +50,7 @@ def _is_tool(span: Span) -> bool:
 
 def subject_of(view: TraceView, span: Span) -> Subject:
     """Agent and masked name that a span's errors are counted under."""
-    return Subject(view.agent_of(span), mask_name(span.tool_name or span.name))
+    return view.subject_of(span)
 
 
 def observe_errors(view: TraceView, rule: str) -> RuleOutput:

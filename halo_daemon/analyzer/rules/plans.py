@@ -16,7 +16,8 @@ from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quo
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.tool_choice import bare_name
 from halo_daemon.analyzer.rules.tool_words import finishes
-from halo_daemon.analyzer.trace_view import ToolCall, TraceView
+from halo_daemon.analyzer.tool_call import ToolCall
+from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import LLM
 
 SKIPPED_PLAN = "skipped_plan"

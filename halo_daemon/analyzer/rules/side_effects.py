@@ -15,7 +15,8 @@ from halo_daemon.analyzer.rules.tool_words import (
     words_of,
     writes,
 )
-from halo_daemon.analyzer.trace_view import ToolCall, TraceView
+from halo_daemon.analyzer.tool_call import ToolCall
+from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.findings import Certainty
 
 DOUBLE_SIDE_EFFECT = "double_side_effect"

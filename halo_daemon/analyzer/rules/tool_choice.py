@@ -16,7 +16,8 @@ from halo_daemon.analyzer.rules.errors import (
     observe_errors,
     rule_of,
 )
-from halo_daemon.analyzer.trace_view import ToolCall, TraceView
+from halo_daemon.analyzer.tool_call import ToolCall
+from halo_daemon.analyzer.trace_view import TraceView
 
 
 def check_made_up_tools(view: TraceView) -> RuleOutput:

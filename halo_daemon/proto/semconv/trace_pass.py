@@ -125,6 +125,13 @@ def facts_of(trace: Trace) -> TraceFacts:
     )
 
 
+def enclosing_calls(trace: Trace) -> frozenset[str]:
+    """Model calls around other ones: `TraceFacts.enclosing_calls`, for who needs no more."""
+    calls = [span.span_id for span in trace.spans if _reports_usage(span)]
+    above = spans_above({span.span_id: span.parent_span_id for span in trace.spans}, calls)
+    return frozenset(above.intersection(calls))
+
+
 def with_usage_apart(span: Span) -> JsonObject:
     """
     The line's object of a call that encloses others, for readers that add up all spans.
@@ -142,11 +149,15 @@ def with_usage_apart(span: Span) -> JsonObject:
 
 def _usage(span: Span) -> Usage | None:
     """The usage of one model call, the only kind of span that has any; None without."""
-    cost = span.cost_usd
-    if span.input_tokens is None and span.output_tokens is None and cost is None:
+    if not _reports_usage(span):
         return None
+    cost = span.cost_usd
     read = [span.count(key) or 0 for key in _TOKENS]
     return Usage(read[0], read[1], read[2], read[3], cost or 0.0)
+
+
+def _reports_usage(span: Span) -> bool:
+    return (span.input_tokens, span.output_tokens, span.cost_usd) != (None, None, None)
 
 
 def _mismatches(trace: Trace, below: dict[str, Usage], above: set[str]) -> Iterator[UsageMismatch]:
