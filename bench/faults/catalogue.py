@@ -308,6 +308,19 @@ def _found_nothing(script: TraceScript, draw: Random) -> None:
     call(script, "search_docs", {"query": f"{draw.choice(_TOPICS)} on Mars"}, result="[]")
 
 
+def _redefined(script: TraceScript, _draw: Random) -> None:
+    properties: JsonObject = {"query": {"type": "string"}, "page": {"type": "integer"}}
+    changed: JsonObject = {"type": "object", "required": ["query"], "properties": properties}
+    script.redefines("search_docs", changed)
+
+
+def _reworded(draw: Random) -> JsonObject:
+    """The same definition in another order and with other words for people."""
+    limit: JsonObject = {"description": f"As of day {draw.randrange(400)}.", "type": "integer"}
+    properties: JsonObject = {"limit": limit, "query": {"type": "string", "title": "Query"}}
+    return {"properties": properties, "type": "object", "required": ["query"]}
+
+
 def _asked_again(script: TraceScript, draw: Random) -> None:
     topic = draw.choice(_TOPICS)
     _conversation(
@@ -355,6 +368,7 @@ MODES: tuple[Mode, ...] = (
     Mode("call printed, not made", frozenset({"echoed_result"}), _printed_call),
     Mode("stuck, and says so", frozenset({"no_progress"}), _no_progress),
     Mode("nothing found", frozenset({"empty_result"}), _found_nothing),
+    Mode("tool redefined", frozenset({"contract_drift"}), _redefined),
     Mode("asked again", frozenset({"negative_feedback"}), _asked_again),
     Mode(ASKED_IN_NEXT_RUN, frozenset({"negative_feedback"}), _asked_in_next_run),
     Mode("made-up quotation", frozenset({"ungrounded_answer"}), _made_up_quotation),
@@ -378,6 +392,8 @@ def runs(number: int, *, rates: Mapping[str, float], seed: int) -> list[tuple[st
         script = _begun(place, found, draw)
         script.answer("Your order is on its way.")
         clean_steps(script, draw)
+        if draw.random() < 0.3:
+            script.redefines("search_docs", _reworded(draw))
         if name:
             steps[name](script, draw)
         if name not in {"call that never ran", "limit on steps", "wall of steps"}:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from halo_daemon.analyzer.contract_drift import definitions_of
 from halo_daemon.analyzer.empty_history import EMPTY_KIND, empty_counts
 from halo_daemon.analyzer.features import Feature
 from halo_daemon.analyzer.partial import Partial
@@ -28,7 +29,7 @@ def inventory_of(known: Partial) -> tuple[InventoryItem, ...]:
                 row[0] += 1
                 row[1] = min(row[1], facts.start_unix_ns)
     ranked = sorted(counted.items(), key=lambda item: (item[0].kind, -item[1][0], item[0]))
-    ranked += sorted(_empty_results(known).items())
+    ranked += sorted((*_empty_results(known).items(), *_definitions(known)))
     return tuple(
         InventoryItem(
             kind=feature.kind,
@@ -39,6 +40,11 @@ def inventory_of(known: Partial) -> tuple[InventoryItem, ...]:
         )
         for feature, (traces, start) in ranked[:MAX_INVENTORY]
     )
+
+
+def _definitions(known: Partial) -> Iterator[tuple[Feature, list[int]]]:
+    for feature, traces in definitions_of(known):
+        yield feature, [len(traces), min(traces.values())]
 
 
 def _empty_results(known: Partial) -> dict[Feature, list[int]]:
@@ -82,8 +88,8 @@ def changes_since(
 
 
 def _is_used(item: InventoryItem) -> bool:
-    """Whether the row is of something used; what came of it is a finding's matter."""
-    return item.kind != EMPTY_KIND
+    """Whether the row is of something used; how that is defined and works is a finding's matter."""
+    return item.kind in _KINDS
 
 
 def _identity(item: InventoryItem) -> tuple[str, str, str]:

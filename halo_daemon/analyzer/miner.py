@@ -38,6 +38,7 @@ from halo_daemon.analyzer.rules.feedback import asked_of
 from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.analyzer.tool_lists import tool_lists_of
 from halo_daemon.analyzer.trace_view import Subject, TraceView
 from halo_daemon.proto.semconv import enclosing_calls
 from halo_daemon.proto.trace import Trace
@@ -117,6 +118,7 @@ def _add(known: Partial, examined: _Examined) -> None:
         known.groups.setdefault(key, Group()).absorb(group)
     known.traces[trace_id] = examined.facts
     known.add_examples(examined.examples)
+    known.tool_lists.update(tool_lists_of(examined.view, examined.facts.features, known.tool_lists))
     for measure, value, span_id in examined.values:
         spread = known.spreads.get(measure)
         if spread is None:

@@ -22,6 +22,7 @@ from halo_daemon.analyzer.outliers import Measure, Spread
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.requests import Request
 from halo_daemon.analyzer.risk import RiskSignals
+from halo_daemon.analyzer.tool_lists import ToolList
 from halo_daemon.analyzer.trace_view import Subject
 from halo_daemon.findings import Certainty, NotCheckedReason, Role
 
@@ -175,12 +176,15 @@ class Partial:
     defects: dict[str, Defects] = field(default_factory=dict)
     examples: dict[Subject, list[Example]] = field(default_factory=dict)
     spreads: dict[Measure, Spread] = field(default_factory=dict)
+    tool_lists: dict[Feature, ToolList] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
 
     def absorb(self, other: "Partial") -> None:
         """Add what is known of other traces; *other* is not to be used afterwards."""
         self.traces.update(other.traces)
         self.skipped.update(other.skipped)
+        for feature, offered in other.tool_lists.items():
+            self.tool_lists[feature] = min(offered, self.tool_lists.get(feature, offered))
         for key, group in other.groups.items():
             self.groups.setdefault(key, Group()).absorb(group)
         for population, traces in other.eligible.items():

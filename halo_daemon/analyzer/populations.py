@@ -55,6 +55,8 @@ def population_of(key: FindingKey) -> Population:
     unit = _UNITS.get(key.rule, "agent")
     if key.rule == "bad_arguments" and key.error_type == "schema":
         unit = "requested"
+    if key.rule == "contract_drift" and key.error_type == "result":
+        unit = "span"
     if key.rule == "negative_feedback" and key.error_type == "asked again":
         return Population("session", key.agent, "")
     if unit == "agent" or not key.subject:

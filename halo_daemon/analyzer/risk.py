@@ -44,7 +44,7 @@ _WEIGHTS: dict[str, float] = {
 _BY_RANK = frozenset({"bad_arguments", "blind_retry", "infra_error", "span_error", "tool_error"})
 """Rules that report errors, which the ranks count; their weight only breaks ties."""
 
-NO_BLAME = frozenset({"context_growth", "model_swap", "refusal"})
+NO_BLAME = frozenset({"context_growth", "contract_drift", "model_swap", "refusal"})
 """Rules that report facts and costs: their spans are not where a run went wrong."""
 
 _OTHER_WEIGHT = 0.2

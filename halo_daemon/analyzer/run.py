@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from halo_daemon import __version__
 from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.changes import changes_since
+from halo_daemon.analyzer.contract_drift import add_contract_drift
 from halo_daemon.analyzer.empty_history import settle_empty_results
 from halo_daemon.analyzer.grouping import with_ignores
 from halo_daemon.analyzer.headline import summary_of
@@ -158,6 +159,7 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     histories, now = asked.memory.histories, format_unix_ns(asked.run.started_unix_ns)
     before = asked.previous.dataset.inventory if asked.previous else ()
     settle_empty_results(known, before, open_ids(histories))
+    add_contract_drift(known, asked.settings.contract, before)
     window = _window_block(asked.window, asked.run)
     past = past_days(histories, window.from_)
     assembled = assemble(known, asked.settings, open_ids(histories), past)

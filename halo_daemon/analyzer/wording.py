@@ -380,6 +380,26 @@ def _context(key: FindingKey) -> Wording:
     return words._replace(title=filled, advice=advice)
 
 
+_DRIFT_TITLES = {
+    "contract": "{subject} is offered in another way than the contract states: {change}",
+    "definition": "{subject} changed what it takes: {change}",
+    "result": "{subject} returns something else than the contract states: {change}",
+}
+
+
+def _drift(key: FindingKey) -> Wording:
+    title = _DRIFT_TITLES.get(key.error_type, "The definition of {subject} changed: {change}")
+    return Wording(
+        title.format(subject=_subject(key), change=in_ticks(key.template)),
+        "configuration-mismatch/tool-definition",
+        "implementation",
+        "tool_description",
+        "Check that prompts, examples and callers know the new definition, and that the contract"
+        " says what holds now.",
+        "",
+    )
+
+
 def _ungrounded(key: FindingKey) -> Wording:
     words = _plain(key)
     if key.error_type != "total":
@@ -426,5 +446,6 @@ _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
     "skipped_plan": _skipped_plan,
     **dict.fromkeys(_PLAIN, _plain),
     "context_growth": _context,
+    "contract_drift": _drift,
     "ungrounded_answer": _ungrounded,
 }

@@ -104,7 +104,8 @@ class InventoryItem(Record):
     """
     A tool, model, agent, prompt, tool list or version that the window's traces used.
 
-    Rows of the kind ``empty result`` say in how many a tool found nothing.
+    Rows of the kind ``empty result`` say in how many a tool found nothing, those of the
+    kind ``tool definition`` what a tool took: its name, a digest, and its parameters.
     """
 
     kind: str

@@ -116,6 +116,18 @@ class TraceScript:
         self._clock_unix_ns += int(seconds * _SECOND_NS)
         return self
 
+    def redefines(self, tool: str, schema: JsonObject) -> Self:
+        """All model calls so far offered *tool* with that JSON Schema instead."""
+        offer: JsonObject = {"function": {"name": tool, "parameters": schema}}
+        for place, span in enumerate(self._spans):
+            again = {
+                key: orjson.dumps(offer).decode()
+                for key, value in span.attributes.items()
+                if key.startswith("llm.tools.") and f'"name":"{tool}"' in str(value)
+            }
+            self._spans[place] = replace(span, attributes={**span.attributes, **again})
+        return self
+
     def answer(self, text: str) -> Self:
         """What the root span says in the end."""
         self._root["output.value"] = text

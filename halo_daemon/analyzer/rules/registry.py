@@ -21,6 +21,7 @@ from halo_daemon.analyzer.rules.model_use import (
 from halo_daemon.analyzer.rules.plans import check_skipped_plans
 from halo_daemon.analyzer.rules.progress import check_no_progress
 from halo_daemon.analyzer.rules.repetition import check_blind_retries, check_repeated_calls
+from halo_daemon.analyzer.rules.results import CONTRACT_DRIFT, check_results
 from halo_daemon.analyzer.rules.retrieval import check_empty_results
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.rules.security import check_secrets
@@ -38,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     Rule("budget_exhausted", 1, "traces", check_budget),
     Rule("claimed_not_done", 2, "traces", check_claims),
     Rule("context_growth", 2, "traces", check_context_growth),
+    Rule(CONTRACT_DRIFT, 1, "lists of tools and stated results", check_results),
     Rule("cycle", 1, "traces", check_cycles),
     Rule("double_side_effect", 1, "writing calls", check_double_side_effects),
     Rule("echoed_result", 1, "code runs", check_echoes),
