@@ -25,8 +25,10 @@ it, another schema, an SQLite error) raises `StaleIndexError` or
 
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 import structlog
@@ -41,15 +43,29 @@ from halo_daemon.store.enclosing import (
 )
 from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, ShardName
 from halo_daemon.store.receipts import read_receipts
-from halo_daemon.store.shard_files import open_shard, read_lines
-from halo_daemon.store.span_row import SPAN_COLUMNS, ParsedBlock, Shape, SpanRow, parse_block
+from halo_daemon.store.shard_files import ShardReader, open_shard, read_lines
+from halo_daemon.store.span_row import (
+    SPAN_COLUMNS,
+    BadLine,
+    ParsedBlock,
+    Shape,
+    SpanRow,
+    bindable,
+    by_trace,
+    parse_block,
+)
 from halo_daemon.store.structure import add_structure
+from halo_daemon.store.trace_names import add_names
 from halo_daemon.store.trace_reader import Window, WindowBy
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _BLOCK_BYTES = 16 * 1024**2
-_MAX_KNOWN_SHAPES = 50_000
+_PIECE_BYTES = 512 * 1024
+"""What is read and parsed in one go stays in the processor's cache."""
+
+_Piece = tuple[int, bytes]
+"""An offset in a shard, and complete lines from there on."""
 
 
 class _ShardState(NamedTuple):
@@ -217,27 +233,39 @@ class DayIndex:
     ) -> bool:
         """Index one block of a shard; False when it has no complete new line."""
         with closing(open_shard(self.paths, stem)) as reader:
-            block = read_lines(reader.read_past_damage, state.indexed_bytes, _BLOCK_BYTES)
-        if not block:
-            return False
+            pieces = _pieces(reader, state.indexed_bytes)
+            first = next(pieces, None)
+            if first is None:
+                return False
+            # Ids of an attempt that was rolled back must not be taken for stored ones.
+            self._shapes.clear()
+            with transaction(self.connection):
+                shard = state.id or self._add_shard(stem)
+                (first_id,) = self.connection.execute(_NEXT_ID).fetchone()
+                parsed = self._parse(chain([first], pieces), stem, shard, first_id)
+                enter(self._store(parsed, shard, first_id))
+        return True
+
+    def _parse(self, pieces: Iterable[_Piece], stem: str, shard: int, first_id: int) -> ParsedBlock:
         receipts = read_receipts(
             self.paths.receipts(stem), opened_unix_ns=ShardName(self.day, stem).opened_unix_ns
         )
-        # Ids of an attempt that was rolled back must not be taken for stored ones.
-        self._shapes.clear()
-        with transaction(self.connection):
-            shard = state.id or self._add_shard(stem)
-            (first_id,) = self.connection.execute(_NEXT_ID).fetchone()
+        rows: list[SpanRow] = []
+        bad: list[BadLine] = []
+        end_offset = 0
+        for offset, lines in pieces:
             parsed = parse_block(
-                block,
+                lines,
                 shard=shard,
-                base_offset=state.indexed_bytes,
-                first_id=first_id,
+                base_offset=offset,
+                first_id=first_id + len(rows),
                 receipts=receipts,
                 shape_id=self._shape_id,
             )
-            enter(self._store(parsed, shard, first_id))
-        return True
+            rows += parsed.rows
+            bad += parsed.bad
+            end_offset = parsed.end_offset
+        return ParsedBlock(rows, bad, end_offset)
 
     def _add_shard(self, stem: str) -> int:
         cursor = self.connection.execute(
@@ -249,33 +277,37 @@ class DayIndex:
     def _store(self, parsed: ParsedBlock, shard: int, first_id: int) -> list[NewTrace]:
         execute = self.connection.execute
         (last_trace,) = execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
-        touched = {row[1] for row in parsed.rows}
-        sums_before = day_totals.sum_of(self.connection, touched)
+        traces = by_trace(parsed.rows)
+        sums_before = day_totals.sum_of(self.connection, traces)
         before = self.connection.total_changes
-        self.connection.executemany(sql.INSERT_SPAN, parsed.rows)
+        self.connection.executemany(sql.INSERT_SPAN, bindable(parsed.rows))
         redelivered: set[bytes] = set()
         if self.connection.total_changes - before < len(parsed.rows):
             redelivered = self._store_redelivered(parsed.rows, first_id)
         execute(sql.ADD_NEW_SPANS_TO_TRACES, (first_id,))
-        new = self.traces_after(last_trace)
-        grown = touched.difference(trace.trace_id for trace in new)
-        nested = calls_with_children(parsed.rows) - grown
-        nested |= grown_below_calls(self.connection, parsed.rows, grown - redelivered)
+        found = self.traces_after(last_trace)
+        new = {trace.trace_id for trace in found}
+        grown = traces.keys() - new
+        nested = calls_with_children(traces) - grown
+        nested |= grown_below_calls(self.connection, traces, grown - redelivered)
         marked = mark_enclosing(self.connection, nested | redelivered)
         for trace_id in sorted(marked | redelivered):
             execute(sql.RECOUNT_TRACE, {"trace_id": trace_id})
-        for trace_id in sorted(redelivered):
-            execute(sql.FORGET_TRACE_SHAPES, {"trace_id": trace_id})
-            execute(sql.RECOUNT_TRACE_SHAPES, {"trace_id": trace_id})
-        execute(sql.ADD_NEW_SPANS_TO_SHAPES, (first_id,))
-        add_structure(self.connection, parsed.rows, first_id=first_id, recounted=redelivered)
-        if touched:
-            sums_after = day_totals.sum_of(self.connection, touched)
+        add_names(
+            self.connection,
+            traces,
+            shapes={shape_id: shape for shape, shape_id in self._shapes.items()},
+            new=new,
+            recounted=redelivered,
+        )
+        add_structure(self.connection, traces, first_id=first_id, recounted=redelivered)
+        if traces:
+            sums_after = day_totals.sum_of(self.connection, traces)
             day_totals.add_change(self.connection, sums_before, sums_after)
             day_totals.widen_bounds(self.connection, _bounds_of(parsed.rows))
         self.connection.executemany("INSERT INTO bad_lines VALUES (?, ?, ?, ?)", parsed.bad)
         execute("UPDATE shards SET indexed_bytes = ? WHERE id = ?", (parsed.end_offset, shard))
-        return new
+        return found
 
     def _store_redelivered(self, rows: list[SpanRow], first_id: int) -> set[bytes]:
         """Store the rows that the index of winners refused; returns their traces."""
@@ -293,9 +325,9 @@ class DayIndex:
             (stem,) = self.connection.execute(_STEM, new).fetchone()
             if [new["end_ns"], new["received_ns"], stem, new["offset"]] > old_rank:
                 self.connection.execute("UPDATE spans SET superseded = 1 WHERE id = ?", (old_id,))
-                self.connection.execute(sql.INSERT_SPAN, row)
+                self.connection.executemany(sql.INSERT_SPAN, bindable([row]))
             else:
-                self.connection.execute(sql.INSERT_SUPERSEDED, row)
+                self.connection.executemany(sql.INSERT_SUPERSEDED, bindable([row]))
         return traces
 
     def _shape_id(self, shape: Shape) -> int:
@@ -303,18 +335,30 @@ class DayIndex:
         if known is None:
             self.connection.execute(_ADD_SHAPE, shape)
             (known,) = self.connection.execute(_FIND_SHAPE, shape).fetchone()
-            if len(self._shapes) >= _MAX_KNOWN_SHAPES:
-                self._shapes.clear()
             self._shapes[shape] = known
         return known
 
 
+def _pieces(reader: ShardReader, offset: int) -> Iterator[_Piece]:
+    """One block of complete lines from *offset* on, piece by piece; none when there is no line."""
+    end = offset + _BLOCK_BYTES
+    while offset < end:
+        lines = read_lines(reader.read_past_damage, offset, _PIECE_BYTES)
+        if not lines:
+            return
+        yield offset, lines
+        offset += len(lines)
+
+
 def _bounds_of(rows: list[SpanRow]) -> day_totals.Bounds:
-    starts = [start_ns for _, _, _, _, _, _, _, start_ns, *_ in rows]
-    received = [row[9] for row in rows]
+    starts = [*map(_START_NS, rows)]
+    received = [*map(_RECEIVED_NS, rows)]
     return day_totals.Bounds(min(starts), max(starts), min(received), max(received))
 
 
+_START_NS, _RECEIVED_NS = (
+    itemgetter(SPAN_COLUMNS.index(name)) for name in ("start_ns", "received_ns")
+)
 _WINNER = """
 SELECT spans.id, end_ns, received_ns, stem, offset FROM spans JOIN shards ON shards.id = shard
 WHERE trace_id = :trace_id AND span_id = :span_id AND superseded = 0

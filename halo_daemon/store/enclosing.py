@@ -9,58 +9,60 @@ a trace of a million spans is not read whole for each few that are added.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from halo_daemon.proto.semconv import spans_above
 from halo_daemon.store import index_schema as sql
-from halo_daemon.store.span_row import SPAN_COLUMNS, SpanRow
+from halo_daemon.store.span_row import SPAN_COLUMNS, SpanRow, TraceRows
 
-_SPAN, _PARENT, _INPUT, _OUTPUT, _COST = (
-    SPAN_COLUMNS.index(name)
-    for name in ("span_id", "parent_id", "input_tokens", "output_tokens", "cost_usd")
-)
+_SPAN, _PARENT = (SPAN_COLUMNS.index(name) for name in ("span_id", "parent_id"))
+_USAGE = slice(SPAN_COLUMNS.index("input_tokens"), SPAN_COLUMNS.index("cost_usd") + 1)
+_NO_USAGE: object = (None, None, None)
 
 _Node = tuple[bytes, object]
 """A trace and one of its spans, stored or only named as a parent."""
 
 
-def calls_with_children(rows: Iterable[SpanRow]) -> set[bytes]:
-    """Traces with a model call that reports usage and has a child among *rows*."""
-    calls = {(row[1], row[_SPAN]) for row in rows if _has_usage(row)}
-    # The second item of a row is its trace id.
-    return {row[1] for row in rows if (row[1], row[_PARENT]) in calls} if calls else set()
+def calls_with_children(traces: TraceRows) -> set[bytes]:
+    """Traces with a model call that reports usage and has a child among the rows of *traces*."""
+    found: set[bytes] = set()
+    for trace_id, rows in traces.items():
+        calls = {row[_SPAN] for row in rows if row[_USAGE] != _NO_USAGE}
+        if calls and not calls.isdisjoint([row[_PARENT] for row in rows]):
+            found.add(trace_id)
+    return found
 
 
 def grown_below_calls(
-    connection: sqlite3.Connection, rows: Iterable[SpanRow], grown: set[bytes]
+    connection: sqlite3.Connection, traces: TraceRows, grown: set[bytes]
 ) -> set[bytes]:
     """
-    Those *grown* traces whose marks the new *rows* may change.
+    Those *grown* traces whose marks the new rows of *traces* may change.
 
     The rows are stored, none replaces another, and `structure.add_structure` has not yet
     counted them. A new span matters when it is a call, or when spans that came before it
     hang on it, and then only to calls without a mark above it, or when it closes a cycle.
     """
-    found: set[bytes] = set()
-    orphaned: dict[bytes, set[bytes]] = {}
+    return {
+        trace_id
+        for trace_id in grown
+        if _has_grown_below_call(connection, trace_id, traces[trace_id])
+    }
+
+
+def _has_grown_below_call(
+    connection: sqlite3.Connection, trace_id: bytes, rows: Sequence[SpanRow]
+) -> bool:
+    parents = connection.execute(sql.MISSING_PARENTS_OF_TRACE, (trace_id,))
+    orphaned = {parent_id for (parent_id,) in parents}
     walked: set[_Node] = set()
     for row in rows:
-        trace_id, span_id = row[1], row[_SPAN]
-        if trace_id not in grown or trace_id in found:
-            continue
-        if trace_id not in orphaned:
-            parents = connection.execute(sql.MISSING_PARENTS_OF_TRACE, (trace_id,))
-            orphaned[trace_id] = {parent_id for (parent_id,) in parents}
-        is_call, is_late = _has_usage(row), span_id in orphaned[trace_id]
+        is_call, is_late = row[_USAGE] != _NO_USAGE, row[_SPAN] in orphaned
         if (is_call and is_late) or (
             (is_call or is_late) and _may_mark_above(connection, row, walked)
         ):
-            found.add(trace_id)
-    return found
-
-
-def _has_usage(row: SpanRow) -> bool:
-    return row[_INPUT] is not None or row[_OUTPUT] is not None or row[_COST] is not None
+            return True
+    return False
 
 
 def _may_mark_above(connection: sqlite3.Connection, row: SpanRow, walked: set[_Node]) -> bool:

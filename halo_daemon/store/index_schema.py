@@ -7,7 +7,7 @@ All of it can be deleted at any time. A change here means another
 
 from halo_daemon.store import day_totals
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 _DAY_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -91,7 +91,8 @@ CREATE TABLE traces (
     first_user TEXT,
     last_user TEXT,
     missing_parents INTEGER NOT NULL DEFAULT 0,
-    skewed_spans INTEGER NOT NULL DEFAULT 0
+    skewed_spans INTEGER NOT NULL DEFAULT 0,
+    names TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX trace_starts ON traces (first_start_ns);
@@ -102,7 +103,6 @@ CREATE TABLE trace_shapes (
     trace_id BLOB NOT NULL,
     PRIMARY KEY (shape, trace_id)
 ) WITHOUT ROWID;
-CREATE INDEX shapes_of_trace ON trace_shapes (trace_id);
 
 CREATE TABLE missing_parents (
     trace_id BLOB NOT NULL,
@@ -136,11 +136,15 @@ CREATE TABLE shared_days (
 ) WITHOUT ROWID;
 """
 
-_SPAN_VALUES = ", ".join("?" * 21)
+_ALWAYS_THERE = "?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?"
+_OFTEN_ABSENT = ", ".join(["nullif(?, '')"] * 7)
+_SPAN_VALUES = f"{_ALWAYS_THERE}, {_OFTEN_ABSENT}, ?, ?, ?, ?"
 
-INSERT_SPAN = "INSERT OR IGNORE INTO spans VALUES (" + _SPAN_VALUES + ", 0, 0)"  # noqa: S608 -- constants
+INSERT_SPAN = f"INSERT OR IGNORE INTO spans VALUES ({_SPAN_VALUES}, 0, 0)"  # noqa: S608 -- constants
+"""Takes what `span_row.bindable` makes of a row."""
 
-INSERT_SUPERSEDED = "INSERT INTO spans VALUES (" + _SPAN_VALUES + ", 1, 0)"  # noqa: S608 -- constants
+INSERT_SUPERSEDED = f"INSERT INTO spans VALUES ({_SPAN_VALUES}, 1, 0)"  # noqa: S608 -- constants
+"""Likewise."""
 
 _ROLLUP = """
     trace_id,
@@ -213,9 +217,15 @@ ON CONFLICT (trace_id) DO UPDATE SET
     last_user = coalesce(max(last_user, excluded.last_user), last_user, excluded.last_user)
 """  # noqa: S608 -- constants of this module
 
-ADD_NEW_SPANS_TO_SHAPES = """
-INSERT OR IGNORE INTO trace_shapes
-SELECT DISTINCT shape, trace_id FROM spans NOT INDEXED WHERE id >= ? AND superseded = 0
+ADD_TRACE_SHAPE = "INSERT OR IGNORE INTO trace_shapes VALUES (?, ?)"
+
+NAMES_OF_TRACE = "SELECT names FROM traces WHERE trace_id = ?"
+
+SET_NAMES = "UPDATE traces SET names = ? WHERE trace_id = ?"
+
+NAMED_BY_SPANS = """
+SELECT DISTINCT service, model, tool, agent, agent_id, project
+FROM spans JOIN shapes ON shapes.id = shape WHERE trace_id = ? AND superseded = 0
 """
 
 RECOUNT_TRACE = f"""

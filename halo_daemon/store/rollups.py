@@ -22,6 +22,7 @@ from halo_daemon.store.span_row import (
     STATUS_ERROR_FLAG,
     TOOL_ERROR_FLAG,
 )
+from halo_daemon.store.trace_names import Named
 from halo_daemon.store.trace_reader import Window, WindowBy
 
 _MIN_NS, _MAX_NS = -(2**63), 2**63 - 1
@@ -47,7 +48,7 @@ _BY_START = """
 
 _VERSIONS = """
 SELECT trace_id, span_id, parent_id, spans.flags, name, start_ns, end_ns, received_ns, input_tokens,
-       output_tokens, cost_usd, superseded, stem, offset, length, service, tool, model, agent,
+       output_tokens, cost_usd, superseded, stem, offset, length, crc, service, tool, model, agent,
        session, user, agent_id, project
 FROM spans JOIN shards ON shards.id = shard JOIN shapes ON shapes.id = shape
 WHERE superseded = {superseded} AND trace_id IN ({marks})
@@ -72,6 +73,7 @@ class Version(NamedTuple):
     stem: str
     offset: int
     length: int
+    crc: int
     service: str
     tool: str
     model: str
@@ -86,6 +88,11 @@ class Version(NamedTuple):
     def rank(self) -> tuple[int, int, str, str, int]:
         """The version of the highest rank counts: later end, then later arrival."""
         return (self.end_ns, self.received_ns, self.day, self.stem, self.offset)
+
+    @property
+    def named(self) -> Named:
+        """What it names."""
+        return (self.service, self.model, self.tool, self.agent, self.agent_id, self.project)
 
     @property
     def has_usage(self) -> bool:

@@ -1,18 +1,20 @@
 """
 Canonical lines to rows of the index; pure.
 
-Hot path: one call of `parse_block` handles some thousand lines, and each line
-should cost a few microseconds beyond parsing its JSON.
+Hot path: one call of `parse_block` handles some thousand lines. Most of a line are texts
+that the index does not keep, so a line is checked as a whole and only the few values that
+a row is made of are taken out of it.
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-import orjson
+import msgspec
 
-from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.json_value import JsonValue
 from halo_daemon.proto.span import STATUS_ERROR, TOOL
 from halo_daemon.proto.times import parse_unix_ns
 from halo_daemon.store.ids import MAX_ID_CHARS, SPAN_ID_BYTES, TRACE_ID_BYTES, key_of
@@ -76,6 +78,13 @@ SPAN_COLUMNS = (
 )  # fmt: skip
 
 
+SHAPE = itemgetter(SPAN_COLUMNS.index("shape"), SPAN_COLUMNS.index("agent_id"))
+"""The shape of a row, and the agent's id that no shape has."""
+
+TraceRows = Mapping[bytes, Sequence[SpanRow]]
+"""Rows by trace."""
+
+
 class BadLine(NamedTuple):
     """A complete line that is not a canonical span."""
 
@@ -91,6 +100,45 @@ class ParsedBlock(NamedTuple):
     rows: list[SpanRow]
     bad: list[BadLine]
     end_offset: int
+
+
+def by_trace(rows: Iterable[SpanRow]) -> dict[bytes, list[SpanRow]]:
+    """The rows of each trace, traces and rows in the order given."""
+    traces: dict[bytes, list[SpanRow]] = {}
+    for row in rows:
+        trace_id = row[1]
+        found = traces.get(trace_id)
+        if found is None:
+            traces[trace_id] = [row]
+        else:
+            found.append(row)
+    return traces
+
+
+def bindable(rows: Iterable[SpanRow]) -> Iterator[tuple[object, ...]]:
+    """
+    Rows as `index_schema.INSERT_SPAN` takes them: ids as `bytearray`, ``""`` for what is absent.
+
+    The `sqlite3` module looks for an adapter each time that it is given `bytes` or None, which
+    takes longer than the rest of the row.
+    """
+    # fmt: off
+    for (
+        row_id, trace_id, span_id, parent_id, shape, flags, name, start_ns, end_ns, received_ns,
+        session, user, agent_id, message, input_tokens, output_tokens, cost_usd,
+        shard, offset, length, crc,
+    ) in rows:
+        yield (
+            row_id, bytearray(trace_id), bytearray(span_id),
+            "" if parent_id is None else bytearray(parent_id),
+            shape, flags, name, start_ns, end_ns, received_ns,
+            session or "", user or "", agent_id or "", message or "",
+            "" if input_tokens is None else input_tokens,
+            "" if output_tokens is None else output_tokens,
+            "" if cost_usd is None else cost_usd,
+            shard, offset, length, crc,
+        )
+    # fmt: on
 
 
 ShapeId = Callable[[Shape], int]
@@ -129,18 +177,82 @@ def parse_block(
         if offset == 0 and line.startswith(_BYTE_ORDER_MARK):
             line = line.removeprefix(_BYTE_ORDER_MARK)  # noqa: PLW2901 -- only here, once a shard
             offset = len(_BYTE_ORDER_MARK)
-        place = (shard, offset, len(line), zlib.crc32(line))
         if line and not line.isspace():
             try:
-                fields = orjson.loads(line)
-                rows.append(
-                    _row(fields, row_id, received_ns, place, kinds=kinds, shape_id=shape_id)
-                )
+                fields = _decode(line)
+                kind = _kind_of(fields, kinds, shape_id)
+                place = (shard, offset, len(line), zlib.crc32(line))
+                rows.append(_row(fields, kind, row_id, received_ns, place=place))
                 row_id += 1
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, msgspec.MsgspecError, RecursionError):
                 bad.append(BadLine(shard, offset, len(line), received_ns))
         offset = end
     return ParsedBlock(rows, bad, offset)
+
+
+class _Attributes(msgspec.Struct, gc=False):
+    """What the index reads of a span's attributes; of any type, and None where absent."""
+
+    observation_kind: Any = msgspec.field(name="inference.observation_kind", default=None)
+    project: Any = msgspec.field(name="inference.project_id", default=None)
+    provider: Any = msgspec.field(name="inference.llm.provider", default=None)
+    model: Any = msgspec.field(name="inference.llm.model_name", default=None)
+    input_tokens: Any = msgspec.field(name="inference.llm.input_tokens", default=None)
+    output_tokens: Any = msgspec.field(name="inference.llm.output_tokens", default=None)
+    cost_usd: Any = msgspec.field(name="inference.llm.cost.total", default=None)
+    user: Any = msgspec.field(name="inference.user_id", default=None)
+    session: Any = msgspec.field(name="inference.session_id", default=None)
+    agent: Any = msgspec.field(name="inference.agent_name", default=None)
+    inferred_agent_id: Any = msgspec.field(name="inference.agent_id", default=None)
+    own_agent_id: Any = msgspec.field(name="agent.id", default=None)
+    tool: Any = msgspec.field(name="tool.name", default=None)
+    error_type: Any = msgspec.field(name="error.type", default=None)
+    derived_error: Any = msgspec.field(name="halo.derived.error", default=None)
+
+
+class _ResourceAttributes(msgspec.Struct, gc=False):
+    service: Any = msgspec.field(name="service.name", default=None)
+    version: Any = msgspec.field(name="service.version", default=None)
+
+
+class _Resource(msgspec.Struct, gc=False):
+    attributes: _ResourceAttributes
+
+
+class _Status(msgspec.Struct, gc=False):
+    code: str
+    message: Any = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    """What the index reads of a line."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    name: str
+    kind: str
+    start_time: str
+    end_time: str
+    status: _Status
+    resource: _Resource
+    attributes: _Attributes
+
+
+_decode_fields = msgspec.json.Decoder(_Line).decode
+
+
+def _decode(line: bytes) -> _Line:
+    """
+    Take out of a line what the index reads.
+
+    Raises:
+        ValueError, msgspec.MsgspecError, RecursionError: It is no canonical span.
+    """
+    # The decoder skips over bytes that it does not keep without asking whether they are text.
+    if not line.isascii():
+        line.decode()
+    return _decode_fields(line)
 
 
 class _Kind(NamedTuple):
@@ -157,71 +269,73 @@ _Kinds = dict[tuple[JsonValue, ...], _Kind]
 
 
 def _row(
-    fields: JsonObject,
+    fields: _Line,
+    kind: _Kind,
     row_id: int,
     received_ns: int,
-    place: tuple[int, int, int, int],
     *,
-    kinds: _Kinds,
-    shape_id: ShapeId,
+    place: tuple[int, int, int, int],
 ) -> SpanRow:
-    # The types of JSON fields are checked by use: whatever does not fit raises, and the
-    # line counts as bad.
-    attributes: JsonObject = fields["attributes"]  # type: ignore[assignment]
-    get = attributes.get
-    name = _required_text(fields["name"])
-    values = _kind_values(fields, name)
+    shape, has_signal, row_flags, agent_id = kind
+    shard, offset, length, crc = place
+    attributes = fields.attributes
+    return (
+        row_id,
+        _trace_id(fields.trace_id),
+        key_of(fields.span_id, SPAN_ID_BYTES),
+        _parent_id(fields.parent_span_id),
+        shape,
+        row_flags,
+        fields.name[:MAX_TEXT_LENGTH],
+        min(parse_unix_ns(fields.start_time), MAX_INDEXED_NS),
+        min(parse_unix_ns(fields.end_time), MAX_INDEXED_NS),
+        received_ns,
+        _text(attributes.session) or None,
+        _text(attributes.user) or None,
+        agent_id,
+        _text(fields.status.message)[:MAX_MESSAGE_CHARS] if has_signal else None,
+        _tokens(attributes.input_tokens),
+        _tokens(attributes.output_tokens),
+        _cost(attributes.cost_usd),
+        shard,
+        offset,
+        length,
+        crc,
+    )
+
+
+def _kind_of(fields: _Line, kinds: _Kinds, shape_id: ShapeId) -> _Kind:
+    values = _kind_values(fields)
     try:
         kind = kinds.get(values)
     except TypeError:
         # A list or an object where a name should be: read it alone.
-        kind = _read_kind(values, shape_id)
+        return _read_kind(values, shape_id)
     if kind is None:
         kind = kinds[values] = _read_kind(values, shape_id)
-    return (
-        row_id,
-        _trace_id(fields["trace_id"]),  # type: ignore[arg-type]
-        key_of(_required_text(fields["span_id"]), SPAN_ID_BYTES),
-        _parent_id(fields["parent_span_id"]),  # type: ignore[arg-type]
-        kind.shape,
-        kind.row_flags,
-        name,
-        min(parse_unix_ns(fields["start_time"]), MAX_INDEXED_NS),  # type: ignore[arg-type]
-        min(parse_unix_ns(fields["end_time"]), MAX_INDEXED_NS),  # type: ignore[arg-type]
-        received_ns,
-        _text(get("inference.session_id")) or None,
-        _text(get("inference.user_id")) or None,
-        kind.agent_id,
-        _message(fields) if kind.has_signal else None,
-        _tokens(get("inference.llm.input_tokens")),
-        _tokens(get("inference.llm.output_tokens")),
-        _cost(get("inference.llm.cost.total")),
-        *place,
-    )
+    return kind
 
 
-def _kind_values(fields: JsonObject, name: str) -> tuple[JsonValue, ...]:
+def _kind_values(fields: _Line) -> tuple[JsonValue, ...]:
     """The values that decide a span's kind, unchecked: looking them up costs less than reading."""
-    status: JsonObject = fields["status"]  # type: ignore[assignment]
-    resource: JsonObject = fields["resource"]["attributes"]  # type: ignore[index, call-overload, assignment]
-    get = fields["attributes"].get  # type: ignore[union-attr]
-    observation_kind = get("inference.observation_kind")
-    tool = get("tool.name") or name if observation_kind == TOOL else ""
+    of_resource, of_span = fields.resource.attributes, fields.attributes
+    name = fields.name[:MAX_TEXT_LENGTH]
+    tool = of_span.tool or name if of_span.observation_kind == TOOL else ""
     return (
-        resource.get("service.name"),
-        resource.get("service.version"),
-        fields["kind"],
-        observation_kind,
-        status["code"],
+        of_resource.service,
+        of_resource.version,
+        fields.kind,
+        of_span.observation_kind,
+        fields.status.code,
         tool if tool.__class__ is str else name,
-        get("inference.llm.model_name"),
-        get("inference.llm.provider"),
-        get("inference.agent_name"),
-        get("error.type"),
-        get("inference.project_id"),
-        get("inference.agent_id"),
-        get("agent.id"),
-        get("halo.derived.error") is True,
+        of_span.model,
+        of_span.provider,
+        of_span.agent,
+        of_span.error_type,
+        of_span.project,
+        of_span.inferred_agent_id,
+        of_span.own_agent_id,
+        of_span.derived_error is True,
     )
 
 
@@ -235,9 +349,9 @@ def _read_kind(values: tuple[JsonValue, ...], shape_id: ShapeId) -> _Kind:
     shape = Shape(
         _text(service),
         _text(version),
-        _required_text(otel_kind),
+        _text(otel_kind),
         _text(kind) or "SPAN",
-        _required_text(status),
+        _text(status),
         _text(tool),
         _text(model),
         _text(provider),
@@ -254,32 +368,21 @@ def _read_kind(values: tuple[JsonValue, ...], shape_id: ShapeId) -> _Kind:
     return _Kind(shape_id(shape), flags != 0, row_flags, agent_id)
 
 
-def _message(fields: JsonObject) -> str:
-    return _text(fields["status"].get("message"))[:MAX_MESSAGE_CHARS]  # type: ignore[union-attr]
-
-
 @lru_cache(maxsize=1024)
-def _trace_id(text: JsonValue) -> bytes:
+def _trace_id(text: str) -> bytes:
     """Spans of a trace stand close together, so most ids were just seen."""
-    return key_of(_required_text(text), TRACE_ID_BYTES)
+    return key_of(text, TRACE_ID_BYTES)
 
 
 @lru_cache(maxsize=1024)
-def _parent_id(text: JsonValue) -> bytes | None:
-    parent = _required_text(text)
-    if not parent:
+def _parent_id(text: str) -> bytes | None:
+    if not text:
         return None
     try:
-        return key_of(parent, SPAN_ID_BYTES)
+        return key_of(text, SPAN_ID_BYTES)
     except ValueError:
         # It names no span that there could be, which costs the parent and not the line.
-        return parent.encode()[:MAX_ID_CHARS]
-
-
-def _required_text(value: JsonValue) -> str:
-    if not isinstance(value, str):
-        raise TypeError("a field that is not text")
-    return value[:MAX_TEXT_LENGTH]
+        return text.encode()[:MAX_ID_CHARS]
 
 
 def _text(value: JsonValue) -> str:
@@ -293,6 +396,6 @@ def _tokens(value: JsonValue) -> int | None:
 
 
 def _cost(value: JsonValue) -> float | None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    if value is None or not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     return float(value)

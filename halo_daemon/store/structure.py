@@ -8,29 +8,30 @@ block, and only the others are looked up.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
+from operator import itemgetter
 
 from halo_daemon.store import index_schema as sql
-from halo_daemon.store.span_row import SpanRow
+from halo_daemon.store.span_row import SPAN_COLUMNS, SpanRow, TraceRows
 
-_Node = tuple[bytes, bytes | None, int]
-"""A new span, its parent and its start; a plain tuple, because there is one for each span."""
+_SPAN, _PARENT, _START_NS = (
+    SPAN_COLUMNS.index(name) for name in ("span_id", "parent_id", "start_ns")
+)
+_START = itemgetter(_SPAN, _START_NS)
+_CHILD = itemgetter(_PARENT, _START_NS)
 
 
 def add_structure(
-    connection: sqlite3.Connection, rows: Iterable[SpanRow], *, first_id: int, recounted: set[bytes]
+    connection: sqlite3.Connection, traces: TraceRows, *, first_id: int, recounted: set[bytes]
 ) -> None:
     """
-    Count for new *rows*, which are stored with ids from *first_id* on.
+    Count for the new rows of *traces*, which are stored with ids from *first_id* on.
 
     Traces in *recounted*, those with a re-delivered span, are counted from all their spans.
     """
-    traces: dict[bytes, list[_Node]] = {}
-    for _, trace_id, span_id, parent_id, _, _, _, start_ns, *_ in rows:
-        traces.setdefault(trace_id, []).append((span_id, parent_id, start_ns))
-    for trace_id, nodes in traces.items():
+    for trace_id, rows in traces.items():
         if trace_id not in recounted:
-            _add(connection, trace_id, nodes, first_id)
+            _add(connection, trace_id, rows, first_id)
     for trace_id in sorted(recounted):
         for statement in (
             sql.FORGET_MISSING_PARENTS,
@@ -41,12 +42,12 @@ def add_structure(
 
 
 def _add(
-    connection: sqlite3.Connection, trace_id: bytes, nodes: list[_Node], first_id: int
+    connection: sqlite3.Connection, trace_id: bytes, rows: Sequence[SpanRow], first_id: int
 ) -> None:
     execute = connection.execute
-    starts = {span_id: start_ns for span_id, _, start_ns in nodes}
+    starts = dict(map(_START, rows))
     skewed = changes = 0
-    for _, parent_id, start_ns in nodes:
+    for parent_id, start_ns in map(_CHILD, rows):
         if parent_id is None:
             continue
         parent_start_ns = starts.get(parent_id)

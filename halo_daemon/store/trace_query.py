@@ -1,19 +1,17 @@
 """Pages of traces over the indexes of a project."""
 
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from typing import Any
 
 from halo_daemon.errors import QueryError
 from halo_daemon.store import day_totals
 from halo_daemon.store.conditions import is_meant
 from halo_daemon.store.day_index import DayIndex
-from halo_daemon.store.ids import TRACE_ID_BYTES, id_of, key_of
+from halo_daemon.store.ids import id_of
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import (
     SpanFilter,
     TraceFilter,
-    TraceNames,
     TraceOrder,
     TracePage,
     TraceQuery,
@@ -22,7 +20,6 @@ from halo_daemon.store.query import (
 from halo_daemon.store.rollups import (
     SHARED,
     StoredTrace,
-    Version,
     shared_in_window,
     traces_of_day,
 )
@@ -35,6 +32,7 @@ from halo_daemon.store.span_sql import (
     span_condition,
     trace_condition,
 )
+from halo_daemon.store.trace_names import names_of, unpacked
 from halo_daemon.store.trace_reader import Window
 
 # In the order of `TraceRecord`.
@@ -44,7 +42,7 @@ _COLUMNS = """
     t.ended_roots > 0,
     CASE WHEN t.first_session = t.last_session THEN t.first_session ELSE '' END,
     CASE WHEN t.first_user = t.last_user THEN t.first_user ELSE '' END,
-    t.input_tokens, t.output_tokens, t.cost_usd, t.bytes
+    t.input_tokens, t.output_tokens, t.cost_usd, t.bytes, t.names
 """
 _ORDER = {
     TraceOrder.START: "t.first_start_ns",
@@ -61,55 +59,21 @@ _VALUE: dict[TraceOrder, Callable[[TraceRecord], float]] = {
     TraceOrder.ERRORS: lambda record: record.error_spans,
 }
 _TRACES = day_totals.COLUMNS.index("traces")
-_SHAPES_OF_TRACES = "SELECT trace_id, shape FROM trace_shapes WHERE trace_id IN ({marks})"
-_NAMES_OF_SHAPES = """
-SELECT id, service, model, tool, agent, NULL, project FROM shapes WHERE id IN ({marks})
-"""
-_AGENT_IDS = """
-SELECT trace_id, agent_id FROM spans
-WHERE superseded = 0 AND trace_id IN ({marks}) AND agent_id IS NOT NULL
-"""
-_HAS_AGENT_IDS = """
-SELECT 1 FROM spans INDEXED BY span_agents
-WHERE superseded = 0 AND agent_id IS NOT NULL LIMIT 1
-"""
-
-
-class _Found(NamedTuple):
-    record: TraceRecord
-    place: DayIndex | StoredTrace
-    """Where more can be learnt of it."""
-
-
-class _Named(NamedTuple):
-    """What spans of one kind name, in the order of `TraceNames`."""
-
-    service: str = ""
-    model: str = ""
-    tool: str = ""
-    agent: str = ""
-    agent_id: str | None = None
-    project: str = ""
-
-
-_NAMES = attrgetter(*_Named._fields)
 
 
 def query_traces(index: ProjectIndex, window: Window, query: TraceQuery) -> TracePage:
     """One page of traces; the index has caught up."""
     found = [
-        _Found(_record_of_shared(trace), trace)
+        _record_of_shared(trace, with_names=query.with_names)
         for trace in shared_that_match(index, window, query.filter)
     ]
     total = len(found)
     for day in index.days:
         count, records = _page_of_day(day, window, query)
         total += count
-        found.extend(_Found(record, day) for record in records)
-    found.sort(key=lambda one: _rank(one.record, query))
-    page = found[query.offset :][: query.limit]
-    traces = _with_names(page) if query.with_names else [one.record for one in page]
-    return TracePage(traces=tuple(traces), total=total)
+        found.extend(records)
+    found.sort(key=lambda record: _rank(record, query))
+    return TracePage(traces=tuple(found[query.offset :][: query.limit]), total=total)
 
 
 def shared_that_match(
@@ -175,19 +139,6 @@ def is_trace_meant(record: TraceRecord, wanted: TraceFilter) -> bool:
     )
 
 
-def names_of(spans: Iterable[Version | _Named]) -> TraceNames:
-    """What *spans*, at least one, name."""
-    rows = map(_NAMES, spans)
-    return TraceNames._make(_distinct(column) for column in zip(*rows, strict=True))
-
-
-def _distinct(column: Iterable[str | None]) -> tuple[str, ...]:
-    names = {*column}
-    names.discard(None)
-    names.discard("")
-    return tuple(sorted(cast("set[str]", names)))
-
-
 def _is_between(value: float, least: float | None, most: float | None) -> bool:
     return (least is None or value >= least) and (most is None or value <= most)
 
@@ -213,7 +164,7 @@ def _page_of_day(day: DayIndex, window: Window, query: TraceQuery) -> tuple[int,
         f" LIMIT {condition.mark(query.offset + query.limit)}",
         condition.parameters,
     )
-    return total, [_record(row) for row in rows]
+    return total, [_record(row, with_names=query.with_names) for row in rows]
 
 
 def _add_any_span(condition: Condition, wanted: SpanFilter) -> None:
@@ -232,45 +183,12 @@ def _add_any_span(condition: Condition, wanted: SpanFilter) -> None:
     condition.parameters.update(span.parameters)
 
 
-def _with_names(page: Sequence[_Found]) -> list[TraceRecord]:
-    keys: dict[DayIndex, list[bytes]] = {}
-    names: dict[str, TraceNames] = {}
-    for record, place in page:
-        if isinstance(place, StoredTrace):
-            names[record.trace_id] = names_of(place.spans)
-        else:
-            keys.setdefault(place, []).append(key_of(record.trace_id, TRACE_ID_BYTES))
-    for day, trace_keys in keys.items():
-        named = _named_of_day(day, trace_keys)
-        names |= {id_of(key): names_of(named[key]) for key in trace_keys}
-    return [record._replace(names=names[record.trace_id]) for record, _ in page]
+def _record(row: tuple[Any, ...], *, with_names: bool) -> TraceRecord:
+    names = unpacked(row[18]) if with_names else None
+    return TraceRecord._make((id_of(row[0]), *row[1:11], row[11] != 0, *row[12:18], names))
 
 
-def _named_of_day(day: DayIndex, keys: Sequence[bytes]) -> dict[bytes, list[_Named]]:
-    """What each of a day's traces names."""
-    execute = day.connection.execute
-    found = execute(_SHAPES_OF_TRACES.format(marks=_marks(keys)), keys).fetchall()
-    shapes = tuple({shape for _, shape in found})
-    rows = execute(_NAMES_OF_SHAPES.format(marks=_marks(shapes)), shapes)
-    by_shape = {shape: _Named(*named) for shape, *named in rows}
-    named: dict[bytes, list[_Named]] = {}
-    for trace_id, shape in found:
-        named.setdefault(trace_id, []).append(by_shape[shape])
-    if execute(_HAS_AGENT_IDS).fetchone():
-        for trace_id, agent_id in execute(_AGENT_IDS.format(marks=_marks(keys)), keys):
-            named[trace_id].append(_Named(agent_id=agent_id))
-    return named
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _record(row: tuple[Any, ...]) -> TraceRecord:
-    return TraceRecord._make((id_of(row[0]), *row[1:11], row[11] != 0, *row[12:], None))
-
-
-def _record_of_shared(trace: StoredTrace) -> TraceRecord:
+def _record_of_shared(trace: StoredTrace, *, with_names: bool = False) -> TraceRecord:
     return TraceRecord(
         trace_id=id_of(trace.trace_id),
         start_unix_ns=trace.spans[0].start_ns,
@@ -290,6 +208,7 @@ def _record_of_shared(trace: StoredTrace) -> TraceRecord:
         session_id=trace.session,
         user_id=trace.user,
         line_bytes=trace.line_bytes,
+        names=names_of(span.named for span in trace.spans) if with_names else None,
     )
 
 

@@ -7,7 +7,8 @@ from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import TraceFilter, TraceTotals
 from halo_daemon.store.rollups import StoredTrace
-from halo_daemon.store.trace_query import matching_traces, names_of, shared_that_match, sums_of_day
+from halo_daemon.store.trace_names import names_of
+from halo_daemon.store.trace_query import matching_traces, shared_that_match, sums_of_day
 from halo_daemon.store.trace_reader import Window
 
 _SUM_FIELDS = (
@@ -86,7 +87,7 @@ def _of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
 
 
 def _of_shared(trace: StoredTrace) -> TraceTotals:
-    names = names_of(trace.spans)
+    names = names_of(span.named for span in trace.spans)
     return TraceTotals(
         traces=1,
         spans=len(trace.spans),

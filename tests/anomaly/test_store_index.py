@@ -181,6 +181,11 @@ def test_a_half_written_line_is_not_yet_there(day, reader):
     assert (after.spans, after.quarantined_lines) == (SPANS + 1, 0)
 
 
+def with_value(value: bytes) -> bytes:
+    """A line with an attribute that the index does not read."""
+    return make_line(attributes={"custom": "here"}).replace(b'"here"', value)
+
+
 @pytest.mark.parametrize(
     ("data", "spans", "bad"),
     [
@@ -194,6 +199,13 @@ def test_a_half_written_line_is_not_yet_there(day, reader):
         pytest.param(make_line(parent_span_id="not hex"), 1, 0, id="odd-parent"),
         pytest.param(make_line(name="n" * 20_000_000), 1, 0, id="line-larger-than-a-block"),
         pytest.param(make_line(start_unix_ns=2**64 - 2**34), 1, 0, id="after-2262"),
+        pytest.param(with_value(b'"\xff"'), 0, 1, id="no-utf-8-in-a-value"),
+        pytest.param(with_value(b'"\xed\xa0\x80"'), 0, 1, id="half-a-pair-in-a-value"),
+        pytest.param(with_value(b'"\\ud800"'), 0, 1, id="escaped-half-a-pair-in-a-value"),
+        pytest.param(with_value(b'"\x01"'), 0, 1, id="control-character-in-a-value"),
+        pytest.param(with_value(b"01"), 0, 1, id="no-number-in-a-value"),
+        pytest.param(with_value(b"[" * 5000 + b"]" * 5000), 0, 1, id="deep-value"),
+        pytest.param(with_value(b"9" * 200), 1, 0, id="long-number"),
     ],
 )
 def test_odd_lines_are_read_or_counted(tmp_path, data, spans, bad):
@@ -209,6 +221,19 @@ def test_odd_lines_are_read_or_counted(tmp_path, data, spans, bad):
 
     assert (overview.spans, overview.quarantined_lines) == (spans, bad)
     assert len(loaded) == spans
+
+
+def test_a_number_too_large_for_a_double_costs_its_span_and_no_second_build(day, reader):
+    """The index does not look at such a number; whoever loads the trace leaves the span out."""
+    stem = "210000Z-w0-000001"
+    day.plain(stem).write_bytes(with_value(b"1e999") + make_line(span_id=span_id_of(700)))
+    reader.overview(EVERYTHING)
+    inode = day.index.stat().st_ino
+
+    spans = sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING))
+
+    assert spans == SPANS + 1
+    assert day.index.stat().st_ino == inode
 
 
 @pytest.mark.parametrize("cut_bytes", [0, 1, 8, 15, 17])

@@ -1,0 +1,119 @@
+"""
+The names in a trace, kept in its row of the index so that a page needs no other look.
+
+They are a text there, and change only when a span brings a name that the trace had not.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import cast
+
+import orjson
+
+from halo_daemon.store import index_schema as sql
+from halo_daemon.store.query import TraceNames
+from halo_daemon.store.span_row import SHAPE, Shape, TraceRows
+
+_MAX_CACHED_CHARS = 1024
+
+Named = tuple[str, str, str, str, str | None, str]
+"""What one span names, in the order of `TraceNames`."""
+
+_Kinds = frozenset[tuple[int, str | None]]
+"""Shapes and agents' ids of some spans."""
+
+
+def names_of(spans: Iterable[Named]) -> TraceNames:
+    """What *spans*, at least one, name."""
+    return TraceNames._make(_distinct(column) for column in zip(*spans, strict=True))
+
+
+def packed(names: TraceNames) -> str:
+    """The names as the index keeps them."""
+    return orjson.dumps([*names]).decode()
+
+
+def unpacked(text: str) -> TraceNames:
+    """What `packed` made."""
+    # Traces of one program have the same names, again and again.
+    return _unpack_once(text) if len(text) <= _MAX_CACHED_CHARS else _unpack(text)
+
+
+def add_names(
+    connection: sqlite3.Connection,
+    traces: TraceRows,
+    *,
+    shapes: Mapping[int, Shape],
+    new: set[bytes],
+    recounted: set[bytes],
+) -> None:
+    """
+    Note what new rows of *traces* name, and which shapes they have.
+
+    Args:
+        connection: The day's index, where the rows are stored already.
+
+        traces: The new rows.
+
+        shapes: Every shape of these rows, by id.
+
+        new: Traces without any row before.
+
+        recounted: Traces that lost a row too, to be read whole.
+    """
+    known: dict[_Kinds, TraceNames] = {}
+    pairs: list[tuple[int, bytes]] = []
+    changes: list[tuple[str, bytearray]] = []
+    for trace_id, rows in traces.items():
+        if trace_id in recounted:
+            changes.append((_recount(connection, trace_id), bytearray(trace_id)))
+            continue
+        kinds = frozenset(map(SHAPE, rows))
+        pairs += [(shape, trace_id) for shape in {shape for shape, _ in kinds}]
+        names = known.get(kinds)
+        if names is None:
+            names = known[kinds] = names_of(_named(shapes[shape], agent) for shape, agent in kinds)
+        if trace_id not in new:
+            (old,) = connection.execute(sql.NAMES_OF_TRACE, (trace_id,)).fetchone()
+            both = _both(unpacked(old), names)
+            if both == unpacked(old):
+                continue
+            names = both
+        changes.append((packed(names), bytearray(trace_id)))
+    # Ids as `bytearray`, for the reason that `span_row.bindable` gives.
+    connection.executemany(sql.SET_NAMES, changes)
+    connection.executemany(
+        sql.ADD_TRACE_SHAPE, [(shape, bytearray(trace_id)) for shape, trace_id in sorted(pairs)]
+    )
+
+
+def _recount(connection: sqlite3.Connection, trace_id: bytes) -> str:
+    connection.execute(sql.FORGET_TRACE_SHAPES, {"trace_id": trace_id})
+    connection.execute(sql.RECOUNT_TRACE_SHAPES, {"trace_id": trace_id})
+    return packed(names_of(connection.execute(sql.NAMED_BY_SPANS, (trace_id,))))
+
+
+def _named(shape: Shape, agent_id: str | None) -> Named:
+    return (shape.service, shape.model, shape.tool, shape.agent, agent_id, shape.project)
+
+
+def _both(one: TraceNames, other: TraceNames) -> TraceNames:
+    return TraceNames._make(
+        mine if mine == theirs else tuple(sorted({*mine, *theirs}))
+        for mine, theirs in zip(one, other, strict=True)
+    )
+
+
+def _distinct(column: Iterable[str | None]) -> tuple[str, ...]:
+    names = {*column}
+    names.discard(None)
+    names.discard("")
+    return tuple(sorted(cast("set[str]", names)))
+
+
+def _unpack(text: str) -> TraceNames:
+    return TraceNames._make(map(tuple, orjson.loads(text)))
+
+
+_unpack_once = lru_cache(maxsize=1024)(_unpack)
