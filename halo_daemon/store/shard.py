@@ -20,7 +20,8 @@ acknowledged.
 Rule 3: after any failed write or sync the shard is closed for good. The kernel
 reports a failed sync once and may drop the pages, so a second sync on the same
 file could succeed without the data. The file is cut back to its acknowledged
-length where the disk lets us; the group is written elsewhere.
+length where the disk lets us; the group is written elsewhere. A file that was
+deleted under the writer counts as failed.
 
 Rule 4, which follows: bytes before the acknowledged length never change, and an
 offset that a reader has seen never gets other bytes.
@@ -30,6 +31,7 @@ taken, in either form, means the next sequence number.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 from dataclasses import dataclass
@@ -104,6 +106,7 @@ class Shard:
         try:
             write_fully(self._disk, self._fd, lines)
             self._disk.sync(self._fd)
+            self._require_name()
         except OSError:
             self._abandon()
             raise
@@ -127,6 +130,11 @@ class Shard:
             log.warning("receipts_lost", path=str(self.path), error=str(exc))
             os.close(self._receipts_fd)
             self._receipts_fd = -1
+
+    def _require_name(self) -> None:
+        # A file that somebody deleted takes writes and syncs like any other, and keeps nothing.
+        if os.fstat(self._fd).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "deleted while it was written", str(self.path))
 
     def _abandon(self) -> None:
         # A torn group must not look like the start of a line to the next reader.

@@ -38,7 +38,7 @@ from halo_daemon.store.shard import ProjectShards, ShardLimits
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _MAX_GROUP_BYTES = 32 * 1024**2
-_IDLE_CHECK_S = 30.0
+_SEAL_CHECK_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class SpanWriter:
         self._waiting: deque[_Request] = deque()
         self._wake = Condition()
         self._is_closing = False
+        self._next_seal_check_s = 0.0
         self._thread: Thread | None = None
 
     @property
@@ -165,6 +166,8 @@ class SpanWriter:
         while group := self._next_group():
             self._commit(group)
             _resolve(group)
+            # While some projects are busy, the shards of quiet ones come of age too.
+            self._seal_due()
         for shards in self._shards.values():
             shards.seal()
 
@@ -174,7 +177,7 @@ class SpanWriter:
             while not self._waiting:
                 if self._is_closing:
                     return []
-                if not self._wake.wait(_IDLE_CHECK_S):
+                if not self._wake.wait(_SEAL_CHECK_S):
                     self._seal_due()
             group = [self._waiting.popleft()]
             size_bytes = group[0].size_bytes
@@ -230,8 +233,10 @@ class SpanWriter:
 
     def _shards_of(self, project: Project, now_unix_ns: int) -> ProjectShards:
         shards = self._shards.get(project.slug)
-        if shards is None:
+        # Registered again when somebody deleted the project under the running daemon.
+        if shards is None or not self._paths.project(project.slug).project_json.is_file():
             self._register(project, now_unix_ns)
+        if shards is None:
             shards = ProjectShards(
                 self._disk,
                 self._paths.project(project.slug),
@@ -257,10 +262,12 @@ class SpanWriter:
         register_project(self._disk, self._paths, project, now_unix_ns=now_unix_ns)
 
     def _seal_due(self) -> None:
+        now_monotonic_s = self._now_monotonic_s()
+        if now_monotonic_s < self._next_seal_check_s:
+            return
+        self._next_seal_check_s = now_monotonic_s + _SEAL_CHECK_S
         for shards in self._shards.values():
-            shards.seal_if_due(
-                now_unix_ns=self._now_unix_ns(), now_monotonic_s=self._now_monotonic_s()
-            )
+            shards.seal_if_due(now_unix_ns=self._now_unix_ns(), now_monotonic_s=now_monotonic_s)
 
 
 def _resolve(group: list[_Request]) -> None:

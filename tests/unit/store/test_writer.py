@@ -1,4 +1,6 @@
 import asyncio
+import fcntl
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,16 @@ def writer(root: Path, clock: Clock, disk: Disk | None = None, **limits: int) ->
 def batch_of(number: int, project: str = "default") -> SpanBatch:
     """One small span."""
     return SpanBatch(project_named(project), make_line(span_id=span_id_of(number)), 1)
+
+
+def is_open(shard: Path) -> bool:
+    """Whether a writer holds *shard*, as compression and retention ask."""
+    with shard.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def shards(root: Path) -> list[str]:
@@ -104,6 +116,43 @@ async def test_open_shards_are_bounded(tmp_path):
 
     lines = sum(len(path.read_bytes().splitlines()) for path in tmp_path.rglob("*.jsonl"))
     assert lines == 12
+
+
+async def test_a_quiet_project_is_sealed_while_another_is_busy(tmp_path):
+    """Compression and retention get the shard of a project that sends no more."""
+    clock = Clock()
+    sink = writer(tmp_path, clock)
+    await sink.accept([batch_of(1, "quiet")])
+    for number in range(2, 6):
+        clock.monotonic_s += 31.0
+        await sink.accept([batch_of(number, "busy")])
+    # An answer comes before the look at the shards that follows its group.
+    await sink.accept([batch_of(6, "busy")])
+
+    still_open = [path for path in tmp_path.rglob("*.jsonl") if is_open(path)]
+    assert still_open == [max(DataPaths(tmp_path).project("busy").directory.rglob("*.jsonl"))]
+    await sink.aclose()
+
+
+@pytest.mark.parametrize("deleted", ["shard", "day", "project", "all-projects"])
+async def test_what_is_deleted_under_a_writer_begins_anew(tmp_path, deleted):
+    """A span is never acknowledged into a file that has no name any more."""
+    sink = writer(tmp_path, Clock())
+    await sink.accept([batch_of(1)])
+    [shard] = tmp_path.rglob("*.jsonl")
+    place = {
+        "shard": shard,
+        "day": shard.parent,
+        "project": DataPaths(tmp_path).project("default").directory,
+        "all-projects": DataPaths(tmp_path).projects,
+    }[deleted]
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+    await sink.accept([batch_of(2)])
+    await sink.aclose()
+
+    assert [path.read_bytes() for path in tmp_path.rglob("*.jsonl")] == [batch_of(2).lines]
+    assert DataPaths(tmp_path).project("default").project_json.is_file()
 
 
 async def test_projects_are_bounded(tmp_path):
