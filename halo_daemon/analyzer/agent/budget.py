@@ -33,10 +33,13 @@ CLOSING_OUTPUT_TOKENS = 4_000
 CLOSING_SECONDS = 5.0
 """Time kept back from each request, to write the report; less in a short budget."""
 
+# Of a budget in seconds: a run of a minute keeps three back, not five.
 _CLOSING_SHARE = 0.05
 _TURN_SHARE = 0.1
 
+# English in common tokenisers, JSON included; the first reported usage corrects it.
 _BYTES_PER_TOKEN = 3.6
+# What a provider reports is believed within these, or one absurd number would end a run.
 _MIN_BYTES_PER_TOKEN = 0.5
 _MAX_BYTES_PER_TOKEN = 8.0
 

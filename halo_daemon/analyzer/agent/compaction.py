@@ -67,6 +67,7 @@ async def compact(
     """
     before = conversation.size_bytes
     shortened = 0
+    # Recent answers are what the model reasons about; they go only when the rest is not enough.
     for kept_turns in dict.fromkeys((settings.keep_turns, 1)):
         for entry in [*conversation.older_than(kept_turns)]:
             if conversation.size_bytes <= target_bytes:

@@ -50,7 +50,9 @@ from halo_daemon.analyzer.agent.turns import TurnPlan, note_for, what_fits
 from halo_daemon.analyzer.agent.voice import Voice
 from halo_daemon.proto.redact import redact_text
 
+# More at once is a model that lost its way; the surplus is refused in words, not run.
 MAX_CALLS_PER_TURN = 32
+# Each takes about a third away, so three in a row that do not help never will.
 MAX_SHRINKS_IN_A_ROW = 3
 _SHRINK_SHARE = 0.7
 MAX_UNKNOWN_TOOLS_IN_A_ROW = 3
@@ -105,6 +107,7 @@ class Agent:
                 self._voice.turn_over(self._turns, self.conversation)
                 if self._final.accepted is not None:
                     return self._finished(self._final.accepted)
+        # Going on would mix two runs in one journal; everything else ends in words.
         except JournalMismatchError:
             raise
         except EngineError as exc:
@@ -115,6 +118,7 @@ class Agent:
     def _open(self, task: Sequence[Message]) -> None:
         own_system = task and task[0].role is Role.SYSTEM
         system = [] if own_system else [Message(Role.SYSTEM, self.spec.system_prompt)]
+        # Ids follow from the place alone: a resumed run must build the very same requests.
         for place, message in enumerate([*system, *task]):
             item_id = "sys-0" if place == 0 else f"in-{place - 1}"
             self._add(item_id, message)
@@ -123,6 +127,7 @@ class Agent:
 
     def _plan(self) -> TurnPlan:
         number = self._turns + 1
+        # Decided anew, a resumed run could close a turn earlier and miss every recorded answer.
         recorded = self._around.journal.plan(self.spec.agent_id, number)
         if recorded is not None:
             return TurnPlan.from_json(number, recorded)
@@ -130,6 +135,7 @@ class Agent:
         window_tokens, settings = self._around.window.tokens, self._around.compaction
         if self._input_tokens() > settings.compact_at * window_tokens:
             plan = plan.compacting(self._target_bytes())
+        # An answer that is forced in time beats findings that nobody summed up.
         is_last_turn = number == self.spec.maximum_turns or self._must_close
         only_closing, obstacle = self._what_fits()
         if obstacle:
@@ -142,12 +148,14 @@ class Agent:
         around, is_root = self._around, self.spec.is_root
         need = around.requester.need_of(self._request(is_closing=False))
         fits = what_fits(around.ledger, need, is_root=is_root)
+        # More room for output was a favour; it must not be what ends the run.
         if self._output_lift and fits != (False, ""):
             self._output_lift = 0
             return self._what_fits()
         return fits
 
     async def _ask(self, plan: TurnPlan) -> ModelReply:
+        # A recorded plan holds the compactions of its first attempt too, so they happen again.
         for target_bytes in plan.compact_to_bytes:
             await self._compact(target_bytes)
         if plan.withhold:
@@ -174,10 +182,12 @@ class Agent:
             self._request(is_closing=plan.is_closing),
             on_text=lambda text: self._voice.text(item_id, text),
         )
+        # Counted once answered: a request that fails for good leaves the turn to be asked again.
         self._turns = plan.number
         return reply
 
     async def _mend(self, plan: TurnPlan, exc: ModelError) -> TurnPlan:
+        # The provider's tokeniser decides what is too long; ours only guesses.
         if exc.action is Action.SHRINK:
             target_bytes = self._learn_window(exc.window_tokens)
             if not await self._compact(target_bytes):
@@ -212,6 +222,7 @@ class Agent:
     async def _act(self, reply: ModelReply) -> None:
         calls = self._usable_calls(reply)
         text = reply.message.content
+        # Reasoning models may spend the limit before they speak; unchanged they do it again.
         self._output_lift += reply.finish is Finish.LENGTH
         if reply.finish is Finish.FILTERED:
             self._after_filter()
@@ -229,6 +240,7 @@ class Agent:
         if reply.finish is not Finish.LENGTH or not calls:
             return calls
         try:
+            # The limit cuts the last call only; those before it are whole.
             read_arguments(calls[-1].arguments)
         except EngineToolError:
             return calls[:-1]
@@ -239,6 +251,7 @@ class Agent:
         own = []
         for place, call in enumerate(calls):
             call_id = call.call_id
+            # Some servers send no ids, or the same ones each turn; answers would then be mixed up.
             if not call_id or call_id in taken or self.conversation.has_call_id(call_id):
                 call_id = f"call-{self._turns}-{place}"
             taken.add(call_id)
@@ -266,6 +279,7 @@ class Agent:
             self._hear(call, task.result())
 
     async def _answer(self, call: ToolCall, place: int, *, has_final: bool) -> str:
+        # What runs beside `final_answer` could not be seen by it, so it is not paid for.
         if has_final and (call.name != FINAL_ANSWER or self._final.accepted is not None):
             return self._toolbox.error("not run: the run is ending")
         if place >= MAX_CALLS_PER_TURN:
@@ -275,6 +289,7 @@ class Agent:
         self._tool_calls += 1
         journal, agent_id = self._around.journal, self.spec.agent_id
         recorded = journal.tool_answer(agent_id, call.call_id)
+        # A recorded answer stands for its call, effects aside; accepting the answer is an effect.
         if recorded is not None and call.name != FINAL_ANSWER:
             self._toolbox.recall(call)
             return recorded
@@ -291,6 +306,7 @@ class Agent:
             self._final.accept_text(text.replace(FINAL_MARK, "").strip())
             return
         self._say(Message(Role.ASSISTANT, text))
+        # A sub-agent's text is its answer to the parent; only a report needs the form.
         if not self.spec.is_root:
             self._final.accept_text(text)
             return
@@ -307,11 +323,13 @@ class Agent:
             self._tell("Your call was cut at the output limit. Make a shorter one.")
             return
         self._empty_answers += 1
+        # One empty answer is a hiccup of the provider; the next turn asks the same again.
         if self._empty_answers > 1:
             raise _StoppedError("no_final_answer")
 
     def _after_refusal(self) -> None:
         self._refusals += 1
+        # Refusals are not added to the conversation: having refused, a model repeats itself.
         if self._refusals > self.spec.refusal_retries:
             raise _StoppedError("refusal")
 
@@ -329,6 +347,7 @@ class Agent:
         around = self._around
         target_tokens = around.compaction.target * around.window.tokens
         excess_tokens = max(0.0, self._input_tokens() - target_tokens)
+        # Tool schemas and the system text cannot shrink, so the conversation gives all of it.
         excess_bytes = excess_tokens * around.requester.estimator.bytes_per_token
         return max(0, int(self.conversation.size_bytes - excess_bytes))
 

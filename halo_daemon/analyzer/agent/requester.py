@@ -104,6 +104,7 @@ class Requester:
         sha256 = request_sha256(request)
         recorded = self.journal.take_reply(asking.agent_id, sha256)
         if recorded is not None:
+            # The estimate decides later turns: a resumed run learns what the first one did.
             self._learn(request, recorded.usage)
             on_text(recorded.message.content)
             return recorded
@@ -130,14 +131,17 @@ class Requester:
         if asking.plan is not None:
             fields["plan"] = asking.plan
         try:
+            # Before it is sent: what was paid for and got no answer is then known after a crash.
             self.journal.write("request", **fields)
             reply = await self._try(asking, _with_note(request, asking.note), on_text)
+        # Cancellation included; room that stays reserved would starve the other agents.
         except BaseException:
             self.ledger.release(reservation)
             raise
         booked = self.ledger.book(reservation, reply.usage)
         self._learn(request, reply.usage)
         self._write_response(asking, sha256, reply, booked)
+        # An answer that was paid for is on disk before anything is done with it.
         await self.journal.sync()
         return reply
 
@@ -153,6 +157,7 @@ class Requester:
                 refused_once = refused_once or exc.action is Action.RETRY_ONCE
                 await self._after_failure(asking, exc)
             else:
+                # Only failures in a row tell of a provider that is down; single ones add up.
                 self._failures[asking.agent_id] = self._tree_failures = 0
                 return reply
 
@@ -170,6 +175,7 @@ class Requester:
         wait_s = 0.0
         if exc.action is Action.RETRY:
             wait_s = backoff_s(failures, exc.retry_after_s, self.clock)
+        # A wait beyond the deadline would end in nothing; the report is written instead.
         if wait_s > self.ledger.request_timeout_s(float("inf")):
             raise _final(exc) from exc
         limit = self.ledger.budget.requests

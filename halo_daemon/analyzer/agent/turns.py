@@ -46,6 +46,7 @@ class ContextWindow:
 
     def learn(self, named_tokens: int, refused_tokens: int) -> None:
         """Take over the window that an error names, or go below the size it refused."""
+        # A tenth less each time finds an unnamed window in a few requests, from any guess.
         self.tokens = min(self.tokens, named_tokens or int(refused_tokens * 0.9))
 
 
@@ -96,6 +97,7 @@ def what_fits(ledger: Ledger, need: Need, *, is_root: bool) -> tuple[bool, str]:
         wanted = need
     else:
         output_tokens = need.output_tokens + closing.output_tokens
+        # A sub-agent needs one turn more after this one, to answer its parent.
         wanted = Need(need.input_tokens * 2, output_tokens, need.price)
     if not ledger.obstacle(wanted, keep_closing=True):
         return False, ""
