@@ -1,13 +1,13 @@
 """Notifications on their way: the courier wired to the configured targets."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from random import SystemRandom
 
 import structlog
 
+from halo_daemon.background import in_background
 from halo_daemon.config import Config
 from halo_daemon.errors import OutboxFullError
 from halo_daemon.notify.courier import Courier, queue_event
@@ -63,10 +63,5 @@ async def deliveries(config: Config) -> AsyncIterator[None]:
 
     What is not accepted when the block ends stays in the outbox for the next start.
     """
-    task = asyncio.create_task(courier_of(config).serve(), name="courier")
-    try:
+    async with in_background(courier_of(config).serve, name="deliveries"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 
+from halo_daemon.background import in_background
 from halo_daemon.config import Config
 from halo_daemon.errors import HaloError
 from halo_daemon.own_command import run_command
@@ -27,15 +28,12 @@ async def housekeeping(config: Config, *, config_path: Path | None) -> AsyncIter
     arguments = ["--data", str(config.data.dir)]
     if config_path is not None:
         arguments += ["--config", str(config_path)]
-    task = asyncio.create_task(
-        _serve(arguments, every_s=config.storage.tidy_every_s), name="housekeeping"
-    )
-    try:
+
+    async def tidy() -> None:
+        await _serve(arguments, every_s=config.storage.tidy_every_s)
+
+    async with in_background(tidy, name="housekeeping"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _serve(arguments: list[str], *, every_s: float) -> None:

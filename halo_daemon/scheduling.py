@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from halo_daemon.background import in_background
 from halo_daemon.config import Config
 from halo_daemon.deliveries import tell
 from halo_daemon.notify.events import FailedRun, run_failed
@@ -66,10 +67,5 @@ async def scheduled_analyses(config: Config, *, config_path: Path | None) -> Asy
         now_unix_ns=time.time_ns,
         on_failure=tell_of,
     )
-    task = asyncio.create_task(scheduler.serve(), name="scheduler")
-    try:
+    async with in_background(scheduler.serve, name="scheduler"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -123,12 +123,19 @@ class _Keeper:
                 log.error("worker_not_started", worker=worker, error=str(exc))  # noqa: TRY400 -- the worker logged its own trouble
 
     async def _spawn(self) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "halo_daemon.workers"),
-            stdin=PIPE,
-            stdout=PIPE,
-            pass_fds=(self._lock_fd,),
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "halo_daemon.workers"),
+                stdin=PIPE,
+                stdout=PIPE,
+                pass_fds=(self._lock_fd,),
+            )
+        except OSError as exc:
+            # No process or descriptor left: the keeper asks again, as for one that fails.
+            raise ConfigError(
+                f"cannot start receiving worker {self._orders.share.worker}: {exc}",
+                hint="raise the limits on processes and descriptors, or lower `receivers.otlp.workers`",
+            ) from exc
         assert process.stdin is not None
         assert process.stdout is not None
         message = pickle.dumps(self._orders)
