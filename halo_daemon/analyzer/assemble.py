@@ -18,6 +18,8 @@ from halo_daemon.analyzer.outlier_findings import outlier_findings
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
+from halo_daemon.analyzer.rules.injection import INJECTION_TEXT
+from halo_daemon.analyzer.rules.obeyed import OBEYED
 from halo_daemon.analyzer.rules.registry import RULE_IDS
 from halo_daemon.analyzer.rules.side_effects import DOUBLE_SIDE_EFFECT
 from halo_daemon.analyzer.settings import MinerSettings
@@ -280,7 +282,7 @@ def _finding(
     counts, unrecovered = _counts(known, hits, eligible)
     certainty = min((hit.certainty for hit in hits.values()), key=CERTAINTIES.index)
     weighed = severity_of(
-        doubled=key.rule == DOUBLE_SIDE_EFFECT and certainty == "proved",
+        critical=_critical(key, certainty),
         unrecovered=counts.affected_traces - counts.recovered,
         unrecovered_ci=unrecovered,
         associated=_goes_with_failure(association, settings),
@@ -304,6 +306,15 @@ def _finding(
         is_supported=strong,
         is_strong=strong and (enough or weighed.severity == "critical"),
     )
+
+
+def _critical(key: FindingKey, certainty: Certainty) -> str:
+    """What makes a single trace enough to act on; ``""`` for nothing."""
+    if key.rule == DOUBLE_SIDE_EFFECT and certainty == "proved":
+        return "a side effect that must happen once happened twice"
+    if key.rule == INJECTION_TEXT and key.error_type == OBEYED:
+        return "a text from outside led to an action"
+    return ""
 
 
 def _goes_with_failure(association: Association | None, settings: MinerSettings) -> bool:

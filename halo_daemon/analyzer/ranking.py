@@ -28,7 +28,7 @@ def severity_of(
     *,
     unrecovered: int,
     unrecovered_ci: Interval,
-    doubled: bool = False,
+    critical: str = "",
     associated: bool,
     cost_share: float,
     settings: MinerSettings,
@@ -41,7 +41,7 @@ def severity_of(
 
         unrecovered_ci: Interval of their rate over the eligible ones.
 
-        doubled: Whether a side effect that must happen once was seen to happen twice.
+        critical: What makes a single trace enough; ``""`` for nothing.
 
         associated: Whether traces with it fail more often, all tests of the report considered.
 
@@ -49,8 +49,8 @@ def severity_of(
 
         settings: Where the thresholds stand.
     """
-    if doubled:
-        return Weighed("critical", "a side effect that must happen once happened twice")
+    if critical:
+        return Weighed("critical", critical)
     low = unrecovered_ci.low
     if associated and low >= settings.medium_rate:
         return Weighed("high", "goes with failed traces, all tests of the report considered")

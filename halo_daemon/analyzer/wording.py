@@ -13,6 +13,7 @@ from halo_daemon.analyzer.rules.error_kinds import (
     error_kind,
 )
 from halo_daemon.analyzer.rules.feedback import ASKED_AGAIN
+from halo_daemon.analyzer.rules.obeyed import OBEYED
 from halo_daemon.analyzer.safe_text import in_ticks
 from halo_daemon.analyzer.step_wall import WALL
 
@@ -322,6 +323,7 @@ _INJECTION = _Plain(
     "Mark tool results as data, and strip or refuse what addresses the model.",
 )
 _INJECTION_TITLES = {
+    OBEYED: "{subject} is called with what a text that gives orders to the model supplied",
     "document": "{subject} retrieves a document that gives orders to the model",
     "status message": "{subject} reports a status that gives orders to the model",
     "event": "{subject} records an event that gives orders to the model",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from halo_daemon.analyzer.content import Text, records_result
+from halo_daemon.analyzer.content import Text, records_result, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
@@ -12,11 +12,14 @@ from halo_daemon.analyzer.rules.quotations import attributed, first_made_up
 from halo_daemon.analyzer.rules.tool_words import runs_anything, words_of, writes
 from halo_daemon.analyzer.rules.totals import wrong_totals
 from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.findings import Certainty
 from halo_daemon.proto.span import Span
 
 REFUSAL = "refusal"
 CLAIMED_NOTDONE = "claimed_not_done"
 UNGROUNDED_ANSWER = "ungrounded_answer"
+_REFUSAL_FIELD = ".message.refusal"
+_REFUSED = "refusal"
 _HEAD_CHARS = 300
 _MAX_ANSWER_CHARS = 3_000
 _MAX_VALUES = 20
@@ -43,17 +46,40 @@ _CODE = re.compile(
 
 
 def check_refusals(view: TraceView) -> RuleOutput:
-    """Final answers that open with a refusal; no failure unless it goes with one."""
+    """
+    Runs that end with a refusal; no failure unless it goes with one.
+
+    The model says so in a field of its own, or by why it finished; else the answer opens
+    with one.
+    """
     answer = None if view.is_open else view.final_answer
-    if answer is None:
+    stated = None if view.is_open else _stated_refusal(view)
+    if answer is None and stated is None:
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     agent = view.agent_of(view.root)
     observations: tuple[Observation, ...] = ()
-    if _REFUSALS.match(answer[1].value[:_HEAD_CHARS]):
-        cited = quote(answer[0], "symptom", answer[1])
+    said = stated
+    if said is None and answer is not None and _REFUSALS.match(answer[1].value[:_HEAD_CHARS]):
+        said = answer
+    if said is not None:
+        cited = quote(said[0], "symptom", said[1])
         key = FindingKey(REFUSAL, agent, "", "", "")
         observations = (Observation(key, (cited,), certainty="event", recovered=True),)
     return RuleOutput(observations, _agent(agent), checked=1, of=1)
+
+
+def _stated_refusal(view: TraceView) -> tuple[Span, Text] | None:
+    """Where the last model call states that it refuses."""
+    last = view.final_call
+    if last is None:
+        return None
+    for key, value in last.span.attributes.items():
+        if key.endswith(_REFUSAL_FIELD) and isinstance(value, str) and value.strip():
+            return last.span, Text(key, value)
+    reason = last.finish_reason
+    if reason.value.lower() == _REFUSED:
+        return last.span, Text(reason.attribute, text_of(last.span.attributes[reason.attribute]))
+    return None
 
 
 def _agent(agent: str) -> frozenset[Population]:
@@ -65,13 +91,14 @@ def check_claims(view: TraceView) -> RuleOutput:
     if not view.tool_calls or any(runs_anything(call.tool) for call in view.tool_calls):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     observations: dict[FindingKey, Observation] = {}
-    doable, done = _doable(view), _done_since(view)
+    doable, done, stated = _doable(view), _done_since(view), _stated_deeds(view)
     for span, text in _told(view):
         for verb, at in claims_in(text.value[:_MAX_ANSWER_CHARS]):
             if verb in doable and done.get(verb, span.end_unix_ns + 1) > span.end_unix_ns:
                 key = FindingKey(CLAIMED_NOTDONE, view.agent_of(span), "", verb, "")
                 cited = quote(span, "decision", text, _sentence(text.value, at))
-                observations.setdefault(key, Observation(key, (cited,)))
+                certainty: Certainty = "proved" if verb in stated else "candidate"
+                observations.setdefault(key, Observation(key, (cited,), certainty=certainty))
     eligible = view.agent_populations
     return RuleOutput(tuple(observations.values()), eligible, checked=1, of=1)
 
@@ -89,6 +116,13 @@ def _doable(view: TraceView) -> frozenset[str]:
         return frozenset(DONE)
     called = {word for subject in view.used_tools for word in words_of(subject.name)}
     return frozenset(verb for verb, words in DONE.items() if not called.isdisjoint(words))
+
+
+def _stated_deeds(view: TraceView) -> frozenset[str]:
+    """Verbs that the contract knows the tools for: without a call of them, nothing was done."""
+    tools = view.settings.contract.tools
+    words = {w for name, tool in tools.items() if tool.side_effecting for w in words_of(name)}
+    return frozenset(verb for verb, wanted in DONE.items() if not words.isdisjoint(wanted))
 
 
 def _done_since(view: TraceView) -> dict[str, int]:

@@ -21,7 +21,7 @@ from halo_daemon.analyzer.observation import (
     quote,
 )
 from halo_daemon.analyzer.rules.error_kinds import error_kind
-from halo_daemon.analyzer.rules.tool_words import runs_anything
+from halo_daemon.analyzer.rules.tool_words import purpose_of, runs_anything
 from halo_daemon.analyzer.trace_view import LeafError, Subject, TraceView
 from halo_daemon.findings import Certainty
 from halo_daemon.proto.span import LLM, TOOL, Span
@@ -123,10 +123,13 @@ def decision_quote(span: Span) -> Quote:
 
 
 def find_recovery(view: TraceView, error: LeafError) -> Span | None:
-    """The first success of the same tool or span name within the turns allowed; else None."""
-    subject = subject_of(view, error.span)
+    """
+    The first success within the turns allowed; else None.
+
+    Of the same tool or span name, or of another tool that is for the same.
+    """
     turn = view.turn_at(error.span.start_unix_ns)
-    spans = view.spans_of(subject)
+    spans = _alike(view, error.span)
     at = bisect_left(spans, error.span.start_unix_ns, key=lambda span: span.start_unix_ns)
     for span in islice(spans, at, None):
         if span.span_id == error.span.span_id:
@@ -136,6 +139,21 @@ def find_recovery(view: TraceView, error: LeafError) -> Span | None:
         if not view.has_error(span):
             return span
     return None
+
+
+def _alike(view: TraceView, span: Span) -> list[Span]:
+    """Spans whose success makes up for the failure of *span*, in order of start."""
+    subject = subject_of(view, span)
+    purpose = purpose_of(subject.name) if _is_tool(span) else frozenset()
+    others = [
+        other
+        for other in view.used_tools
+        if other.agent == subject.agent and other != subject and purpose_of(other.name) == purpose
+    ]
+    if not purpose or not others:
+        return view.spans_of(subject)
+    found = [one for each in (subject, *others) for one in view.spans_of(each)]
+    return sorted(found, key=lambda one: (one.start_unix_ns, one.span_id))
 
 
 def _wasted(view: TraceView, error: LeafError, recovery: Span | None) -> StepRange:

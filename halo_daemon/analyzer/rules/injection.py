@@ -11,6 +11,7 @@ from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.orders import find_order, find_order_in_name
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.rules.obeyed import obeyed
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.span import LLM, TOOL, Span
@@ -41,11 +42,14 @@ def check_injection(view: TraceView) -> RuleOutput:
     tool), status messages, events, and the names of spans and attributes. What the user
     and the system prompt say is theirs to say.
     """
-    observations = [
-        _observation(view, span, found) for span in view.trace.spans for found in _search(span)
-    ]
+    found = [(span, carried) for span in view.trace.spans for carried in _search(span)]
+    observations = [_observation(view, span, carried) for span, carried in found]
     if not view.tool_calls:
         observations += _in_tool_messages(view)
+    for span, carried in found:
+        observations += obeyed(
+            view, span, text=carried.text, words=carried.words, rule=INJECTION_TEXT
+        )
     eligible = view.span_populations | view.agent_populations
     eligible |= {population_of(hit.key) for hit in observations}
     spans = len(view.trace.spans)

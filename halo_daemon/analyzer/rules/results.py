@@ -5,7 +5,8 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.json_schema import violation
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.rules.errors import decision_quote
-from halo_daemon.analyzer.trace_view import ToolCall, TraceView
+from halo_daemon.analyzer.tool_call import ToolCall
+from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.json_value import JsonObject
 
 CONTRACT_DRIFT = "contract_drift"

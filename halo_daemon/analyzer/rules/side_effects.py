@@ -146,7 +146,8 @@ def _failed_value(view: TraceView, call: ToolCall, failed: ToolCall, used: str) 
     if decision:
         quotes.append(decision_quote(decision))
     quotes.append(quote(failed.span, "symptom", failed_text(view, failed), used))
-    return Observation(key, tuple(quotes))
+    certainty: Certainty = "proved" if call.tool in view.settings.contract.tools else "candidate"
+    return Observation(key, tuple(quotes), certainty=certainty)
 
 
 def failed_text(view: TraceView, failed: ToolCall) -> Text:

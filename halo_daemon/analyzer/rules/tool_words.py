@@ -23,6 +23,7 @@ _LOOKS = frozenset(
     {"check", "count", "describe", "fetch", "find", "get", "inspect", "is", "list", "look"}
     | {"lookup", "query", "read", "retrieve", "search", "show", "view"}
 )
+_WAYS = frozenset({"by", "from", "through", "using", "via", "with"})
 _HANDS_OVER = frozenset({"delegate", "escalate", "forward", "handoff", "handover", "transfer"})
 _PEOPLE = frozenset({"agent", "agents", "human", "humans", "operator", "person", "support"})
 _FINISHES = frozenset(
@@ -40,6 +41,19 @@ _MOVES = frozenset(
 def words_of(name: str) -> frozenset[str]:
     """Words in a tool's name, in lower case: ``searchOrders_v2`` is search, orders, v, 2."""
     return frozenset(word.lower() for word in _WORDS.findall(name))
+
+
+@lru_cache(maxsize=4096)
+def purpose_of(name: str) -> frozenset[str]:
+    """
+    What a tool is for, by its name; empty for names of one word.
+
+    What follows a preposition is only the way: `find_user_by_email` and
+    `findUserByName` are for the same, and so are `search_web` and `web_search`.
+    """
+    words = [word.lower() for word in _WORDS.findall(name) if not word.isdecimal()]
+    way = next((place for place, word in enumerate(words) if word in _WAYS), len(words))
+    return frozenset(words[:way]) if way > 1 else frozenset()
 
 
 def repeats_are_normal(tool: str) -> bool:

@@ -1,0 +1,64 @@
+"""Injected text that led to an action: what it supplied goes into a call that changes something."""
+
+import re
+from collections.abc import Iterator
+
+from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.observation import Observation, quote
+from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.rules.side_effects import changes_world
+from halo_daemon.analyzer.rules.tool_words import runs_anything
+from halo_daemon.analyzer.tool_call import ToolCall
+from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.proto.span import Span
+
+OBEYED = "obeyed"
+_BEFORE_CHARS = 200
+_AFTER_CHARS = 800
+_MAX_VALUES = 50
+_VALUE = re.compile(
+    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+    r"|https?://[^\s\"'<>)\]}]+"
+    r"|\b(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{6,}\b"
+)
+
+
+def obeyed(
+    view: TraceView, span: Span, *, text: Text, words: str, rule: str
+) -> Iterator[Observation]:
+    """
+    The first later call that changes something with a value that only *text* supplied.
+
+    Looked at are addresses and ids around the *words* that give the order; what the task
+    or an earlier call named as well may have come from there.
+    """
+    at = max(0, text.value.find(words))
+    around = text.value[max(0, at - _BEFORE_CHARS) : at + len(words) + _AFTER_CHARS]
+    values = [value.rstrip(".,;:") for value in _VALUE.findall(around)][:_MAX_VALUES]
+    moment = span.end_unix_ns if span.is_complete else span.start_unix_ns
+    later = [call for call in view.tool_calls if call.span.start_unix_ns >= moment]
+    acting = [call for call in later if changes_world(view, call.tool) or runs_anything(call.tool)]
+    if not values or not acting:
+        return
+    known = [view.task_input.value]
+    for call in view.tool_calls:
+        if call.span is not span and call.span.start_unix_ns < moment:
+            known += [call.arguments.value, call.result.value]
+    new = [value for value in values if not any(value in before for before in known)]
+    for call in acting:
+        used = next((value for value in new if value in call.arguments.value), "")
+        if used:
+            yield _led_to(view, call, used, span=span, text=text, words=words, rule=rule)
+            return
+
+
+def _led_to(
+    view: TraceView, call: ToolCall, used: str, *, span: Span, text: Text, words: str, rule: str
+) -> Observation:
+    quotes = [quote(call.span, "symptom", call.arguments, used)]
+    decision = view.decision_of(call.span)
+    if decision:
+        quotes.append(decision_quote(decision))
+    quotes.append(quote(span, "symptom", text, words))
+    return Observation(FindingKey(rule, call.agent, call.tool, OBEYED, ""), tuple(quotes))
