@@ -1,7 +1,8 @@
 """What a run tells its user, held against what it did."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
 
 from halo_daemon.analyzer.content import Text, records_result, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -38,8 +39,10 @@ _REFUSALS = re.compile(
 )
 _VALUE = re.compile(
     r"https?://[^\s\"'<>)\]}]+|\b(?=[A-Z0-9_-]*[0-9])(?=[A-Z0-9_-]*[A-Z])[A-Z0-9_-]{6,}\b"
-    r"|(?<![0-9][.,])\b[0-9]{5,}\b"
+    r"|(?<![0-9][.,])\b[0-9]{1,12}\.[0-9]{5,12}\b|(?<![0-9][.,])\b[0-9]{5,}\b"
 )
+_DECIMALS = re.compile(r"(?<![0-9.])[0-9]{1,12}\.[0-9]{5,40}")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _CODE = re.compile(
     r"```|^diff --git|^[ \t]*(?:def|class|import|from|function|const|SELECT)\b", re.MULTILINE
 )
@@ -175,7 +178,7 @@ def _unsupported(view: TraceView, answer: str) -> Iterator[tuple[str, str]]:
     invented = next((value for value in _values(answer) if not _is_known(view, value)), "")
     if invented:
         yield (
-            "address" if "://" in invented else "number" if invented.isdecimal() else "code",
+            "address" if "://" in invented else "number" if _NUMBER.fullmatch(invented) else "code",
             invented,
         )
     quotations = tuple(attributed(answer))
@@ -195,6 +198,17 @@ def _values(answer: str) -> list[str]:
 
 
 def _is_known(view: TraceView, value: str) -> bool:
-    if value in view.task_input.value:
+    texts = (view.task_input.value, *view.given_texts)
+    if any(value in text for text in texts):
         return True
-    return any(value in text for text in view.given_texts)
+    return "." in value and _NUMBER.fullmatch(value) is not None and _is_rounded(value, texts)
+
+
+def _is_rounded(value: str, texts: Iterable[str]) -> bool:
+    """Whether a number with more decimals in one of *texts* rounds to *value*."""
+    step = Decimal(1).scaleb(-len(value.partition(".")[2]))
+    return any(
+        Decimal(match[0]).quantize(step) == Decimal(value)
+        for text in texts
+        for match in _DECIMALS.finditer(text)
+    )

@@ -143,7 +143,20 @@ def test_a_total_that_a_tool_stated_is_grounded():
     assert kinds(answer, result="total with tax: 40.25") == set()
 
 
-def test_the_digits_after_a_point_are_no_number_of_their_own():
-    """0.00049 is not the number 00049, which nothing holds."""
-    assert kinds("The answer is 0.00049.") == set()
-    assert kinds("The answer is 49000.") == {"number"}
+@pytest.mark.parametrize(
+    ("answer", "result", "found"),
+    [
+        pytest.param("It is 49000.", "x", {"number"}, id="a whole number"),
+        pytest.param("It is 0.00049.", "x", {"number"}, id="a small one"),
+        pytest.param("It is 0.00049.", "value 0.00049 found", set(), id="in the result"),
+        pytest.param("It is 0.00049.", "value 0.000487 found", set(), id="rounded up"),
+        pytest.param("It is 0.00048.", "value 0.000483 found", set(), id="rounded down"),
+        pytest.param("It is 0.00050.", "value 0.000496 found", set(), id="with a carry"),
+        pytest.param("It is 0.00047.", "value 0.000483 found", {"number"}, id="not rounded"),
+        pytest.param("It is 12345.67.", "the sum of 12345.67 is due", set(), id="with cents"),
+        pytest.param("It is 1.2345.", "x", set(), id="few decimals"),
+    ],
+)
+def test_a_number_with_a_point_is_one_number(answer, result, found):
+    """0.00049 is not the number 00049; what it was rounded from grounds it."""
+    assert kinds(answer, result=result) == found
