@@ -133,8 +133,12 @@ class ReceiversConfig(Section):
     """Spans accepted in one request; more are refused as a whole."""
 
     max_parts_per_request: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
-    """Resources, scopes, attributes, events, links and values in lists accepted in one request;
-    more are refused as a whole, before memory is spent on them."""
+    """Attributes and values in lists accepted in one request, with 4 for each resource, scope,
+    event and link; more are refused as a whole, before memory is spent on them."""
+
+    max_items_per_span: int = Field(default=100_000, ge=1, le=10_000_000)
+    """Attributes, events and links, of each, kept of one span, and attributes of one event,
+    link, resource or scope; the surplus is dropped, counted and named in a warning."""
 
     max_concurrent_requests: int = Field(default=64, ge=1, le=100_000)
     """Requests in work at a time; those beyond are told to resend later."""

@@ -230,6 +230,7 @@ def _receiver_settings(
         decode=DecodeLimits(
             max_spans=receivers.max_spans_per_request,
             max_parts=receivers.max_parts_per_request,
+            max_items=receivers.max_items_per_span,
             max_line_bytes=config.storage.max_pending_bytes // share.workers,
         ),
         max_concurrent_requests=receivers.max_concurrent_requests,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from halo_daemon.errors import LimitError
 from halo_daemon.proto.json_value import Attributes
@@ -25,6 +25,10 @@ class SpanBatch(NamedTuple):
     spans: int
 
 
+MESSAGE_PARTS: Final = 4
+"""What a resource, scope, event or link counts for: it has fields of its own to read."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
     """What one request may hold; the breach of any is a `LimitError` or a `DecodeError`."""
@@ -33,8 +37,13 @@ class DecodeLimits:
     """Spans in one request, summed over all resources (`receivers.max_spans_per_request`)."""
 
     max_parts: int = 1_000_000
-    """Resources, scopes, attributes, events, links and values in lists, summed over the whole
-    request (`receivers.max_parts_per_request`)."""
+    """Attributes and values in lists, and `MESSAGE_PARTS` for each resource, scope, event and
+    link, summed over the whole request (`receivers.max_parts_per_request`)."""
+
+    max_items: int = 100_000
+    """Attributes, events and links, of each, that one span may have, and attributes that one
+    event, link, resource or scope may have (`receivers.max_items_per_span`). No breach: the
+    surplus is dropped and counted on the line."""
 
     max_line_bytes: int = 256 * 1024**2
     """Bytes of all lines made of one request (`storage.max_pending`)."""

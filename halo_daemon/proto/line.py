@@ -26,6 +26,7 @@ from halo_daemon.proto.batch import (
     ProjectOf,
     SpanBatch,
     too_many_line_bytes,
+    too_many_parts,
     too_many_spans,
 )
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -129,6 +130,7 @@ class RequestLines:
         self.warnings: Counter[str] = Counter()
         self._project_of = project_of
         self._max_spans = limits.max_spans
+        self._max_parts = self._free_parts = limits.max_parts
         self._max_line_bytes = self._free_line_bytes = limits.max_line_bytes
         self._lines: dict[Project, _Lines] = {}
         self._open_lines: _Lines | None = None
@@ -143,6 +145,17 @@ class RequestLines:
         self._scope_extras: LineFields = {}
         self._outer_repairs: tuple[str, ...] = ()
         self._context = ScopeContext()
+
+    def take_parts(self, parts: int) -> None:
+        """
+        Count what is about to be read.
+
+        Raises:
+            LimitError: The request has more than `DecodeLimits.max_parts`.
+        """
+        self._free_parts -= parts
+        if self._free_parts < 0:
+            raise too_many_parts(self._max_parts)
 
     def open_resource(self, resource: ResourceParts) -> None:
         """Begin *resource*; the scopes that follow belong to it."""

@@ -4,7 +4,8 @@ Decoding of OTLP export requests in protobuf.
 Theory of operation
 ===================
 
-The request is parsed once by the C parser of protobuf, then walked once. Every
+A request is parsed by the C parser of protobuf, then walked once; a large one piece by
+piece (`proto.otlp_pieces`), so that what it costs beside its lines is bounded. Every
 attribute access crosses from C into Python, so the walk touches each field at most
 once; the attributes of spans come as bytes (`proto.otlp_pairs`).
 
@@ -20,7 +21,7 @@ itself would take, so that both encodings accept the same requests.
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -31,17 +32,27 @@ from opentelemetry.proto.common.v1.common_pb2 import (
     KeyValue,
 )
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf
+from halo_daemon.errors import DecodeError, LimitError
+from halo_daemon.proto.batch import MESSAGE_PARTS, DecodedRequest, DecodeLimits, ProjectOf
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.line import LineFields, RequestLines, ResourceParts, ScopeParts
-from halo_daemon.proto.otlp_bounds import check_parts
-from halo_daemon.proto.otlp_pairs import Pair, Pairs, RawTraceRequest
-from halo_daemon.proto.otlp_repair import NO_REPAIRS, Repairs, repair_trace_request
+from halo_daemon.proto.otlp_bounds import Bounds, largest_harmless_bytes
+from halo_daemon.proto.otlp_pairs import (
+    Pair,
+    Pairs,
+    RawResourceSpans,
+    RawScopeSpans,
+    RawTraceRequest,
+)
+from halo_daemon.proto.otlp_pieces import RUN_BYTES, ResourcePiece, Run, split_traces
+from halo_daemon.proto.otlp_repair import repaired
 from halo_daemon.proto.otlp_signals import may_be_foreign, refuse_foreign
+from halo_daemon.proto.otlp_wire import MalformedError
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.value import (
+    DROPPED_SURPLUS,
     DUPLICATE_KEYS,
     INVALID_LINK_ID,
     INVALID_UTF8,
@@ -52,6 +63,10 @@ from halo_daemon.proto.value import (
 
 _TRACE_ID_BYTES: Final = 16
 _SPAN_ID_BYTES: Final = 8
+_DESCRIPTORS: Final = {
+    message.DESCRIPTOR.full_name: message.DESCRIPTOR for message in (ResourceSpans, ScopeSpans)
+}
+_M = TypeVar("_M", ResourceSpans, ScopeSpans)
 _PLAIN: Final = frozenset({"string_value", "int_value", "bool_value"})
 _DROPPED: Final = ("dropped_attributes_count", "dropped_events_count", "dropped_links_count")
 _NONE_DROPPED: Final = [0, 0, 0]
@@ -75,26 +90,66 @@ def decode_protobuf(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits)
         DecodeError: *body* is not such a request, or a value is nested too deep.
         LimitError: *body* holds more than *limits* allow.
     """
-    check_parts(body, limits)
     try:
-        return _decoded(body, NO_REPAIRS, project_of=project_of, limits=limits)
-    except ProtobufDecodeError as exc:
-        # Before the repair, or metrics would be repaired into spans.
+        try:
+            return _decoded(body, project_of=project_of, limits=limits)
+        except (ProtobufDecodeError, MalformedError):
+            # Before the repair, or metrics would be repaired into spans.
+            refuse_foreign(body)
+        return _decoded(body, project_of=project_of, limits=limits, repairs=True)
+    except LimitError:
         refuse_foreign(body)
-        body, repairs = repair_trace_request(body, cause=exc, max_depth=limits.max_depth)
-    return _decoded(body, repairs, project_of=project_of, limits=limits)
+        raise
+    except (ProtobufDecodeError, MalformedError) as exc:
+        raise DecodeError(
+            f"cannot decode {len(body)} bytes as an OTLP trace export request",
+            hint="send an ExportTraceServiceRequest as application/x-protobuf",
+        ) from exc
 
 
 def _decoded(
-    body: bytes, repairs: Repairs, *, project_of: ProjectOf, limits: DecodeLimits
+    body: bytes, *, project_of: ProjectOf, limits: DecodeLimits, repairs: bool = False
 ) -> DecodedRequest:
-    request = RawTraceRequest.FromString(body)
     lines = RequestLines(project_of, limits)
-    walk = _Walk(lines, limits, repairs)
-    walk.walk(request)
+    walk = _Walk(lines, limits)
+    run_bytes = min(RUN_BYTES, largest_harmless_bytes(limits))
+    if len(body) <= run_bytes and not repairs:
+        walk.walk(RawTraceRequest.FromString(body))
+    else:
+        pieces = split_traces(body, limits, run_bytes=0 if repairs else run_bytes)
+        walk.walk_pieces(pieces, _Reader(body, limits, repairs=repairs))
     if walk.may_be_foreign:
         refuse_foreign(body)
     return lines.finish()
+
+
+class _Reader:
+    """Reads the pieces of one request: trims, counts and, when asked to, repairs them first."""
+
+    def __init__(self, body: bytes, limits: DecodeLimits, *, repairs: bool) -> None:
+        self._body = body
+        self._bounds = Bounds(limits)
+        self._max_depth = limits.max_depth
+        self._repairs = repairs
+
+    def run(self, run: Run) -> tuple[ScopeSpans, tuple[str, ...]]:
+        """The scope that holds nothing but the spans of *run*, and what was done to them."""
+        return self.head(self._body[run.start : run.end], RawScopeSpans)
+
+    def head(self, raw: bytes, message: type[_M]) -> tuple[_M, tuple[str, ...]]:
+        """The message in *raw*, and what was done to it before it was parsed."""
+        done: tuple[str, ...] = ()
+        descriptor = _DESCRIPTORS[message.DESCRIPTOR.full_name]
+        if self._bounds.may_exceed(len(raw)):
+            raw = self._bounds.trimmed(raw, descriptor)
+            self._bounds.count(raw, descriptor)
+            if self._bounds.has_dropped:
+                done = (DROPPED_SURPLUS,)
+        if self._repairs:
+            fixed = repaired(raw, descriptor, max_depth=self._max_depth)
+            if fixed is not raw:
+                raw, done = fixed, (INVALID_UTF8, *done)
+        return message.FromString(raw), done
 
 
 class _Walk:
@@ -105,30 +160,45 @@ class _Walk:
         may_be_foreign: Whether a span looked like a record of another signal.
     """
 
-    def __init__(self, lines: RequestLines, limits: DecodeLimits, repairs: Repairs) -> None:
+    def __init__(self, lines: RequestLines, limits: DecodeLimits) -> None:
         self._lines = lines
         self._max_depth = limits.max_depth
-        self._repairs = repairs
         self._pair_of: Callable[[Any], Pair] = Pairs(self._value_of).__getitem__
         self.may_be_foreign = False
 
     def walk(self, request: ExportTraceServiceRequest) -> None:
-        for i, resource_spans in enumerate(request.resource_spans):
-            self._lines.open_resource(
-                self._resource(
-                    resource_spans.resource, resource_spans.schema_url, self._repaired((i,))
-                )
-            )
-            for j, scope_spans in enumerate(resource_spans.scope_spans):
+        """Take a request that was parsed as a whole."""
+        for resource_spans in request.resource_spans:
+            scopes = resource_spans.scope_spans
+            self._open_resource(resource_spans, scopes=len(scopes))
+            for scope_spans in scopes:
                 spans = scope_spans.spans
-                self._lines.open_scope(
-                    self._scope(scope_spans.scope, scope_spans.schema_url, self._repaired((i, j))),
-                    spans=len(spans),
-                )
-                self._spans(spans, (i, j))
+                self._open_scope(scope_spans, spans=len(spans))
+                self._spans(spans)
 
-    def _repaired(self, path: tuple[int, ...]) -> tuple[str, ...]:
-        return (INVALID_UTF8,) if path in self._repairs else ()
+    def walk_pieces(self, pieces: Iterable[ResourcePiece], reader: "_Reader") -> None:
+        """Take a request piece by piece, none of which outlives its spans' lines."""
+        for piece in pieces:
+            self._open_resource(
+                *reader.head(piece.head, RawResourceSpans), scopes=len(piece.scopes)
+            )
+            for scope in piece.scopes:
+                self._open_scope(*reader.head(scope.head, RawScopeSpans), spans=scope.records)
+                for run in scope.runs:
+                    scope_spans, repairs = reader.run(run)
+                    self._spans(scope_spans.spans, repairs)
+
+    def _open_resource(
+        self, found: ResourceSpans, repairs: tuple[str, ...] = (), *, scopes: int
+    ) -> None:
+        self._lines.take_parts(MESSAGE_PARTS)
+        resource = self._resource(found.resource, found.schema_url, repairs)
+        if scopes:
+            self._lines.open_resource(resource)
+
+    def _open_scope(self, found: ScopeSpans, repairs: tuple[str, ...] = (), *, spans: int) -> None:
+        self._lines.take_parts(MESSAGE_PARTS)
+        self._lines.open_scope(self._scope(found.scope, found.schema_url, repairs), spans=spans)
 
     def _resource(
         self, resource: Resource, schema_url: str, repairs: tuple[str, ...]
@@ -137,7 +207,7 @@ class _Walk:
             attributes=self._attributes(resource.attributes),
             dropped_attributes_count=resource.dropped_attributes_count,
             schema_url=schema_url,
-            entity_refs=[_entity_ref(ref) for ref in resource.entity_refs],
+            entity_refs=[self._entity_ref(ref) for ref in resource.entity_refs],
             repairs=repairs,
         )
 
@@ -153,10 +223,10 @@ class _Walk:
             repairs=repairs,
         )
 
-    def _spans(self, spans: Sequence[Span], path: tuple[int, int]) -> None:
+    def _spans(self, spans: Sequence[Span], done: tuple[str, ...] = ()) -> None:
         add = self._lines.add
         attributes_of = self._attributes
-        for k, span in enumerate(spans[:]):
+        for span in spans[:]:
             start = span.start_time_unix_nano
             end = span.end_time_unix_nano
             status = span.status
@@ -174,7 +244,7 @@ class _Walk:
                 "scope": None,
                 "attributes": attributes_of(span.attributes),
             }
-            repairs = [INVALID_UTF8] if self._repairs and (*path, k) in self._repairs else []
+            repairs = list(done)
             flags, events, links, *dropped = _extras_of(span)
             if flags:
                 fields["flags"] = flags
@@ -191,6 +261,7 @@ class _Walk:
             add(fields, repairs, ends_early=0 < end < start)
 
     def _event(self, event: Span.Event) -> JsonObject:
+        self._lines.take_parts(MESSAGE_PARTS)
         fields: JsonObject = {
             "time": format_unix_ns(event.time_unix_nano),
             "name": event.name,
@@ -201,6 +272,7 @@ class _Walk:
         return fields
 
     def _link(self, link: Span.Link, repairs: list[str]) -> JsonObject:
+        self._lines.take_parts(MESSAGE_PARTS)
         trace_id, span_id = link.trace_id, link.span_id
         if len(trace_id) != _TRACE_ID_BYTES or len(span_id) != _SPAN_ID_BYTES:
             repairs.append(INVALID_LINK_ID)
@@ -220,6 +292,7 @@ class _Walk:
         # The last of duplicate keys wins at the place of the first: a dict's own rule.
         # A slice takes them out of the message at once, which is quicker than one by one.
         raw_pairs = raw_pairs[:]
+        self._lines.take_parts(len(raw_pairs))
         found = dict(map(self._pair_of, raw_pairs))
         if len(found) != len(raw_pairs):
             self._lines.warnings[DUPLICATE_KEYS] += len(raw_pairs) - len(found)
@@ -228,6 +301,7 @@ class _Walk:
         return found
 
     def _object(self, pairs: Sequence[KeyValue], depth: int) -> JsonObject:
+        self._lines.take_parts(len(pairs))
         found: JsonObject = {pair.key: self._value(pair.value, depth) for pair in pairs}
         if len(found) != len(pairs):
             self._lines.warnings[DUPLICATE_KEYS] += len(pairs) - len(found)
@@ -252,7 +326,9 @@ class _Walk:
             return b64encode(value.bytes_value).decode("ascii")
         if which == "array_value":
             inner = self._deeper(depth)
-            return [self._value(item, inner) for item in value.array_value.values]
+            items = value.array_value.values
+            self._lines.take_parts(len(items))
+            return [self._value(item, inner) for item in items]
         if which == "kvlist_value":
             return self._object(value.kvlist_value.values, self._deeper(depth))
         if which == "string_value_strindex":
@@ -265,11 +341,11 @@ class _Walk:
             raise nesting_error(self._max_depth)
         return depth + 1
 
-
-def _entity_ref(ref: EntityRef) -> JsonObject:
-    return {
-        "schema_url": ref.schema_url,
-        "type": ref.type,
-        "id_keys": list(ref.id_keys),
-        "description_keys": list(ref.description_keys),
-    }
+    def _entity_ref(self, ref: EntityRef) -> JsonObject:
+        self._lines.take_parts(MESSAGE_PARTS + len(ref.id_keys) + len(ref.description_keys))
+        return {
+            "schema_url": ref.schema_url,
+            "type": ref.type,
+            "id_keys": list(ref.id_keys),
+            "description_keys": list(ref.description_keys),
+        }

@@ -1,163 +1,243 @@
 """
-Counting what a protobuf request holds before it is parsed.
+What one message of a request holds, counted and cut on the wire before it is parsed.
 
 Theory of operation
 ===================
 
-An empty message takes two bytes on the wire and a hundred in memory, and empty lines on
-disk: a small request can ask for gigabytes. Tags and lengths are walked here without a
-message object, depth first, and the walk stops at the first bound that is passed.
-
-The walk is Python, so small bodies, texts and short attributes are left out of it.
+A message of the wire costs a multiple of its bytes once it is parsed. Short messages are
+parsed and then counted; those that could hold more than is kept of one are first looked at
+here, where tags and lengths are walked without a message object: `Bounds.trimmed` leaves
+out what one message has too much of, and `Bounds.count` refuses what is too much for the
+whole request.
 
 Rule 1: what the parser takes is counted, however it is encoded: tags with more bytes
 than they need, and fields inside of groups. What breaks the wire format is left to the
 parser, which refuses it.
 
-Rule 2: spans are counted by their own bound; every other repeated field is a *part*.
+Rule 2: what is dropped is counted in the message's own field for it.
 """
 
 import sys
 from typing import Final, NamedTuple
 
-from google.protobuf.descriptor import Descriptor
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
-from halo_daemon.proto.batch import DecodeLimits, too_many_parts, too_many_spans
-
-CHECKED_FROM_BYTES: Final = 1024 * 1024
-"""Smaller bodies cannot cost much more than the limits allow for anyway."""
+from halo_daemon.proto.batch import MESSAGE_PARTS, DecodeLimits, too_many_parts
+from halo_daemon.proto.otlp_wire import (
+    LENGTH,
+    VARINT,
+    MalformedError,
+    field_bytes,
+    fields,
+    varint,
+    varint_bytes,
+)
+from halo_daemon.proto.value import MAX_DROPPED
 
 _MAX_DEPTH: Final = 128
 """Messages in messages; the parser refuses less."""
-_WALKED_PAIR_BYTES: Final = 512
-"""Shorter attributes are not looked into: they are read one by one, and hold little each."""
 
 _STEPS_PER_SPAN: Final = 16
 _STEPS_PER_PART: Final = 5
 """Fields on the wire of a usual span and of a usual attribute, which bound the walk's time."""
 
+_LOOKS_PER_PART: Final = 2
+"""Fields of large messages that are looked at for what they have too much of."""
+
 _MORE: Final = 0x80
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_FIXED64, _FIXED32 = 1, 5
 _GROUPS: Final = frozenset({3, 4})
-_MAX_VARINT_BYTES: Final = 10
+_SMALLEST_BYTES: Final = 2
+"""What an empty message takes on the wire, with its tag."""
 
 
 class _Field(NamedTuple):
     """A field worth looking at, by its tag."""
 
-    is_span: bool
-    is_part: bool
-    inner: "_Fields"
-    """Those of the message in it; empty when there is nothing to look for."""
+    parts: int
+    """What one of it counts for; 0 for a field that is not repeated."""
+
+    inner: "_Shape"
     walked_from_bytes: int
+    dropped_tag: int
+    """The field of the same message that counts what was left out; 0 for none."""
 
 
-_Fields = dict[int, _Field]
+class _Shape(dict[int, _Field]):
+    """The fields of a message that may repeat something, themselves or inside."""
+
+    has_limits = False
+    """Whether something is dropped of it, or of a message in it, where it has too much."""
 
 
-def check_parts(body: bytes, limits: DecodeLimits) -> None:
+def largest_harmless_bytes(limits: DecodeLimits) -> int:
+    """The largest size of a message that cannot have too much of anything."""
+    return _SMALLEST_BYTES * limits.max_items
+
+
+class Bounds:
     """
-    Refuse *body* when parsing it would make too many spans or parts.
+    The bounds of one request, while its messages are looked at.
 
-    Raises:
-        LimitError: It holds more than `DecodeLimits.max_spans` or `DecodeLimits.max_parts`.
+    Attributes:
+        has_dropped: Whether the last message that was trimmed had too much of something.
     """
-    if len(body) >= CHECKED_FROM_BYTES:
-        _walk(body, limits)
 
+    def __init__(self, limits: DecodeLimits) -> None:
+        self._limits = limits
+        self._harmless_bytes = largest_harmless_bytes(limits)
+        self._free_parts = limits.max_parts
+        self._free_looks = _LOOKS_PER_PART * limits.max_parts
+        self._free_steps = _STEPS_PER_SPAN * limits.max_spans + _STEPS_PER_PART * limits.max_parts
+        self.has_dropped = False
 
-def _walk(body: bytes, limits: DecodeLimits) -> None:  # noqa: C901, PLR0912, PLR0915 -- one hot loop
-    spans, parts = limits.max_spans, limits.max_parts
-    steps = _STEPS_PER_SPAN * spans + _STEPS_PER_PART * parts
-    outer: list[tuple[int, int, _Fields]] = []
-    position, end, fields = 0, len(body), _REQUEST
-    while True:
+    def trimmed(self, body: bytes, message: Descriptor) -> bytes:
+        """
+        *body* without what one message has too much of; *body* itself when all is well.
+
+        Args:
+            body: A serialised message, in order or not.
+            message: What it is.
+
+        Raises:
+            LimitError: It takes more steps to look at than a request may.
+        """
+        self.has_dropped = False
+        if not self.may_exceed(len(body)):
+            return body
         try:
-            while position < end:
-                steps -= 1
-                if steps < 0:
-                    raise too_many_parts(limits.max_parts)
-                tag = body[position]
-                position += 1
-                if tag >= _MORE:
-                    tag, position = _varint(body, position - 1)
-                wire_type = tag & 7
-                if wire_type == _LENGTH:
-                    length = body[position]
+            trimmed = self._trimmed(body, 0, len(body), _shape(message))
+        except MalformedError:
+            return body
+        return body if trimmed is None else trimmed
+
+    def may_exceed(self, size_bytes: int) -> bool:
+        """Whether a message of that size can have too much of anything."""
+        return size_bytes > self._harmless_bytes
+
+    def _trimmed(self, body: bytes, start: int, end: int, shape: _Shape) -> bytes | None:  # noqa: C901, PLR0912 -- one hot loop
+        """The message anew; None where nothing has to be left out of it."""
+        limit, harmless_bytes = self._limits.max_items, self._harmless_bytes
+        kept: list[bytes] = []
+        seen: dict[int, int] = {}
+        copied = start
+        for tag, at, content, after in fields(body, start, end):
+            self._free_looks -= 1
+            if self._free_looks < 0:
+                raise too_many_parts(self._limits.max_parts)
+            field = shape.get(tag)
+            if field is None:
+                if tag & 7 == VARINT:
+                    seen[tag] = varint(body, content)[0] & MAX_DROPPED
+                continue
+            inner = None
+            if field.dropped_tag:
+                count = seen[tag] = seen.get(tag, 0) + 1
+                if count > limit:
+                    if copied < at:
+                        kept.append(body[copied:at])
+                    copied = after
+                    continue
+            if after - content > harmless_bytes and field.inner.has_limits:
+                inner = self._trimmed(body, content, after, field.inner)
+            if inner is not None:
+                kept += (body[copied:at], field_bytes(tag, inner))
+                copied = after
+        dropped = [
+            (field.dropped_tag, seen[tag] - limit)
+            for tag, field in shape.items()
+            if field.dropped_tag and seen.get(tag, 0) > limit
+        ]
+        if not kept and not dropped:
+            return None
+        self.has_dropped = True
+        kept.append(body[copied:end])
+        for tag, count in dropped:
+            # Behind the message's own number, which it so replaces.
+            kept += (varint_bytes(tag), varint_bytes(min(seen.get(tag, 0) + count, MAX_DROPPED)))
+        return b"".join(kept)
+
+    def count(self, body: bytes, message: Descriptor) -> None:  # noqa: C901, PLR0912, PLR0915 -- one hot loop
+        """
+        Count all that the message in *body* repeats, however deep, before it is parsed.
+
+        Raises:
+            LimitError: With all that was counted before, it is more than
+                `DecodeLimits.max_parts`, or takes too many steps to count.
+        """
+        parts, steps = self._free_parts, self._free_steps
+        outer: list[tuple[int, int, _Shape]] = []
+        position, end, shape = 0, len(body), _shape(message)
+        while True:
+            try:
+                while position < end:
+                    steps -= 1
+                    if steps < 0:
+                        raise too_many_parts(self._limits.max_parts)
+                    tag = body[position]
                     position += 1
-                    if length >= _MORE:
-                        length, position = _varint(body, position - 1)
-                    start, position = position, position + length
-                    field = fields.get(tag)
-                    if field is None:
-                        continue
-                    is_span, is_part, inner, walked_from_bytes = field
-                    if is_part:
-                        parts -= 1
-                        if parts < 0:
-                            raise too_many_parts(limits.max_parts)
-                    elif is_span:
-                        spans -= 1
-                        if spans < 0:
-                            raise too_many_spans(limits.max_spans)
-                    if length >= walked_from_bytes and len(outer) < _MAX_DEPTH:
-                        outer.append((position, end, fields))
-                        position, end, fields = start, min(position, end), inner
-                elif wire_type == _VARINT:
-                    while body[position] >= _MORE:
+                    if tag >= _MORE:
+                        tag, position = varint(body, position - 1)
+                    wire_type = tag & 7
+                    if wire_type == LENGTH:
+                        length = body[position]
                         position += 1
-                    position += 1
-                elif wire_type == _FIXED64:
-                    position += 8
-                elif wire_type == _FIXED32:
-                    position += 4
-                elif wire_type not in _GROUPS:
-                    break
-        except IndexError:
-            pass  # the message is cut off or no message; those around it may still be read
-        if not outer:
-            return
-        position, end, fields = outer.pop()
+                        if length >= _MORE:
+                            length, position = varint(body, position - 1)
+                        start, position = position, position + length
+                        field = shape.get(tag)
+                        if field is None:
+                            continue
+                        parts -= field.parts
+                        if parts < 0:
+                            raise too_many_parts(self._limits.max_parts)
+                        if length >= field.walked_from_bytes and len(outer) < _MAX_DEPTH:
+                            outer.append((position, end, shape))
+                            position, end, shape = start, min(position, end), field.inner
+                    elif wire_type == VARINT:
+                        while body[position] >= _MORE:
+                            position += 1
+                        position += 1
+                    elif wire_type == _FIXED64:
+                        position += 8
+                    elif wire_type == _FIXED32:
+                        position += 4
+                    elif wire_type not in _GROUPS:
+                        break
+            except (IndexError, MalformedError):
+                pass  # the message is cut off or no message; those around it may still be read
+            if not outer:
+                break
+            position, end, shape = outer.pop()
+        self._free_parts, self._free_steps = parts, steps
 
 
-def _varint(body: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for index in range(_MAX_VARINT_BYTES):
-        byte = body[position + index]
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < _MORE:
-            return value, position + index + 1
-    raise IndexError
-
-
-def _fields(descriptor: Descriptor, known: dict[str, _Fields]) -> _Fields:
-    if descriptor.full_name in known:
-        return known[descriptor.full_name]
-    found: _Fields = {}
-    known[descriptor.full_name] = found
-    span_field = ScopeSpans.DESCRIPTOR.fields_by_name["spans"].full_name
-    for field in descriptor.fields:
-        is_repeated = field.is_repeated
-        message = field.message_type
-        if message is None and not is_repeated:
+def _shape(message: Descriptor) -> _Shape:
+    if message.full_name in _SHAPES:
+        return _SHAPES[message.full_name]
+    found = _SHAPES[message.full_name] = _Shape()
+    for field in message.fields:
+        if field.message_type is None and not field.is_repeated:
             continue
-        is_span = field.full_name == span_field
-        found[field.number << 3 | _LENGTH] = _Field(
-            is_span=is_span,
-            is_part=is_repeated and not is_span,
-            inner={} if message is None else _fields(message, known),
-            walked_from_bytes=_walked_from_bytes(message),
+        inner = _Shape() if field.message_type is None else _shape(field.message_type)
+        dropped = message.fields_by_name.get(f"dropped_{field.name}_count")
+        found[field.number << 3 | LENGTH] = _Field(
+            parts=_parts(field),
+            inner=inner,
+            walked_from_bytes=sys.maxsize if field.message_type is None else 1,
+            dropped_tag=dropped.number << 3 | VARINT if dropped else 0,
         )
+        found.has_limits = found.has_limits or dropped is not None or inner.has_limits
     return found
 
 
-def _walked_from_bytes(message: Descriptor | None) -> int:
-    if message is None:
-        return sys.maxsize
-    return _WALKED_PAIR_BYTES if message is KeyValue.DESCRIPTOR else 1
+def _parts(field: FieldDescriptor) -> int:
+    if not field.is_repeated:
+        return 0
+    is_plain = field.message_type in {None, KeyValue.DESCRIPTOR} or field.name == "values"
+    return 1 if is_plain else MESSAGE_PARTS
 
 
-_REQUEST: Final = _fields(ExportTraceServiceRequest.DESCRIPTOR, {})
+_SHAPES: Final[dict[str, _Shape]] = {}
+"""By the name of the message, as they are asked for."""

@@ -18,9 +18,9 @@ from typing import Final, cast
 
 import orjson
 
-from halo_daemon.errors import DecodeError
+from halo_daemon.errors import DecodeError, LimitError
 from halo_daemon.proto import otlp_json_fields as read
-from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf
+from halo_daemon.proto.batch import MESSAGE_PARTS, DecodedRequest, DecodeLimits, ProjectOf
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.line import (
     KIND_NAMES,
@@ -33,9 +33,14 @@ from halo_daemon.proto.line import (
 from halo_daemon.proto.otlp_json_bounds import check_json_parts
 from halo_daemon.proto.otlp_json_fields import WrongTypeError, name
 from halo_daemon.proto.otlp_json_values import JsonValues
-from halo_daemon.proto.otlp_signals import hint_of_json
+from halo_daemon.proto.otlp_signals import hint_of_json, refuse_foreign_json
 from halo_daemon.proto.times import format_unix_ns
-from halo_daemon.proto.value import INVALID_LINK_ID, nesting_error
+from halo_daemon.proto.value import (
+    DROPPED_SURPLUS,
+    INVALID_LINK_ID,
+    MAX_DROPPED,
+    nesting_error,
+)
 
 ENUM_NAME: Final = "enum_name"
 LONE_SURROGATE: Final = "lone_surrogate"
@@ -98,7 +103,11 @@ def decode_json(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits) -> 
             message names its path), or nested too deep.
         LimitError: *body* holds more than *limits* allow.
     """
-    check_json_parts(body, limits)
+    try:
+        check_json_parts(body, limits)
+    except LimitError:
+        refuse_foreign_json(body)
+        raise
     lines = RequestLines(project_of, limits)
     request = _parsed(body, lines, limits)
     if not isinstance(request, dict):
@@ -155,7 +164,9 @@ class _Walk:
 
     def __init__(self, lines: RequestLines, limits: DecodeLimits) -> None:
         self._lines = lines
-        self._attributes = JsonValues(lines.warnings, limits.max_depth).attributes
+        self._max_items = limits.max_items
+        self._values = JsonValues(lines.warnings, limits, lines.take_parts)
+        self._has_surplus = False
 
     def walk(self, request: JsonObject) -> None:
         for index, resource_spans in enumerate(read.objects(request, _RESOURCE_SPANS)):
@@ -167,10 +178,11 @@ class _Walk:
 
     def _resource_spans(self, resource_spans: JsonObject) -> None:
         schema_url = read.text(resource_spans, _SCHEMA_URL)
-        self._lines.open_resource(
-            self._resource(read.message(resource_spans, _RESOURCE), schema_url)
-        )
-        for index, scope_spans in enumerate(read.objects(resource_spans, _SCOPE_SPANS)):
+        resource = self._resource(read.message(resource_spans, _RESOURCE), schema_url)
+        scopes = read.objects(resource_spans, _SCOPE_SPANS)
+        if scopes:
+            self._lines.open_resource(resource)
+        for index, scope_spans in enumerate(scopes):
             try:
                 self._scope_spans(scope_spans)
             except WrongTypeError as exc:
@@ -190,25 +202,38 @@ class _Walk:
                 raise
 
     def _resource(self, resource: JsonObject, schema_url: str) -> ResourceParts:
+        self._lines.take_parts(MESSAGE_PARTS)
+        self._has_surplus = False
+        attributes, dropped = self._attributes(resource)
         return ResourceParts(
-            attributes=self._attributes(resource),
-            dropped_attributes_count=read.integer(resource, _DROPPED_ATTRIBUTES, read.UINT32),
+            attributes=attributes,
+            dropped_attributes_count=dropped,
             schema_url=schema_url,
-            entity_refs=[_entity_ref(ref) for ref in read.objects(resource, _ENTITY_REFS)],
+            entity_refs=[self._entity_ref(ref) for ref in read.objects(resource, _ENTITY_REFS)],
+            repairs=self._surplus(),
         )
 
     def _scope(self, scope: JsonObject, schema_url: str) -> ScopeParts:
+        self._lines.take_parts(MESSAGE_PARTS)
+        self._has_surplus = False
+        attributes, dropped = self._attributes(scope)
         return ScopeParts(
             name=read.text(scope, _NAME),
             version=read.text(scope, _VERSION),
-            attributes=self._attributes(scope),
-            dropped_attributes_count=read.integer(scope, _DROPPED_ATTRIBUTES, read.UINT32),
+            attributes=attributes,
+            dropped_attributes_count=dropped,
             schema_url=schema_url,
+            repairs=self._surplus(),
         )
+
+    def _surplus(self) -> tuple[str, ...]:
+        return (DROPPED_SURPLUS,) if self._has_surplus else ()
 
     def _span(self, span: JsonObject) -> None:
         start = read.integer(span, _START, read.UINT64)
         end = read.integer(span, _END, read.UINT64)
+        self._has_surplus = False
+        attributes, dropped_attributes = self._attributes(span)
         fields: LineFields = {
             "trace_id": read.hex_id(span, _TRACE_ID, _TRACE_ID_BYTES),
             "span_id": read.hex_id(span, _SPAN_ID, _SPAN_ID_BYTES),
@@ -221,10 +246,11 @@ class _Walk:
             "status": self._status(span),
             "resource": None,
             "scope": None,
-            "attributes": self._attributes(span),
+            "attributes": attributes,
         }
         repairs: list[str] = []
-        self._add_extras(span, fields, repairs)
+        self._add_extras(span, fields, repairs, dropped_attributes)
+        repairs[:0] = self._surplus()
         self._lines.add(fields, repairs, ends_early=0 < end < start)
 
     def _status(self, span: JsonObject) -> JsonObject:
@@ -244,24 +270,28 @@ class _Walk:
             self._lines.warnings[ENUM_NAME] += 1
         return number
 
-    def _add_extras(self, span: JsonObject, fields: LineFields, repairs: list[str]) -> None:
+    def _add_extras(
+        self, span: JsonObject, fields: LineFields, repairs: list[str], dropped_attributes: int
+    ) -> None:
         """Add what OTLP has besides the twelve fields."""
+        events, dropped_events = self._kept(span, _EVENTS, _DROPPED_EVENTS)
+        links, dropped_links = self._kept(span, _LINKS, _DROPPED_LINKS)
         extras = {
             "flags": read.integer(span, _FLAGS, read.UINT32),
-            "events": self._each(self._event, span, _EVENTS),
-            "links": self._each(lambda link: self._link(link, repairs), span, _LINKS),
-            "dropped_attributes_count": read.integer(span, _DROPPED_ATTRIBUTES, read.UINT32),
-            "dropped_events_count": read.integer(span, _DROPPED_EVENTS, read.UINT32),
-            "dropped_links_count": read.integer(span, _DROPPED_LINKS, read.UINT32),
+            "events": self._each(self._event, events, _EVENTS),
+            "links": self._each(lambda link: self._link(link, repairs), links, _LINKS),
+            "dropped_attributes_count": dropped_attributes,
+            "dropped_events_count": dropped_events,
+            "dropped_links_count": dropped_links,
         }
         fields.update({key: value for key, value in extras.items() if value})
 
-    @staticmethod
     def _each(
-        build: Callable[[JsonObject], JsonObject], fields: JsonObject, field: read.Name
+        self, build: Callable[[JsonObject], JsonObject], items: list[JsonObject], field: read.Name
     ) -> list[JsonObject]:
         built: list[JsonObject] = []
-        for index, item in enumerate(read.objects(fields, field)):
+        for index, item in enumerate(items):
+            self._lines.take_parts(MESSAGE_PARTS)
             try:
                 built.append(build(item))
             except WrongTypeError as exc:
@@ -269,13 +299,30 @@ class _Walk:
                 raise
         return built
 
+    def _kept(
+        self, fields: JsonObject, field: read.Name, dropped: read.Name
+    ) -> tuple[list[JsonObject], int]:
+        """As many items of a list as are kept of it, and how many are missing altogether."""
+        items = read.objects(fields, field)
+        missing = read.integer(fields, dropped, read.UINT32)
+        surplus = len(items) - self._max_items
+        if surplus <= 0:
+            return items, missing
+        self._has_surplus = True
+        return items[: self._max_items], min(missing + surplus, MAX_DROPPED)
+
+    def _attributes(self, fields: JsonObject) -> tuple[JsonObject, int]:
+        pairs, dropped = self._kept(fields, _ATTRIBUTES, _DROPPED_ATTRIBUTES)
+        return self._values.attributes(pairs), dropped
+
     def _event(self, event: JsonObject) -> JsonObject:
+        attributes, dropped = self._attributes(event)
         fields: JsonObject = {
             "time": format_unix_ns(read.integer(event, _TIME, read.UINT64)),
             "name": read.text(event, _NAME),
-            "attributes": self._attributes(event),
+            "attributes": attributes,
         }
-        if dropped := read.integer(event, _DROPPED_ATTRIBUTES, read.UINT32):
+        if dropped:
             fields["dropped_attributes_count"] = dropped
         return fields
 
@@ -287,23 +334,25 @@ class _Walk:
             # Kept as received, in lower case where it is hex at all.
             trace_id = read.text(link, _TRACE_ID).lower()
             span_id = read.text(link, _SPAN_ID).lower()
+        attributes, dropped = self._attributes(link)
         fields: JsonObject = {
             "trace_id": trace_id,
             "span_id": span_id,
             "trace_state": read.text(link, _TRACE_STATE),
-            "attributes": self._attributes(link),
+            "attributes": attributes,
         }
-        if dropped := read.integer(link, _DROPPED_ATTRIBUTES, read.UINT32):
+        if dropped:
             fields["dropped_attributes_count"] = dropped
         if flags := read.integer(link, _FLAGS, read.UINT32):
             fields["flags"] = flags
         return fields
 
-
-def _entity_ref(ref: JsonObject) -> JsonObject:
-    return {
-        "schema_url": read.text(ref, _SCHEMA_URL),
-        "type": read.text(ref, _TYPE),
-        "id_keys": read.texts(ref, _ID_KEYS),
-        "description_keys": read.texts(ref, _DESCRIPTION_KEYS),
-    }
+    def _entity_ref(self, ref: JsonObject) -> JsonObject:
+        id_keys, description_keys = read.texts(ref, _ID_KEYS), read.texts(ref, _DESCRIPTION_KEYS)
+        self._lines.take_parts(MESSAGE_PARTS + len(id_keys) + len(description_keys))
+        return {
+            "schema_url": read.text(ref, _SCHEMA_URL),
+            "type": read.text(ref, _TYPE),
+            "id_keys": id_keys,
+            "description_keys": description_keys,
+        }

@@ -1,9 +1,11 @@
 """Attribute values of OTLP/JSON: ``{"stringValue": …}`` and the rest, to plain JSON."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from halo_daemon.proto import otlp_json_fields as read
+from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.otlp_json_fields import WrongTypeError, name
 from halo_daemon.proto.value import DUPLICATE_KEYS, STRING_INDEX, json_double, nesting_error
@@ -25,24 +27,34 @@ _FIELDS: Final = {
 
 
 class JsonValues:
-    """Reads the attributes of one request; oddities are counted in *warnings*."""
+    """
+    Reads the attributes of one request.
 
-    def __init__(self, warnings: Counter[str], max_depth: int) -> None:
+    Args:
+        warnings: Where oddities are counted.
+        limits: What the request may hold.
+        take_parts: Called with the number of pairs or values before they are read; may raise.
+    """
+
+    def __init__(
+        self, warnings: Counter[str], limits: DecodeLimits, take_parts: Callable[[int], None]
+    ) -> None:
         self._warnings = warnings
-        self._max_depth = max_depth
+        self._max_depth = limits.max_depth
+        self._take_parts = take_parts
 
-    def attributes(self, fields: JsonObject) -> JsonObject:
+    def attributes(self, pairs: list[JsonObject]) -> JsonObject:
         """
-        Read the ``attributes`` of *fields*, in order of arrival; empty when absent.
+        Read attributes, in order of arrival; empty for none.
 
         Raises:
             WrongTypeError: A key or value is not what OTLP has there.
             DecodeError: A value is nested too deep.
         """
-        return self._object(fields, _ATTRIBUTES, 0)
+        return self._object(pairs, _ATTRIBUTES, 0)
 
-    def _object(self, fields: JsonObject, field: read.Name, depth: int) -> JsonObject:
-        pairs = read.objects(fields, field)
+    def _object(self, pairs: list[JsonObject], field: read.Name, depth: int) -> JsonObject:
+        self._take_parts(len(pairs))
         # The last of duplicate keys wins at the place of the first: a dict's own rule.
         found: JsonObject = {}
         for index, pair in enumerate(pairs):
@@ -83,7 +95,8 @@ class JsonValues:
         if field == _ARRAY:
             return self._array(content, depth)
         if field == _OBJECT:
-            return self._object(_inner(content, field), _VALUES, self._deeper(depth))
+            inner = self._deeper(depth)
+            return self._object(read.objects(_inner(content, field), _VALUES), _VALUES, inner)
         return self._scalar(field, content)
 
     def _scalar(self, field: str, content: JsonValue) -> JsonValue:
@@ -107,7 +120,9 @@ class JsonValues:
     def _array(self, content: JsonValue, depth: int) -> list[JsonValue]:
         inner = self._deeper(depth)
         found: list[JsonValue] = []
-        for index, item in enumerate(read.items(_inner(content, _ARRAY), _VALUES)):
+        items = read.items(_inner(content, _ARRAY), _VALUES)
+        self._take_parts(len(items))
+        for index, item in enumerate(items):
             if item is not None and not isinstance(item, dict):
                 raise WrongTypeError(f"value.{_ARRAY}.values[{index}]", "an object", item)
             found.append(None if item is None else self._value(item, inner))

@@ -20,18 +20,25 @@ Rule 3: ids depend on the record alone, so a record that is delivered twice is o
 import hashlib
 import re
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, cast
 
 import orjson
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError as ProtobufDecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
 
 from halo_daemon.errors import DecodeError
+from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.otlp_bounds import Bounds
+from halo_daemon.proto.otlp_pieces import ResourcePiece, Run, split_others
+from halo_daemon.proto.otlp_records import json_request
+from halo_daemon.proto.otlp_signals import LOGS, refuse_foreign
+from halo_daemon.proto.otlp_wire import MalformedError
 
 _EVENT: Final = re.compile(r"(claude_code|codex|gemini_cli|gen_ai)\.[\w.]+")
+_MAY_BE_EVENT: Final = re.compile(rb"claude_code\.|codex\.|gemini_cli\.|gen_ai\.")
 _SESSION_KEYS: Final = (
     "session.id",
     "conversation.id",
@@ -76,41 +83,73 @@ class LogSpans(NamedTuple):
     """Records that are no such event."""
 
 
-def spans_of_logs(body: bytes) -> LogSpans:
+def spans_of_logs(body: bytes, limits: DecodeLimits) -> LogSpans:
     """
     Take a serialised ``ExportLogsServiceRequest`` apart.
 
+    Only records that name such an event are parsed; of the others it is enough that they
+    are there.
+
     Raises:
         DecodeError: *body* is no such request.
+        LimitError: It holds more than *limits* allow.
     """
+    refuse_foreign(body, LOGS)
     try:
-        request = ExportLogsServiceRequest.FromString(body)
-    except ProtobufDecodeError as exc:
+        return _taken_apart(body, split_others(body, limits), Bounds(limits))
+    except (ProtobufDecodeError, MalformedError) as exc:
         raise DecodeError(
             f"cannot decode {len(body)} bytes as an OTLP logs request",
             hint="this endpoint takes logs; traces go to /v1/traces",
         ) from exc
-    fields = MessageToDict(request, use_integers_for_enums=True)
-    return _take_apart(cast("JsonObject", fields), ids_are_base64=True)
 
 
-def spans_of_json_logs(body: bytes) -> LogSpans:
+def _taken_apart(body: bytes, pieces: Iterable[ResourcePiece], bounds: Bounds) -> LogSpans:
+    resources: list[JsonValue] = []
+    events = records = 0
+    for piece in pieces:
+        scopes: list[JsonValue] = []
+        for scope in piece.scopes:
+            records += scope.records
+            spans: list[JsonValue] = list(_spans_of_runs(body, scope.runs, bounds))
+            events += len(spans)
+            if spans:
+                head = _fields_of(scope.head, ScopeLogs, bounds)
+                scopes.append({"scope": head.get("scope"), "spans": spans})
+        if scopes:
+            head = _fields_of(piece.head, ResourceLogs, bounds)
+            resources.append({"resource": head.get("resource"), "scopeSpans": scopes})
+    return _log_spans(resources, events, records)
+
+
+def _spans_of_runs(body: bytes, runs: Iterable[Run], bounds: Bounds) -> Iterator[JsonObject]:
+    """A span for each event; a run is the scope that holds one record."""
+    for start, end in runs:
+        if not _MAY_BE_EVENT.search(body, start, end):
+            continue
+        for record in _objects(_fields_of(body[start:end], ScopeLogs, bounds), "logRecords"):
+            if span := _span_of(record, ids_are_base64=True):
+                yield span
+
+
+def _fields_of(
+    raw: bytes, message: type[ResourceLogs] | type[ScopeLogs], bounds: Bounds
+) -> JsonObject:
+    raw = bounds.trimmed(raw, message.DESCRIPTOR)
+    bounds.count(raw, message.DESCRIPTOR)
+    fields = MessageToDict(message.FromString(raw), use_integers_for_enums=True)
+    return cast("JsonObject", fields)
+
+
+def spans_of_json_logs(body: bytes, limits: DecodeLimits) -> LogSpans:
     """
     Take a logs request in OTLP/JSON apart.
 
     Raises:
-        DecodeError: *body* is not a JSON object.
+        DecodeError: *body* is not a JSON object, or one of another signal.
+        LimitError: It holds more than *limits* allow.
     """
-    try:
-        fields: JsonValue = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise DecodeError(f"cannot decode {len(body)} bytes as JSON: {exc}") from exc
-    if not isinstance(fields, dict):
-        raise DecodeError("cannot decode the request: it is not a JSON object")
-    return _take_apart(fields, ids_are_base64=False)
-
-
-def _take_apart(request: JsonObject, *, ids_are_base64: bool) -> LogSpans:
+    request = json_request(body, LOGS, limits)
     resources: list[JsonValue] = []
     events = records = 0
     for resource_logs in _objects(request, "resourceLogs"):
@@ -119,13 +158,17 @@ def _take_apart(request: JsonObject, *, ids_are_base64: bool) -> LogSpans:
             spans: list[JsonValue] = []
             for record in _objects(scope_logs, "logRecords"):
                 records += 1
-                if span := _span_of(record, ids_are_base64=ids_are_base64):
+                if span := _span_of(record, ids_are_base64=False):
                     spans.append(span)
             events += len(spans)
             if spans:
                 scopes.append({"scope": scope_logs.get("scope"), "spans": spans})
         if scopes:
             resources.append({"resource": resource_logs.get("resource"), "scopeSpans": scopes})
+    return _log_spans(resources, events, records)
+
+
+def _log_spans(resources: list[JsonValue], events: int, records: int) -> LogSpans:
     body = orjson.dumps({"resourceSpans": resources}) if resources else b""
     return LogSpans(body, events, records - events)
 

@@ -16,7 +16,8 @@ expected. Every other pair goes to the parser of protobuf.
 Rule 1: a pair gives what the parser gives for it, errors included: what is decided by
 hand is decided on the whole of the bytes.
 
-Rule 2: only plain values are remembered, because lists and objects may be changed.
+Rule 2: only plain values and absent ones are remembered, because lists and objects may be
+changed.
 """
 
 from collections.abc import Callable
@@ -32,9 +33,10 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 from halo_daemon.proto.json_value import JsonValue
-from halo_daemon.proto.otlp_repair import varint_bytes
+from halo_daemon.proto.otlp_wire import varint_bytes
 from halo_daemon.proto.value import json_double
 
 Pair = tuple[str, JsonValue]
@@ -62,8 +64,10 @@ _NEVER: Final = b"\xff"
 """No tag of a field of a pair."""
 
 
-def _request_class() -> type[ExportTraceServiceRequest]:
-    """The class of trace requests with every ``attributes`` as bytes, on the same wire."""
+def _raw_classes() -> (
+    "tuple[type[ExportTraceServiceRequest], type[ResourceSpans], type[ScopeSpans]]"
+):
+    """The classes of requests and their parts with every ``attributes`` as bytes."""
     pool = DescriptorPool()
     for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):
         file = descriptor_pb2.FileDescriptorProto()
@@ -71,10 +75,16 @@ def _request_class() -> type[ExportTraceServiceRequest]:
         for message in file.message_type:
             _keep_bytes(message)
         pool.Add(file)
-    name = ExportTraceServiceRequest.DESCRIPTOR.full_name
-    found = GetMessageClass(pool.FindMessageTypeByName(name))
+    request, resource, scope = (
+        GetMessageClass(pool.FindMessageTypeByName(message.DESCRIPTOR.full_name))
+        for message in (ExportTraceServiceRequest, ResourceSpans, ScopeSpans)
+    )
     # But for the items of `attributes`, which `Pairs` takes as any object.
-    return cast("type[ExportTraceServiceRequest]", found)
+    return (
+        cast("type[ExportTraceServiceRequest]", request),
+        cast("type[ResourceSpans]", resource),
+        cast("type[ScopeSpans]", scope),
+    )
 
 
 def _keep_bytes(message: descriptor_pb2.DescriptorProto) -> None:
@@ -86,8 +96,8 @@ def _keep_bytes(message: descriptor_pb2.DescriptorProto) -> None:
         _keep_bytes(nested)
 
 
-RawTraceRequest: Final = _request_class()
-"""`ExportTraceServiceRequest`, except that the items of ``attributes`` are bytes."""
+RawTraceRequest, RawResourceSpans, RawScopeSpans = _raw_classes()
+"""The same messages on the same wire, except that the items of ``attributes`` are bytes."""
 
 
 class Pairs(dict[bytes, Pair]):
@@ -127,9 +137,12 @@ class Pairs(dict[bytes, Pair]):
         message = KeyValue.FromString(raw)
         value = message.value
         which = value.WhichOneof("value")
-        if which not in _PLAIN:
+        if which is None:
+            pair = message.key, self._value_of(value)
+        elif which in _PLAIN:
+            pair = message.key, getattr(value, which)
+        else:
             return message.key, self._value_of(value)
-        pair = message.key, getattr(value, which)
         if len(raw) <= MAX_REMEMBERED_BYTES and len(self) < MAX_REMEMBERED:
             self[raw] = pair
         return pair

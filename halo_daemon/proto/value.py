@@ -9,6 +9,11 @@ DUPLICATE_KEYS: Final = "duplicate_attribute_key"
 STRING_INDEX: Final = "string_table_index"
 INVALID_UTF8: Final = "invalid_utf8"
 INVALID_LINK_ID: Final = "invalid_link_id"
+DROPPED_SURPLUS: Final = "dropped_surplus"
+"""More attributes, events or links than are kept of one span; see the line's dropped counts."""
+
+MAX_DROPPED: Final = 2**32 - 1
+"""The largest count of dropped items that OTLP has room for."""
 
 
 def json_double(value: float) -> float | str:

@@ -102,7 +102,7 @@ class TraceIngest:
         counts = self._counters.of(transport)
         counts.received_bytes += len(request.body)
         async with slot.work():
-            decoded = await self._decode(request)
+            decoded = await self.read(request, lambda body: self._decode(body, request))
             counts.received += decoded.received_spans
             try:
                 await self._sink.accept(decoded.batches)
@@ -114,21 +114,26 @@ class TraceIngest:
         counts.warnings.update(decoded.warnings)
         return export_response(decoded.rejected_spans, decoded.error_message)
 
-    async def in_thread(self, work: Callable[[], T]) -> T:
-        """The result of *work* from one of the few threads that decode."""
-        return await self._threads.run(work)
+    async def read(self, request: Received, work: Callable[[bytes], T]) -> T:
+        """
+        The result of *work* on the body of *request*, decompressed.
 
-    async def _decode(self, request: Received) -> DecodedRequest:
-        threshold = (
+        A large one is worked on in one of the few threads that decode.
+        """
+
+        def decompress_and_work() -> T:
+            body = decompress(
+                request.body, request.content_encoding, max_bytes=self._max_decompressed_bytes
+            )
+            return work(body)
+
+        threshold_bytes = (
             _THREAD_FROM_COMPRESSED_BYTES if request.content_encoding else _THREAD_FROM_BYTES
         )
-        if len(request.body) < threshold:
-            return self._decode_now(request)
-        return await self.in_thread(lambda: self._decode_now(request))
+        if len(request.body) < threshold_bytes:
+            return decompress_and_work()
+        return await self._threads.run(decompress_and_work)
 
-    def _decode_now(self, request: Received) -> DecodedRequest:
-        body = decompress(
-            request.body, request.content_encoding, max_bytes=self._max_decompressed_bytes
-        )
+    def _decode(self, body: bytes, request: Received) -> DecodedRequest:
         project_of = self._router.for_request(request.header_of, only=request.only)
         return _DECODERS[request.encoding](body, project_of=project_of, limits=self._limits)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.proto.otlp_logs import LogSpans, spans_of_json_logs, spans_of_logs
 from halo_daemon.proto.otlp_records import count_data_points, count_data_points_json
 from halo_daemon.proto.otlp_response import (
@@ -18,13 +19,10 @@ from halo_daemon.proto.otlp_response import (
     export_logs_response,
     export_metrics_response,
 )
-from halo_daemon.receiver.body import decompress
 from halo_daemon.receiver.counters import Transport
 from halo_daemon.receiver.encoding import Encoding
 from halo_daemon.receiver.ingest import Received, TraceIngest
 from halo_daemon.receiver.intake import Slot
-
-_THREAD_FROM_BYTES: Final = 256 * 1024
 
 
 class Signal(StrEnum):
@@ -34,18 +32,18 @@ class Signal(StrEnum):
     METRICS = "metrics"
 
 
-def _metrics(body: bytes) -> LogSpans:
-    return LogSpans(b"", 0, count_data_points(body))
+def _metrics(body: bytes, limits: DecodeLimits) -> LogSpans:
+    return LogSpans(b"", 0, count_data_points(body, limits))
 
 
-def _json_metrics(body: bytes) -> LogSpans:
-    return LogSpans(b"", 0, count_data_points_json(body))
+def _json_metrics(body: bytes, limits: DecodeLimits) -> LogSpans:
+    return LogSpans(b"", 0, count_data_points_json(body, limits))
 
 
 class _Reader(NamedTuple):
     """How one signal's requests are read and answered."""
 
-    read_in: dict[Encoding, Callable[[bytes], LogSpans]]
+    read_in: dict[Encoding, Callable[[bytes, DecodeLimits], LogSpans]]
     respond: Callable[[int, str], Answer]
     refusal: str
 
@@ -72,15 +70,15 @@ class OtherSignals:
 
     Args:
         ingest: Where the spans made of log events go.
-        max_decompressed_bytes: What a compressed body may expand to.
+        limits: What one request may hold.
 
     Attributes:
         dropped: Records dropped, by signal.
     """
 
-    def __init__(self, ingest: TraceIngest, *, max_decompressed_bytes: int) -> None:
+    def __init__(self, ingest: TraceIngest, *, limits: DecodeLimits) -> None:
         self._ingest = ingest
-        self._max_decompressed_bytes = max_decompressed_bytes
+        self._limits = limits
         self.dropped: Counter[Signal] = Counter()
 
     async def export(
@@ -94,7 +92,8 @@ class OtherSignals:
         """
         reader = _READERS[signal]
         async with slot.work():
-            found = await self._read(received, reader)
+            read = reader.read_in[received.encoding]
+            found = await self._ingest.read(received, lambda body: read(body, self._limits))
         if found.request:
             spans = received._replace(
                 body=found.request, encoding=Encoding.JSON, content_encoding=""
@@ -102,14 +101,3 @@ class OtherSignals:
             await self._ingest.export(spans, slot, transport=transport)
         self.dropped[signal] += found.others
         return reader.respond(found.others, reader.refusal if found.others else "")
-
-    async def _read(self, received: Received, reader: _Reader) -> LogSpans:
-        def read() -> LogSpans:
-            body = decompress(
-                received.body, received.content_encoding, max_bytes=self._max_decompressed_bytes
-            )
-            return reader.read_in[received.encoding](body)
-
-        if len(received.body) < _THREAD_FROM_BYTES:
-            return read()
-        return await self._ingest.in_thread(read)

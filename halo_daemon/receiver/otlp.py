@@ -106,9 +106,7 @@ class OtlpReceiver:
             counters=self.counters,
             keys=keys,
         )
-        self.others = OtherSignals(
-            self._ingest, max_decompressed_bytes=settings.http_limits.max_decompressed_bytes
-        )
+        self.others = OtherSignals(self._ingest, limits=settings.decode)
         app = OtlpHttpApp(
             ingest=self._ingest,
             intake=self.intake,

@@ -15,7 +15,7 @@ import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from halo_daemon.proto.otlp_repair import varint_bytes
+from halo_daemon.proto.otlp_wire import varint_bytes
 from tests.conformance.conftest import daemon_in, receiver_of
 from tests.conformance.receiver import JSON, PROTOBUF
 from tests.conformance.requests import json_body, new_span_id, t1

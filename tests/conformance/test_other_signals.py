@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from tests.conformance.receiver import JSON, LOGS_EXPORT, METRICS_EXPORT
-from tests.conformance.requests import START_UNIX_NS, t1
+from tests.conformance.receiver import JSON, LOGS_EXPORT, METRICS_EXPORT, PROTOBUF
+from tests.conformance.requests import START_UNIX_NS, json_body, t1
 
 
 def _logs(records=3):
@@ -213,3 +213,30 @@ def test_c68_traces_on_another_path_are_recognised(ours, path):
 
     assert answer.status == 400
     assert "traces" in answer.message
+
+
+@pytest.mark.parametrize("path", ["/v1/logs", "/v1/metrics"])
+def test_c68_traces_in_json_on_another_path_are_recognised(ours, path):
+    """JSON names its signal, so traces on another path are refused by their first key."""
+    answer = ours.post(json_body(), JSON, path=path)
+
+    assert answer.status == 400
+    assert "/v1/traces" in answer.message
+
+
+@pytest.mark.parametrize("signal", ["metrics", "logs"])
+@pytest.mark.parametrize("media_type", [PROTOBUF, JSON])
+def test_c66_c67_a_signal_over_the_bounds_still_gets_its_hint(ours, project, signal, media_type):
+    """More records than spans are taken: the sender learns the cause, not that it is too large."""
+    answer = ours.post(_many(signal, media_type), media_type, project=project)
+
+    assert answer.status == 400
+    assert f"OTEL_{signal.upper()}_EXPORTER=none" in answer.message
+
+
+def _many(signal, media_type):
+    """A request of that signal with more small records than there may be spans."""
+    if media_type == JSON:
+        outer = b"resourceMetrics" if signal == "metrics" else b"resourceLogs"
+        return b'{"%s":[%s]}' % (outer, b",".join([b'{"a":[{},{},{}]}'] * 1_000_000))
+    return (_metrics() if signal == "metrics" else _logs(1)) * 60_000

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from halo_daemon.proto.otlp_repair import varint_bytes
+from halo_daemon.proto.otlp_wire import field_bytes
 from halo_daemon.store.reader import LocalTraceReader
 from tests.conformance.conftest import daemon_in, receiver_of
 from tests.conformance.receiver import JSON
@@ -371,6 +371,25 @@ def test_c55_an_absurd_message_index_does_not_allocate(ours, project):
     assert ours.spans(project)[0]["attributes"][key] == "user"
 
 
+@pytest.mark.parametrize(
+    ("part", "what"), [(b"\x4a\0", "attributes"), (b"\x5a\0", "events"), (b"\x6a\0", "links")]
+)
+def test_c55_a_million_empty_parts_of_one_span_do_not_cost_the_others(ours, project, part, what):
+    """What one span has too much of is dropped and counted; the span beside it is untouched."""
+    ids = b"\x0a\x10" + b"\1" * 16 + b"\x12\x08" + b"\2" * 8
+    flooded = field_bytes(0x12, ids + part * 990_000)
+    good = field_bytes(0x12, base_span().SerializeToString())
+
+    answer = ours.post(field_bytes(0x0A, field_bytes(0x12, flooded + good)), project=project)
+
+    first, second = ours.spans(project)
+    assert answer.is_empty_success
+    assert first[f"dropped_{what}_count"] == 890_000
+    assert first["attributes"]["halo.ingest.warning"][0] == "dropped_surplus"
+    assert second["span_id"] == base_span().span_id.hex()
+    assert "halo.ingest.warning" not in second["attributes"]
+
+
 _FLOODS = {
     "spans": b"\x12\0",
     "events": b"\x5a\0",
@@ -383,7 +402,7 @@ def test_c55_a_flood_of_empty_parts_costs_no_memory(tmp_path, what):
     """Ten million empty messages are refused before memory is spent on them."""
     inner = _FLOODS[what] * 10_000_000
     for tag in (0x12, 0x0A) if what == "spans" else (0x12, 0x12, 0x0A):
-        inner = bytes([tag]) + varint_bytes(len(inner)) + inner
+        inner = field_bytes(tag, inner)
     with daemon_in(tmp_path) as daemon:
         receiver = receiver_of(daemon)
         before = _peak_bytes(daemon.pid)
@@ -394,6 +413,39 @@ def test_c55_a_flood_of_empty_parts_costs_no_memory(tmp_path, what):
 
     assert answer.status == 413
     assert f"receivers.max_{'spans' if what == 'spans' else 'parts'}_per_request" in answer.message
+    assert spent < 2 * 64 * 1024**2
+
+
+_SHORT_LIST = field_bytes(0x12, field_bytes(0x2A, b"\x0a\0" * 200))
+
+
+@pytest.mark.parametrize(
+    ("path", "tags", "part"),
+    [
+        pytest.param("/v1/traces", (0x0A, 0x12, 0x12), field_bytes(0x4A, _SHORT_LIST), id="lists"),
+        pytest.param("/v1/logs", (0x0A, 0x12), b"\x12\0" * 200, id="log-records"),
+        pytest.param("/v1/logs", (0x0A, 0x12, 0x12), b"\x32\0" * 200, id="log-attributes"),
+        pytest.param("/v1/metrics", (0x0A, 0x12), b"\x12\0" * 200, id="metrics"),
+        pytest.param("/v1/metrics", (0x0A, 0x12, 0x12, 0x2A), b"\x0a\0" * 200, id="data-points"),
+    ],
+)
+def test_c55_a_flood_on_any_path_costs_no_memory(tmp_path, path, tags, part):
+    """Ten million empty values, records or points are refused, whichever signal they are of."""
+    inner = part * 50_000
+    if path == "/v1/logs" and len(tags) > 2:
+        inner = field_bytes(0x62, b"claude_code.user_prompt") + inner
+    for tag in reversed(tags):
+        inner = field_bytes(tag, inner)
+    with daemon_in(tmp_path) as daemon:
+        receiver = receiver_of(daemon)
+        before = _peak_bytes(daemon.pid)
+
+        answer = receiver.post(inner, path=path)
+        spent = _peak_bytes(daemon.pid) - before
+        receiver.close()
+
+    assert answer.status == 413
+    assert "receivers.max_parts_per_request" in answer.message
     assert spent < 2 * 64 * 1024**2
 
 

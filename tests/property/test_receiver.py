@@ -79,7 +79,7 @@ class _App:
         self._app = OtlpHttpApp(
             ingest=ingest,
             intake=self._intake,
-            others=OtherSignals(ingest, max_decompressed_bytes=LIMIT_BYTES),
+            others=OtherSignals(ingest, limits=DecodeLimits()),
             limits=HttpLimits(max_body_bytes=LIMIT_BYTES, max_decompressed_bytes=LIMIT_BYTES),
             counts=self.counters.http,
             pages={},

@@ -30,7 +30,7 @@ def stored(name, *, values=None, body=None, scope="app"):
             body=None if body is None else any_value(body),
         )
     )
-    taken = spans_of_logs(request.SerializeToString())
+    taken = spans_of_logs(request.SerializeToString(), LIMITS)
     assert (taken.events, taken.others) == (1, 0)
     decoded = decode_json(taken.request, project_of=project_of, limits=LIMITS)
     (line,) = (line for batch in decoded.batches for line in check_lines(batch.lines))
