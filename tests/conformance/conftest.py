@@ -6,8 +6,9 @@ against another receiver (HTTP address, then gRPC address); what needs its files
 its process is left out.
 """
 
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def daemon_in(
 def receiver_of(daemon: DaemonProcess) -> Receiver:
     """The outside of *daemon*."""
     return Receiver(http_address=daemon.http, grpc_address=daemon.grpc, data=daemon.data)
+
+
+def in_time(holds: Callable[[], bool]) -> bool:
+    """Whether it holds within ten seconds: a server learns of a closed connection a little later."""
+    until_s = time.monotonic() + 10.0
+    while not (held := holds()) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return held
 
 
 @pytest.fixture(scope="session")

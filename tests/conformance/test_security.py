@@ -7,7 +7,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from typing import NamedTuple
 
 import grpc
@@ -16,7 +15,7 @@ import pytest
 from halo_daemon.auth import KeyFile, make_key
 from halo_daemon.store.paths import DataPaths
 from tests.conformance.certificates import Pair, make_authority, make_certificate
-from tests.conformance.conftest import daemon_in, receiver_of
+from tests.conformance.conftest import daemon_in, in_time, receiver_of
 from tests.conformance.receiver import EXPORT, PROTOBUF, Receiver
 from tests.conformance.requests import SPAN_ID, base_span, request_of, t1
 
@@ -87,14 +86,6 @@ def _is_taken(answer):
     return answer.status == 200 if hasattr(answer, "status") else answer.code is grpc.StatusCode.OK
 
 
-def _in_time(holds):
-    """Whether it holds within ten seconds: a server learns of a closed connection a little later."""
-    until_s = time.monotonic() + 10.0
-    while not (held := holds()) and time.monotonic() < until_s:
-        time.sleep(0.05)
-    return held
-
-
 @pytest.mark.parametrize("transport", ["http", "grpc"])
 def test_c37_connections_beyond_the_limit_are_closed_and_the_others_served(tmp_path, transport):
     """Each listener keeps as many connections as it is told; one that ends makes room."""
@@ -114,7 +105,7 @@ def test_c37_connections_beyond_the_limit_are_closed_and_the_others_served(tmp_p
 
         receiver = receiver_of(daemon)
         send = receiver.post if transport == "http" else receiver.export
-        assert _in_time(lambda: _is_taken(send(t1())))
+        assert in_time(lambda: _is_taken(send(t1())))
         receiver.close()
 
 
