@@ -17,6 +17,7 @@ Every error halo-daemon raises on purpose.
     + ShardCorruptError         a complete line does not parse (carries path and offset)
     + UnknownNameError          no project or finding of that name; the word is wrong
       - UnknownProjectError       no such project in the data directory
+    + AmbiguousNameError        several go by that name; the word is too short
     + OutboxFullError           as many notifications wait as may; one more was not queued
     + QueryError                a question that cannot be answered as it was put
   - AnalysisError             a run ended without a report
@@ -134,6 +135,10 @@ class UnknownNameError(StoreError):
 
 class UnknownProjectError(UnknownNameError):
     """No such project in the data directory."""
+
+
+class AmbiguousNameError(StoreError):
+    """Several things go by that name; the word is too short."""
 
 
 class OutboxFullError(StoreError):

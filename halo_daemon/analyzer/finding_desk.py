@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import structlog
 
-from halo_daemon.errors import StoreError, UnknownNameError
+from halo_daemon.errors import AmbiguousNameError, UnknownNameError
 from halo_daemon.findings import (
     Finding,
     FindingState,
@@ -97,7 +97,9 @@ class FindingDesk:
         The finding whose id begins with *prefix*, with or without ``F-``, in any case.
 
         Raises:
-            StoreError: No finding or several begin so.
+            UnknownNameError: No finding begins so.
+            AmbiguousNameError: Several do.
+            StoreError: The ledger cannot be read.
         """
         wanted = prefix.upper() if prefix.upper().startswith("F-") else f"F-{prefix.upper()}"
         found = [row for row in self.list(now) if row.finding_id.startswith(wanted)]
@@ -105,7 +107,7 @@ class FindingDesk:
             return found[0]
         if found:
             names = ", ".join(row.finding_id for row in found[:5])
-            raise StoreError(
+            raise AmbiguousNameError(
                 f"cannot tell which finding `{wanted}` means: {len(found)} begin so",
                 hint=f"write more of the id: {names}",
             )

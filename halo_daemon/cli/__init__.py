@@ -34,22 +34,21 @@ from halo_daemon.cli import (
     trace,
     trace_lint,
 )
+from halo_daemon.cli.border import Commands, border
 from halo_daemon.cli.options import ConfigOption, DataOption, GlobalOptions
-from halo_daemon.cli.output import print_error, print_error_json
 from halo_daemon.cli.terminal import (
     ColorWhen,
+    Wordiness,
     hoist_global_options,
     make_streams_safe,
     use_color,
     use_utc,
+    use_wordiness,
 )
-from halo_daemon.errors import ConfigError, HaloError, UnknownNameError
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
 
 app = typer.Typer(
     name="halo-daemon",
+    cls=Commands,
     help="OTLP receiver and failure analyzer for LLM agents.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -76,6 +75,14 @@ def _global_options(
     utc: Annotated[
         bool, typer.Option("--utc", help="Show and read times in UTC; here or after the verb.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Data and errors only; here or after the verb.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("-v", "--verbose", help="Say more on stderr; here or after the verb."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Never ask; here or after the verb.")] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -89,7 +96,9 @@ def _global_options(
     use_color(color)
     if utc:
         use_utc()
-    ctx.obj = GlobalOptions(config=config, data=data)
+    if quiet or verbose:
+        use_wordiness(Wordiness.VERBOSE if verbose else Wordiness.QUIET)
+    ctx.obj = GlobalOptions(config=config, data=data, yes=yes)
 
 
 app.command("serve")(serve.serve)
@@ -124,14 +133,5 @@ def main() -> None:
     """
     make_streams_safe()
     arguments = hoist_global_options(sys.argv[1:])
-    show = print_error_json if "--json" in arguments else print_error
-    try:
+    with border(as_json="--json" in arguments):
         app(arguments)
-    # A project or finding that is not there is a wrong word on the command line, as an
-    # unknown trace, file or flag is.
-    except (ConfigError, UnknownNameError) as exc:
-        show(exc)
-        sys.exit(EXIT_USAGE)
-    except HaloError as exc:
-        show(exc)
-        sys.exit(EXIT_FAILED)

@@ -15,6 +15,7 @@ from halo_daemon.cli.analysis_output import (
     render_plans,
 )
 from halo_daemon.cli.instants import parse_instant
+from halo_daemon.cli.opening import log_level, require_named_data
 from halo_daemon.cli.options import (
     ConfigOption,
     DataOption,
@@ -109,12 +110,14 @@ def analyze(
     settings = load_config(
         ctx, config=config, data=data, overrides=_budget(budget_usd, budget_minutes)
     )
+    require_named_data(ctx, data)
     window = _window(since, until, by, now_unix_ns=time.time_ns())
     accepted = read_baseline(baseline) if baseline else None
 
     from halo_daemon import analysis, log
 
-    log.configure(level="info" if schedule else "warning", log_format=settings.telemetry.log.format)
+    level = "info" if schedule else log_level()
+    log.configure(level=level, log_format=settings.telemetry.log.format)
     request = analysis.AnalysisRequest(
         window=window,
         projects=tuple(project or ()),

@@ -1,6 +1,5 @@
 """``halo-daemon export``: traces for other tools."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -16,7 +15,7 @@ from halo_daemon.cli.opening import (
     window_of,
 )
 from halo_daemon.cli.options import ConfigOption, DataOption, SinceOption, UntilOption
-from halo_daemon.cli.output import print_note, write_file, write_output
+from halo_daemon.cli.output import print_note, write_file, write_output, write_stdout
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -199,9 +198,7 @@ def _write_lines(
     """Write a stream to *output*, whole or not at all, or to stdout."""
     counted = _Counted(chosen)
     if output is None:
-        for line in lines_of(counted):
-            sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
+        write_stdout(lines_of(counted))
     else:
         if output.is_dir():
             raise ConfigError(f"cannot write {output}: it is a directory", hint="name a file")

@@ -1,18 +1,27 @@
 """``halo-daemon finding``: look findings up and say what becomes of them."""
 
 import getpass
-import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halo_daemon.cli.instants import parse_instant
-from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
-from halo_daemon.cli.output import print_note, print_table, printable
+from halo_daemon.cli.opening import data_dir
+from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption
+from halo_daemon.cli.output import (
+    Shape,
+    print_fields,
+    print_note,
+    print_rows,
+    print_table,
+    printable,
+)
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from halo_daemon.analyzer.finding_desk import FindingDesk, KnownFinding
     from halo_daemon.findings import FindingState, Triage
 
@@ -37,25 +46,37 @@ def list_findings(
     ctx: typer.Context,
     *,
     project: _Project = None,
+    since: Annotated[str, typer.Option("--since", metavar="T", help="Only those seen since.")] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="T", help="Only those first seen before.")
+    ] = "",
     all_states: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """List findings, those of the latest report first."""
-    from halo_daemon.findings import short_ids
-
     now = _now()
+    begin, end = (_instant(text) for text in (since, until))
     rows = [
         (desk.project, row)
         for desk in _desks(ctx, project, config, data)
         for row in desk.list(now)
-        if all_states or row.state != "resolved"
+        if (all_states or row.state != "resolved")
+        and row.history.last_seen >= begin
+        and (not end or row.history.first_seen < end)
     ]
-    if as_json:
-        findings = [{"project": name, **_document(row)} for name, row in rows]
-        print(json.dumps({"schema": "halo.findings/v1", "findings": findings}))
-        return
+    documents = [{"project": name, **_document(row)} for name, row in rows]
+    shape = Shape(as_json, fields)
+    print_rows(
+        documents, shape, lambda: _print_list(rows), schema="halo.findings/v1", key="findings"
+    )
+
+
+def _print_list(rows: "Sequence[tuple[str, KnownFinding]]") -> None:
+    from halo_daemon.findings import short_ids
+
     names = short_ids(row.finding_id for _, row in rows)
     columns = ("severity", "finding", "state", "triage", "project", "title")
     table = [
@@ -70,6 +91,8 @@ def list_findings(
         for name, row in rows
     ]
     print_table(columns, table)
+    if not rows:
+        print_note("no findings", hint="halo-daemon analyze --since 24h")
 
 
 @app.command("show")
@@ -79,6 +102,7 @@ def show_finding(
     *,
     project: _Project = None,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -87,8 +111,9 @@ def show_finding(
     from halo_daemon.analyzer.figures import day_and_minute, plural
 
     desk, row = _found(ctx, finding, project, config=config, data=data)
-    if as_json:
-        print(json.dumps({"schema": "halo.finding/v1", "project": desk.project, **_document(row)}))
+    if as_json or fields:
+        document = {"project": desk.project, **_document(row)}
+        print_fields(document, Shape(as_json, fields), schema="halo.finding/v1")
         return
     history = row.history
     print(f"{row.finding_id}  {_state_words(row)}  {printable(row.title)}")
@@ -278,7 +303,7 @@ def _desks(
     from halo_daemon.store.paths import DataPaths
     from halo_daemon.store.projects import find_project, list_projects
 
-    root = load_config(ctx, config=config, data=data).data.dir
+    root = data_dir(ctx, config, data)
     paths = DataPaths(root)
     projects = [find_project(paths, project)] if project else list_projects(paths)
     return [FindingDesk(root, stored.slug) for stored in projects]
@@ -311,8 +336,9 @@ def _found(
             f"cannot tell which finding `{finding}` means: projects {names} have one",
             hint=f"add --project {found[0][0].project}",
         )
-    if len(failures) == 1:
-        raise failures[0]
+    told = [exc for exc in failures if not isinstance(exc, UnknownNameError)] or failures
+    if len(told) == 1:
+        raise told[0]
     raise UnknownNameError(f"cannot find a finding `{finding}`", hint="halo-daemon finding list")
 
 
@@ -322,6 +348,15 @@ def _now() -> str:
     from halo_daemon.proto.times import format_unix_ns
 
     return format_unix_ns(time.time_ns())
+
+
+def _instant(text: str) -> str:
+    """An instant in canonical form; empty for none."""
+    import time
+
+    from halo_daemon.proto.times import format_unix_ns
+
+    return format_unix_ns(parse_instant(text, now_unix_ns=time.time_ns())) if text else ""
 
 
 def _until(text: str) -> str:

@@ -103,7 +103,7 @@ def import_traces(
     """Bring in traces of other tools, with or without a running daemon; twice changes nothing."""
     import asyncio
 
-    settings = settings_of(ctx, config, data)
+    settings = settings_of(ctx, config, data, may_be_new=True)
     paths = files or ([] if endpoint else _default_places(source))
     if follow and (dry_run or endpoint):
         raise ConfigError(

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_daemon.cli.opening import require_named_data
 from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption, load_config
 from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
+from halo_daemon.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from halo_daemon.auth import KeyFile
-
-EXIT_FAILED = 1
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke ingest keys.")
 
@@ -47,20 +47,29 @@ def create(
 def list_keys(
     ctx: typer.Context,
     *,
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="NAME", help="Only keys of this project.")
+    ] = None,
     as_json: JsonOption = False,
     fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """List the keys, in order of creation; what a sender presents is not kept."""
-    keys = _key_file(ctx, config, data).keys()
-    print_rows(
-        [{"id": key.id, "project": key.project} for key in keys],
-        Shape(as_json, fields),
-        lambda: print_table(("id", "project"), [(key.id, key.project) for key in keys]),
-        schema="halo.keys/v1",
-        key="keys",
-    )
+    from halo_daemon.proto.project import slugify
+
+    require_named_data(ctx, data)
+    wanted = slugify(project) if project else None
+    known = _key_file(ctx, config, data).keys()
+    keys = [key for key in known if wanted is None or key.project == wanted]
+
+    def table() -> None:
+        print_table(("id", "project"), [(key.id, key.project) for key in keys])
+        if not keys:
+            print_note("no keys", hint="halo-daemon project keys create")
+
+    rows = [{"id": key.id, "project": key.project} for key in keys]
+    print_rows(rows, Shape(as_json, fields), table, schema="halo.keys/v1", key="keys")
 
 
 @app.command("revoke")
@@ -73,8 +82,9 @@ def revoke(
 ) -> None:
     """Forget a key; a running daemon refuses it from its next request on."""
     if not _key_file(ctx, config, data).revoke(key_id):
-        print_note(f"no key {key_id}", hint="list them with `halo-daemon project keys list`")
-        raise typer.Exit(EXIT_FAILED)
+        raise UnknownNameError(
+            f"cannot find key `{key_id[:80]}`", hint="halo-daemon project keys list"
+        )
 
 
 def _key_file(ctx: typer.Context, config: ConfigOption, data: DataOption) -> "KeyFile":

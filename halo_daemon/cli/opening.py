@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halo_daemon.cli.instants import parse_instant
-from halo_daemon.cli.options import load_config
+from halo_daemon.cli.options import load_config, said_before
+from halo_daemon.cli.terminal import is_quiet, is_verbose
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,18 +26,55 @@ ProjectOption = Annotated[
 ]
 
 
-def data_dir(ctx: typer.Context, config: Path | None, data: Path | None) -> Path:
-    """The data directory that a command works on; logs go to stderr from here on."""
-    return settings_of(ctx, config, data).data.dir
+def data_dir(
+    ctx: typer.Context, config: Path | None, data: Path | None, *, may_be_new: bool = False
+) -> Path:
+    """The data directory that a command works on; as `settings_of`."""
+    return settings_of(ctx, config, data, may_be_new=may_be_new).data.dir
 
 
-def settings_of(ctx: typer.Context, config: Path | None, data: Path | None) -> "Config":
-    """The configuration that a command works with; logs go to stderr from here on."""
+def settings_of(
+    ctx: typer.Context, config: Path | None, data: Path | None, *, may_be_new: bool = False
+) -> "Config":
+    """
+    The configuration that a command works with; logs go to stderr from here on.
+
+    A data directory that nobody named and that is not there yet is an empty one; a named
+    one is a wrong word, unless the command is one that makes it (*may_be_new*).
+
+    Raises:
+        ConfigError: The configuration is wrong, or ``--data`` names no directory.
+    """
     from halo_daemon import log
 
     settings = load_config(ctx, config=config, data=data)
-    log.configure(level="warning", log_format=settings.telemetry.log.format)
+    log.configure(level=log_level(), log_format=settings.telemetry.log.format)
+    if not may_be_new:
+        require_named_data(ctx, data)
     return settings
+
+
+def require_named_data(ctx: typer.Context, data: Path | None) -> None:
+    """
+    Refuse a mistyped ``--data``; what is not there must not read as "nothing happened".
+
+    Raises:
+        ConfigError: It names no directory.
+    """
+    named = data or said_before(ctx).data
+    if named is not None and not named.is_dir():
+        what = "is no directory" if named.exists() else "does not exist"
+        raise ConfigError(
+            f"the data directory {named} {what}",
+            hint="name one with --data, or begin one with `halo-daemon serve --data DIR`",
+        )
+
+
+def log_level() -> str:
+    """What of the log a command shows beside its output."""
+    if is_verbose():
+        return "info"
+    return "error" if is_quiet() else "warning"
 
 
 def project_slug(root: Path, name: str) -> str:

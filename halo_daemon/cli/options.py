@@ -1,6 +1,7 @@
 """Options that many commands share, and what they resolve to."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -43,6 +44,29 @@ class GlobalOptions(NamedTuple):
 
     config: Path | None = None
     data: Path | None = None
+    yes: bool = False
+
+
+def said_before(ctx: typer.Context) -> GlobalOptions:
+    """What was said before the verb."""
+    return ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
+
+
+def confirm(ctx: typer.Context, question: str, *, yes: bool, otherwise: str = "") -> None:
+    """
+    Ask before something is destroyed, unless ``--yes`` was said.
+
+    Raises:
+        ConfigError: Nobody can be asked.
+        typer.Abort: The answer is no.
+    """
+    if yes or said_before(ctx).yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"cannot go on unasked: {question}", hint=f"add --yes to do it{otherwise}"
+        )
+    typer.confirm(question, abort=True)
 
 
 def load_config(
@@ -85,7 +109,7 @@ def load_settings(
     """
     from halo_daemon.config_file import load_with_origins
 
-    before = ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
+    before = said_before(ctx)
     flags = dict(overrides or {})
     if data_dir := data or before.data:
         flags["data.dir"] = str(data_dir.absolute())

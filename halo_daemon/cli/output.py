@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from halo_daemon.cli.terminal import console, is_color_forced
+from halo_daemon.cli.terminal import console, is_color_forced, is_quiet
 from halo_daemon.errors import ConfigError, HaloError
 
 # C0 and C1 controls, bidirectional overrides and isolates, zero-width characters.
@@ -65,7 +65,9 @@ def print_error_json(error: HaloError) -> None:
 
 
 def print_note(text: str, *, hint: str = "") -> None:
-    """Say something that is neither data nor an error."""
+    """Say something that is neither data nor an error; nothing where that is not wanted."""
+    if is_quiet():
+        return
     print(printable(text), file=sys.stderr)
     if hint:
         print(f"\nTry: {printable(hint)}", file=sys.stderr)
@@ -162,10 +164,20 @@ def write_output(data: bytes, path: Path | None) -> None:
     A file appears whole or not at all: it is written beside its place and renamed.
     """
     if path is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
+        write_stdout([data])
         return
     write_file([data], path)
+
+
+def write_stdout(parts: Iterable[bytes]) -> None:
+    """Write text byte for byte to a pipe, and without what drives a terminal to a terminal."""
+    is_terminal = sys.stdout.isatty()
+    for part in parts:
+        if is_terminal:
+            sys.stdout.write(printable(part.decode("utf-8", errors="replace")))
+        else:
+            sys.stdout.buffer.write(part)
+    sys.stdout.flush()
 
 
 def write_file(parts: Iterable[bytes], path: Path) -> None:

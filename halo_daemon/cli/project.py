@@ -8,7 +8,14 @@ import typer
 
 from halo_daemon.cli import formats
 from halo_daemon.cli.opening import data_dir
-from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption, UntilOption
+from halo_daemon.cli.options import (
+    ConfigOption,
+    DataOption,
+    FieldsOption,
+    JsonOption,
+    UntilOption,
+    confirm,
+)
 from halo_daemon.cli.output import Shape, print_fields, print_note, print_rows, print_table
 from halo_daemon.errors import ConfigError, HaloError
 
@@ -90,8 +97,11 @@ def show(
     stats = project_stats(DataPaths(root).project(project.slug), now_unix_ns=time.time_ns())
     with open_reader(root, project.slug) as reader:
         overview = reader.overview(window_of(since or _EVER, until))
+    # People read the zone that they live in, programs UTC.
+    shown = {} if as_json else {"created": formats.local_time(project.created_unix_ns)}
     document = {
         **_document(project),
+        **shown,
         **stats._asdict(),
         "traces": overview.traces,
         "spans": overview.spans,
@@ -121,7 +131,7 @@ def create(
     from halo_daemon.store.paths import DataPaths
     from halo_daemon.store.projects import register_project
 
-    paths = DataPaths(data_dir(ctx, config, data))
+    paths = DataPaths(data_dir(ctx, config, data, may_be_new=True))
     project = _named(name)
     if project.slug in paths.slugs():
         print(f"already_exists {project.slug}")
@@ -175,8 +185,6 @@ def delete(
     data: DataOption = None,
 ) -> None:
     """Delete a project with its traces, findings and reports; the daemon must be stopped."""
-    import sys
-
     from halo_daemon.store.disk import Disk
     from halo_daemon.store.lock import DataLock
     from halo_daemon.store.paths import DataPaths
@@ -184,12 +192,7 @@ def delete(
 
     paths = DataPaths(data_dir(ctx, config, data))
     project = find_project(paths, name)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise ConfigError(
-                f"cannot delete project `{project.slug}` unasked", hint="add --yes to delete it"
-            )
-        typer.confirm(f"Delete {project.slug} with everything in it?", abort=True)
+    confirm(ctx, f"Delete project {project.slug} with everything in it?", yes=yes)
     with DataLock(paths), _disk_errors(f"delete project `{project.slug}`"):
         delete_project(Disk(), paths, project.slug)
     print_note(f"deleted {project.slug}")

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
-from halo_daemon.cli.output import has_display, print_table, printable, write_output
+from halo_daemon.cli.instants import parse_instant
+from halo_daemon.cli.opening import data_dir
+from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption
+from halo_daemon.cli.output import (
+    Shape,
+    has_display,
+    print_note,
+    print_rows,
+    print_table,
+    printable,
+    write_output,
+)
 from halo_daemon.cli.report_forms import Form, written
 from halo_daemon.errors import ConfigError
 
@@ -30,20 +40,41 @@ def list_reports(
     ctx: typer.Context,
     *,
     project: _Project = None,
+    since: Annotated[str, typer.Option("--since", metavar="T", help="Only those made since.")] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="T", help="Only those made before.")
+    ] = "",
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """List reports, the newest first."""
+    begin, end = _stamp(since), _stamp(until)
     rows = [
         {"project": name, "report": run}
         for name, store in _stores(ctx, project, config, data)
         for run in store.list()
+        if run >= begin and (not end or run < end)
     ]
-    if as_json:
-        print(json.dumps({"schema": "halo.reports/v1", "reports": rows}))
-        return
-    print_table(("project", "report"), [[row["project"], row["report"]] for row in rows])
+
+    def table() -> None:
+        print_table(("project", "report"), [[row["project"], row["report"]] for row in rows])
+        if not rows:
+            print_note("no reports", hint="halo-daemon analyze --since 24h")
+
+    print_rows(rows, Shape(as_json, fields), table, schema="halo.reports/v1", key="reports")
+
+
+def _stamp(text: str) -> str:
+    """The beginning of the ids of reports made at an instant; empty for none."""
+    import time
+    from datetime import UTC, datetime
+
+    if not text:
+        return ""
+    unix_ns = parse_instant(text, now_unix_ns=time.time_ns())
+    return f"r_{datetime.fromtimestamp(unix_ns // 10**9, UTC):%Y%m%dT%H%M%S}"
 
 
 @app.command("show")
@@ -151,7 +182,7 @@ def _stores(
     from halo_daemon.store.projects import find_project, list_projects
     from halo_daemon.store.reports import ReportStore
 
-    root = load_config(ctx, config=config, data=data).data.dir
+    root = data_dir(ctx, config, data)
     paths = DataPaths(root)
     projects = [find_project(paths, project)] if project else list_projects(paths)
     return [(stored.slug, ReportStore(root, stored.slug)) for stored in projects]

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_daemon.cli.opening import settings_of
 from halo_daemon.cli.options import (
     ConfigOption,
     DataOption,
+    FieldsOption,
     JsonOption,
     header_of,
     load_config,
 )
-from halo_daemon.cli.output import print_note, print_table, printable
+from halo_daemon.cli.output import Shape, print_note, print_rows, print_table, printable
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,16 +35,20 @@ def list_runs(
     ctx: typer.Context,
     *,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """List runs, the newest first."""
     rows = [_summary(path) for path in _runs(_directory(ctx, config, data))]
-    if as_json:
-        print(json.dumps({"schema": "halo.agent-runs/v1", "runs": rows}))
-        return
-    columns = ("run", "status", "reason", "turns", "tokens", "question")
-    print_table(columns, [[str(row[column]) for column in columns] for row in rows])
+
+    def table() -> None:
+        columns = ("run", "status", "reason", "turns", "tokens", "question")
+        print_table(columns, [[str(row[column]) for column in columns] for row in rows])
+        if not rows:
+            print_note("no runs", hint="halo-daemon ask --help")
+
+    print_rows(rows, Shape(as_json, fields), table, schema="halo.agent-runs/v1", key="runs")
 
 
 @app.command("show")
@@ -204,7 +210,7 @@ def _own_spans(directory: Path) -> "Iterator[JsonObject]":
 def _directory(ctx: typer.Context, config: Path | None, data: Path | None) -> Path:
     from halo_daemon.cli.agent_runs import runs_directory
 
-    return runs_directory(load_config(ctx, config=config, data=data))
+    return runs_directory(settings_of(ctx, config, data))
 
 
 def _runs(directory: Path) -> list[Path]:

@@ -1,6 +1,5 @@
 """``halo-daemon store``: figures, checks, repair and copies of the data directory."""
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from halo_daemon.cli.options import (
     FieldsOption,
     JsonOption,
     ProjectsOption,
+    confirm,
 )
 from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
 from halo_daemon.errors import ConfigError
@@ -88,6 +88,8 @@ def _print_stats(rows: "list[ProjectStats]") -> None:
             for row in rows
         ],
     )
+    if not rows:
+        print_note("no projects yet", hint="point an exporter at `halo-daemon serve`")
 
 
 @app.command("verify")
@@ -226,7 +228,7 @@ def prune(
         raise ConfigError("cannot prune without a limit", hint="say --max-age 30d, for example")
     paths = DataPaths(_existing(ctx, config, data))
     if not dry_run:
-        _confirm("Delete the oldest traces?", yes=yes)
+        confirm(ctx, "Delete the oldest traces?", yes=yes, otherwise=", or look with --dry-run")
     # Looking changes nothing, so a daemon may go on.
     with nullcontext() if dry_run else DataLock(paths):
         for slug in paths.slugs():
@@ -275,7 +277,7 @@ def restore(
     from halo_daemon.store.maintenance import restore as restore_from
     from halo_daemon.store.paths import DataPaths
 
-    paths = DataPaths(data_dir(ctx, config, data))
+    paths = DataPaths(data_dir(ctx, config, data, may_be_new=True))
     with DataLock(paths):
         copied = restore_from(source, paths)
     print_note(f"{formats.size(copied)} restored to {paths.root}")
@@ -288,11 +290,3 @@ def _existing(ctx: typer.Context, config: Path | None, data: Path | None) -> Pat
             f"there is no data directory {root}", hint="name one with --data, or run `serve` first"
         )
     return root
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError("cannot delete unasked", hint="add --yes, or look with --dry-run")
-    typer.confirm(question, abort=True)

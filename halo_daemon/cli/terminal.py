@@ -36,7 +36,8 @@ _ASCII: Final = {
 
 _FALLBACK: Final = "halo_ascii"
 _TAKES_VALUE: Final = "--color"
-_FLAGS: Final = frozenset({"--utc"})
+_FLAGS: Final = frozenset({"--utc", "-q", "--quiet", "-v", "--verbose", "--yes"})
+_WORDINESS: Final = "HALO_DAEMON_WORDINESS"
 
 
 class ColorWhen(StrEnum):
@@ -47,8 +48,17 @@ class ColorWhen(StrEnum):
     NEVER = "never"
 
 
+class Wordiness(StrEnum):
+    """How much is said beside the data."""
+
+    QUIET = "quiet"
+    """Errors only."""
+    VERBOSE = "verbose"
+    """What happens on the way, and where an error came from."""
+
+
 def hoist_global_options(arguments: Sequence[str]) -> list[str]:
-    """Put ``--color`` and ``--utc`` before the verb, wherever they were written before ``--``."""
+    """Put ``--color`` and the global flags before the verb, wherever they stand before ``--``."""
     first: list[str] = []
     rest: list[str] = []
     queue = list(arguments)
@@ -73,6 +83,21 @@ def use_color(when: ColorWhen) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR"):
         os.environ.pop(name, None)
     os.environ["FORCE_COLOR" if when is ColorWhen.ALWAYS else "NO_COLOR"] = "1"
+
+
+def use_wordiness(wordiness: Wordiness) -> None:
+    """Say less or more from here on, in child processes too."""
+    os.environ[_WORDINESS] = wordiness.value
+
+
+def is_quiet() -> bool:
+    """Whether only data and errors are wanted."""
+    return os.environ.get(_WORDINESS) == Wordiness.QUIET
+
+
+def is_verbose() -> bool:
+    """Whether more is wanted than data, notes and errors."""
+    return os.environ.get(_WORDINESS) == Wordiness.VERBOSE
 
 
 def use_utc() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from halo_daemon.cli.opening import require_named_data
 from halo_daemon.cli.options import ConfigOption, DataOption, load_config
 
 _PARENT_CHECK_S = 0.1
@@ -38,6 +39,7 @@ def tidy(
     from halo_daemon.store.upkeep import Upkeep
 
     settings = load_config(ctx, config=config, data=data)
+    require_named_data(ctx, data)
     log.configure(level=settings.telemetry.log.level, log_format=settings.telemetry.log.format)
     storage, paths = settings.storage, DataPaths(settings.data.dir)
     limits = storage.retention

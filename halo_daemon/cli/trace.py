@@ -24,7 +24,14 @@ from halo_daemon.cli.options import (
     SinceOption,
     UntilOption,
 )
-from halo_daemon.cli.output import Shape, print_note, print_rows, print_table, printable
+from halo_daemon.cli.output import (
+    Shape,
+    print_note,
+    print_rows,
+    print_table,
+    printable,
+    write_stdout,
+)
 from halo_daemon.cli.trace_conditions import Wanted, search_spans
 from halo_daemon.cli.trace_tree import print_trace
 from halo_daemon.errors import ConfigError
@@ -117,14 +124,11 @@ def show_trace(
     data: DataOption = None,
 ) -> None:
     """Show one trace: its tree, its conversation, or its lines."""
-    import sys
-
     if tree + conversation + raw > 1:
         raise ConfigError("--tree, --conversation and --raw are three views", hint="choose one")
     trace = _load(data_dir(ctx, config, data), project, trace_id)
     if raw:
-        for span in trace.spans:
-            sys.stdout.buffer.write(span.to_line())
+        write_stdout(span.to_line() for span in trace.spans)
     elif as_json or fields:
         spans: list[JsonObject] = [span.fields for span in trace.spans]
         print_rows(
