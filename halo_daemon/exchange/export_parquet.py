@@ -1,5 +1,5 @@
 """
-Spans as Parquet files, one row each: the only module that imports pyarrow.
+Spans as Parquet files, one row each.
 
 Files stand in ``project=<slug>/day=<UTC day of the start>/``, as engines that read
 partitioned data expect. Traces come in the order of their ids, so rows of many days

@@ -1,6 +1,13 @@
-"""How far files and pulls were imported, on disk, so that an import can go on."""
+"""
+How far files and pulls were imported, on disk, so that an import can go on.
+
+A line of JSON for each place that was reached, appended; the last one about a file holds.
+When most lines are overtaken the file is written anew, so that it stays as long as what
+it knows.
+"""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -8,10 +15,15 @@ from typing import cast
 import orjson
 
 from halo_daemon.exchange.incoming import START, Place
-from halo_daemon.proto.json_value import JsonObject
-from halo_daemon.store.disk import Disk, write_atomically
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.store.disk import Disk, write_atomically, write_fully
 
 _HEAD_BYTES = 4096
+_FILE_MODE = 0o640
+_SLACK = 2
+_FEW_LINES = 1_000
+"""The file is written anew when it has more than twice the lines it needs, and more than a few."""
+
 _MAX_ENTRIES = 20_000
 """The oldest are forgotten beyond it; what is forgotten is read again, which is harmless."""
 
@@ -41,23 +53,22 @@ class FileIdentity:
 
 class ImportState:
     """
-    Places that were reached, kept in one file.
+    Places that were reached, kept in one file that several imports may append to.
 
     A file is known by its name, or by its inode where a log rotation renamed it, and
     in either case by how it begins.
 
     Args:
-        path: Where it is kept; a damaged one is taken as empty.
+        path: Where it is kept; lines that are damaged are left out.
+
+        disk: System calls; tests make them fail.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, disk: Disk | None = None) -> None:
         self._path = path
-        try:
-            found = orjson.loads(path.read_bytes())
-        except (OSError, ValueError):
-            found = {}
-        self._fields: JsonObject = found if isinstance(found, dict) else {}
-        self._is_saved = True
+        self._disk = disk or Disk()
+        self._fields, self._lines = _read(path)
+        self._unsaved: set[str] = set()
         self._by_inode = {
             f"{entry.get('source')}:{entry.get('inode')}": key
             for key, entry in self._fields.items()
@@ -91,7 +102,7 @@ class ImportState:
             "is_finished": is_finished,
         }
         self._by_inode[f"{source}:{file.inode}"] = key
-        self._is_saved = False
+        self._unsaved.add(key)
 
     def pull(self, name: str) -> JsonObject:
         """What was noted of the pull *name*; empty when it is new."""
@@ -100,9 +111,10 @@ class ImportState:
 
     def note_pull(self, name: str, reached: JsonObject) -> None:
         """Note, in memory, how far the pull *name* is stored."""
-        self._fields.pop(f"pull:{name}", None)
-        self._fields[f"pull:{name}"] = reached
-        self._is_saved = False
+        key = f"pull:{name}"
+        self._fields.pop(key, None)
+        self._fields[key] = reached
+        self._unsaved.add(key)
 
     def save(self) -> None:
         """
@@ -111,12 +123,40 @@ class ImportState:
         Raises:
             OSError: The disk refused.
         """
-        if self._is_saved:
+        if not self._unsaved:
             return
-        for key in list(self._fields)[: max(0, len(self._fields) - _MAX_ENTRIES)]:
-            del self._fields[key]
-        write_atomically(Disk(), self._path, orjson.dumps(self._fields))
-        self._is_saved = True
+        written = b"".join(_line(key, self._fields[key]) for key in sorted(self._unsaved))
+        if self._lines + len(self._unsaved) > _SLACK * max(len(self._fields), _FEW_LINES):
+            self._write_anew()
+        else:
+            self._append(written)
+            self._lines += len(self._unsaved)
+        self._unsaved = set()
+
+    def _append(self, lines: bytes) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        fd = os.open(self._path, flags, _FILE_MODE)
+        try:
+            end = os.fstat(fd).st_size
+            # What a crash left of a line stays a line of its own, which nobody can read.
+            is_torn = end > 0 and os.pread(fd, 1, end - 1) != b"\n"
+            write_fully(self._disk, fd, b"\n" + lines if is_torn else lines)
+            self._disk.sync(fd)
+        finally:
+            os.close(fd)
+        if not end:
+            self._disk.sync_directory(self._path.parent)
+
+    def _write_anew(self) -> None:
+        """Write what is known, by other imports as well, without what is overtaken."""
+        others, _ = _read(self._path)
+        fields = {key: one for key, one in others.items() if key not in self._fields}
+        fields |= self._fields
+        for key in list(fields)[: max(0, len(fields) - _MAX_ENTRIES)]:
+            del fields[key]
+        content = (_line(key, one) for key, one in fields.items())
+        write_atomically(self._disk, self._path, content)
+        self._fields, self._lines = fields, len(fields)
 
     def _entry(self, source: str, file: FileIdentity) -> JsonObject | None:
         keys = (f"{source}:{file.path}", self._by_inode.get(f"{source}:{file.inode}", ""))
@@ -125,6 +165,30 @@ class ImportState:
             if isinstance(entry, dict) and _is_same(entry, file):
                 return entry
         return None
+
+
+def _line(key: str, entry: JsonValue) -> bytes:
+    return orjson.dumps({"key": key, "entry": entry}) + b"\n"
+
+
+def _read(path: Path) -> tuple[JsonObject, int]:
+    """What the file says, by key in order of writing, and how many lines it has."""
+    fields: JsonObject = {}
+    lines = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                lines += 1
+                try:
+                    found = orjson.loads(line)
+                    key, entry = found["key"], found["entry"]
+                except (ValueError, KeyError, TypeError):
+                    continue
+                fields.pop(key, None)
+                fields[key] = entry
+    except OSError:
+        pass
+    return fields, lines
 
 
 def _is_same(entry: JsonObject, file: FileIdentity) -> bool:

@@ -30,7 +30,7 @@ from halo_daemon.exchange.read_mlflow import read_mlflow
 from halo_daemon.exchange.read_openai_agents import read_openai_agents
 from halo_daemon.exchange.read_otlp import CUT_OFF_RECORD, read_otlp
 from halo_daemon.exchange.read_phoenix import read_phoenix
-from halo_daemon.exchange.recognise import recognise
+from halo_daemon.exchange.recognise import PARQUET, recognise
 from halo_daemon.proto.batch import ProjectOf
 from halo_daemon.proto.json_value import Attributes
 from halo_daemon.proto.project import Project, project_named
@@ -150,7 +150,7 @@ class Import:
         gathering.project_of = project_namer(self.project, name)
         reached = start
         with open_input(file, start=start) as source:
-            for incoming in _safely(self._incoming(source)):
+            for incoming in _safely(self._incoming(source, file)):
                 if not (self.is_following and _is_end(incoming)):
                     gathering.take(incoming, str(file))
                 if isinstance(incoming, Request):
@@ -162,18 +162,31 @@ class Import:
         self._note(identity, reached, is_finished=True)
         self._tell(file, reached, is_finished=True)
 
-    def _incoming(self, source: Input) -> Iterator[Incoming]:
+    def _incoming(self, source: Input, file: Path) -> Iterator[Incoming]:
         """What the file's importer finds; nothing where the file is another source's."""
-        if source.start != START:
-            # Only the start of a file tells what it is; it was looked at then.
-            return IMPORTERS[self.source](source)
-        found = recognise(peek(source.stream))
+        found = _recognised(source, file)
+        if found == PARQUET:
+            return self._parquet(source)
         wanted = found if self.source == AUTO else self.source
         if wanted not in IMPORTERS:
             return iter((Skipped(f"is of no source that is known ({found or 'text'})", ""),))
         if found and found != wanted:
             return iter((Skipped(f"is {found}, not {wanted}", ""),))
         return IMPORTERS[wanted](source)
+
+    def _parquet(self, source: Input) -> Iterator[Incoming]:
+        # Its library is heavy, and few files are Parquet.
+        from halo_daemon.exchange.read_parquet import (  # noqa: PLC0415
+            parquet_source,
+            read_parquet,
+            reads_parquet,
+        )
+
+        wanted = parquet_source(source) if self.source == AUTO else self.source
+        if not reads_parquet(wanted):
+            known = f"not read as {wanted}" if wanted else "of no source that is known"
+            return iter((Skipped(f"is Parquet, {known}", ""),))
+        return read_parquet(source, wanted)
 
     async def _store(self, gathering: Gathering) -> None:
         await gathering.store(self.accept)
@@ -225,6 +238,14 @@ def rotations(file: Path) -> list[Path]:
     except OSError:
         return []
     return [file.parent / name for name in sorted(names) if pattern.fullmatch(name)]
+
+
+def _recognised(source: Input, file: Path) -> str:
+    """Of which source a file is; its start tells, also where it is read from further on."""
+    if not source.start.offset_bytes:
+        return recognise(peek(source.stream))
+    with open_input(file) as first:
+        return recognise(peek(first.stream))
 
 
 def unreadable(file: Path) -> str:

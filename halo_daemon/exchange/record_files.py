@@ -1,6 +1,6 @@
 """What importers of files with one span a record have in common."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from halo_daemon.exchange.draft import Draft, request_of
 from halo_daemon.exchange.incoming import (
@@ -11,7 +11,7 @@ from halo_daemon.exchange.incoming import (
     Request,
     Skipped,
 )
-from halo_daemon.exchange.json_records import Unwrap, json_records, unwrap_nothing
+from halo_daemon.exchange.json_records import Record, Unwrap, json_records, unwrap_nothing
 from halo_daemon.proto.json_value import JsonObject
 
 DraftOf = Callable[[JsonObject], Draft]
@@ -42,10 +42,17 @@ def read_records(
         resource: Attributes of the resource; those of the file when None.
     """
     whose: JsonObject = {"service.name": source.name} if resource is None else resource
+    return spans_of(json_records(source, unwrap), name, draft_of, resource=whose)
+
+
+def spans_of(
+    records: Iterable[Record], name: str, draft_of: DraftOf, *, resource: JsonObject
+) -> Iterator[Incoming]:
+    """As `read_records`, of records that are at hand."""
     waiting: list[Draft] = []
     resume: Place | None = None
     chars = 0
-    for record in json_records(source, unwrap):
+    for record in records:
         resume = record.end
         if record.value is None:
             yield Skipped(record.reason, record.where)
@@ -58,10 +65,10 @@ def read_records(
         chars += _size(waiting[-1])
         is_full = len(waiting) >= MAX_SPANS_A_REQUEST or chars >= _MAX_WAITING_CHARS
         if is_full:
-            yield _request(name, waiting, whose, resume)
+            yield _request(name, waiting, resource, resume)
             waiting, chars = [], 0
     if waiting:
-        yield _request(name, waiting, whose, resume)
+        yield _request(name, waiting, resource, resume)
 
 
 def _request(name: str, drafts: list[Draft], resource: JsonObject, resume: Place | None) -> Request:

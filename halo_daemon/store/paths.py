@@ -6,7 +6,7 @@ Every file name of the data directory; no other module spells one.
     <root>/lock, keys.json
     <root>/measures/<worker>.json                             while several workers run
     <root>/outbox/
-    <root>/imports.json
+    <root>/imports.jsonl
     <root>/projects/<slug>/project.json, findings.jsonl, schedule.json, outcomes.jsonl
     <root>/projects/<slug>/triage.yaml, contract.yaml         written by people
     <root>/projects/<slug>/catalog.sqlite                     derived
@@ -253,7 +253,7 @@ class DataPaths:
     @property
     def imports(self) -> Path:
         """How far imported files were read."""
-        return self.root / "imports.json"
+        return self.root / "imports.jsonl"
 
     def project(self, slug: str) -> ProjectPaths:
         """

@@ -50,7 +50,7 @@ def test_an_import_killed_again_and_again_loses_and_doubles_nothing(tmp_path):
         process = subprocess.Popen(
             command(data, file), env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        noted = data / "imports.json"
+        noted = data / "imports.jsonl"
         before = noted.read_bytes() if noted.exists() else b""
         while process.poll() is None:
             if noted.exists() and noted.read_bytes() != before:

@@ -220,7 +220,7 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(tmp_path):
         left -= 1
         await sink.accept(batches)
 
-    state_file = tmp_path / "imports.json"
+    state_file = tmp_path / "imports.jsonl"
     with pytest.raises(HaloError, match="full"):
         await Import(
             source="otlp", accept=failing, batch_bytes=1, state=ImportState(state_file)
@@ -233,12 +233,26 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(tmp_path):
     assert len(sink.spans("shop")) == 5
 
 
+async def test_an_import_by_content_goes_on_in_the_middle_of_a_file(tmp_path):
+    """What a file is was told by its start, and is known when reading begins further on."""
+    path = tmp_path / "traces.jsonl"
+    path.write_bytes(OTLP_LINE + b"\n")
+    sink = MemorySink()
+    state = ImportState(tmp_path / "imports.jsonl")
+    await Import(source="auto", accept=sink.accept, state=state).run([path])
+    path.write_bytes(path.read_bytes() * 2)
+
+    summary = await Import(source="auto", accept=sink.accept, state=state, resume=True).run([path])
+
+    assert (summary.accepted_spans, dict(summary.skipped)) == (1, {})
+
+
 async def test_another_file_of_the_same_name_is_read_from_its_start(tmp_path):
     """A rotated file has the old name and other contents; nothing of it is skipped."""
     path = tmp_path / "traces.jsonl"
     path.write_bytes(OTLP_LINE)
     sink = MemorySink()
-    state = ImportState(tmp_path / "imports.json")
+    state = ImportState(tmp_path / "imports.jsonl")
     await Import(source="otlp", accept=sink.accept, state=state).run([path])
     path.write_bytes(OTLP_LINE.replace(b"work", b"play"))
 

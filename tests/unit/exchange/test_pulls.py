@@ -58,7 +58,7 @@ class Pulls:
                 client=client,
                 accept=self.sink.accept,
                 now_unix_ns=now_unix_ns,
-                state=ImportState(self._path / "imports.json"),
+                state=ImportState(self._path / "imports.jsonl"),
                 **options,
             ).run()
         finally:

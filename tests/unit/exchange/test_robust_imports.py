@@ -54,7 +54,7 @@ class Imports:
 
     def __init__(self, path: Path) -> None:
         self.sink = MemorySink()
-        self._state = path / "imports.json"
+        self._state = path / "imports.jsonl"
 
     async def run(self, source: str, *files: Path, **options: object) -> ImportSummary:
         """Import files as a new process would."""
@@ -263,7 +263,7 @@ async def test_a_rotated_file_is_read_to_its_end_under_its_new_name(tmp_path):
         source="otlp",
         accept=sink.accept,
         project="p",
-        state=ImportState(tmp_path / "imports.json"),
+        state=ImportState(tmp_path / "imports.jsonl"),
     )
     looks = 0
 
@@ -305,7 +305,7 @@ async def test_an_import_that_broke_off_goes_on_where_it_stopped(tmp_path, pack)
             source="otlp",
             accept=accept,
             project="p",
-            state=ImportState(tmp_path / "imports.json"),
+            state=ImportState(tmp_path / "imports.jsonl"),
             resume=True,
             batch_bytes=1,
         )
