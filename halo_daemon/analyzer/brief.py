@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from halo_daemon.analyzer.changes import changes_beside
 from halo_daemon.analyzer.figures import affected, state_of
 from halo_daemon.analyzer.safe_text import code_span, fenced, markdown
 from halo_daemon.findings import Finding, Report
@@ -26,6 +27,8 @@ def _lines(report: Report, finding: Finding) -> Iterator[str]:
     yield f"- Category {code_span(finding.category)}, found by {code_span(finding.source)}"
     if finding.root_cause.text:
         yield f"- Likely cause ({finding.root_cause.state}): {markdown(finding.root_cause.text)}"
+    for row in changes_beside(report, finding):
+        yield f"- Changed in the same window: {row.change} {row.kind} {code_span(row.name)}"
     yield ""
     if finding.recommendation.text:
         yield "## What to try"

@@ -8,11 +8,13 @@ from halo_daemon.analyzer.empty_history import EMPTY_KIND, empty_counts
 from halo_daemon.analyzer.features import Feature
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.stats import Table, fisher_exact, newcombe
-from halo_daemon.findings import InventoryItem, ReleaseDiff, Report, WhatChanged
+from halo_daemon.findings import Finding, InventoryItem, ReleaseDiff, Report, WhatChanged
 from halo_daemon.proto.times import format_unix_ns
 
 MAX_INVENTORY = 500
 _KINDS = frozenset({"agent", "model", "prompt", "service.version", "tool", "tool list"})
+_WORSE = frozenset({"new", "regressed", "reopened"})
+_MAX_BESIDE = 5
 _MIN_TRACES = 3
 _MIN_RELEASE_TRACES = 10
 _UNLIKELY = 0.05
@@ -85,6 +87,20 @@ def changes_since(
         if identity not in now and _is_missed(item.traces, previous.dataset.traces, traces)
     ]
     return (*new, *gone)
+
+
+def changes_beside(report: Report, finding: Finding) -> tuple[WhatChanged, ...]:
+    """
+    What came and went of a finding's own agent, where the finding got worse; at most five.
+
+    Beside it, not behind it: both began in this window, and that is all that is known.
+    """
+    if finding.state not in _WORSE:
+        return ()
+    parts = finding.fingerprint.parts
+    agent = parts[1] if len(parts) > 1 else ""
+    rows = [row for row in report.what_changed if row.agent in {"", agent}]
+    return tuple(rows[:_MAX_BESIDE])
 
 
 def _is_used(item: InventoryItem) -> bool:

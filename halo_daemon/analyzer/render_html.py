@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from halo_daemon.analyzer import figures
+from halo_daemon.analyzer.changes import changes_beside
 from halo_daemon.analyzer.cited import CitedSpan, SpanKey
 from halo_daemon.analyzer.safe_text import clean, segments
 from halo_daemon.analyzer.waterfall import trend_points, waterfall_of
@@ -66,6 +67,7 @@ def render_html(
             finding.finding_id: waterfall_of(finding, traces or {}) for finding in report.findings
         },
         trend_points=trend_points,
+        beside={row.finding_id: changes_beside(report, row) for row in report.findings},
         spans=spans or {},
         record=_record(report),
     )

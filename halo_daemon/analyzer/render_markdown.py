@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
+from halo_daemon.analyzer.changes import changes_beside
 from halo_daemon.analyzer.figures import (
     affected,
     change,
@@ -28,7 +29,7 @@ def render_markdown(report: Report) -> str:
     names = short_ids(f.finding_id for f in (*report.findings, *report.weak_signals))
     lines = [*_front_matter(report), *_overview(report), *_table(report, names)]
     for finding in report.findings:
-        lines += _finding(finding, names[finding.finding_id])
+        lines += _finding(report, finding, names[finding.finding_id])
     lines += _changes(report)
     lines += _shorter(report, names)
     lines += _aside(report)
@@ -100,7 +101,7 @@ def _table(report: Report, names: dict[str, str]) -> Iterator[str]:
     yield ""
 
 
-def _finding(finding: Finding, name: str) -> Iterator[str]:
+def _finding(report: Report, finding: Finding, name: str) -> Iterator[str]:
     yield f"## {name}  {markdown(finding.title)} {{#{name.lower()}}}"
     yield ""
     yield f"**What** {finding.severity}, {finding.certainty}: {affected(finding.counts)} eligible traces,"
@@ -111,6 +112,11 @@ def _finding(finding: Finding, name: str) -> Iterator[str]:
         yield f"**Outcome** {_association(finding.association)}"
         yield ""
     yield from _trend(finding)
+    beside = changes_beside(report, finding)
+    if beside:
+        said = ", ".join(f"{row.change} {row.kind} {code_span(row.name)}" for row in beside)
+        yield f"**Changed in the same window** {said}"
+        yield ""
     if finding.root_cause.text:
         yield f"**Likely cause** ({finding.root_cause.state}) {markdown(finding.root_cause.text)}"
         yield ""

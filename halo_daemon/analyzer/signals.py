@@ -15,7 +15,7 @@ from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.proto.json_value import JsonValue
 from halo_daemon.proto.span import STATUS_ERROR, TOOL, Span
 
-SignalKind = Literal["status", "exception", "attribute", "text", "derived"]
+SignalKind = Literal["status", "exception", "attribute", "text", "derived", "contract"]
 
 _HTTP_KEYS = ("http.response.status_code", "http.status_code")
 _HTTP_ERROR = 400

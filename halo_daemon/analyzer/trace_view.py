@@ -179,7 +179,7 @@ class TraceView:
             value = at_pointer(parsed, condition.pointer)
             if value is not None and value in condition.in_:
                 message = f"{condition.pointer.rpartition('/')[2]} is {value}"
-                return ErrorSignal("attribute", message, "", "")
+                return ErrorSignal("contract", message, "", "")
         return None
 
     def template_of(self, span: Span) -> str:

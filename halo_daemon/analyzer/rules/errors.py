@@ -65,7 +65,8 @@ def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
     subject = subject_of(view, error.span)
     recovery = find_recovery(view, error)
     key = FindingKey(rule, subject.agent, subject.name, error.signal.error_type, error.template)
-    certainty: Certainty = "proved" if rule in {BAD_ARGUMENTS, MADE_UP_TOOL} else "event"
+    is_proved = rule in {BAD_ARGUMENTS, MADE_UP_TOOL} or error.signal.kind == "contract"
+    certainty: Certainty = "proved" if is_proved else "event"
     return Observation(
         key=key,
         quotes=tuple(_quotes(view, error, recovery)),

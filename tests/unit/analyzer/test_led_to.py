@@ -2,7 +2,11 @@
 
 import pytest
 
+from halo_daemon.analyzer.brief import render_brief
+from halo_daemon.analyzer.changes import changes_beside
 from halo_daemon.analyzer.contract import contract_of
+from halo_daemon.analyzer.render_html import render_html
+from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.rules.tool_words import purpose_of
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.testing.traces import TraceScript
@@ -131,6 +135,44 @@ def test_a_refusal_is_known_by_what_the_provider_states(last):
     (found,) = findings(script, "refusal")
 
     assert found.certainty == "event"
+
+
+def test_a_failure_that_the_contract_states_is_proved():
+    """A call that went through, with the value that the project calls a failure."""
+    script = steps(("refund", {"id": 1}, '{"status": "rejected"}'))
+    failing = {"failure_when": [{"pointer": "/status", "in": ["rejected"]}]}
+    settings = MinerSettings(contract=contract_of({"tools": {"refund": failing}}))
+
+    (found,) = findings(script, "tool_error", settings=settings)
+
+    assert findings(script, "tool_error") == []
+    assert found.certainty == "proved"
+
+
+def test_what_changed_stands_beside_what_got_worse():
+    """A new model and a new failure of one agent are told together, in every rendering."""
+
+    def night(first, model, result):
+        return [
+            TraceScript(n)
+            .model("Next.", **{"inference.llm.model_name": model})
+            .tool("find_user", {"n": n}, result="" if result else f"user {n}", error=result)
+            .answer("So.")
+            for n in range(first, first + 10)
+        ]
+
+    before = report_of(night(1, "m-1", ""))
+    after = report_of(night(20, "m-2", "no such table"), previous=before)
+
+    (finding,) = after.findings
+    assert [(row.change, row.name) for row in changes_beside(after, finding)] == [
+        ("new", "m-2"),
+        ("gone", "m-1"),
+    ]
+    for text in (render_markdown(after), render_html(after), render_brief(after, finding)):
+        assert "Changed in the same window" in text
+    calm = finding.model_copy(update={"state": "ongoing"})
+    assert changes_beside(after, calm) == ()
 
 
 CONTRACT = contract_of({"tools": {"book_table": {"side_effecting": True}}})
