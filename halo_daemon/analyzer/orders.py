@@ -1,13 +1,15 @@
 """
 Words that speak to a model as if to a servant, however they are disguised.
 
-Most texts hold none. So a literal is looked for first, and a pattern is tried only
-at the very places where it stands. Every repetition in the patterns is bounded, so
-the time is linear in the length of the text.
+Most texts hold none. So what orders hold besides is looked for first, in a form that is
+quick to search, then a literal, and a pattern is tried only at the very places where
+that stands. Every repetition in the patterns is bounded, so the time is linear in the
+length of the text.
 """
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_SEARCHED_CHARS = 200_000
@@ -19,78 +21,121 @@ _ANY = rf"(?:(?:all|any|the|your|every|everything|of|these|those|my|our){_GAP}){
 _DROP = r"(?:ignore|disregard|forget)"
 _EARLIER = r"(?:previous|prior|above|earlier|preceding|system|original|initial)"
 _RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directives?)"
+_TAG = r"[<\[]{1,2}/?(?:inst|sys|final)\s?/?[>\]]{1,2}"
 _LOOT = r"(?:\.env\b|\bsend\b|https?://|secrets?\b|passwords?\b|credentials?\b|system prompt)"
 
 
-class _Order(NamedTuple):
-    mark: str
-    """What the pattern begins with; small letters."""
+class _Orders(NamedTuple):
     also: str
-    """Another part of it, rarer than the mark."""
+    """What stands in every text that matches, rarer than the marks; small letters."""
+    marks: tuple[str, ...]
+    """What the pattern begins with."""
     pattern: re.Pattern[str]
 
 
-def _orders(marks: tuple[str, ...], *patterns: str, also: str = "") -> tuple[_Order, ...]:
-    pattern = re.compile("|".join(patterns))
-    return tuple(_Order(mark, also, pattern) for mark in marks)
+def _orders(marks: tuple[str, ...], *patterns: str, also: str) -> _Orders:
+    return _Orders(also, marks, re.compile("|".join(patterns)))
 
 
-_ORDERS = (
-    *_orders(
-        ("ignore", "disregard", "forget"),
-        rf"{_DROP}{_GAP}{_ANY}{_EARLIER}{_GAP}[^.\n]{{0,30}}{_RULES}",
-        rf"{_DROP}{_GAP}{_ANY}{_RULES}{_GAP}(?:above|before|you{_GAP}(?:were|have{_GAP}been))",
-        rf"{_DROP}{_GAP}{_ANY}above{_GAP}(?:[,.;:!]|and\b|then\b)[^\n]{{0,80}}?{_LOOT}",
-    ),
-    *_orders(
+class _Catalogue(NamedTuple):
+    orders: tuple[_Orders, ...]
+    gates: tuple[tuple[str, str], ...]
+    """What the orders hold besides their marks, each as it is and as it is folded."""
+
+
+def _catalogue(*orders: _Orders) -> _Catalogue:
+    held = dict.fromkeys(order.also for order in orders)
+    return _Catalogue(orders, tuple((also, _folded(also)) for also in held))
+
+
+def _folded(text: str) -> str:
+    """The bytes of *text* as characters, letters of ASCII small: quick to make and to search."""
+    small = text.replace("\u0130", "i").encode("utf-8", "surrogatepass").lower()
+    return small.decode("latin-1")
+
+
+_DROPPING = (
+    rf"{_DROP}{_GAP}{_ANY}{_EARLIER}{_GAP}[^.\n]{{0,30}}{_RULES}",
+    rf"{_DROP}{_GAP}{_ANY}{_RULES}{_GAP}(?:above|before|you{_GAP}(?:were|have{_GAP}been))",
+    rf"{_DROP}{_GAP}{_ANY}above{_GAP}(?:[,.;:!]|and\b|then\b)[^\n]{{0,80}}?{_LOOT}",
+)
+_ORDERS = _catalogue(
+    _orders(("ignore",), *_DROPPING, also="ignor"),
+    _orders(("disregard",), *_DROPPING, also="disregard"),
+    _orders(("forget",), *_DROPPING, also="forget"),
+    _orders(
         ("ignor",),
         rf"ignoriere?{_GAP}(?:alle|die|deine)[^.\n]{{0,30}}(?:anweisungen|instruktionen|regeln)",
         rf"ignor(?:a|e|ez){_GAP}(?:todas|las)[^.\n]{{0,40}}instrucciones",
         rf"ignore[rz]?{_GAP}(?:toutes|les|tes|vos)[^.\n]{{0,40}}(?:instructions|consignes)",
+        also="ignor",
     ),
-    *_orders(
+    _orders(
         ("override",),
         rf"override{_GAP}{_ANY}{_EARLIER}{_GAP}[^.\n]{{0,30}}(?:instructions?|prompts?|guidelines?)",
+        also="override",
     ),
-    *_orders(
+    _orders(
         ("reveal", "print", "repeat", "output"),
         rf"\w{{5,6}}{_GAP}(?:your|the){_GAP}system{_GAP}prompt",
         also="prompt",
     ),
-    *_orders(
+    _orders(
         ("reveal", "print", "repeat", "output"),
         rf"\w{{5,6}}{_GAP}(?:your|the){_GAP}initial{_GAP}instructions",
         also="instruction",
     ),
-    *_orders(("new",), rf"new{_GAP}instructions?\s{{0,5}}:\s{{0,5}}\S", also="instruction"),
-    *_orders(
+    _orders(("new",), rf"new{_GAP}instructions?\s{{0,5}}:\s{{0,5}}\S", also="instruction"),
+    _orders(
         ("you",), rf"you{_GAP}are{_GAP}now{_GAP}(?:in{_GAP})?\w{{1,30}}{_GAP}mode\b", also="mode"
     ),
-    *_orders(("<|",), r"<\|(?:im_start|im_end|system|start_header_id|eot_id)\|>"),
-    *_orders(
-        ("[inst]", "[/inst]", "<<sys>>", "<</sys>>", "<final/>", "<final />"),
-        r"[<\[]{1,2}/?(?:inst|sys|final)\s?/?[>\]]{1,2}",
-    ),
+    _orders(("<|",), r"<\|(?:im_start|im_end|system|start_header_id|eot_id)\|>", also="|>"),
+    _orders(("[inst]", "[/inst]"), _TAG, also="inst]"),
+    _orders(("<<sys>>", "<</sys>>", "<final/>", "<final />"), _TAG, also="<"),
 )
-_ODDITIES = (
-    *_orders(('"role"', '"tool_call_id"'), r'"\w{1,20}"\s{0,5}:\s{0,5}"'),
-    *_orders(("final_answer(",), r'final_answer\(\s{0,5}[{"\']'),
-    *_orders(("](",), r"\]\(\s{0,5}(?:https?|data|javascript):"),
-    *_orders(("\u202d", "\u202e"), "[\u202d\u202e]"),
+_ODDITIES = _catalogue(
+    _orders(('"role"', '"tool_call_id"'), r'"\w{1,20}"\s{0,5}:\s{0,5}"', also='"'),
+    _orders(("final_answer(",), r'final_answer\(\s{0,5}[{"\']', also="("),
+    _orders(("](",), r"\]\(\s{0,5}(?:https?|data|javascript):", also="]("),
+    _orders(("\u202d",), "\u202d", also="\u202d"),
+    _orders(("\u202e",), "\u202e", also="\u202e"),
 )
 """What has no business in a name: messages, answers, links, reversed text."""
 
-_SPACED_MARKS = tuple(gap.join(word) for word in ("nstruct", "ignor") for gap in " .-_*")
+_SPACERS = " .-_*"
+_SPACED_WORDS = ("nstruct", "ignor")
+_SPACED_MARKS = tuple(gap.join(word) for word in _SPACED_WORDS for gap in _SPACERS)
 _SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ .\-_*]){1,200}[^\W_](?![^\W_])")
 _SPACER = re.compile(r"[ .\-_*]")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _PIECE = re.compile(r"\\u[0-9a-fA-F]{4}|.", re.DOTALL)
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
+_UNSEEN_RANGES = (
+    ("\x00", "\x08"),
+    ("\x0e", "\x1f"),
+    ("\x7f", "\x7f"),
+    ("\u00ad", "\u00ad"),
+    ("\u034f", "\u034f"),
+    ("\u061c", "\u061c"),
+    ("\u115f", "\u1160"),
+    ("\u17b4", "\u17b5"),
+    ("\u180b", "\u180f"),
+    ("\u200b", "\u200f"),
+    ("\u202a", "\u202e"),
+    ("\u2060", "\u206f"),
+    ("\u3164", "\u3164"),
+    ("\ufe00", "\ufe0f"),
+    ("\ufeff", "\ufeff"),
+    ("\uffa0", "\uffa0"),
+    ("\ufff9", "\ufffb"),
+    ("\U000e0000", "\U000e007f"),
+    ("\U000e0100", "\U000e01ef"),
 )
 """Characters that show nothing: zero-width ones, directions, tags, fillers, selectors."""
+
+_UNSEEN = frozenset(
+    chr(code) for first, last in _UNSEEN_RANGES for code in range(ord(first), ord(last) + 1)
+)
+_SEEN_ASCII = bytes(code for code in range(128) if chr(code) not in _UNSEEN)
 
 
 def find_order(text: str) -> str | None:
@@ -104,6 +149,7 @@ def find_order(text: str) -> str | None:
     return _find(text, _ORDERS)
 
 
+@lru_cache(maxsize=4_096)
 def find_order_in_name(name: str) -> str | None:
     """The same for a name or a key, where messages, answers and links are out of place."""
     if " " not in name and '"' not in name and "(" not in name and name.isascii():
@@ -112,19 +158,27 @@ def find_order_in_name(name: str) -> str | None:
     return _find(name, _ORDERS) if found is None else found
 
 
-def _find(text: str, orders: tuple[_Order, ...]) -> str | None:
+def _find(text: str, catalogue: _Catalogue) -> str | None:
     text = text[:MAX_SEARCHED_CHARS]
-    lowered = _lowered(text)
-    found = _first(lowered, orders)
+    folded = _folded(text)
+    found = _first(text, folded, catalogue)
     if found:
         return text[slice(*found)]
-    spaced = holds_any(lowered, _SPACED_MARKS)
-    if text.isascii() and not spaced and "\\u" not in text:
+    is_spaced = _is_spaced(folded)
+    if text.isascii() and "\\u" not in text and not is_spaced:
         return None
-    plain = _closed_up(_unmasked(text))
-    if plain == text or not _first(_lowered(plain), orders):
+    plain = _unmasked(text)
+    if plain != text or is_spaced:
+        plain = _closed_up(plain)
+    if plain == text or not _first(plain, _folded(plain), catalogue):
         return None
-    return _words_before_unmasking(text, orders)
+    return _words_before_unmasking(text, catalogue)
+
+
+def _is_spaced(folded: str) -> bool:
+    """Whether letters of an order are set apart."""
+    close = folded.encode("latin-1").translate(None, _SPACERS.encode()).decode("latin-1")
+    return holds_any(close, _SPACED_WORDS) and holds_any(folded, _SPACED_MARKS)
 
 
 def _lowered(text: str) -> str:
@@ -132,16 +186,21 @@ def _lowered(text: str) -> str:
     return text.replace("\u0130", "i").lower()
 
 
-def _first(lowered: str, orders: tuple[_Order, ...]) -> tuple[int, int] | None:
-    for mark, also, pattern in orders:
-        at = lowered.find(mark)
-        if at < 0 or also not in lowered:
+def _first(text: str, folded: str, catalogue: _Catalogue) -> tuple[int, int] | None:
+    held = {also for also, gate in catalogue.gates if gate in folded}
+    if not held:
+        return None
+    lowered = _lowered(text)
+    for also, marks, pattern in catalogue.orders:
+        if also not in held:
             continue
-        while at >= 0:
-            match = pattern.match(lowered, at)
-            if match:
-                return match.span()
-            at = lowered.find(mark, at + 1)
+        for mark in marks:
+            at = lowered.find(mark)
+            while at >= 0:
+                match = pattern.match(lowered, at)
+                if match:
+                    return match.span()
+                at = lowered.find(mark, at + 1)
     return None
 
 
@@ -156,22 +215,31 @@ def holds_any(text: str, marks: tuple[str, ...]) -> bool:
 def _unmasked(text: str) -> str:
     if "\\u" in text:
         text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
-    return unicodedata.normalize("NFKC", _UNSEEN.sub(_said_by_tag, text))
+    rare = _rare_chars(text)
+    if not _UNSEEN.isdisjoint(rare):
+        said = {ord(char): _said_by(char) for char in _UNSEEN.intersection(rare)}
+        text = text.translate(said)
+    return unicodedata.normalize("NFKC", text)
 
 
-def _said_by_tag(match: re.Match[str]) -> str:
+def _rare_chars(text: str) -> str:
+    """*text* without the characters of ASCII that show something: nearly all are gone at once."""
+    rare = text.encode("utf-8", "surrogatepass").translate(None, _SEEN_ASCII)
+    return rare.decode("utf-8", "surrogatepass")
+
+
+def _said_by(char: str) -> str:
     """A tag character repeats one of ASCII, unseen; all others say nothing."""
-    is_tag = _FIRST_TAG <= match[0] <= _LAST_TAG
-    return chr(ord(match[0]) - _TAG_BLOCK) if is_tag else ""
+    return chr(ord(char) - _TAG_BLOCK) if _FIRST_TAG <= char <= _LAST_TAG else ""
 
 
 def _closed_up(text: str) -> str:
-    if not holds_any(text.lower(), _SPACED_MARKS):
+    if not _is_spaced(_folded(text)):
         return text
     return _SPACED.sub(lambda match: _SPACER.sub("", match[0]), text)
 
 
-def _words_before_unmasking(text: str, orders: tuple[_Order, ...]) -> str:
+def _words_before_unmasking(text: str, catalogue: _Catalogue) -> str:
     """Unmask piece by piece, so that what matches can be traced back to what is recorded."""
     origins: list[int] = []
     pieces: list[str] = []
@@ -185,5 +253,5 @@ def _words_before_unmasking(text: str, orders: tuple[_Order, ...]) -> str:
         runs = [range(*match.span()) for match in _SPACED.finditer(seen)]
         spacers = {at for run in runs for at in run if _SPACER.match(seen[at])}
         origins = [origin for at, origin in enumerate(origins) if at not in spacers]
-    found = _first(_lowered(plain), orders)
+    found = _first(plain, _folded(plain), catalogue)
     return text[origins[found[0]] : origins[found[1] - 1] + 1] if found else ""
