@@ -205,6 +205,7 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         if used is not NOTHING_USED and span.span_id not in enclosing
     ]
     costs = [used.usd for used in counted if used.usd is not None]
+    stated = view.settings.contract.outcome
     session_id = next((span.session_id for span in spans if span.session_id), "")
     return TraceFacts(
         trace_id=trace.trace_id,
@@ -219,7 +220,7 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         end_unix_ns=trace.end_unix_ns,
         task=view.task,
         request=request_of(asked_of(view)) if session_id else NO_REQUEST,
-        outcome=outcome_of(trace, view.root, view.settings.contract.outcome),
+        outcome=outcome_of(trace, view.root, stated) if stated else view.outcome,
         session_id=session_id,
         user_id=next((span.user_id for span in spans if span.user_id), ""),
         service_version=view.root.service_version,

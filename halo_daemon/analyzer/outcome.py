@@ -43,6 +43,9 @@ _SOURCES = (
 )
 _PASSING_SCORE = 0.5
 
+OUTCOME_KEYS = frozenset(key for _, keys in _SOURCES for key in keys)
+"""Attributes that may state an outcome."""
+
 
 class Outcome(NamedTuple):
     """What became of a trace, and who says so."""
@@ -78,6 +81,11 @@ def outcome_of(trace: Trace, root: Span, stated: Iterable[OutcomeRule] = ()) -> 
         }
         if verdicts:
             return Outcome("failed" if "failed" in verdicts else "ok", source)
+    return status_outcome(root)
+
+
+def status_outcome(root: Span) -> Outcome:
+    """What the status of the root alone says."""
     if root.has_error_status:
         return Outcome("failed", "status")
     return Outcome("ok", "status") if root.status_code == "STATUS_CODE_OK" else UNKNOWN

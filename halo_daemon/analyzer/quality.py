@@ -5,9 +5,15 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import Span
-from halo_daemon.proto.trace import Trace
 
 _SKEW_NS = 1_000_000_000
+_BY_SPAN = (
+    "missing_parent",
+    "negative_duration",
+    "clock_skew",
+    "unfinished_span",
+    "cut_attribute",
+)
 
 FIXES: dict[str, str] = {
     "missing_parent": "Export every span of a process, also on shutdown, and sample whole traces.",
@@ -37,13 +43,12 @@ class Defect(NamedTuple):
 def defects_of(view: TraceView) -> Iterator[Defect]:
     """Count every kind of defect, also those met zero times, so that shares have a denominator."""
     trace = view.trace
-    yield _over_spans("missing_parent", trace, _missing_parents(trace))
-    yield _over_spans("negative_duration", trace, _backwards(trace))
-    yield _over_spans("clock_skew", trace, _skewed(trace))
-    open_spans = () if view.is_open else (s for s in trace.spans if not s.is_complete)
-    yield _over_spans("unfinished_span", trace, open_spans)
-    yield _over_spans("cut_attribute", trace, _cut(trace))
-    yield Defect("duplicate_span", trace.duplicate_spans, len(trace.spans), trace.spans[0].span_id)
+    spans = len(trace.spans)
+    found = _met(view)
+    for code in _BY_SPAN:
+        met = found[code]
+        yield Defect(code, len(met), spans, _first(met))
+    yield Defect("duplicate_span", trace.duplicate_spans, spans, trace.spans[0].span_id)
     calls = [call.span for call in view.model_calls]
     untold = [span for span in calls if span.input_tokens is None and span.output_tokens is None]
     unnamed = [span for span in calls if not span.model]
@@ -63,31 +68,24 @@ def _first(spans: list[Span]) -> str:
     return spans[0].span_id if spans else ""
 
 
-def _over_spans(code: str, trace: Trace, met: "Iterator[Span] | tuple[Span, ...]") -> Defect:
-    found = list(met)
-    return Defect(code, len(found), len(trace.spans), _first(found))
-
-
-def _missing_parents(trace: Trace) -> Iterator[Span]:
-    return (span for span in trace.roots if span.parent_span_id)
-
-
-def _backwards(trace: Trace) -> Iterator[Span]:
-    return (s for s in trace.spans if s.is_complete and s.end_unix_ns < s.start_unix_ns)
-
-
-def _skewed(trace: Trace) -> Iterator[Span]:
-    by_id = trace.by_id
-    for span in trace.spans:
+def _met(view: TraceView) -> dict[str, list[Span]]:
+    """The spans that have each defect of `_BY_SPAN`, in span order."""
+    met: dict[str, list[Span]] = {code: [] for code in _BY_SPAN}
+    by_id = view.trace.by_id
+    for span in view.trace.spans:
         parent = by_id.get(span.parent_span_id)
-        if parent and span.start_unix_ns < parent.start_unix_ns - _SKEW_NS:
-            yield span
-
-
-def _cut(trace: Trace) -> Iterator[Span]:
-    return (
-        span
-        for span in trace.spans
-        if span.attributes.get("halo.truncated") is True
-        or span.fields.get("dropped_attributes_count")
-    )
+        if parent is None:
+            if span.parent_span_id:
+                met["missing_parent"].append(span)
+        elif span.start_unix_ns < parent.start_unix_ns - _SKEW_NS:
+            met["clock_skew"].append(span)
+        if span.end_unix_ns <= 0:
+            if not view.is_open:
+                met["unfinished_span"].append(span)
+        elif span.end_unix_ns < span.start_unix_ns:
+            met["negative_duration"].append(span)
+        if span.attributes.get("halo.truncated") is True or (
+            span.fields.get("dropped_attributes_count")
+        ):
+            met["cut_attribute"].append(span)
+    return met

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from halo_daemon.analyzer.orders import find_order_in_name
+from halo_daemon.analyzer.outcome import OUTCOME_KEYS
 from halo_daemon.proto.span import Span
 
 FINISH_KEYS = (
@@ -70,6 +71,8 @@ class SpanShape(NamedTuple):
     """Keys that are orders to a model, or look like messages and answers."""
     may_fail: bool
     """Whether an attribute may state a failure."""
+    may_judge: bool
+    """Whether an attribute may state the outcome of the run."""
 
 
 def shape_of(span: Span) -> SpanShape:
@@ -98,6 +101,7 @@ def _shape(keys: tuple[str, ...]) -> SpanShape:
         documents=tuple(key for key in keys if key.startswith(_DOCUMENTS)),
         odd=tuple(key for key in keys if find_order_in_name(key) is not None),
         may_fail=not FAILURE_KEYS.isdisjoint(present),
+        may_judge=not OUTCOME_KEYS.isdisjoint(present),
     )
 
 

@@ -23,6 +23,7 @@ from halo_daemon.analyzer.content import (
 )
 from halo_daemon.analyzer.contract import at_pointer
 from halo_daemon.analyzer.masking import mask_name, mask_volatile, template_of
+from halo_daemon.analyzer.outcome import Outcome, outcome_of, status_outcome
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.signals import ErrorSignal, error_signal
@@ -249,16 +250,27 @@ class TraceView:
     @cached_property
     def requested_populations(self) -> frozenset[Population]:
         """(agent, tool) of every call that a model asked for."""
-        return frozenset(
-            Population("requested", call.agent, mask_name(requested.name))
+        asked = {
+            (call.agent, requested.name)
             for call in self.model_calls
             for requested in call.requested
-        )
+        }
+        return frozenset(Population("requested", agent, mask_name(name)) for agent, name in asked)
 
     @cached_property
     def agent_populations(self) -> frozenset[Population]:
         """Every agent of the trace."""
         return frozenset(Population("agent", agent, "") for agent in self.agents)
+
+    def model_subject_of(self, call: ModelCall) -> Subject:
+        """Agent and model that a model call's findings are counted under."""
+        return Subject(call.agent, call.span.model or mask_name(call.span.name))
+
+    @cached_property
+    def model_populations(self) -> frozenset[Population]:
+        """Agent and model of every model call."""
+        called = {self.model_subject_of(call) for call in self.model_calls}
+        return frozenset(Population("model", *subject) for subject in called)
 
     @cached_property
     def span_populations(self) -> frozenset[Population]:
@@ -319,6 +331,14 @@ class TraceView:
         """The earliest root span, an AGENT where there is one; the first span in a cycle."""
         roots = self.trace.roots or self.trace.spans[:1]
         return next((span for span in roots if span.observation_kind == AGENT), roots[0])
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What became of the run by what it says itself, without the project's own rules."""
+        may_judge = any(shape.may_judge for shape in self.shapes)
+        if may_judge or any(span.events for span in self.trace.spans):
+            return outcome_of(self.trace, self.root)
+        return status_outcome(self.root)
 
     @cached_property
     def task_input(self) -> Text:

@@ -6,7 +6,7 @@ All are facts of cost. They are no failures unless they go with one.
 
 from functools import lru_cache
 
-from halo_daemon.analyzer.content import ModelCall, Text, used_tokens
+from halo_daemon.analyzer.content import ModelCall, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
@@ -57,15 +57,15 @@ _WINDOWS: dict[str, int] = {
 
 def check_context_growth(view: TraceView) -> RuleOutput:
     """Prompts that grow five-fold, fill the window, are mostly one part, or lose their cache."""
-    calls = [call for call in view.model_calls if used_tokens(call.span)[0]]
+    calls = [call for call in view.model_calls if call.used.input_tokens]
     if len(calls) < _MIN_CALLS:
         return RuleOutput(of=1, not_checked={"too_few": 1})
-    agent = view.agent_of(calls[-1].span)
-    largest = max(calls, key=lambda call: used_tokens(call.span)[0])
+    agent = calls[-1].agent
+    largest = max(calls, key=lambda call: call.used.input_tokens)
     found = (
         _growth(calls, agent),
         _full_window(calls, agent),
-        _large_part(largest.span, agent),
+        _large_part(largest, agent),
         _lost_cache(calls, agent),
     )
     eligible = frozenset({Population("agent", agent, "")})
@@ -83,7 +83,7 @@ def _symptom(span: Span) -> Quote:
 
 
 def _growth(calls: list[ModelCall], agent: str) -> Observation | None:
-    first, last = used_tokens(calls[0].span)[0], used_tokens(calls[-1].span)[0]
+    first, last = calls[0].used.input_tokens, calls[-1].used.input_tokens
     if last < _GROWTH * first:
         return None
     key = FindingKey(CONTEXT_GROWTH, agent, "", "", "")
@@ -100,7 +100,7 @@ def window_tokens(model: str) -> int:
 
 def _full_window(calls: list[ModelCall], agent: str) -> Observation | None:
     """The fullest prompt; one beyond the window shows that the model has another window."""
-    shares = [(_share_of_window(call.span), call.span) for call in calls]
+    shares = [(_share_of_window(call), call.span) for call in calls]
     share, span = max(shares, key=lambda row: row[0])
     if not _FULL <= share <= 1:
         return None
@@ -109,15 +109,16 @@ def _full_window(calls: list[ModelCall], agent: str) -> Observation | None:
     return _fact(key, _symptom(span), certainty="candidate")
 
 
-def _share_of_window(span: Span) -> float:
-    window = window_tokens(span.model)
-    return used_tokens(span)[0] / window if window else 0.0
+def _share_of_window(call: ModelCall) -> float:
+    window = window_tokens(call.span.model)
+    return call.used.input_tokens / window if window else 0.0
 
 
-def _large_part(span: Span, agent: str) -> Observation | None:
+def _large_part(call: ModelCall, agent: str) -> Observation | None:
     """One message that is more than half of the largest prompt."""
-    largest, total = "", 0
-    for key, value in span.attributes.items():
+    span, largest, total = call.span, "", 0
+    for key in call.shape.inputs:
+        value = span.attributes[key]
         if key.startswith(_MESSAGES) and isinstance(value, str):
             total += len(value)
             if len(value) > _LARGE_PART_CHARS and 2 * len(value) > total:
@@ -135,7 +136,7 @@ def _lost_cache(calls: list[ModelCall], agent: str) -> Observation | None:
     """Prompts that were mostly cached, and later are not."""
     shares = []
     for call in calls:
-        cached, prompt = call.span.count(_CACHED_KEY), used_tokens(call.span)[0]
+        cached, prompt = call.span.count(_CACHED_KEY), call.used.input_tokens
         if cached is not None and prompt >= _MIN_CACHED_PROMPT_TOKENS:
             shares.append((min(1.0, max(0, cached) / prompt), call.span))
     if len(shares) < _MIN_CACHE_CALLS:

@@ -33,7 +33,8 @@ class _Ran(NamedTuple):
     span: Span
     code: str
     result: Text
-    decision: Span | None
+    asked: Span | None
+    """The model call whose code a framework ran; None for the call of a tool."""
 
 
 def check_echoes(view: TraceView) -> RuleOutput:
@@ -41,8 +42,7 @@ def check_echoes(view: TraceView) -> RuleOutput:
     ran = list(_ran(view))
     if not ran:
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
-    answer = _bare(view.final_answer[1].value[:_MAX_CHARS]) if view.final_answer else ""
-    echoed = [_is_echo(one, answer) for one in ran]
+    echoed = [_is_echo(view, one) for one in ran]
     last_work = max((at for at, is_echo in enumerate(echoed) if not is_echo), default=-1)
     observations = [
         _observation(view, one, is_last=at > last_work) for at, one in enumerate(ran) if echoed[at]
@@ -54,8 +54,7 @@ def _ran(view: TraceView) -> Iterator[_Ran]:
     """Calls of tools that run code, and steps of a framework that run what the model wrote."""
     for call in view.tool_calls:
         if runs_anything(call.tool):
-            decision = view.decision_of(call.span)
-            yield _Ran(call.span, call.arguments.value, call.result, decision)
+            yield _Ran(call.span, call.arguments.value, call.result, None)
     for span in view.framework_steps:
         asked = view.model_calls_under(span)
         if len(asked) == 1 and "```" in asked[0].answer.value:
@@ -63,7 +62,7 @@ def _ran(view: TraceView) -> Iterator[_Ran]:
             yield _Ran(span, asked[0].answer.value, result, asked[0].span)
 
 
-def _is_echo(ran: _Ran, answer: str) -> bool:
+def _is_echo(view: TraceView, ran: _Ran) -> bool:
     code, result = ran.code, ran.result.value
     if not _MIN_CHARS <= len(result) <= min(_MAX_CHARS, 2 * len(code)) or len(code) > _MAX_CHARS:
         return False
@@ -80,6 +79,7 @@ def _is_echo(ran: _Ran, answer: str) -> bool:
     new_chars = sum(map(len, lines)) - sum(map(len, echoed))
     if not is_told or new_chars > _MAX_NEW_CHARS:
         return False
+    answer = _bare(view.final_answer[1].value[:_MAX_CHARS]) if view.final_answer else ""
     return not (answer and ("".join(echoed) in answer or answer in "".join(echoed)))
 
 
@@ -95,7 +95,7 @@ def _bare(text: str) -> str:
 
 def _observation(view: TraceView, ran: _Ran, *, is_last: bool) -> Observation:
     subject = subject_of(view, ran.span)
-    decision = ran.decision
+    decision = ran.asked or view.decision_of(ran.span)
     quotes = [quote(ran.span, "symptom", ran.result)]
     if decision is not None and decision.observation_kind == LLM:
         quotes.append(decision_quote(decision))

@@ -6,6 +6,7 @@ from halo_daemon.analyzer.content import ModelCall, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.error_kinds import BUDGET_TEXT
 from halo_daemon.analyzer.rules.errors import BUDGET_EXHAUSTED, decision_quote, observe_errors
@@ -17,6 +18,9 @@ PREMATURE_END = "premature_end"
 _EMPTY_ANSWER = "empty answer"
 _CALL_NOT_RUN = "call not run"
 _BUDGET_TEXT = re.compile(BUDGET_TEXT, re.IGNORECASE)
+_LIMIT_WORDS = ("step", "iteration", "turn", "round", "tool call", "recursion", "limit")
+"""What every limit that `BUDGET_TEXT` knows is named by."""
+
 _ANSWERING_KINDS = frozenset({AGENT, "CHAIN"})
 _HEAD_CHARS = 120
 _FINISHED = frozenset({"stop", "end_turn", "finished", "completed"})
@@ -117,9 +121,15 @@ def check_budget(view: TraceView) -> RuleOutput:
     return RuleOutput(observations, eligible, checked=1, of=1)
 
 
+def _may_tell_limit(text: str) -> bool:
+    """A cheap no for ASCII, whose letters have no other forms that the pattern takes."""
+    return not text.isascii() or holds_any(text.lower(), _LIMIT_WORDS)
+
+
 def _from_answer(view: TraceView) -> Observation | None:
     answer = None if view.is_open else view.final_answer
-    match = _BUDGET_TEXT.search(answer[1].value[:_HEAD_CHARS]) if answer else None
+    head = answer[1].value[:_HEAD_CHARS] if answer else ""
+    match = _BUDGET_TEXT.search(head) if _may_tell_limit(head) else None
     if answer is None or match is None or match.start() > len("Agent stopped: reached the limit"):
         return None
     key = FindingKey(BUDGET_EXHAUSTED, view.agent_of(view.root), "", "", "")

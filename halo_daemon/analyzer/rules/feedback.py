@@ -3,14 +3,12 @@
 import re
 from itertools import pairwise
 
-from halo_daemon.analyzer.content import ModelCall, Text
+from halo_daemon.analyzer.content import NO_TEXT, ModelCall, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
-from halo_daemon.analyzer.outcome import outcome_of
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.requests import MAX_CHARS, is_same, request_of
 from halo_daemon.analyzer.trace_view import TraceView
-from halo_daemon.proto.span import Span
 
 NEGATIVE_FEEDBACK = "negative_feedback"
 ASKED_AGAIN = "asked again"
@@ -22,7 +20,6 @@ _COMPLAINT = re.compile(
     re.IGNORECASE,
 )
 _SCANNED_CHARS = 1_000
-_ROLE = "message.role"
 
 
 _NOT_A_USER = re.compile(
@@ -35,13 +32,13 @@ def check_feedback(view: TraceView) -> RuleOutput:
     """A bad score that a user gave, words that correct the agent, or the same request again."""
     agent = view.agent_of(view.root)
     eligible = frozenset({Population("agent", agent, ""), Population("session", agent, "")})
-    outcome = outcome_of(view.trace, view.root)
+    outcome = view.outcome
     if outcome.source == "feedback" and outcome.verdict == "failed":
         key = FindingKey(NEGATIVE_FEEDBACK, agent, "", "score", "")
-        cited = quote(view.root, "symptom", Text("", ""))
+        cited = quote(view.root, "symptom", NO_TEXT)
         found = (Observation(key, (cited,), certainty="event"),)
         return RuleOutput(found, eligible, checked=1, of=1)
-    told = [(call, text) for call in view.model_calls if (text := user_text(call.span)).value]
+    told = [(call, text) for call in view.model_calls if (text := user_text(call)).value]
     for call, text in told:
         match = _COMPLAINT.search(text.value[:_SCANNED_CHARS])
         if match:
@@ -86,13 +83,12 @@ def asked_of(view: TraceView) -> str:
     if text and text.lstrip()[:1] not in {"{", "["}:
         return text
     calls = view.model_calls[:1]
-    return next((user_text(call.span).value for call in calls), "")
+    return next((user_text(call).value for call in calls), "")
 
 
-def user_text(span: Span) -> Text:
+def user_text(call: ModelCall) -> Text:
     """The newest input message, where a user wrote it."""
-    for key in reversed(span.attributes):
-        if key.startswith("llm.input_messages.") and key.endswith("message.content"):
-            role = span.text(key.removesuffix("message.content") + _ROLE)
-            return Text(key, span.text(key)) if role == "user" else Text("", "")
-    return Text("", "")
+    newest, span = call.shape.newest, call.span
+    if newest is None or span.text(newest.role) != "user":
+        return NO_TEXT
+    return Text(newest.content, span.text(newest.content))

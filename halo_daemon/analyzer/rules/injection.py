@@ -12,15 +12,13 @@ from halo_daemon.analyzer.orders import find_order, find_order_in_name
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.obeyed import obeyed
+from halo_daemon.analyzer.span_shape import SpanShape
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.json_value import JsonObject
-from halo_daemon.proto.span import LLM, TOOL, Span
+from halo_daemon.proto.span import TOOL, Span
 
 INJECTION_TEXT = "injection_text"
 _BRINGING_KINDS = frozenset({TOOL, "RETRIEVER", "RERANKER"})
-_DOCUMENT_KEYS = ("retrieval.documents.", "reranker.output_documents.")
-_MESSAGE_KEYS = "llm.input_messages."
-_ROLE = ".message.role"
 _OWN_EVENTS = "gen_ai."
 """Events that repeat what the application itself tells the model."""
 
@@ -42,7 +40,11 @@ def check_injection(view: TraceView) -> RuleOutput:
     tool), status messages, events, and the names of spans and attributes. What the user
     and the system prompt say is theirs to say.
     """
-    found = [(span, carried) for span in view.trace.spans for carried in _search(span)]
+    found = [
+        (span, carried)
+        for span, shape in zip(view.trace.spans, view.shapes, strict=True)
+        for carried in _search(span, shape)
+    ]
     observations = [_observation(view, span, carried) for span, carried in found]
     if not view.tool_calls:
         observations += _in_tool_messages(view)
@@ -68,28 +70,28 @@ def _observation(view: TraceView, span: Span, found: _Found) -> Observation:
     return Observation(key, tuple(quotes), recovered=True)
 
 
-def _search(span: Span) -> Iterator[_Found]:
+def _search(span: Span, shape: SpanShape) -> Iterator[_Found]:
     """What was found in *span*; the same words in a second carrier are no second finding."""
     told: set[str] = set()
-    for carrier, text in _texts(span):
+    for carrier, text in _texts(span, shape):
         words = find_order(text.value) if text.value else None
         if words is not None and words not in told:
             told.add(words)
             yield _Found(carrier, text, words)
-    for carrier, text, name in _names(span):
+    for carrier, text, name in _names(span, shape):
         words = find_order_in_name(name)
         if words is not None and words not in told:
             told.add(words)
             yield _Found(carrier, text, words)
 
 
-def _texts(span: Span) -> Iterator[tuple[str, Text]]:
+def _texts(span: Span, shape: SpanShape) -> Iterator[tuple[str, Text]]:
     if span.observation_kind in _BRINGING_KINDS:
         yield "", tool_result(span)
-    if _has_documents(tuple(span.attributes)):
-        for key, value in span.attributes.items():
-            if key.startswith(_DOCUMENT_KEYS) and isinstance(value, str):
-                yield "document", Text(key, value)
+    for key in shape.documents:
+        value = span.attributes[key]
+        if isinstance(value, str):
+            yield "document", Text(key, value)
     if span.status_message:
         yield "status message", Text("status.message", span.status_message)
     for place, event in enumerate(span.events):
@@ -105,9 +107,9 @@ def _attributes_of(event: JsonObject) -> JsonObject:
     return attributes if isinstance(attributes, dict) else {}
 
 
-def _names(span: Span) -> Iterator[tuple[str, Text, str]]:
+def _names(span: Span, shape: SpanShape) -> Iterator[tuple[str, Text, str]]:
     yield "span name", Text("name", span.name), span.name
-    for key in _odd_keys(tuple(span.attributes)):
+    for key in shape.odd:
         yield "attribute key", Text(key, text_of(span.attributes[key])), key
     for place, event in enumerate(span.events):
         name = text_of(event.get("name"))
@@ -120,28 +122,21 @@ def _names(span: Span) -> Iterator[tuple[str, Text, str]]:
 def _in_tool_messages(view: TraceView) -> Iterator[Observation]:
     """Conversations repeat themselves: each text is read where it stands first."""
     read: set[int] = set()
-    for span in view.steps:
-        if span.observation_kind != LLM:
-            continue
-        for key, value in span.attributes.items():
-            if value != "tool" or not key.startswith(_MESSAGE_KEYS) or not key.endswith(_ROLE):
+    for call in view.model_calls:
+        attributes = call.span.attributes
+        for role, content in call.shape.messages:
+            if attributes[role] != "tool":
                 continue
-            path = key.removesuffix("role") + "content"
-            text = Text(path, text_of(span.attributes.get(path)))
+            text = Text(content, text_of(attributes.get(content)))
             if hash(text.value) in read:
                 continue
             read.add(hash(text.value))
             words = find_order(text.value)
             if words is not None:
-                yield _observation(view, span, _Found("", text, words))
+                yield _observation(view, call.span, _Found("", text, words))
 
 
-# Spans of one application have few sets of keys among them.
+# Events of one application have few sets of keys among them.
 @lru_cache(maxsize=1_024)
 def _odd_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(key for key in keys if find_order_in_name(key) is not None)
-
-
-@lru_cache(maxsize=1_024)
-def _has_documents(keys: tuple[str, ...]) -> bool:
-    return any(key.startswith(_DOCUMENT_KEYS) for key in keys)

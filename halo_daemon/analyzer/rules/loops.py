@@ -131,7 +131,7 @@ def _near(view: TraceView, subject: Subject) -> Observation | None:
 
 
 def _is_near(left: ToolCall, right: ToolCall) -> bool:
-    if left.signal or right.signal or not left.result.value.strip():
+    if left.signal or right.signal or not left.result.value or left.result.value.isspace():
         return False
     shorter, longer = sorted((len(left.canonical), len(right.canonical)))
     if shorter < _ALIKE * longer or not left.has_result_of(right):

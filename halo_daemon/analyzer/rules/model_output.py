@@ -5,10 +5,8 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.content import ModelCall, Text, parse_json, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
-from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
-from halo_daemon.analyzer.populations import Population
-from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.findings import Certainty
 
 TRUNCATED_OUTPUT = "truncated_output"
@@ -25,11 +23,6 @@ class _Cut(NamedTuple):
     certainty: Certainty
     words: Text
     needle: str = ""
-
-
-def model_subject(view: TraceView, call: ModelCall) -> Subject:
-    """Agent and model that a model call's findings are counted under."""
-    return Subject(view.agent_of(call.span), call.span.model or mask_name(call.span.name))
 
 
 def check_truncated(view: TraceView) -> RuleOutput:
@@ -50,7 +43,7 @@ def _check(view: TraceView, rule: str, how: Callable[[ModelCall], _Cut | None]) 
         found = how(call)
         if found is None:
             continue
-        subject = model_subject(view, call)
+        subject = view.model_subject_of(call)
         observations.append(
             Observation(
                 key=FindingKey(rule, subject.agent, subject.name, found.kind, ""),
@@ -61,7 +54,7 @@ def _check(view: TraceView, rule: str, how: Callable[[ModelCall], _Cut | None]) 
     calls = len(view.model_calls)
     return RuleOutput(
         tuple(observations),
-        frozenset(Population("model", *model_subject(view, call)) for call in view.model_calls),
+        view.model_populations,
         checked=recorded,
         of=calls,
         not_checked={"not_recorded": calls - recorded},

@@ -2,7 +2,7 @@
 
 import re
 
-from halo_daemon.analyzer.content import ModelCall, Text, first_text
+from halo_daemon.analyzer.content import NO_TEXT, ModelCall, Text, first_text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
@@ -26,8 +26,8 @@ def check_model_swap(view: TraceView) -> RuleOutput:
     recorded = 0
     for call in view.model_calls:
         asked = first_text(call.span, _ASKED_KEYS)
-        served = first_text(call.span, _SERVED_KEYS)
-        if not (asked.value and served.value):
+        served = first_text(call.span, _SERVED_KEYS) if asked.value else NO_TEXT
+        if not served.value:
             continue
         recorded += 1
         if not is_same_family(asked.value, served.value):

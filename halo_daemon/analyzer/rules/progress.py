@@ -5,6 +5,7 @@ import re
 from halo_daemon.analyzer.delegation import replies
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
+from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.trace_view import TraceView
 
@@ -27,7 +28,7 @@ def check_no_progress(view: TraceView) -> RuleOutput:
     """A model's statement that the run is stuck; its decision is the first answer it led to."""
     for call in view.model_calls:
         text = call.answer.value[:_MAX_CHARS]
-        match = _STATED.search(text) if any(word in text for word in _WORDS) else None
+        match = _STATED.search(text) if holds_any(text, _WORDS) else None
         if match:
             key = FindingKey(NO_PROGRESS, view.agent_of(call.span), "", "", "")
             quotes = [quote(call.span, "symptom", call.answer, match[0]), *_first_try(view)]

@@ -10,6 +10,7 @@ from halo_daemon.analyzer.trace_view import Subject, TraceView
 
 EMPTY_RESULT = "empty_result"
 _EMPTY = frozenset({"", "null", "[]", "{}", '""', "none", "no results", "no results found"})
+_MAX_EMPTY_CHARS = 32
 _EMPTY_LISTS = ('{"results": []}', '{"items": []}', '{"data": []}', '{"documents": []}')
 
 
@@ -48,8 +49,9 @@ def check_empty_results(view: TraceView) -> RuleOutput:
 
 def is_empty(result: str) -> bool:
     """Whether a result says that there is nothing."""
-    text = result.strip().rstrip(".").lower()
-    return text in _EMPTY or result.strip() in _EMPTY_LISTS
+    stripped = result.strip()
+    text = stripped.rstrip(".")
+    return len(text) < _MAX_EMPTY_CHARS and (text.lower() in _EMPTY or stripped in _EMPTY_LISTS)
 
 
 def _tells_nothing(call: ToolCall) -> bool:

@@ -12,17 +12,13 @@ from halo_daemon.proto.span import Span
 
 SECRET_IN_SPAN = "secret_in_span"  # noqa: S105 -- a rule's name
 _SHOWN_CHARS = 6
-_SECRET_MARKS = (
-    "AKIA",
-    "ASIA",
-    "sk-",
-    "ghp_",
-    "github_pat_",
-    "xox",
-    "-----BEGIN",
-    "AIza",
-    "glpat-",
+_SECRET_MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("-", ("sk-", "xox", "-----BEGIN", "glpat-")),
+    ("_", ("ghp_", "github_pat_")),
+    ("A", ("AKIA", "ASIA", "AIza")),
 )
+"""What secrets begin with, by a character that all of them hold: one is found far sooner."""
+
 _SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
     ("API key", re.compile(r"\bsk-(?:[a-z]{2,8}-)*[A-Za-z0-9_]{20,}")),
@@ -53,10 +49,17 @@ def check_secrets(view: TraceView) -> RuleOutput:
     return RuleOutput(tuple(observations), eligible, checked=len(view.steps), of=len(view.steps))
 
 
+def _may_hold_secret(text: str) -> bool:
+    for char, marks in _SECRET_MARKS:  # noqa: SIM110 -- several times faster than a generator
+        if char in text and holds_any(text, marks):
+            return True
+    return False
+
+
 def _secret(span: Span) -> tuple[str, str, str, int] | None:
     for key in _SCANNED_KEYS:
         text = text_of(span.attributes.get(key))[:_MAX_CHARS]
-        if not holds_any(text, _SECRET_MARKS):
+        if not _may_hold_secret(text):
             continue
         for kind, pattern in _SECRETS:
             match = pattern.search(text)

@@ -110,15 +110,17 @@ def _unmet(view: TraceView, call: ToolCall, requirement: Requirement) -> Observa
 
 def check_failed_values(view: TraceView) -> RuleOutput:
     """A value that only a failed result supplied, in the arguments of a later write."""
-    if not any(call.signal for call in view.tool_calls):
+    calls = view.tool_calls
+    if not any(call.signal for call in calls):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     observations = []
     told: dict[str, ToolCall] = {}
-    known = _tokens(view.task_input.value)
-    for call in view.tool_calls:
-        arguments = _tokens(call.arguments.value)
+    known = _Known(view.task_input.value)
+    last_write = max((call.position for call in calls if _is_write(view, call)), default=-1)
+    for call in calls:
         if told and _is_write(view, call):
-            used = min((v for v in arguments & told.keys() if v not in known), default="")
+            arguments = _tokens(call.arguments.value)
+            used = min(known.without(arguments & told.keys()), default="")
             if used:
                 observations.append(_failed_value(view, call, told[used], used))
                 failed = told[used]
@@ -126,11 +128,30 @@ def check_failed_values(view: TraceView) -> RuleOutput:
                     if told.get(value) is failed:
                         del told[value]
         if call.signal is None:
-            known |= arguments | _tokens(call.result.value)
-        else:
+            known.add(call.arguments.value, call.result.value)
+        elif call.position < last_write:
             for value in _told_values(view, call):
                 told.setdefault(value, call)
     return RuleOutput(tuple(observations), view.span_populations, checked=1, of=1)
+
+
+class _Known:
+    """Values that a run knew from elsewhere; texts are read when one is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._values: set[str] = set()
+        self._unread = [text]
+
+    def add(self, *texts: str) -> None:
+        """Take in what was said."""
+        self._unread += texts
+
+    def without(self, values: set[str]) -> set[str]:
+        """Those of *values* that are not known."""
+        if values:
+            self._values.update(*map(_tokens, self._unread))
+            self._unread.clear()
+        return values - self._values
 
 
 def _told_values(view: TraceView, failed: ToolCall) -> list[str]:

@@ -1,6 +1,7 @@
 """Calls of tools that were not offered, and calls that the offered schema does not allow."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import ModelCall, OfferedTool, RequestedCall, parse_json
@@ -26,6 +27,8 @@ def check_made_up_tools(view: TraceView) -> RuleOutput:
     observations = list(observe_errors(view, MADE_UP_TOOL).observations)
     named = {observation.key.subject for observation in observations}
     for call in offering:
+        if not call.requested:
+            continue
         names = {bare_name(tool.name) for tool in call.offered}
         for requested in call.requested:
             subject = mask_name(requested.name)
@@ -40,6 +43,7 @@ def check_made_up_tools(view: TraceView) -> RuleOutput:
     )
 
 
+@lru_cache(maxsize=4_096)
 def bare_name(name: str) -> str:
     """A tool's name without the prefix that a framework or a server puts before it."""
     for separator in ("__", ".", "/", ":"):
@@ -59,14 +63,17 @@ def _made_up(view: TraceView, call: ModelCall, requested: RequestedCall) -> Obse
 def check_arguments(view: TraceView) -> RuleOutput:
     """Arguments that a tool refused, that are not JSON, or that break the offered schema."""
     refused = observe_errors(view, BAD_ARGUMENTS)
-    known = _refused(view)
+    known = _refused(view) if view.leaf_errors else _NONE_REFUSED
     observations = list(refused.observations)
+    contract = view.settings.contract
     with_schema = calls = 0
     for call in view.model_calls:
+        if not call.requested:
+            continue
         schemas = {bare_name(tool.name): tool for tool in call.offered}
         for requested in call.requested:
             calls += 1
-            stated = schema_of(view.settings.contract, requested.name)
+            stated = schema_of(contract, requested.name) if contract.tools else None
             offered = schemas.get(bare_name(requested.name))
             tool = OfferedTool(requested.name, stated) if stated else offered
             with_schema += tool is not None and tool.parameters is not None
@@ -109,6 +116,9 @@ class _Refused(NamedTuple):
         if not requested.call_id:
             return tool in self.tools
         return requested.call_id in self.call_ids or tool in self.nameless
+
+
+_NONE_REFUSED = _Refused(frozenset(), frozenset(), frozenset())
 
 
 def _refused(view: TraceView) -> _Refused:

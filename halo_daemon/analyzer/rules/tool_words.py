@@ -56,37 +56,44 @@ def purpose_of(name: str) -> frozenset[str]:
     return frozenset(words[:way]) if way > 1 else frozenset()
 
 
+@lru_cache(maxsize=4096)
 def repeats_are_normal(tool: str) -> bool:
     """Whether the name says that the tool waits, polls, pages or takes notes."""
     return not words_of(tool).isdisjoint(_REPEAT_IS_NORMAL)
 
 
+@lru_cache(maxsize=4096)
 def runs_anything(tool: str) -> bool:
     """Whether the name says that the tool runs whatever it is given."""
     return not words_of(tool).isdisjoint(_RUNS_ANYTHING)
 
 
+@lru_cache(maxsize=4096)
 def hands_over(tool: str) -> bool:
     """Whether the name says that the tool hands the run to a person or to another agent."""
     words = words_of(tool)
     return not (words.isdisjoint(_HANDS_OVER) or words.isdisjoint(_PEOPLE))
 
 
+@lru_cache(maxsize=4096)
 def finishes(tool: str) -> bool:
     """Whether the name says that the call ends the run and hands its answer over."""
     return tool.replace("_", "").replace("-", "").casefold() in _FINISHES
 
 
+@lru_cache(maxsize=4096)
 def looks(tool: str) -> bool:
     """Whether the name says that the tool only looks: ``get_order`` orders nothing."""
     return not words_of(tool).isdisjoint(_LOOKS)
 
 
+@lru_cache(maxsize=4096)
 def writes(tool: str) -> bool:
     """Whether the name says that the tool changes something outside the agent."""
     return not (words_of(tool).isdisjoint(_WRITES) or looks(tool))
 
 
+@lru_cache(maxsize=4096)
 def changes_state(tool: str) -> bool:
     """Whether the tool may change what other calls see."""
     return writes(tool) or runs_anything(tool) or not words_of(tool).isdisjoint(_MOVES)
