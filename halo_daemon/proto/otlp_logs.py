@@ -37,8 +37,8 @@ from halo_daemon.proto.otlp_records import json_request
 from halo_daemon.proto.otlp_signals import LOGS, refuse_foreign
 from halo_daemon.proto.otlp_wire import MalformedError
 
-_EVENT: Final = re.compile(r"(claude_code|codex|gemini_cli|gen_ai)\.[\w.]+")
-_MAY_BE_EVENT: Final = re.compile(rb"claude_code\.|codex\.|gemini_cli\.|gen_ai\.")
+_EVENT: Final = re.compile(r"(claude_code|codex|gemini_cli|qwen-code|gen_ai)\.[\w.]+")
+_MAY_BE_EVENT: Final = re.compile(rb"claude_code\.|codex\.|gemini_cli\.|qwen-code\.|gen_ai\.")
 _SESSION_KEYS: Final = (
     "session.id",
     "conversation.id",
@@ -66,6 +66,10 @@ _KINDS: Final = {
     "gemini_cli.api_response": "LLM",
     "gemini_cli.api_error": "LLM",
     "gemini_cli.tool_call": "TOOL",
+    "qwen-code.user_prompt": "AGENT",
+    "qwen-code.api_response": "LLM",
+    "qwen-code.api_error": "LLM",
+    "qwen-code.tool_call": "TOOL",
 }
 _CLAUDE_SPAN_TYPES: Final = {"AGENT": "interaction", "LLM": "llm_request", "TOOL": "tool"}
 

@@ -385,6 +385,7 @@ def _from_flat_keys(fields: JsonObject) -> list[JsonValue]:
         number, _, name = key.partition(".")
         if not _INDEX.fullmatch(number):
             continue
+        name = name.removeprefix("message.")
         item = items.setdefault(int(number), {})
         call = _FLAT_CALL.fullmatch(name)
         if call is None:

@@ -205,6 +205,17 @@ def ending(names: Mapping[str, str]) -> Reader:
     return Reader(read, ", ".join(f"…{end} → {kind}" for end, kind in names.items()))
 
 
+def containing(names: Mapping[str, str]) -> Reader:
+    """Read a name as an observation kind by the first of *names* that stands in it."""
+
+    def read(value: JsonValue) -> str | None:
+        if not isinstance(value, str):
+            return None
+        return next((kind for part, kind in names.items() if part in value), None)
+
+    return Reader(read, ", ".join(f"…{part}… → {kind}" for part, kind in names.items()))
+
+
 def unless(placeholders: frozenset[str], reader: Reader) -> Reader:
     """Read as *reader* does, but take *placeholders* for absent."""
 

@@ -16,21 +16,27 @@ from halo_daemon.proto.semconv.conventions.coding_agents import (
     CLAUDE_API,
     CLAUDE_CODE,
     CODEX,
+    COPILOT,
     GEMINI_CLI,
+    QWEN_CODE,
 )
 from halo_daemon.proto.semconv.conventions.frameworks import (
+    AGENTSCOPE,
     HAYSTACK,
     LANGTRACE,
     LITELLM,
     LOONGSUITE,
+    MASTRA,
     N8N,
     SPRING_AI,
+    SPRING_AI_KIND,
 )
 from halo_daemon.proto.semconv.conventions.genai import GENAI, GENAI_OLD, GENAI_REQUESTED
 from halo_daemon.proto.semconv.conventions.halo import HALO
 from halo_daemon.proto.semconv.conventions.langchain import LANGSMITH, LANGSMITH_KIND
 from halo_daemon.proto.semconv.conventions.langfuse import LANGFUSE
 from halo_daemon.proto.semconv.conventions.mlflow import GENKIT, MLFLOW
+from halo_daemon.proto.semconv.conventions.observers import LANGWATCH, TRACEROOT
 from halo_daemon.proto.semconv.conventions.openinference import OPENINFERENCE
 from halo_daemon.proto.semconv.conventions.plain import PLAIN
 from halo_daemon.proto.semconv.conventions.platforms import (
@@ -38,7 +44,9 @@ from halo_daemon.proto.semconv.conventions.platforms import (
     COMMON_KEYS,
     FLUE,
     LIVEKIT,
+    PIPECAT,
     PROVIDERS_ANSWER,
+    VLLM,
 )
 from halo_daemon.proto.semconv.conventions.pydantic_ai import PYDANTIC_AI, PYDANTIC_AI_PLAIN
 from halo_daemon.proto.semconv.conventions.traceloop import TRACELOOP
@@ -50,6 +58,7 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     LANGFUSE,
     LANGSMITH_KIND,
     OPENINFERENCE,
+    SPRING_AI_KIND,
     GENAI,
     VERCEL_PROVIDER,
     GENAI_OLD,
@@ -71,15 +80,23 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     CLAUDE_API,
     CODEX,
     GEMINI_CLI,
+    QWEN_CODE,
+    COPILOT,
     HAYSTACK,
     SPRING_AI,
+    MASTRA,
+    AGENTSCOPE,
     LITELLM,
     LOONGSUITE,
     LANGTRACE,
     N8N,
+    LANGWATCH,
+    TRACEROOT,
     MLFLOW,
     GENKIT,
     LIVEKIT,
+    PIPECAT,
+    VLLM,
     FLUE,
     BRAINTRUST,
     COMMON_KEYS,

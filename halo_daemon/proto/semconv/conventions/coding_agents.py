@@ -1,9 +1,9 @@
-"""Coding agents and their APIs: Claude Code, the Claude API, Codex CLI, Gemini CLI."""
+"""Coding agents and their APIs: Claude Code and API, Codex, Gemini CLI, Qwen Code, Copilot."""
 
 from typing import Final
 
 from halo_daemon.proto.semconv import messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import ON_AGENTS, ON_LLMS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import ON_AGENTS, ON_LLMS, ON_OTHERS, ON_TOOLS
 from halo_daemon.proto.semconv.readers import (
     CONTENT,
     COUNT,
@@ -57,6 +57,7 @@ CLAUDE_CODE: Final = Convention(
         ),
         row(targets.INPUT_VALUE, "user_prompt", read=unless(_REDACTED, CONTENT), only=ON_AGENTS),
         row(targets.TOOL_NAME, "tool_name", only=ON_TOOLS),
+        row(targets.TOOL_CALL_ID, "tool_use_id", only=ON_TOOLS),
         row(
             targets.TOOL_PARAMETERS,
             "tool_input",
@@ -167,4 +168,27 @@ GEMINI_CLI: Final = Convention(
         row(targets.FAILURE, "success", read=FALSE, only=ON_TOOLS),
     ),
     scopes=("gemini-cli", "gemini_cli"),
+)
+
+QWEN_CODE: Final = Convention(
+    id="QC",
+    title="Qwen Code, its log events",
+    rank=60,
+    prefixes=("qwen-code.",),
+    # A fork of Gemini CLI, which runs models of any provider.
+    rows=tuple(row for row in GEMINI_CLI.rows if row.target != targets.PROVIDER),
+    scopes=("qwen-code",),
+)
+
+COPILOT: Final = Convention(
+    id="GH",
+    title="GitHub Copilot",
+    rank=75,
+    prefixes=("copilot_chat.", "github.copilot."),
+    rows=(
+        row(targets.SESSION, "copilot_chat.chat_session_id", "copilot_chat.session_id"),
+        row(targets.INPUT_VALUE, "copilot_chat.user_request", read=CONTENT, only=ON_AGENTS),
+        row(targets.INPUT_VALUE, "copilot_chat.hook_input", read=CONTENT, only=ON_OTHERS),
+        row(targets.OUTPUT_VALUE, "copilot_chat.hook_output", read=CONTENT, only=ON_OTHERS),
+    ),
 )

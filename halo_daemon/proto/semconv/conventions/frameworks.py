@@ -1,4 +1,4 @@
-"""Frameworks and gateways with keys of their own: Haystack, Spring AI, LiteLLM and others."""
+"""Frameworks and gateways with keys of their own: Haystack, Spring AI, Mastra and others."""
 
 from typing import Final
 
@@ -9,6 +9,7 @@ from halo_daemon.proto.semconv.conventions.kinds import (
     ON_AGENTS,
     ON_LLMS,
     ON_MODEL_CALLS,
+    ON_OTHERS,
     ON_RETRIEVERS,
     ON_TOOLS,
 )
@@ -22,6 +23,7 @@ from halo_daemon.proto.semconv.readers import (
     always,
     at,
     at_first,
+    containing,
     ending,
     kinds,
 )
@@ -143,18 +145,27 @@ _SPRING_KINDS: Final = {
     "vector_store": RETRIEVER,
 }
 
+SPRING_AI_KIND: Final = Convention(
+    id="SP",
+    title="Spring AI, the kind of an observation",
+    # Its `gen_ai.operation.name` is `framework` on tools and clients alike.
+    rank=35,
+    rows=(row(targets.KIND, "spring.ai.kind", read=kinds(_SPRING_KINDS)),),
+)
+
 SPRING_AI: Final = Convention(
     id="SP",
     title="Spring AI",
     rank=60,
     prefixes=("spring.ai.",),
     rows=(
-        row(targets.KIND, "spring.ai.kind", read=kinds(_SPRING_KINDS)),
         row(targets.TOOL_NAME, "spring.ai.tool.definition.name", only=ON_TOOLS),
+        row(targets.TOOL_CALL_ID, "spring.ai.tool.call.id", only=ON_TOOLS),
         row(targets.TOOL_PARAMETERS, "spring.ai.tool.call.arguments", read=CONTENT, only=ON_TOOLS),
         row(targets.INPUT_VALUE, "spring.ai.tool.call.arguments", read=CONTENT, only=ON_TOOLS),
         row(targets.OUTPUT_VALUE, "spring.ai.tool.call.result", read=CONTENT, only=ON_TOOLS),
         row(targets.INPUT_VALUE, "db.vector.query.content", read=CONTENT, only=ON_RETRIEVERS),
+        row(targets.INPUT_VALUE, "spring.ai.chat.client.user.text", only=ON_OTHERS),
         row(
             targets.DOCUMENTS,
             "spring.ai.vector_store.query.response.documents",
@@ -189,7 +200,12 @@ LOONGSUITE: Final = Convention(
     title="LoongSuite, Dify",
     rank=60,
     rows=(
-        row(targets.KIND, "gen_ai.span.kind", read=kinds(COMMON | {"task": CHAIN, "step": CHAIN})),
+        row(
+            targets.KIND,
+            "gen_ai.span.kind",
+            "gen_ai.span_kind_name",
+            read=kinds(COMMON | dict.fromkeys(("task", "step", "entry", "workflow"), CHAIN)),
+        ),
         row(targets.MODEL, "gen_ai.model_name"),
         row(targets.SESSION, "gen_ai.session.id"),
         row(targets.USER, "gen_ai.user.id"),
@@ -220,15 +236,36 @@ LANGTRACE: Final = Convention(
             read=at_first(("output_tokens", "completion_tokens"), COUNT),
         ),
         row(targets.OUTPUT_MESSAGES, "llm.responses", read=messages.OUTPUT, only=ON_LLMS),
+        row(
+            targets.INPUT_VALUE,
+            "langchain.inputs",
+            "llamaindex.inputs",
+            "db.query",
+            read=CONTENT,
+            only=NOT_ON_LLMS,
+        ),
+        row(
+            targets.OUTPUT_VALUE,
+            "langchain.outputs",
+            "llamaindex.outputs",
+            read=CONTENT,
+            only=NOT_ON_LLMS,
+        ),
     ),
     signs=("langtrace.*",),
 )
 
 _NODES: Final = {
-    ".agent": AGENT,
-    ".toolWorkflow": TOOL,
-    ".toolCode": TOOL,
     "Tool": TOOL,
+    ".tool": TOOL,
+    ".agent": AGENT,
+    ".lm": LLM,
+    ".openAi": LLM,
+    ".embeddings": EMBEDDING,
+    ".vectorStore": RETRIEVER,
+    ".retriever": RETRIEVER,
+    ".reranker": RERANKER,
+    ".guardrails": GUARDRAIL,
     "": CHAIN,
 }
 
@@ -238,10 +275,87 @@ N8N: Final = Convention(
     rank=60,
     prefixes=("n8n.",),
     rows=(
-        row(targets.WEAK_KIND, "n8n.node.type", read=ending(_NODES)),
+        row(targets.WEAK_KIND, "n8n.node.type", read=containing(_NODES)),
         row(targets.WEAK_KIND, "n8n.workflow.id", read=always(CHAIN)),
         row(targets.AGENT_NAME, "n8n.node.name", only=ON_AGENTS),
         row(targets.TOOL_NAME, "n8n.node.name", only=ON_TOOLS),
+        row(targets.INPUT_VALUE, "n8n.node.input", read=CONTENT, only=NOT_ON_LLMS),
+        row(targets.OUTPUT_VALUE, "n8n.node.output", read=CONTENT, only=NOT_ON_LLMS),
         row(targets.SESSION, "n8n.session.id"),
+    ),
+)
+
+_MASTRA_KINDS: Final = {
+    "agent_run": AGENT,
+    "model_generation": LLM,
+    "model_inference": LLM,
+    # Inside of a generation: its usage is the one that counts.
+    "model_step": CHAIN,
+    "model_chunk": CHAIN,
+    "tool_call": TOOL,
+    "mcp_tool_call": TOOL,
+    "client_tool_call": TOOL,
+    "rag_embedding": EMBEDDING,
+    "rag_vector_operation": RETRIEVER,
+    "processor_run": CHAIN,
+    "workflow_run": CHAIN,
+    "workflow_step": CHAIN,
+    "workflow_conditional": CHAIN,
+    "workflow_conditional_eval": CHAIN,
+    "workflow_parallel": CHAIN,
+    "workflow_loop": CHAIN,
+    "workflow_sleep": CHAIN,
+    "workflow_wait_event": CHAIN,
+    "generic": CHAIN,
+}
+
+
+def _of_each(name: str) -> tuple[str, ...]:
+    """The key of that name for each type of span."""
+    return tuple(f"mastra.{span_type}.{name}" for span_type in _MASTRA_KINDS)
+
+
+MASTRA: Final = Convention(
+    id="MA",
+    title="Mastra",
+    rank=60,
+    prefixes=("mastra.",),
+    rows=(
+        row(targets.KIND, "mastra.span.type", read=kinds(_MASTRA_KINDS)),
+        row(targets.INPUT_MESSAGES, *_of_each("input"), read=messages.INPUT, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, *_of_each("output"), read=messages.OUTPUT, only=ON_LLMS),
+        row(targets.INPUT_VALUE, *_of_each("input"), read=CONTENT, only=NOT_ON_LLMS),
+        row(targets.OUTPUT_VALUE, *_of_each("output"), read=CONTENT, only=NOT_ON_LLMS),
+        row(
+            targets.TOOL_NAME,
+            "mastra.tool_call.toolId",
+            "mastra.mcp_tool_call.toolId",
+            only=ON_TOOLS,
+        ),
+        row(targets.SESSION, "mastra.metadata.threadId", "mastra.metadata.sessionId"),
+        row(targets.USER, "mastra.metadata.userId"),
+    ),
+)
+
+AGENTSCOPE: Final = Convention(
+    id="AS",
+    title="AgentScope",
+    rank=60,
+    prefixes=("agentscope.",),
+    rows=(
+        row(
+            targets.INPUT_VALUE,
+            "agentscope.function.input",
+            "agentscope.format.input",
+            read=CONTENT,
+            only=NOT_ON_LLMS,
+        ),
+        row(
+            targets.OUTPUT_VALUE,
+            "agentscope.function.output",
+            "agentscope.format.output",
+            read=CONTENT,
+            only=NOT_ON_LLMS,
+        ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Smaller vocabularies: LiveKit, Flue, Braintrust, Cursor, ElevenLabs, BeeAI."""
+"""Smaller vocabularies: LiveKit, Pipecat, vLLM, Flue, Braintrust, Cursor, ElevenLabs."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from halo_daemon.proto.semconv.conventions.kinds import COMMON, NOT_ON_LLMS, ON_
 from halo_daemon.proto.semconv.readers import (
     CONTENT,
     COUNT,
+    ERROR_WORD,
     NUMBER,
     TEXT,
     TRUE,
@@ -89,6 +90,42 @@ LIVEKIT: Final = Convention(
     ),
     scopes=("livekit",),
     signs=("lk.*",),
+)
+
+PIPECAT: Final = Convention(
+    id="PC",
+    title="Pipecat",
+    rank=60,
+    rows=(
+        row(targets.WEAK_KIND, "tool.function_name", read=always(TOOL)),
+        row(targets.WEAK_KIND, "turn.number", "conversation.type", read=always(CHAIN)),
+        row(targets.INPUT_MESSAGES, "text", read=messages.INPUT, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, "transcript", read=messages.OUTPUT, only=ON_LLMS),
+        row(targets.TOOLS, "tools", "tools.definitions", read=listed.TOOL_LIST, only=ON_LLMS),
+        row(targets.TOOL_NAME, "tool.function_name", only=ON_TOOLS),
+        row(targets.TOOL_CALL_ID, "tool.call_id", only=ON_TOOLS),
+        row(targets.TOOL_PARAMETERS, "tool.arguments", read=CONTENT, only=ON_TOOLS),
+        row(targets.INPUT_VALUE, "tool.arguments", read=CONTENT, only=ON_TOOLS),
+        row(targets.OUTPUT_VALUE, "tool.result", read=CONTENT, only=ON_TOOLS),
+        row(targets.FAILURE, "tool.result_status", read=ERROR_WORD, only=ON_TOOLS),
+        row(targets.SESSION, "conversation.id"),
+    ),
+    scopes=("pipecat",),
+    signs=("metrics.ttfb", "tool.function_name", "turn.number", "conversation.type"),
+)
+
+VLLM: Final = Convention(
+    id="VL",
+    title="vLLM, its server",
+    rank=60,
+    rows=(
+        row(
+            targets.WEAK_KIND,
+            "gen_ai.latency.e2e",
+            "gen_ai.latency.time_to_first_token",
+            read=always(LLM),
+        ),
+    ),
 )
 
 FLUE: Final = Convention(

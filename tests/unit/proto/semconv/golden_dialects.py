@@ -23,6 +23,39 @@ DIALECTS: dict[str, tuple[str, Spans]] = {
             ("search", {"openinference.span.kind": "RETRIEVER", "retrieval.documents.0.document.content": "Regen"}),
         ],
     ),
+    "spring_ai": (
+        "org.springframework.boot",
+        [
+            ("spring_ai chat_client", {"spring.ai.kind": "chat_client", "gen_ai.operation.name": "framework", "gen_ai.system": "spring_ai", "spring.ai.chat.client.conversation.id": "session-1"}),
+            ("chat small", {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "small", "gen_ai.response.model": "small-2026", "gen_ai.usage.input_tokens": "20", "gen_ai.usage.output_tokens": "4", "gen_ai.usage.total_tokens": "24", "gen_ai.response.finish_reasons": '["TOOL_CALLS"]'}),
+            ("tool_call get_weather", {"spring.ai.kind": "tool_call", "gen_ai.operation.name": "framework", "gen_ai.system": "spring_ai", "spring.ai.tool.definition.name": "get_weather", "spring.ai.tool.call.id": "call_9", "spring.ai.tool.call.arguments": WEATHER_JSON, "spring.ai.tool.call.result": '"Regen"'}),
+        ],
+    ),
+    "mastra": (
+        "@mastra/otel",
+        [
+            ("invoke_agent forecaster", {"mastra.span.type": "agent_run", "gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "forecaster", "gen_ai.agent.id": "forecaster-1", "gen_ai.conversation.id": "session-1", "mastra.agent_run.input": "Regnet es?", "mastra.agent_run.output": '{"text":"Ja."}'}),
+            ("chat small", {"mastra.span.type": "model_generation", "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "small", "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 4, "gen_ai.usage.cached_input_tokens": 8, "gen_ai.input.messages": as_json([{"role": "user", "parts": [{"type": "text", "content": "Regnet es?"}]}]), "gen_ai.output.messages": as_json([{"role": "assistant", "parts": [{"type": "text", "content": "Ja."}]}])}),
+            ("step 0", {"mastra.span.type": "model_step", "gen_ai.operation.name": "model_step", "mastra.model_step.output": '{"text":"Ja."}'}),
+            ("execute_tool get_weather", {"mastra.span.type": "tool_call", "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "get_weather", "gen_ai.tool.call.arguments": WEATHER_JSON, "gen_ai.tool.call.result": "Regen"}),
+        ],
+    ),
+    "pipecat": (
+        "pipecat",
+        [
+            ("conversation", {"conversation.id": "session-1", "conversation.type": "voice"}),
+            ("turn", {"turn.number": 1, "conversation.id": "session-1", "turn.was_interrupted": False}),
+            ("stt", {"gen_ai.provider.name": "deepgram", "gen_ai.request.model": "ears", "gen_ai.operation.name": "stt", "transcript": "Regnet es?", "metrics.ttfb": 0.25}),
+            ("llm", {"gen_ai.provider.name": "openai", "gen_ai.request.model": "small", "gen_ai.operation.name": "chat", "input": as_json([ASKED]), "output": "Ja.", "tools": as_json([TOOL]), "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 4, "metrics.ttfb": 0.5}),
+        ],
+    ),
+    "langwatch": (
+        "langwatch",
+        [
+            ("answer", {"langwatch.span.type": "llm", "gen_ai.request.model": "small", "langwatch.metrics": as_json({"type": "json", "value": {"promptTokens": 20, "completionTokens": 4, "cost": 0.001}}), "langwatch.input": as_json({"type": "chat_messages", "value": [ASKED]}), "langwatch.output": as_json({"type": "text", "value": "Ja."}), "langwatch.thread.id": "session-1"}),
+            ("search", {"langwatch.span.type": "rag", "langwatch.input": '{"type":"text","value":"Regnet es?"}', "langwatch.contexts": as_json({"type": "json", "value": [{"document_id": "d1", "content": "Regen"}]})}),
+        ],
+    ),
     "traceloop": (
         "opentelemetry.instrumentation.openai.v1",
         [
