@@ -23,6 +23,7 @@ NON_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 _STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
+_HEX_DIGITS: Final = "0123456789abcdef"
 _MAX_SHOWN_CHARS = 40
 _PLAIN_DIGITS = 20
 
@@ -194,6 +195,8 @@ def hex_id(fields: JsonObject, field: Name, length_bytes: int) -> str:
         return ""
     if not isinstance(value, str):
         raise WrongTypeError(field[0], "a hex string", value)
+    if len(value) == 2 * length_bytes and not value.strip(_HEX_DIGITS):
+        return value
     try:
         found = bytes.fromhex(value)
     except ValueError:
