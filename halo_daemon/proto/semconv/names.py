@@ -7,6 +7,7 @@ from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.rows import Convention
 
 _MAX_NAMES = 4096
+_MAX_REMEMBERED_CHARS = 256
 _BY_RANK: Final = sorted(CONVENTIONS, key=lambda convention: convention.rank)
 _PATTERNS: Final = [row.pattern for convention in CONVENTIONS for row in convention.names]
 _PARTED: Final = [pattern.partition("*") for pattern in _PATTERNS]
@@ -23,17 +24,27 @@ class _Match(NamedTuple):
 
 def kind_by_name(name: str, scope_name: str) -> str | None:
     """The observation kind that *name* stands for in that scope; None when in no table."""
-    match = _match(name, scope_name)
+    match = _looked_up(name, scope_name)
     return None if match is None else match.kind
 
 
 def name_in_name(name: str, scope_name: str, kind: str) -> str:
     """The agent or tool that a span name of that kind names; ``""`` when it names none."""
-    match = _match(name, scope_name)
+    match = _looked_up(name, scope_name)
     return "" if match is None or match.kind != kind else match.rest
 
 
+def _looked_up(name: str, scope_name: str) -> _Match | None:
+    # Names may be as long as a request: those do not come twice, and are not kept.
+    is_short = len(name) + len(scope_name) <= _MAX_REMEMBERED_CHARS
+    return _remembered(name, scope_name) if is_short else _match(name, scope_name)
+
+
 @lru_cache(maxsize=_MAX_NAMES)
+def _remembered(name: str, scope_name: str) -> _Match | None:
+    return _match(name, scope_name)
+
+
 def _match(name: str, scope_name: str) -> _Match | None:
     # Some services name each span anew: what is in no table is not looked for in all.
     if not (name in _WHOLE or name.startswith(_HEADS) or name.endswith(_TAILS)):

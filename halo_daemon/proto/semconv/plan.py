@@ -44,7 +44,9 @@ from halo_daemon.proto.semconv.targets import (
 
 _MAX_PLANS = 2048
 _MAX_REMEMBERED_KEYS = 256
+_MAX_REMEMBERED_CHARS = 16_384
 _MAX_ANSWERS = 64
+_MAX_ANSWER_CHARS = 256
 
 Precedence = tuple[int, int, int, int]
 """Rank and place of the convention, row in it, key in the row; lower goes first."""
@@ -136,7 +138,7 @@ class KeyPlan:
         plan = self._by_answer.get(text)
         if plan is None and isinstance(kind := self.kind[0].read(text), str):
             plan = self.on(kind)
-            if len(self._by_answer) < _MAX_ANSWERS:
+            if len(self._by_answer) < _MAX_ANSWERS and len(text) <= _MAX_ANSWER_CHARS:
                 self._by_answer[text] = plan
         return plan
 
@@ -240,8 +242,12 @@ class _Plans(dict[tuple[tuple[str, ...], str], KeyPlan]):
 
     def __missing__(self, key: tuple[tuple[str, ...], str]) -> KeyPlan:
         plan = _key_plan(*key)
-        # One span with very many keys must not fill the memory of plans.
-        if len(key[0]) <= _MAX_REMEMBERED_KEYS:
+        # Spans with very many or very long keys must not fill the memory of plans.
+        names, gate = key
+        if (
+            len(names) <= _MAX_REMEMBERED_KEYS
+            and sum(map(len, names)) + len(gate) <= _MAX_REMEMBERED_CHARS
+        ):
             if len(self) >= _MAX_PLANS:
                 self.clear()
             self[key] = plan
