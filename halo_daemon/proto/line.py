@@ -68,6 +68,8 @@ _ZERO_TRACE_ID = "0" * _TRACE_ID_DIGITS
 _ZERO_SPAN_ID = "0" * _SPAN_ID_DIGITS
 _HEX_DIGITS = "0123456789abcdef"
 _NO_PROJECT = Project("", "")
+_NO_SCOPE = ScopeContext()
+_NO_JSON = orjson.Fragment(b"{}")
 _dumps = orjson.dumps
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 
@@ -118,6 +120,9 @@ class _Lines:
     spans: int = 0
 
 
+_NO_RESOURCE: Final = ResourceParts()
+
+
 class RequestLines:
     """
     Collects the lines of one request: open a resource, open a scope, add its spans.
@@ -135,16 +140,15 @@ class RequestLines:
         self._lines: dict[Project, _Lines] = {}
         self._open_lines: _Lines | None = None
         self._received_spans = 0
-        self._rejected: Counter[str] = Counter()
+        self._rejected: dict[str, int] = {}
         self._first_rejected_name = ""
         self._project = _NO_PROJECT
         self._is_own = False
-        self._resource = ResourceParts()
-        self._resource_json = orjson.Fragment(b"{}")
-        self._scope_json = orjson.Fragment(b"{}")
+        self._resource = _NO_RESOURCE
+        self._resource_json = self._scope_json = _NO_JSON
         self._scope_extras: LineFields = {}
         self._outer_repairs: tuple[str, ...] = ()
-        self._context = ScopeContext()
+        self._context = _NO_SCOPE
 
     def take_parts(self, parts: int) -> None:
         """
@@ -215,7 +219,7 @@ class RequestLines:
         span_id = fields["span_id"]
         reason = OWN_TELEMETRY if self._is_own else _defect(fields["trace_id"], span_id)
         if reason:
-            self._rejected[reason] += 1
+            self._rejected[reason] = self._rejected.get(reason, 0) + 1
             self._first_rejected_name = self._first_rejected_name or fields["name"]
             return
         if self._outer_repairs:
@@ -258,7 +262,7 @@ class RequestLines:
                 for project, lines in self._lines.items()
             ),
             received_spans=self._received_spans,
-            rejected=dict(self._rejected),
+            rejected=self._rejected,
             error_message=trimmed_message("; ".join(filter(None, (self._refusals(), hint)))),
             warnings=dict(self.warnings),
         )
@@ -269,7 +273,7 @@ class RequestLines:
         counts = ", ".join(f"{reason}: {count}" for reason, count in self._rejected.items())
         name = self._first_rejected_name[:_MAX_SHOWN_NAME_CHARS]
         return (
-            f"refused {self._rejected.total()} of {self._received_spans} spans ({counts}); "
+            f"refused {sum(self._rejected.values())} of {self._received_spans} spans ({counts}); "
             f"the first is named `{name}`"
         )
 
