@@ -65,6 +65,7 @@ def synthetic_lines(spans: int, span_bytes: int, *, end_unix_ns: int) -> Iterato
                 parent_span_id="" if place == 0 else span_id_of(trace * SPANS_PER_TRACE + 1),
                 name={"AGENT": "agent run", "LLM": "chat", "TOOL": "execute_tool"}[kind],
                 start_unix_ns=start + place * 10**7,
+                end_unix_ns=start + place * 10**7 + int(10**9 * draw.lognormvariate(0, 1)),
                 observation_kind=kind,
                 status_code="STATUS_CODE_ERROR" if failed else "STATUS_CODE_OK",
                 attributes={

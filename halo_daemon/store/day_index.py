@@ -25,6 +25,7 @@ it, another schema, an SQLite error) raises `StaleIndexError` or
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import chain
@@ -282,8 +283,12 @@ class DayIndex:
         before = self.connection.total_changes
         self.connection.executemany(sql.INSERT_SPAN, bindable(parsed.rows))
         redelivered: set[bytes] = set()
+        counted = Counter(map(_SHAPE, parsed.rows))
         if self.connection.total_changes - before < len(parsed.rows):
-            redelivered = self._store_redelivered(parsed.rows, first_id)
+            redelivered = self._store_redelivered(parsed.rows, first_id, counted)
+        self.connection.executemany(
+            sql.ADD_TO_SHAPE, [(spans, shape) for shape, spans in counted.items()]
+        )
         execute(sql.ADD_NEW_SPANS_TO_TRACES, (first_id,))
         found = self.traces_after(last_trace)
         new = {trace.trace_id for trace in found}
@@ -309,8 +314,17 @@ class DayIndex:
         execute("UPDATE shards SET indexed_bytes = ? WHERE id = ?", (parsed.end_offset, shard))
         return found
 
-    def _store_redelivered(self, rows: list[SpanRow], first_id: int) -> set[bytes]:
-        """Store the rows that the index of winners refused; returns their traces."""
+    def _store_redelivered(
+        self, rows: list[SpanRow], first_id: int, counted: Counter[object]
+    ) -> set[bytes]:
+        """
+        Store the rows that the index of winners refused.
+
+        Takes the versions that lose out of what is *counted* by shape.
+
+        Returns:
+            Their traces.
+        """
         stored = {
             row[0]
             for row in self.connection.execute("SELECT id FROM spans WHERE id >= ?", (first_id,))
@@ -321,12 +335,14 @@ class DayIndex:
                 continue
             traces.add(row[1])
             new = dict(zip(SPAN_COLUMNS, row, strict=True))
-            old_id, *old_rank = self.connection.execute(_WINNER, new).fetchone()
+            old_id, old_shape, *old_rank = self.connection.execute(_WINNER, new).fetchone()
             (stem,) = self.connection.execute(_STEM, new).fetchone()
             if [new["end_ns"], new["received_ns"], stem, new["offset"]] > old_rank:
                 self.connection.execute("UPDATE spans SET superseded = 1 WHERE id = ?", (old_id,))
+                counted[old_shape] -= 1
                 self.connection.executemany(sql.INSERT_SPAN, bindable([row]))
             else:
+                counted[new["shape"]] -= 1
                 self.connection.executemany(sql.INSERT_SUPERSEDED, bindable([row]))
         return traces
 
@@ -356,11 +372,11 @@ def _bounds_of(rows: list[SpanRow]) -> day_totals.Bounds:
     return day_totals.Bounds(min(starts), max(starts), min(received), max(received))
 
 
-_START_NS, _RECEIVED_NS = (
-    itemgetter(SPAN_COLUMNS.index(name)) for name in ("start_ns", "received_ns")
+_SHAPE, _START_NS, _RECEIVED_NS = (
+    itemgetter(SPAN_COLUMNS.index(name)) for name in ("shape", "start_ns", "received_ns")
 )
 _WINNER = """
-SELECT spans.id, end_ns, received_ns, stem, offset FROM spans JOIN shards ON shards.id = shard
+SELECT spans.id, shape, end_ns, received_ns, stem, offset FROM spans JOIN shards ON shards.id = shard
 WHERE trace_id = :trace_id AND span_id = :span_id AND superseded = 0
 """
 _NEXT_ID = "SELECT coalesce(max(id), 0) + 1 FROM spans"

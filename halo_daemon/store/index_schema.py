@@ -7,7 +7,7 @@ All of it can be deleted at any time. A change here means another
 
 from halo_daemon.store import day_totals
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 _DAY_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -32,6 +32,7 @@ CREATE TABLE shapes (
     error_type TEXT NOT NULL,
     project TEXT NOT NULL,
     flags INTEGER NOT NULL,
+    spans INTEGER NOT NULL DEFAULT 0,
     UNIQUE (service, service_version, kind, observation_kind, status, tool, model, provider,
             agent, error_type, project, flags)
 );
@@ -63,6 +64,9 @@ CREATE TABLE spans (
 );
 CREATE UNIQUE INDEX span_winners ON spans (trace_id, span_id) WHERE superseded = 0;
 CREATE INDEX span_shapes ON spans (shape, start_ns) WHERE superseded = 0;
+CREATE INDEX span_durations
+    ON spans (shape, CASE WHEN end_ns > 0 THEN max(0, end_ns - start_ns) ELSE 0 END)
+    WHERE superseded = 0;
 CREATE INDEX superseded_spans ON spans (trace_id) WHERE superseded = 1;
 CREATE INDEX span_agents ON spans (agent_id, trace_id)
     WHERE superseded = 0 AND agent_id IS NOT NULL;
@@ -216,6 +220,8 @@ ON CONFLICT (trace_id) DO UPDATE SET
     first_user = coalesce(min(first_user, excluded.first_user), first_user, excluded.first_user),
     last_user = coalesce(max(last_user, excluded.last_user), last_user, excluded.last_user)
 """  # noqa: S608 -- constants of this module
+
+ADD_TO_SHAPE = "UPDATE shapes SET spans = spans + ? WHERE id = ?"
 
 ADD_TRACE_SHAPE = "INSERT OR IGNORE INTO trace_shapes VALUES (?, ?)"
 

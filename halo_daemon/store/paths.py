@@ -17,6 +17,7 @@ Every file name of the data directory; no other module spells one.
     <root>/projects/<slug>/spans/<day>/<hhmmss>Z-w<worker>-<seq>.receipts
 """
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -207,11 +208,12 @@ class ProjectPaths:
 
     def days(self) -> list[DayPaths]:
         """Every day that has a directory, oldest first; empty for a new project."""
+        spans = self.spans
         try:
-            names = [entry.name for entry in self.spans.iterdir()]
+            names = os.listdir(spans)  # noqa: PTH208 -- asked before every answer
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return [DayPaths(self.spans / name) for name in sorted(names) if _is_day(name)]
+        return [DayPaths(spans / name) for name in sorted(names) if _is_day(name)]
 
 
 @dataclass(frozen=True, slots=True)

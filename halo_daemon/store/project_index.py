@@ -128,8 +128,11 @@ class ProjectIndex:
         self._refresh_catalog()
         places = self.paths.days()
         self._forget_days({place.day for place in places})
+        # A shard takes spans of its own UTC day only; one day of margin is for a clock
+        # that was set back.
+        growing_from = day_of(self._now_unix_ns() - _DAY_NS)
         for place in places:
-            self._catch_up_day(place)
+            self._catch_up_day(place, may_grow=place.day >= growing_from)
         self._refresh_shared()
 
     def _remove_damaged(self) -> None:
@@ -173,9 +176,9 @@ class ProjectIndex:
         for day in self._days.keys() - present:
             self._days.pop(day).close()
 
-    def _catch_up_day(self, place: DayPaths) -> None:
+    def _catch_up_day(self, place: DayPaths, *, may_grow: bool) -> None:
         try:
-            self._try_catch_up_day(place)
+            self._try_catch_up_day(place, may_grow=may_grow)
         except IndexErrors as exc:
             if not place.directory.is_dir():
                 self._forget_days(self._days.keys() - {place.day})
@@ -184,9 +187,9 @@ class ProjectIndex:
                 raise
             self._report(place.day, exc)
             self.rebuild(place.day)
-            self._try_catch_up_day(place)
+            self._try_catch_up_day(place, may_grow=may_grow)
 
-    def _try_catch_up_day(self, place: DayPaths) -> None:
+    def _try_catch_up_day(self, place: DayPaths, *, may_grow: bool) -> None:
         index = self._days.get(place.day)
         if index is not None and not index.is_current_file:
             self._days.pop(place.day).close()
@@ -194,9 +197,6 @@ class ProjectIndex:
         if index is None:
             with self._locked():
                 index = self._days[place.day] = DayIndex(place)
-        # A shard takes spans of its own UTC day only; one day of margin is for a clock
-        # that was set back.
-        may_grow = place.day >= day_of(self._now_unix_ns() - _DAY_NS)
         if index.is_behind(may_grow=may_grow):
             self._index_new(index)
 

@@ -7,7 +7,7 @@ attributes read the lines that the other conditions leave.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from threading import RLock
@@ -42,7 +42,7 @@ from halo_daemon.store.query import (
 from halo_daemon.store.rollups import window_condition
 from halo_daemon.store.shard_files import Extent, ShardFiles
 from halo_daemon.store.span_sql import (
-    DURATION_MS,
+    DURATION_NS,
     OWN_COLUMNS,
     RECORD_COLUMNS,
     TOKENS,
@@ -77,17 +77,27 @@ _OF_TRACE = frozenset({Dimension.SESSION, Dimension.USER})
 
 _ORDER = {
     SpanOrder.START: "s.start_ns",
-    SpanOrder.DURATION: DURATION_MS,
+    SpanOrder.DURATION: DURATION_NS,
     SpanOrder.TOKENS: TOKENS,
     SpanOrder.COST: "coalesce(s.cost_usd, 0)",
 }
+
+
+_OF_SHAPES = frozenset({SpanOrder.START, SpanOrder.DURATION})
+"""Orders that an index has for the spans of each shape."""
+
+
+class _Place(NamedTuple):
+    day: DayIndex
+    row_id: int
 
 
 class _Ranked(NamedTuple):
     rank: float
     trace_id: bytes
     span_id: bytes
-    row: Row
+    found: Row | _Place
+    """The span, or where to read it."""
 
 
 class LocalQueries:
@@ -186,54 +196,78 @@ class LocalQueries:
         if query.filter.attributes:
             total, ranked = _count_and_rank(self._rows(window, query), query, end)
         else:
-            shared = list(self._shared_rows(window, query))
-            total = len(shared)
-            ranked = [_rank(row, query.order_by, sign) for row in shared]
+            ranked = [_rank(row, query.order_by, sign) for row in self._shared_rows(window, query)]
+            total = len(ranked)
             for day in self._days_of(window):
-                count, rows = self._page_of_day(day, window, query)
-                total += count
-                ranked.extend(_rank(row, query.order_by, sign) for row in rows)
+                condition = self._condition(day, window, query)
+                total += self._count_of_day(day, window, query, condition)
+                ranked += self._first_of_day(day, condition, query)
             ranked.sort(key=lambda entry: entry[:3])
-        page = ranked[query.offset : end]
-        return SpanPage(spans=tuple(record_from_row(entry.row) for entry in page), total=total)
+        rows = _read_places([entry.found for entry in ranked[query.offset : end]])
+        return SpanPage(spans=tuple(map(record_from_row, rows)), total=total)
 
-    def _page_of_day(
-        self, day: DayIndex, window: Window, query: SpanQuery
-    ) -> tuple[int, Iterable[Row]]:
-        condition = self._condition(day, window, query)
+    def _count_of_day(
+        self, day: DayIndex, window: Window, query: SpanQuery, condition: Condition
+    ) -> int:
         if query.filter == _ANY_SPAN:
             # Traces know how many spans they have, and are far fewer.
-            total = int(sums_of_day(day, window, query.traces)[_SPANS])
-        else:
-            count = f"SELECT count(*) FROM spans s WHERE {condition}"  # noqa: S608 -- marks only
-            (total,) = day.connection.execute(count, condition.parameters).fetchone()
-        return total, self._read_chosen(day, self._choose(day, condition, query))
+            return int(sums_of_day(day, window, query.traces)[_SPANS])
+        is_whole = query.traces == _ANY_TRACE and day.is_within(window) and not day.has_shared
+        if is_whole and is_of_shape_only(query.filter):
+            of_shape = Condition()
+            wanted = shape_condition(query.filter, of_shape)
+            count = f"SELECT coalesce(sum(spans), 0) FROM shapes WHERE {wanted}"  # noqa: S608 -- marks only
+            (total,) = day.connection.execute(count, of_shape.parameters).fetchone()
+            return int(total)
+        count = f"SELECT count(*) FROM spans s WHERE {condition}"  # noqa: S608 -- marks only
+        (total,) = day.connection.execute(count, condition.parameters).fetchone()
+        return int(total)
 
-    def _choose(self, day: DayIndex, condition: Condition, query: SpanQuery) -> list[int]:
-        """Row ids of a day's spans that can be on the page, and some more."""
-        direction = "DESC" if query.descending else "ASC"
-        order = f"ORDER BY {_ORDER[query.order_by]} {direction}, s.trace_id, s.span_id"
+    def _first_of_day(
+        self, day: DayIndex, condition: Condition, query: SpanQuery
+    ) -> Iterator[_Ranked]:
+        """A day's spans that can be on the page, and some more."""
+        sign, direction = (-1, "DESC") if query.descending else (1, "ASC")
+        value = _ORDER[query.order_by]
         end = condition.mark(query.offset + query.limit)
         shapes = self._shapes(day, query)
-        if not shapes:
-            statement = f"SELECT s.id FROM spans s WHERE {condition} {order} LIMIT {end}"  # noqa: S608 -- marks only
-            return [row for (row,) in day.connection.execute(statement, condition.parameters)]
-        # Each shape has its spans in order of start, so nothing needs to be sorted whole.
         statement = (
-            "SELECT s.id FROM spans s"  # noqa: S608 -- marks only
-            f" WHERE s.shape = :shape AND {condition} {order} LIMIT {end}"
+            f"SELECT {value}, s.trace_id, s.span_id, s.id FROM spans s WHERE {condition}"  # noqa: S608 -- marks only
+            f" ORDER BY {value} {direction}, s.trace_id, s.span_id LIMIT {end}"
         )
-        return [
-            row
-            for shape in shapes
-            for (row,) in day.connection.execute(
-                statement, {**condition.parameters, "shape": shape}
+        if shapes:
+            # Each shape has its spans in order already, so that nothing is sorted whole; the
+            # worst value that can be on the page tells which of them are worth a look.
+            wanted = f"s.shape = :shape AND {condition}"
+            values = (
+                f"SELECT {value} FROM spans s WHERE {wanted}"  # noqa: S608 -- marks only
+                f" ORDER BY {value} {direction} LIMIT {end}"
             )
-        ]
+            reached = [
+                reached
+                for shape in shapes
+                for (reached,) in day.connection.execute(
+                    values, {**condition.parameters, "shape": shape}
+                )
+            ]
+            if not reached:
+                return
+            reached.sort(reverse=query.descending)
+            worst = reached[: query.offset + query.limit][-1]
+            bound = f"{value} {'>=' if query.descending else '<='} {condition.mark(worst)}"
+            statement = (
+                f"SELECT {value}, s.trace_id, s.span_id, s.id FROM spans s"  # noqa: S608 -- marks only
+                f" WHERE {wanted} AND {bound}"
+                f" ORDER BY {value} {direction}, s.trace_id, s.span_id LIMIT {end}"
+            )
+        for shape in shapes or [0]:
+            rows = day.connection.execute(statement, {**condition.parameters, "shape": shape})
+            for rank, trace_id, span_id, row_id in rows:
+                yield _Ranked(sign * rank, trace_id, span_id, _Place(day, row_id))
 
     def _shapes(self, day: DayIndex, query: SpanQuery) -> list[int]:
         """The few shapes that decide *query*; empty when it takes more than shapes."""
-        if query.order_by is not SpanOrder.START or not is_of_shape_only(query.filter):
+        if query.order_by not in _OF_SHAPES or not is_of_shape_only(query.filter):
             return []
         if query.traces.trace_ids or query.traces.any_span:
             return []
@@ -244,18 +278,6 @@ class LocalQueries:
             condition.parameters,
         ).fetchall()
         return [shape for (shape,) in rows] if len(rows) <= _MAX_SHAPES else []
-
-    def _read_chosen(self, day: DayIndex, chosen: list[int]) -> list[Row]:
-        found: list[Row] = []
-        for start in range(0, len(chosen), _READ_LINES):
-            part = chosen[start : start + _READ_LINES]
-            found += day.connection.execute(
-                f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM spans s"  # noqa: S608 -- marks only
-                " JOIN shapes h ON h.id = s.shape JOIN shards d ON d.id = s.shard"
-                f" WHERE s.id IN ({', '.join('?' * len(part))})",
-                part,
-            )
-        return found
 
     def _rows(self, window: Window, query: _OverSpans) -> Iterator[Row]:
         """Rows of all spans that *query* means, by day and place."""
@@ -331,6 +353,23 @@ class LocalQueries:
                 )
                 if is_meant(record_from_row(row), query.filter):
                     yield span.day, row
+
+
+def _read_places(found: list[Row | _Place]) -> list[Row]:
+    """The rows, in the same order, those read that are told by their place."""
+    wanted: dict[DayIndex, list[int]] = {}
+    for one in found:
+        if isinstance(one, _Place):
+            wanted.setdefault(one.day, []).append(one.row_id)
+    rows: dict[tuple[DayIndex, int], Row] = {}
+    for day, row_ids in wanted.items():
+        read = day.connection.execute(
+            f"SELECT s.id, {RECORD_COLUMNS} FROM spans s JOIN shapes h ON h.id = s.shape"  # noqa: S608 -- marks only
+            f" WHERE s.id IN ({', '.join('?' * len(row_ids))})",
+            row_ids,
+        )
+        rows |= {(day, row[0]): row[1:] for row in read}
+    return [rows[one] if isinstance(one, _Place) else one for one in found]
 
 
 def _columns_for(query: _OverSpans) -> str:

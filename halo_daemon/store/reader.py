@@ -32,6 +32,7 @@ from halo_daemon.store.rollups import (
 )
 from halo_daemon.store.shard_files import ShardFiles
 from halo_daemon.store.trace_reader import WHOLE, Overview, Share, TraceSummary, Window, WindowBy
+from halo_daemon.store.trace_summaries import summaries_of_day, summary_of
 from halo_daemon.store.trace_totals import sum_traces
 
 _CHUNK_BYTES = 8 * 1024**2
@@ -148,12 +149,14 @@ class LocalTraceReader:
             ranked.extend(_latest(day, window, offset + limit))
         ranked.sort(key=lambda entry: entry[:2])
         page = ranked[offset : offset + limit]
+        found = {trace_id: summary_of(trace) for trace_id, trace in shared.items()}
         wanted: dict[DayIndex, list[bytes]] = {}
         for _, trace_id, place in page:
             if place is not None:
                 wanted.setdefault(place, []).append(trace_id)
-        stored = shared | load_stored(wanted)
-        return [_summary(stored[trace_id]) for _, trace_id, _ in page]
+        for day, trace_ids in wanted.items():
+            found |= summaries_of_day(day, trace_ids)
+        return [found[trace_id] for _, trace_id, _ in page]
 
     def _trace_ids(self, day: str, window: Window) -> Iterator[tuple[bytes, int]]:
         """Traces of one day alone that are in *window*, with their bytes, by ascending id."""
@@ -304,19 +307,3 @@ def _latest(
     )
     for start, trace_id in rows:
         yield start, trace_id, day
-
-
-def _summary(trace: StoredTrace) -> TraceSummary:
-    root = trace.root
-    return TraceSummary(
-        trace_id=id_of(trace.trace_id),
-        root_name=root.name if root else "",
-        service_name=(root or trace.spans[0]).service,
-        start_unix_ns=trace.spans[0].start_ns,
-        end_unix_ns=max(span.end_ns for span in trace.spans),
-        last_received_unix_ns=trace.last_received_ns,
-        spans=len(trace.spans),
-        error_spans=trace.error_spans,
-        input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
-        output_tokens=sum(span.output_tokens or 0 for span in trace.counted),
-    )

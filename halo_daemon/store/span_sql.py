@@ -33,7 +33,9 @@ RECORD_COLUMNS = f"""
 # The same with what spans name by themselves, for figures that do not tell sessions or users.
 OWN_COLUMNS = RECORD_COLUMNS.replace(_SESSION, "s.session").replace(_USER, "s.user")
 
-DURATION_MS = "(CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END / 1e6)"
+# As the index `span_durations` has it.
+DURATION_NS = "CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END"
+DURATION_MS = f"({DURATION_NS} / 1e6)"
 TOKENS = "(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0))"
 
 _IS_SHARED = "s.trace_id IN (SELECT trace_id FROM temp.shared)"

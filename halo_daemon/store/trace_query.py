@@ -58,7 +58,13 @@ _VALUE: dict[TraceOrder, Callable[[TraceRecord], float]] = {
     TraceOrder.TOKENS: lambda record: record.input_tokens + record.output_tokens,
     TraceOrder.ERRORS: lambda record: record.error_spans,
 }
-_TRACES = day_totals.COLUMNS.index("traces")
+_TOTALS = {
+    TraceFilter(): day_totals.COLUMNS.index("traces"),
+    TraceFilter(has_errors=True): day_totals.COLUMNS.index("error_traces"),
+    TraceFilter(has_error_signals=True): day_totals.COLUMNS.index("signal_traces"),
+    TraceFilter(is_open=True): day_totals.COLUMNS.index("open_traces"),
+}
+"""What a day's totals count by themselves, and where."""
 
 
 def query_traces(index: ProjectIndex, window: Window, query: TraceQuery) -> TracePage:
@@ -152,8 +158,9 @@ def _page_of_day(day: DayIndex, window: Window, query: TraceQuery) -> tuple[int,
     if day.is_outside(window):
         return 0, []
     condition = matching_traces(day, window, query.filter)
-    if query.filter == TraceFilter():
-        total = int(sums_of_day(day, window, query.filter)[_TRACES])
+    counted = _TOTALS.get(query.filter)
+    if counted is not None and day.is_within(window):
+        total = int(sums_of_day(day, window, TraceFilter())[counted])
     else:
         count = f"SELECT count(*) FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
         (total,) = day.connection.execute(count, condition.parameters).fetchone()

@@ -21,6 +21,8 @@ SPAN_VALUE_CHARS = 16_384
 VIEW_BUDGET_BYTES = 150_000
 
 _FLAT = re.compile(r"(?:llm\.(?:input|output)_messages|mcp\.tools)\.[0-9]+\.")
+_FLAT_PREFIXES = ("llm.", "mcp.")
+_WHOLE = {"llm.input_messages", "llm.output_messages", "input.value"}
 _DROPPED_KEY = "__halo_dropped_flat_projections"
 _TOP_NAMES = 10
 PAGE_SPANS = 400
@@ -90,14 +92,15 @@ def _outlined(
 
 def _shown(span: Span, limit_chars: int) -> JsonObject:
     # Where nothing but the flat form holds the messages, it is not a copy.
-    has_whole = {"llm.input_messages", "llm.output_messages", "input.value"} & {*span.attributes}
+    has_whole = not _WHOLE.isdisjoint(span.attributes)
     attributes: JsonObject = {}
     dropped = 0
     for key, value in span.attributes.items():
-        if has_whole and _FLAT.match(key):
+        if has_whole and key.startswith(_FLAT_PREFIXES) and _FLAT.match(key):
             dropped += 1
         elif value is not None:
-            attributes[key] = _cut(value, limit_chars)
+            is_short = value.__class__ is str and len(value) <= limit_chars
+            attributes[key] = value if is_short else _cut(value, limit_chars)
     if dropped:
         attributes[_DROPPED_KEY] = dropped
     return {**span.fields, "attributes": attributes}

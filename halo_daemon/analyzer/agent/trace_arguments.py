@@ -49,16 +49,16 @@ class Filters(Fields):
 
     def to_filter(self) -> TraceFilter:
         """The same for the store; the pattern is applied apart."""
-        named = (
-            SpanFilter(model_names=tuple(self.model_names)),
-            SpanFilter(service_names=tuple(self.service_names)),
-            SpanFilter(service_versions=tuple(self.service_versions)),
-            SpanFilter(agent_names=tuple(self.agent_names)),
-            SpanFilter(tool_names=tuple(self.tool_names)),
-            SpanFilter(session_ids=tuple(self.session_ids)),
-            SpanFilter(user_ids=tuple(self.user_ids)),
-            SpanFilter(project_ids=() if self.project_id is None else (self.project_id,)),
-        )
+        named = {
+            "model_names": self.model_names,
+            "service_names": self.service_names,
+            "service_versions": self.service_versions,
+            "agent_names": self.agent_names,
+            "tool_names": self.tool_names,
+            "session_ids": self.session_ids,
+            "user_ids": self.user_ids,
+            "project_ids": [] if self.project_id is None else [self.project_id],
+        }
         return TraceFilter(
             trace_ids=tuple(self.trace_ids),
             has_errors=self.has_errors,
@@ -69,7 +69,9 @@ class Filters(Fields):
             max_duration_ms=self.max_duration_ms,
             min_spans=self.min_spans,
             max_spans=self.max_spans,
-            any_span=tuple(wanted for wanted in named if wanted != SpanFilter()),
+            any_span=tuple(
+                SpanFilter(**{field: tuple(names)}) for field, names in named.items() if names
+            ),
         )
 
 

@@ -29,6 +29,7 @@ from halo_daemon.store.trace_reader import TraceReader, Window
 _MAX_SEQUENCE = 200
 _MAX_ERROR_CHARS = 2_000
 _ID_CHARS = 64
+_MAX_LISTED = 10_000
 
 NO_TRACE = "-"
 """An id that no trace has: a filter for it means none, where no ids would mean all."""
@@ -79,6 +80,9 @@ class TraceSource:
     viewed: set[str] = field(default_factory=set)
     """Traces whose text was shown to a model."""
 
+    listed: set[str] = field(default_factory=set)
+    """Some ids that traces of the window have: those that were told last."""
+
     _count: int | None = None
     _steps: dict[str, TraceSteps] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -95,7 +99,11 @@ class TraceSource:
 
     def page(self, query: TraceQuery) -> TracePage:
         """A page of traces."""
-        return self.queries.query_traces(self.window, query)
+        page = self.queries.query_traces(self.window, query)
+        if len(self.listed) > _MAX_LISTED:
+            self.listed.clear()
+        self.listed.update([trace.trace_id for trace in page.traces])
+        return page
 
     def known(self, trace_ids: Iterable[str]) -> set[str]:
         """Those ids that traces of the window have."""
@@ -137,7 +145,8 @@ class TraceSource:
             EngineToolError: There is no such trace in the window.
         """
         for spelling in dict.fromkeys((trace_id, trace_id.strip().lower())):
-            trace = self.reader.load_trace(spelling) if self.known([spelling]) else None
+            is_known = spelling in self.listed or bool(self.known([spelling]))
+            trace = self.reader.load_trace(spelling) if is_known else None
             if trace is not None:
                 self.viewed.add(trace.trace_id)
                 return trace
