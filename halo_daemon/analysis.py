@@ -52,6 +52,7 @@ from halo_daemon.store.projects import StoredProject, find_project, list_project
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.reports import ReportStore
+from halo_daemon.store.scratch import is_read_only, private_directory
 from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
 
 if TYPE_CHECKING:
@@ -318,6 +319,8 @@ def _explained(
         return unexplained(report, str(exc))
     runs = ReportStore(config.data.dir, report.project)
     journal_path = runs.run_directory(report.run.id) / _JOURNAL_NAME
+    if is_read_only(config.data.dir):
+        journal_path = private_directory("run") / _JOURNAL_NAME
     queries = _queries(config, report.project)
     try:
         return explained(

@@ -35,6 +35,7 @@ from halo_daemon.store.projects import find_project
 from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
+from halo_daemon.store.scratch import is_read_only, private_directory
 from halo_daemon.store.trace_files import EVERYTHING, open_trace_files
 from halo_daemon.store.trace_reader import TraceReader, Window
 
@@ -156,8 +157,12 @@ def answer(
         as_json: Print events on stdout instead of the answer.
     """
     run_id = resume or new_run_id()
-    config = engine_config(settings, options, run_id)
-    directory = runs_directory(settings) / run_id
+    journals = runs_directory(settings)
+    if not resume and is_read_only(settings.data.dir):
+        print_note(f"{settings.data.dir} cannot be written: this run is not kept")
+        journals = private_directory("agent-runs")
+    config = engine_config(settings, options, run_id).model_copy(update={"journal_dir": journals})
+    directory = journals / run_id
     if resume and not (directory / JOURNAL_NAME).exists():
         raise ConfigError(f"no run `{resume}`", hint="see `halo-daemon run list`")
     stored, close = stored_traces(settings, question)

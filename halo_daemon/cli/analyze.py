@@ -115,9 +115,13 @@ def analyze(
     accepted = read_baseline(baseline) if baseline else None
 
     from halo_daemon import analysis, log
+    from halo_daemon.store.scratch import is_read_only
 
     level = "info" if schedule else log_level()
     log.configure(level=level, log_format=settings.telemetry.log.format)
+    cannot_keep = not schedule and is_read_only(settings.data.dir)
+    if cannot_keep:
+        print_note(f"{settings.data.dir} cannot be written: the report is printed and not stored")
     request = analysis.AnalysisRequest(
         window=window,
         projects=tuple(project or ()),
@@ -125,7 +129,7 @@ def analyze(
         trigger="schedule" if schedule else "manual",
         schedule=schedule,
         notify=not no_notify,
-        keep=finding is None,
+        keep=finding is None and not cannot_keep,
     )
     if dry_run:
         plans = analysis.plans(settings, request, now_unix_ns=time.time_ns)

@@ -86,6 +86,8 @@ class DayPaths:
     """The files of one project that were received on one UTC day."""
 
     directory: Path
+    derived: Path | None = None
+    """Where derived files are instead of beside the spans."""
 
     @property
     def day(self) -> str:
@@ -95,6 +97,8 @@ class DayPaths:
     @property
     def index(self) -> Path:
         """The day's derived index."""
+        if self.derived is not None:
+            return self.derived / f"{self.day}.sqlite"
         return self.directory / "index.sqlite"
 
     @property
@@ -140,6 +144,8 @@ class ProjectPaths:
     """The files of one project."""
 
     directory: Path
+    derived: Path | None = None
+    """Where derived files are instead of beside the spans."""
 
     @property
     def slug(self) -> str:
@@ -159,12 +165,12 @@ class ProjectPaths:
     @property
     def catalog(self) -> Path:
         """Which days hold which trace; derived."""
-        return self.directory / "catalog.sqlite"
+        return (self.derived or self.directory) / "catalog.sqlite"
 
     @property
     def index_lock(self) -> Path:
         """Held by whoever brings the derived files up to date."""
-        return self.directory / "index.lock"
+        return (self.derived or self.directory) / "index.lock"
 
     @property
     def findings(self) -> Path:
@@ -204,7 +210,7 @@ class ProjectPaths:
     def day(self, day: str) -> DayPaths:
         """The files received on *day*, ``YYYY-MM-DD``."""
         assert _is_day(day), day
-        return DayPaths(self.spans / day)
+        return DayPaths(self.spans / day, self.derived)
 
     def days(self) -> list[DayPaths]:
         """Every day that has a directory, oldest first; empty for a new project."""
@@ -213,7 +219,7 @@ class ProjectPaths:
             names = os.listdir(spans)  # noqa: PTH208 -- asked before every answer
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return [DayPaths(spans / name) for name in sorted(names) if _is_day(name)]
+        return [DayPaths(spans / name, self.derived) for name in sorted(names) if _is_day(name)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ lock is released after every block: nobody waits for another's whole build.
 
 Any doubt about a derived file ends here: it is deleted and built again, once;
 a second failure in a row is an error of the disk and raised as `StoreError`.
+Where the data directory may not be written, derived files go elsewhere (`scratch`).
 """
 
 import fcntl
@@ -24,6 +25,7 @@ from halo_daemon.store.catalog import Catalog
 from halo_daemon.store.database import IndexErrors, is_damage, is_sound, remove_database
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import DayPaths, ProjectPaths, day_of
+from halo_daemon.store.scratch import in_scratch, is_refused
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -94,21 +96,31 @@ class ProjectIndex:
         """
         try:
             try:
-                self._catch_up()
-                return question()
-            except IndexErrors as exc:
-                if not is_damage(exc):
+                return self._mended_answer(question)
+            except (*IndexErrors, OSError) as exc:
+                if self.paths.derived is not None or not is_refused(exc, self.paths):
                     raise
-                self._report("project", exc)
-            self._remove_damaged()
-            self._catch_up()
-            return question()
+                self.close()
+                self.paths = in_scratch(self.paths)
+            return self._mended_answer(question)
         except (*IndexErrors, OSError) as exc:
             raise StoreError(
                 f"cannot index project `{self.paths.slug}` in {self.paths.directory}: {exc}",
-                hint="the index is written beside the spans: check free space and permissions,"
-                " or read a copy that `halo-daemon store backup` made",
+                hint="the index is written beside the spans, or to TMPDIR where that is refused:"
+                " check free space and permissions",
             ) from exc
+
+    def _mended_answer(self, question: Callable[[], T]) -> T:
+        try:
+            self._catch_up()
+            return question()
+        except IndexErrors as exc:
+            if not is_damage(exc):
+                raise
+            self._report("project", exc)
+        self._remove_damaged()
+        self._catch_up()
+        return question()
 
     def ask(self, question: Callable[[], T]) -> T:
         """
