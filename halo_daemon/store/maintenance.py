@@ -158,6 +158,11 @@ def reindex(paths: ProjectPaths, *, now_unix_ns: int) -> int:
             index.rebuild(day.day)
         remove_database(paths.catalog)
         index.catch_up()
+    except OSError as exc:
+        raise StoreError(
+            f"cannot throw the index of project `{paths.slug}` away: {exc}",
+            hint="check permissions of the data directory; what cannot be written is read anyway",
+        ) from exc
     finally:
         index.close()
     return len(days)

@@ -132,9 +132,11 @@ class Shard:
             self._receipts_fd = -1
 
     def _require_name(self) -> None:
-        # A file that somebody deleted takes writes and syncs like any other, and keeps nothing.
-        if os.fstat(self._fd).st_nlink == 0:
-            raise FileNotFoundError(errno.ENOENT, "deleted while it was written", str(self.path))
+        # A file that somebody deleted, moved or replaced takes writes and syncs like any other,
+        # and nobody finds them.
+        there, own = self.path.stat(), os.fstat(self._fd)
+        if (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino):
+            raise OSError(errno.ESTALE, "replaced while it was written", str(self.path))
 
     def _abandon(self) -> None:
         # A torn group must not look like the start of a line to the next reader.

@@ -7,9 +7,15 @@ from pathlib import Path
 from halo_daemon.store.disk import Disk
 
 
+class KilledError(BaseException):
+    """The process ends here: nothing may handle it, as nothing handles SIGKILL."""
+
+
 class FailingDisk(Disk):
     """
     Fails calls *first* to *last* (counted from 1 over all kinds of call) with *error_number*.
+
+    With *kills*, the process ends in place of those calls, as far as one can tell afterwards.
 
     Attributes:
         calls: How many calls were made so far, failed ones included.
@@ -23,11 +29,13 @@ class FailingDisk(Disk):
         last: int | None = None,
         error_number: int = errno.EIO,
         tears: bool = False,
+        kills: bool = False,
     ) -> None:
         self._first = first
         self._range = range(first, (first if last is None else last) + 1)
         self._error_number = error_number
         self._tears = tears
+        self._kills = kills
         self.calls = 0
         self.free = 2**40
 
@@ -43,6 +51,8 @@ class FailingDisk(Disk):
     def _count(self, call: str) -> None:
         self.calls += 1
         if self.calls in self._range:
+            if self._kills:
+                raise KilledError(call)
             raise OSError(self._error_number, os.strerror(self._error_number), call)
 
     def create(self, path: Path) -> int:

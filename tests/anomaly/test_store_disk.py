@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,50 @@ async def test_a_disk_that_stays_broken_refuses_and_heals_by_itself(tmp_path, te
     assert all(exc.retryable and "No space left" in str(exc) for exc in refused)
     assert set(acknowledged) <= set(stored_lines(tmp_path))
     assert len(acknowledged) > 10
+
+
+def moved(root: Path, project: Path) -> None:
+    """Move a project out of the data directory."""
+    project.rename(root / "elsewhere")
+
+
+def shard_moved(root: Path, project: Path) -> None:
+    """Move each shard away, as a rotation of logs does."""
+    for shard in project.rglob("*.jsonl"):
+        shard.rename(root / f"{shard.name}.old")
+
+
+def shard_replaced(root: Path, project: Path) -> None:
+    """Put a copy in the place of each shard, as an editor or `sed -i` does."""
+    assert project.is_relative_to(root)
+    for shard in project.rglob("*.jsonl"):
+        copy = shard.with_suffix(".copy")
+        shutil.copyfile(shard, copy)
+        copy.replace(shard)
+
+
+@pytest.mark.parametrize("meddle", [moved, shard_moved, shard_replaced], ids=lambda do: do.__name__)
+async def test_what_is_acknowledged_after_somebody_meddled_can_be_found(
+    tmp_path, meddle: Callable[[Path, Path], None]
+):
+    """No span is acknowledged into a file that has another name now, and the project is back."""
+    sink = SpanWriter(
+        tmp_path,
+        worker=0,
+        now_unix_ns=lambda: START_UNIX_NS,
+        now_monotonic_s=lambda: 0.0,
+    )
+    await sink.accept([batch_of(1)])
+    project = DataPaths(tmp_path).project("default")
+
+    meddle(tmp_path, project.directory)
+    await sink.accept([batch_of(2)])
+    await sink.accept([batch_of(3)])
+    await sink.aclose()
+
+    assert {batch_of(2).lines, batch_of(3).lines} <= set(stored_lines(tmp_path))
+    assert len(stored_lines(tmp_path)) == len(set(stored_lines(tmp_path)))
+    assert project.project_json.is_file()
 
 
 async def test_a_nearly_full_disk_refuses_before_it_is_full(tmp_path):

@@ -155,6 +155,15 @@ def test_commands_read_in_place_and_leave_nothing(tmp_path, data, mounted, comma
     assert not [*(tmp_path / "temporary").iterdir()]
 
 
+def test_throwing_an_index_away_that_cannot_be_written_is_an_error_with_a_name(tmp_path, mounted):
+    """`store reindex` says what it cannot do, and does not pretend."""
+    done = run(tmp_path, mounted, "store", "reindex")
+
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "`shop`" in done.stderr
+
+
 def test_a_report_of_what_cannot_be_written_goes_to_the_named_file(tmp_path, mounted):
     """`analyze --output` writes the whole report where it was told to."""
     output = tmp_path / "report.json"

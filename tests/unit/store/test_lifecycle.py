@@ -18,10 +18,11 @@ from halo_daemon.store.maintenance import (
 from halo_daemon.store.paths import DataPaths, DayPaths, day_of
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.receipts import encode_receipt
+from halo_daemon.store.recovery import recover
 from halo_daemon.store.retention import Pruned, Retention, prune
 from halo_daemon.store.shard import Shard
 from halo_daemon.store.trace_reader import Window
-from halo_daemon.testing.failing_disk import FailingDisk
+from halo_daemon.testing.failing_disk import FailingDisk, KilledError
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
 
 DAY_NS = 86_400 * 10**9
@@ -128,6 +129,29 @@ def test_any_one_failing_call_of_compression_loses_nothing(tmp_path):
         compress_sealed(DataPaths(root), older_than_s=0, now_unix_ns=NOW)
         assert everything(root) == before
         assert not list(root.rglob("*.jsonl"))
+
+
+def test_dying_before_any_one_call_of_compression_loses_nothing(tmp_path):
+    """Wherever the process ends, every span is there once, and the next run leaves no rest."""
+    dying = 0
+    has_died = True
+    while has_died:
+        dying += 1
+        root = tmp_path / str(dying)
+        store_day(root, 0)
+        before = everything(root)
+        disk = FailingDisk(dying, kills=True)
+
+        with contextlib.suppress(KilledError):
+            compress_sealed(DataPaths(root), older_than_s=0, now_unix_ns=NOW, disk=disk)
+        has_died = disk.has_failed
+
+        assert everything(root) == before
+        recover(DataPaths(root), disk=Disk())
+        compress_sealed(DataPaths(root), older_than_s=0, now_unix_ns=NOW)
+        assert everything(root) == before
+        assert not list(root.rglob("*.jsonl"))
+        assert not list(root.rglob(".tmp-*"))
 
 
 @pytest.mark.parametrize("is_compressed", [False, True], ids=["plain", "compressed"])
