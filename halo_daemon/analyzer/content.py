@@ -104,7 +104,8 @@ NOTHING_USED = Used(0, 0, None)
 
 def used_by(span: Span) -> Used:
     """Tokens and cost of *span*; most spans are no model calls and have none."""
-    if (span.input_tokens, span.output_tokens, span.cost_usd) == (None, None, None):
+    prompt, written, usd = span.input_tokens, span.output_tokens, span.cost_usd
+    if prompt is None and written is None and usd is None:
         return NOTHING_USED
     return Used(*used_tokens(span), used_usd(span))
 

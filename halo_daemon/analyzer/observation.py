@@ -1,7 +1,8 @@
 """What a rule says of one trace: small values that merge in any order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import Text
@@ -54,8 +55,10 @@ class Observation:
     """Too little to count on its own; kept for the weak signals."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleOutput:
+_NOTHING: Mapping[NotCheckedReason, int] = MappingProxyType({})
+
+
+class RuleOutput(NamedTuple):
     """What one rule found in one trace."""
 
     observations: tuple[Observation, ...] = ()
@@ -64,7 +67,7 @@ class RuleOutput:
 
     checked: int = 0
     of: int = 0
-    not_checked: Mapping[NotCheckedReason, int] = field(default_factory=dict)
+    not_checked: Mapping[NotCheckedReason, int] = _NOTHING
     """Units left out, by reason."""
 
 

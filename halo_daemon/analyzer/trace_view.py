@@ -6,7 +6,6 @@ Everything here is a pure function of the trace; order is that of start times.
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ from halo_daemon.analyzer.signals import ErrorSignal, error_signal
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.verify import value_at
+from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.span import AGENT, LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace
 
@@ -88,17 +88,17 @@ class TraceView:
         """Whether more spans are expected; rules that need an end leave such a trace out."""
         return self.trace.is_open
 
-    @cached_property
+    @computed_once
     def steps(self) -> tuple[Span, ...]:
         """LLM and TOOL spans; their number is the length of the trace."""
         return tuple(span for span in self.trace.spans if span.observation_kind in STEP_KINDS)
 
-    @cached_property
+    @computed_once
     def step_index(self) -> dict[str, int]:
         """Place of each step by span id."""
         return {span.span_id: place for place, span in enumerate(self.steps)}
 
-    @cached_property
+    @computed_once
     def model_calls(self) -> tuple[ModelCall, ...]:
         """LLM spans with what the model said, asked for and was offered."""
         return tuple(
@@ -107,12 +107,12 @@ class TraceView:
             if span.observation_kind == LLM
         )
 
-    @cached_property
+    @computed_once
     def used(self) -> tuple[Used, ...]:
         """Tokens and cost of each span of the trace."""
         return tuple(map(used_by, self.trace.spans))
 
-    @cached_property
+    @computed_once
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """TOOL spans."""
         calls: list[ToolCall] = []
@@ -130,19 +130,26 @@ class TraceView:
             )
         return tuple(calls)
 
-    @cached_property
+    @computed_once
     def call_of(self) -> dict[str, ToolCall]:
         """Tool calls by span id."""
         return {call.span.span_id: call for call in self.tool_calls}
 
-    @cached_property
+    @computed_once
     def used_tools(self) -> dict[Subject, int]:
-        """Calls by agent and tool."""
-        used: dict[Subject, int] = {}
+        """How many calls, by agent and tool."""
+        return {subject: len(calls) for subject, calls in self._calls_by_subject.items()}
+
+    @computed_once
+    def _calls_by_subject(self) -> dict[Subject, list[ToolCall]]:
+        found: dict[Subject, list[ToolCall]] = {}
         for call in self.tool_calls:
-            subject = Subject(call.agent, call.tool)
-            used[subject] = used.get(subject, 0) + 1
-        return used
+            found.setdefault(self._subjects[call.span.span_id], []).append(call)
+        return found
+
+    def calls_of(self, subject: Subject) -> list[ToolCall]:
+        """Calls of one agent's tool, in order of start."""
+        return self._calls_by_subject.get(subject, [])
 
     def agent_of(self, span: Span) -> str:
         """The span's agent, else that of its parent, else the service; masked."""
@@ -152,13 +159,13 @@ class TraceView:
         """The span's agent and the name of its tool, else its own name; masked."""
         return self._subjects[span.span_id]
 
-    @cached_property
+    @computed_once
     def agents(self) -> frozenset[str]:
         """Agents of the steps; those of all spans where there are no steps."""
         subjects = self._subjects
         return frozenset(subjects[span.span_id].agent for span in self.steps or self.trace.spans)
 
-    @cached_property
+    @computed_once
     def _signals(self) -> dict[str, ErrorSignal]:
         tools = self.settings.contract.tools
         found = {}
@@ -188,7 +195,7 @@ class TraceView:
         signal = self._signals.get(span.span_id)
         return template_of(signal.message) if signal else ""
 
-    @cached_property
+    @computed_once
     def leaf_errors(self) -> tuple[LeafError, ...]:
         """Failed spans none of whose descendants failed."""
         above: set[str] = set()
@@ -204,12 +211,12 @@ class TraceView:
             if span.span_id not in above and (signal := self._signals.get(span.span_id))
         )
 
-    @cached_property
+    @computed_once
     def leaf_error_of(self) -> dict[str, LeafError]:
         """Leaf errors by span id."""
         return {error.span.span_id: error for error in self.leaf_errors}
 
-    @cached_property
+    @computed_once
     def _llm_by_end(self) -> list[tuple[int, int, str]]:
         ends = [
             (span.end_unix_ns, span.start_unix_ns, span.span_id)
@@ -235,19 +242,19 @@ class TraceView:
         """Whether the span carries an error signal of any kind."""
         return span.span_id in self._signals
 
-    @cached_property
+    @computed_once
     def _spans_by_subject(self) -> dict[Subject, list[Span]]:
         found: dict[Subject, list[Span]] = {}
         for span in self.trace.spans:
             found.setdefault(self._subjects[span.span_id], []).append(span)
         return found
 
-    @cached_property
+    @computed_once
     def span_subjects(self) -> frozenset[Subject]:
         """(agent, masked name) of every span."""
         return frozenset(self._spans_by_subject)
 
-    @cached_property
+    @computed_once
     def requested_populations(self) -> frozenset[Population]:
         """(agent, tool) of every call that a model asked for."""
         asked = {
@@ -257,7 +264,7 @@ class TraceView:
         }
         return frozenset(Population("requested", agent, mask_name(name)) for agent, name in asked)
 
-    @cached_property
+    @computed_once
     def agent_populations(self) -> frozenset[Population]:
         """Every agent of the trace."""
         return frozenset(Population("agent", agent, "") for agent in self.agents)
@@ -266,13 +273,13 @@ class TraceView:
         """Agent and model that a model call's findings are counted under."""
         return Subject(call.agent, call.span.model or mask_name(call.span.name))
 
-    @cached_property
+    @computed_once
     def model_populations(self) -> frozenset[Population]:
         """Agent and model of every model call."""
         called = {self.model_subject_of(call) for call in self.model_calls}
         return frozenset(Population("model", *subject) for subject in called)
 
-    @cached_property
+    @computed_once
     def span_populations(self) -> frozenset[Population]:
         """Every span name of the trace, tools under their tool's name."""
         return frozenset(Population("span", *subject) for subject in self._spans_by_subject)
@@ -281,7 +288,7 @@ class TraceView:
         """Spans of one agent and masked name, in order of start."""
         return self._spans_by_subject.get(subject, [])
 
-    @cached_property
+    @computed_once
     def _llm_starts(self) -> list[int]:
         return [span.start_unix_ns for span in self.steps if span.observation_kind == LLM]
 
@@ -289,7 +296,7 @@ class TraceView:
         """How many LLM spans had begun before that time."""
         return bisect_left(self._llm_starts, unix_ns)
 
-    @cached_property
+    @computed_once
     def _step_starts(self) -> list[int]:
         return [span.start_unix_ns for span in self.steps]
 
@@ -297,7 +304,7 @@ class TraceView:
         """How many steps had begun before that time: the place of a step that begins then."""
         return bisect_left(self._step_starts, unix_ns)
 
-    @cached_property
+    @computed_once
     def framework_steps(self) -> tuple[Span, ...]:
         """Spans of other kinds that directly hold a model call, the root aside."""
         by_id = self.trace.by_id
@@ -315,7 +322,7 @@ class TraceView:
             and span.observation_kind != AGENT
         )
 
-    @cached_property
+    @computed_once
     def _model_calls_by_parent(self) -> dict[str, list[ModelCall]]:
         found: dict[str, list[ModelCall]] = {}
         for call in self.model_calls:
@@ -326,13 +333,13 @@ class TraceView:
         """Model calls whose parent is *span*."""
         return self._model_calls_by_parent.get(span.span_id, [])
 
-    @cached_property
+    @computed_once
     def root(self) -> Span:
         """The earliest root span, an AGENT where there is one; the first span in a cycle."""
         roots = self.trace.roots or self.trace.spans[:1]
         return next((span for span in roots if span.observation_kind == AGENT), roots[0])
 
-    @cached_property
+    @computed_once
     def outcome(self) -> Outcome:
         """What became of the run by what it says itself, without the project's own rules."""
         may_judge = any(shape.may_judge for shape in self.shapes)
@@ -340,7 +347,7 @@ class TraceView:
             return outcome_of(self.trace, self.root)
         return status_outcome(self.root)
 
-    @cached_property
+    @computed_once
     def task_input(self) -> Text:
         """What the trace was asked: the first input that is recorded."""
         for span in (self.root, *self.trace.spans[:50]):
@@ -349,7 +356,7 @@ class TraceView:
                 return found
         return NO_TEXT
 
-    @cached_property
+    @computed_once
     def task(self) -> str:
         """Fingerprint of the masked input; equal ones are the same task, ``""`` when unknown."""
         masked = mask_volatile(" ".join(self.task_input.value[:_TASK_CHARS].split()))
@@ -357,7 +364,7 @@ class TraceView:
             return ""
         return blake2b(masked.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
-    @cached_property
+    @computed_once
     def final_call(self) -> ModelCall | None:
         """The model call that ended last; None when there is none."""
         complete = [call for call in self.model_calls if call.span.is_complete]
@@ -383,7 +390,7 @@ class TraceView:
         calls = self.model_calls
         return calls[at].span if at < len(calls) else None
 
-    @cached_property
+    @computed_once
     def given_texts(self) -> tuple[str, ...]:
         """Everything the agent was told: inputs, messages, results of tools."""
         answer = self.final_answer
@@ -397,7 +404,7 @@ class TraceView:
                 texts.append(span.text("output.value"))
         return tuple(filter(None, texts))
 
-    @cached_property
+    @computed_once
     def final_answer(self) -> tuple[Span, Text] | None:
         """The span and the text that the trace ended with; None when it gave no answer."""
         output = self.root.text("output.value")

@@ -154,12 +154,14 @@ class Span:
     @property
     def input_tokens(self) -> int | None:
         """Input tokens of a leaf model call, cached ones included; None when unknown."""
-        return self.count("inference.llm.input_tokens")
+        tokens = self.attributes.get("inference.llm.input_tokens")
+        return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None
 
     @property
     def output_tokens(self) -> int | None:
         """Output tokens of a leaf model call; None when unknown."""
-        return self.count("inference.llm.output_tokens")
+        tokens = self.attributes.get("inference.llm.output_tokens")
+        return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None
 
     @property
     def cost_usd(self) -> float | None:

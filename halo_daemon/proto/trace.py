@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Self
 
+from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.span import Span
 
 
@@ -61,12 +61,12 @@ class Trace:
         ordered = sorted(versions.values(), key=lambda span: (span.start_unix_ns, span.span_id))
         return cls(trace_ids.pop(), tuple(ordered), stored - len(ordered), is_open)
 
-    @cached_property
+    @computed_once
     def by_id(self) -> dict[str, Span]:
         """Spans by id."""
         return {span.span_id: span for span in self.spans}
 
-    @cached_property
+    @computed_once
     def children(self) -> dict[str, tuple[Span, ...]]:
         """Children by parent id, in span order; no entry for a span without children."""
         found: dict[str, list[Span]] = {}
@@ -75,7 +75,7 @@ class Trace:
                 found.setdefault(span.parent_span_id, []).append(span)
         return {parent: tuple(spans) for parent, spans in found.items()}
 
-    @cached_property
+    @computed_once
     def roots(self) -> tuple[Span, ...]:
         """Spans whose parent is absent or not stored, in span order; empty only in a cycle."""
         return tuple(span for span in self.spans if span.parent_span_id not in self.by_id)
@@ -90,7 +90,7 @@ class Trace:
         """Start of the earliest span."""
         return self.spans[0].start_unix_ns
 
-    @cached_property
+    @computed_once
     def end_unix_ns(self) -> int:
         """End of the span that ended last; 0 when none has ended."""
         return max(span.end_unix_ns for span in self.spans)

@@ -10,6 +10,7 @@ again and the call repeated once; a line that is still unreadable is left out.
 import heapq
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from threading import RLock
 from typing import NamedTuple
@@ -38,6 +39,7 @@ from halo_daemon.store.trace_totals import sum_traces
 _CHUNK_BYTES = 8 * 1024**2
 _CHUNK_TRACES = 500
 _NANOS = 10**9
+_BY_START = attrgetter("start_unix_ns", "span_id")
 
 
 class _Loaded(NamedTuple):
@@ -227,10 +229,14 @@ class LocalTraceReader:
         """Look traces up and read their lines in order of place, which disks like."""
         with self._lock:
             stored = self._index.ask(lambda: self._look_up(trace_ids))
-            extents = sorted(span.extent for trace in stored.values() for span in trace.spans)
+            places = {
+                trace_id: [span.extent for span in trace.spans]
+                for trace_id, trace in stored.items()
+            }
+            extents = sorted(extent for found in places.values() for extent in found)
             lines = dict(zip(extents, self._files.read(extents), strict=True))
         return {
-            trace_id: _Loaded(trace, [lines[span.extent] for span in trace.spans])
+            trace_id: _Loaded(trace, [lines[extent] for extent in places[trace_id]])
             for trace_id, trace in stored.items()
         }
 
@@ -245,27 +251,24 @@ class LocalTraceReader:
         """Build the trace from the lines that fit, and name the days of those that do not."""
         spans: list[Span] = []
         damaged_days = set()
+        trace_id = id_of(loaded.stored.trace_id)
         for version, line in zip(loaded.stored.spans, loaded.lines, strict=True):
             span = _span_of(line)
             if span is None and line is not None and crc32(line) == version.crc:
                 # As it was indexed, and still nothing to read, such as a number that no double
                 # holds: to index it again would change nothing.
                 continue
-            if (
-                span is None
-                or span.span_id != id_of(version.span_id)
-                or span.trace_id != id_of(version.trace_id)
-            ):
+            if span is None or span.span_id != id_of(version.span_id) or span.trace_id != trace_id:
                 damaged_days.add(version.day)
             else:
                 spans.append(span)
         if not spans:
             return None, damaged_days
-        spans.sort(key=lambda span: (span.start_unix_ns, span.span_id))
+        spans.sort(key=_BY_START)
         stored = loaded.stored
         is_quiet = self._now_unix_ns() - stored.last_received_ns >= self._settle_ns
         trace = Trace(
-            id_of(stored.trace_id),
+            trace_id,
             tuple(spans),
             stored.duplicates,
             is_open=not stored.has_ended_root and not is_quiet,

@@ -8,7 +8,7 @@ from the rows of all their days.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from halo_daemon.proto.semconv import spans_above
@@ -53,6 +53,10 @@ SELECT trace_id, span_id, parent_id, spans.flags, name, start_ns, end_ns, receiv
 FROM spans JOIN shards ON shards.id = shard JOIN shapes ON shapes.id = shape
 WHERE superseded = {superseded} AND trace_id IN ({marks})
 """
+
+
+# One object for each shard: equal places in it are then found equal at the first look.
+_shard_name = lru_cache(maxsize=256)(ShardName)
 
 
 class Version(NamedTuple):
@@ -102,7 +106,7 @@ class Version(NamedTuple):
     @property
     def extent(self) -> Extent:
         """Where the line lies."""
-        return Extent(ShardName(self.day, self.stem), self.offset, self.length)
+        return Extent(_shard_name(self.day, self.stem), self.offset, self.length)
 
 
 @dataclass(frozen=True)
@@ -282,6 +286,7 @@ def _only(values: Iterable[str | None]) -> str:
 
 
 def _versions(index: DayIndex, trace_ids: list[bytes]) -> Iterator[Version]:
+    day = (index.day,)
     for start in range(0, len(trace_ids), _MAX_MARKS):
         chunk = trace_ids[start : start + _MAX_MARKS]
         marks = ", ".join("?" * len(chunk))
@@ -290,7 +295,7 @@ def _versions(index: DayIndex, trace_ids: list[bytes]) -> Iterator[Version]:
             rows = index.connection.execute(
                 _VERSIONS.format(superseded=superseded, marks=marks), chunk
             )
-            yield from (Version._make((*row, index.day)) for row in rows)
+            yield from (Version._make(row + day) for row in rows)
 
 
 def _merge(trace_id: bytes, versions: Iterable[Version]) -> StoredTrace:

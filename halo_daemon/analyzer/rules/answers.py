@@ -43,9 +43,7 @@ _VALUE = re.compile(
 )
 _DECIMALS = re.compile(r"(?<![0-9.])[0-9]{1,12}\.[0-9]{5,40}")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_CODE = re.compile(
-    r"```|^diff --git|^[ \t]*(?:def|class|import|from|function|const|SELECT)\b", re.MULTILINE
-)
+_CODE_LINE = re.compile(r"diff --git|[ \t]*(?:def|class|import|from|function|const|SELECT)\b")
 
 
 def check_refusals(view: TraceView) -> RuleOutput:
@@ -158,7 +156,7 @@ def check_grounding(view: TraceView) -> RuleOutput:
     totals that its own figures do not add up to.
     """
     answer = None if view.is_open else view.final_answer
-    if answer is None or not view.tool_calls or _CODE.search(answer[1].value):
+    if answer is None or not view.tool_calls or _holds_code(answer[1].value):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     if len(answer[1].value) > _MAX_ANSWER_CHARS:
         return RuleOutput(of=1, not_checked={"over_limit": 1})
@@ -171,6 +169,10 @@ def check_grounding(view: TraceView) -> RuleOutput:
             quotes.append(quote(view.final_call.span, "decision", view.final_call.answer))
         found.setdefault(kind, Observation(key, tuple(quotes)))
     return RuleOutput(tuple(found.values()), _agent(agent), checked=1, of=1)
+
+
+def _holds_code(text: str) -> bool:
+    return "```" in text or any(map(_CODE_LINE.match, text.split("\n")))
 
 
 def _unsupported(view: TraceView, answer: str) -> Iterator[tuple[str, str]]:

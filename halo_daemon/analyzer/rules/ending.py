@@ -122,8 +122,9 @@ def check_budget(view: TraceView) -> RuleOutput:
 
 
 def _may_tell_limit(text: str) -> bool:
-    """A cheap no for ASCII, whose letters have no other forms that the pattern takes."""
-    return not text.isascii() or holds_any(text.lower(), _LIMIT_WORDS)
+    """A cheap no; three letters have forms that the pattern takes and small letters do not."""
+    plain = text.replace("\u0130", "i").replace("\u0131", "i").replace("\u017f", "s")
+    return holds_any(plain.lower(), _LIMIT_WORDS)
 
 
 def _from_answer(view: TraceView) -> Observation | None:

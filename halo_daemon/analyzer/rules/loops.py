@@ -107,9 +107,7 @@ def _near(view: TraceView, subject: Subject) -> Observation | None:
         return None
     run: list[ToolCall] = []
     longest: list[ToolCall] = []
-    for call in view.tool_calls:
-        if (call.agent, call.tool) != subject:
-            continue
+    for call in view.calls_of(subject):
         if run and _is_near(run[-1], call):
             run.append(call)
         else:

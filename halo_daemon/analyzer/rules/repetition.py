@@ -29,10 +29,11 @@ def check_repeated_calls(view: TraceView) -> RuleOutput:
     """Equal calls with equal results and nothing in between that could have changed them."""
     eligible = frozenset(subject for subject, calls in view.used_tools.items() if calls > 1)
     in_cycle = calls_in_cycle(view) if eligible else frozenset()
+    changes = list(accumulate(changes_state(call.tool) for call in view.tool_calls))
     observations = [
         _repeated(view, subject, group)
         for subject in sorted(eligible)
-        for group in _repeats(view, subject)
+        for group in _repeats(view, subject, changes)
         if len(group) >= view.settings.min_repeats - 1
         and not in_cycle.issuperset(call.span.span_id for call in group)
     ]
@@ -40,14 +41,13 @@ def check_repeated_calls(view: TraceView) -> RuleOutput:
     return RuleOutput(tuple(observations), populations, checked=len(eligible), of=len(eligible))
 
 
-def _repeats(view: TraceView, subject: Subject) -> Iterator[list[ToolCall]]:
+def _repeats(view: TraceView, subject: Subject, changes: Sequence[int]) -> Iterator[list[ToolCall]]:
     """Runs of equal calls of one tool with equal results, each longer than one."""
     if repeats_are_normal(subject.name) or _is_polling(view, subject.name):
         return
-    changes = list(accumulate(changes_state(call.tool) for call in view.tool_calls))
     runs: dict[str, list[ToolCall]] = {}
-    for call in view.tool_calls:
-        if (call.agent, call.tool) != subject or not _is_comparable(call):
+    for call in view.calls_of(subject):
+        if not _is_comparable(call):
             continue
         run = runs.setdefault(call.canonical, [])
         if run and not _is_again(run[-1], call, changes):
@@ -73,7 +73,8 @@ def _is_comparable(call: ToolCall) -> bool:
     return (
         call.signal is None
         and call.canonical not in _EMPTY_ARGUMENTS
-        and bool(call.result.value.strip())
+        and bool(call.result.value)
+        and not call.result.value.isspace()
     )
 
 

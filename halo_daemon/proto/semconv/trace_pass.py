@@ -157,7 +157,7 @@ def _usage(span: Span) -> Usage | None:
 
 
 def _reports_usage(span: Span) -> bool:
-    return (span.input_tokens, span.output_tokens, span.cost_usd) != (None, None, None)
+    return not (span.input_tokens is None and span.output_tokens is None and span.cost_usd is None)
 
 
 def _mismatches(trace: Trace, below: dict[str, Usage], above: set[str]) -> Iterator[UsageMismatch]:

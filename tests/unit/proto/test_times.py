@@ -34,7 +34,16 @@ def test_reading_gives_back_what_was_written(unix_ns):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2018-12-13T14:51:00Z", "2018-12-13T14:51:00.000000000+", "x" * 30]
+    "text",
+    [
+        "",
+        "2018-12-13T14:51:00Z",
+        "2018-12-13T14:51:00.000000000+",
+        "2018-12-13T14:51:60.000000000Z",
+        "2018-12-13T24:51:00.000000000Z",
+        "2018-02-30T14:51:00.000000000Z",
+        "x" * 30,
+    ],
 )
 def test_other_forms_are_refused(text):
     """Only the canonical form is read."""
