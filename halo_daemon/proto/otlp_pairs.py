@@ -54,9 +54,10 @@ _KEY_TAG: Final = 0x0A
 _MORE: Final = 0x80
 """The bit of a byte that says that its number goes on."""
 
-_COUNT: Final = b"\x12\x02\x18"
-_LONGER_COUNT: Final = b"\x12\x03\x18"
-_LONGEST_COUNT: Final = b"\x12\x04\x18"
+_SHORT_COUNT: Final = b"\x12\x02\x18"
+_COUNT: Final = b"\x12\x03\x18"
+_COUNT_BYTES: Final = 5
+_LONG_COUNT: Final = b"\x12\x04\x18"
 _DOUBLE: Final = b"\x12\x09\x21"
 _HEAD_BYTES: Final = 3
 _double_at: Final = Struct("<d").unpack_from
@@ -121,8 +122,14 @@ class Pairs(dict[bytes, Pair]):
             key = _KEYS[raw[:end]]
             if key is None:
                 return self._parsed(raw)
-            if raw.startswith(head := _TEXT_HEADS[len(raw) - end], end):
+            rest = len(raw) - end
+            if raw.startswith(head := _TEXT_HEADS[rest], end):
                 pair: Pair = key, raw[end + len(head) :].decode()
+            elif (
+                rest == _COUNT_BYTES and raw[-1] < _MORE <= raw[-2] and raw.startswith(_COUNT, end)
+            ):
+                # Tokens of most calls; asking a function costs as much as reading them.
+                pair = key, raw[-2] - _MORE + _MORE * raw[-1]
             elif (number := _number(raw, end)) is not None:
                 pair = key, number
             else:
@@ -152,16 +159,14 @@ def _number(raw: bytes, start: int) -> JsonValue:
     """
     What stands for the number in the field of a value, from *start* to the end of *raw*.
 
-    None when it is none, when it has more bytes than those read here, or when it is not
-    encoded in the usual way.
+    None when it is none, when it has another number of bytes than those read here, or when
+    it is not encoded in the usual way.
     """
     last = raw[-1]
     match len(raw) - start - _HEAD_BYTES:
-        case 1 if last < _MORE and raw.startswith(_COUNT, start):
+        case 1 if last < _MORE and raw.startswith(_SHORT_COUNT, start):
             return last
-        case 2 if last < _MORE <= raw[-2] and raw.startswith(_LONGER_COUNT, start):
-            return raw[-2] - _MORE + _MORE * last
-        case 3 if last < _MORE <= min(raw[-3:-1]) and raw.startswith(_LONGEST_COUNT, start):
+        case 3 if last < _MORE <= min(raw[-3:-1]) and raw.startswith(_LONG_COUNT, start):
             return raw[-3] - _MORE + _MORE * (raw[-2] - _MORE + _MORE * last)
         case 8 if raw.startswith(_DOUBLE, start):
             return json_double(_double_at(raw, start + _HEAD_BYTES)[0])
