@@ -40,18 +40,13 @@ def check_injection(view: TraceView) -> RuleOutput:
     tool), status messages, events, and the names of spans and attributes. What the user
     and the system prompt say is theirs to say.
     """
-    found = [
-        (span, carried)
+    observations = [
+        _observation(view, span, found)
         for span, shape in zip(view.trace.spans, view.shapes, strict=True)
-        for carried in _search(span, shape)
+        for found in _search(span, shape)
     ]
-    observations = [_observation(view, span, carried) for span, carried in found]
     if not view.tool_calls:
         observations += _in_tool_messages(view)
-    for span, carried in found:
-        observations += obeyed(
-            view, span, text=carried.text, words=carried.words, rule=INJECTION_TEXT
-        )
     eligible = view.span_populations | view.agent_populations
     eligible |= {population_of(hit.key) for hit in observations}
     spans = len(view.trace.spans)
@@ -59,6 +54,10 @@ def check_injection(view: TraceView) -> RuleOutput:
 
 
 def _observation(view: TraceView, span: Span, found: _Found) -> Observation:
+    """What the text led to, where it led to something; else that it is there."""
+    led_to = obeyed(view, span, text=found.text, words=found.words, rule=INJECTION_TEXT)
+    if led_to is not None:
+        return led_to
     subject = mask_name(span.tool_name or span.name)
     if find_order_in_name(subject) is not None:
         subject = ""

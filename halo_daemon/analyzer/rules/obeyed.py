@@ -1,7 +1,6 @@
 """Injected text that led to an action: what it supplied goes into a call that changes something."""
 
 import re
-from collections.abc import Iterator
 
 from halo_daemon.analyzer.content import Text
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -24,11 +23,9 @@ _VALUE = re.compile(
 )
 
 
-def obeyed(
-    view: TraceView, span: Span, *, text: Text, words: str, rule: str
-) -> Iterator[Observation]:
+def obeyed(view: TraceView, span: Span, *, text: Text, words: str, rule: str) -> Observation | None:
     """
-    The first later call that changes something with a value that only *text* supplied.
+    The first later call that changes something with a value that only *text* supplied, or None.
 
     Looked at are addresses and ids around the *words* that give the order; what the task
     or an earlier call named as well may have come from there.
@@ -40,7 +37,7 @@ def obeyed(
     later = [call for call in view.tool_calls if call.span.start_unix_ns >= moment]
     acting = [call for call in later if changes_world(view, call.tool) or runs_anything(call.tool)]
     if not values or not acting:
-        return
+        return None
     known = [view.task_input.value]
     for call in view.tool_calls:
         if call.span is not span and call.span.start_unix_ns < moment:
@@ -49,8 +46,8 @@ def obeyed(
     for call in acting:
         used = next((value for value in new if value in call.arguments.value), "")
         if used:
-            yield _led_to(view, call, used, span=span, text=text, words=words, rule=rule)
-            return
+            return _led_to(view, call, used, span=span, text=text, words=words, rule=rule)
+    return None
 
 
 def _led_to(

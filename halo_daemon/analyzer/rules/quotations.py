@@ -63,9 +63,11 @@ def first_made_up(quotations: Collection[str], sources: Collection[str]) -> str:
     """
     if not quotations or any(text.rstrip().endswith(_CUT) for text in sources):
         return ""
-    plain = [f" {_plain(text)} " for text in sources]
+    # Most quotations stand in their source as they are.
+    unsure = [each for each in quotations if not any(each in text for text in sources)]
+    plain = [f" {_plain(text)} " for text in sources] if unsure else []
     known = {word for text in plain for word in text.split()}
-    for quotation in quotations:
+    for quotation in unsure:
         pieces = [words for part in _GAP.split(quotation) if (words := _plain(part))]
         pieces = [words for words in pieces if words.count(" ") + 1 >= _MIN_PIECE_WORDS]
         long = [word for words in pieces for word in words.split() if len(word) >= _LONG_WORD]
