@@ -20,7 +20,7 @@ from halo_daemon.auth import KeyFile
 from halo_daemon.config import Config, RouteRule
 from halo_daemon.config_checks import is_loopback
 from halo_daemon.errors import ConfigError, StorageUnavailableError
-from halo_daemon.memory import keep_freed_memory
+from halo_daemon.memory import keep_freed_memory, leave_start_up_to_itself
 from halo_daemon.metrics import CONTENT_TYPE, Family, render
 from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.receiver.access import KeyCheck
@@ -51,6 +51,7 @@ def run_on_loop(main: Coroutine[object, None, Result]) -> Result:
     """Run *main* to its end on the fastest event loop that is installed."""
     _allow_many_connections()
     keep_freed_memory()
+    leave_start_up_to_itself()
     try:
         import uvloop  # noqa: PLC0415 -- absent on some platforms
     except ImportError:
