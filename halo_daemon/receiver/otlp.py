@@ -12,6 +12,7 @@ from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.receiver.access import HostCheck, KeyCheck
 from halo_daemon.receiver.cors import Cors
 from halo_daemon.receiver.counters import IngestCounters
+from halo_daemon.receiver.descriptors import watch_descriptors
 from halo_daemon.receiver.grpc_server import GrpcServer, GrpcSettings
 from halo_daemon.receiver.health import Problems, live, ready
 from halo_daemon.receiver.http_app import HttpLimits, OtlpHttpApp, Page
@@ -121,6 +122,7 @@ class OtlpReceiver:
             hosts=None if settings.allowed_hosts is None else HostCheck(settings.allowed_hosts),
             cors=Cors(settings.cors_origins),
         )
+        self._watch: asyncio.Task[None] | None = None
         self._http = HttpServer(settings.http, app)
         self._grpc = GrpcServer(
             settings.grpc,
@@ -145,6 +147,7 @@ class OtlpReceiver:
         except (OSError, ConfigError):
             await self._grpc.stop(0)
             raise
+        self._watch = asyncio.create_task(watch_descriptors(), name="descriptors")
         return Ports(grpc_port, http_port)
 
     async def stop(self, grace_s: float) -> None:
@@ -159,6 +162,8 @@ class OtlpReceiver:
                 await self.intake.drained()
         except TimeoutError:
             log.warning("requests_cut_off", requests=self.intake.open, grace_s=grace_s)
+        if self._watch is not None:
+            self._watch.cancel()
         await self._grpc.stop(0)
         await self._http.stop(0)
 

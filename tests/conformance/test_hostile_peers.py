@@ -1,6 +1,8 @@
 """Rows C37 to C39 over gRPC: peers that speak HTTP/2 badly, too much of it, or not at all."""
 
+import json
 import random
+import resource
 import socket
 import struct
 from contextlib import suppress
@@ -199,6 +201,39 @@ def test_c38_peers_that_left_leave_no_descriptor_behind(attacked):
     assert receiver.export(t1()).code is grpc.StatusCode.OK
 
     assert in_time(lambda: len(list(directory.iterdir())) <= before + 20)
+
+
+@pytest.mark.parametrize("transport", ["http", "grpc"])
+def test_c37_running_out_of_descriptors_is_told_and_passes(tmp_path, transport):
+    """Without descriptors the log says so once, in its own form; with them all is as before."""
+    prlimit = getattr(resource, "prlimit", None)
+    if prlimit is None:
+        pytest.skip("the limit of another process is set on Linux only")
+    with daemon_in(tmp_path) as daemon:
+        receiver = receiver_of(daemon)
+        assert receiver.export(t1()).code is grpc.StatusCode.OK
+        limits = prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+        in_use = len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
+
+        prlimit(daemon.pid, resource.RLIMIT_NOFILE, (in_use + 5, limits[1]))
+        peers = [_connect(getattr(daemon, transport)) for _ in range(30)]
+        was_told = in_time(lambda: "descriptors_exhausted" in daemon.log_path.read_text())
+        for peer in peers:
+            peer.close()
+        prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
+
+        assert was_told
+        assert in_time(lambda: _is_taken(receiver))
+        receiver.close()
+    lines = [json.loads(line) for line in daemon.log_path.read_text().splitlines()]
+    assert [line["event"] for line in lines].count("descriptors_exhausted") == 1
+
+
+def _is_taken(receiver):
+    try:
+        return receiver.post(t1()).status == 200
+    except OSError:
+        return False
 
 
 def _resident_bytes(pid):
