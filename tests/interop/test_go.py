@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.conformance.conftest import daemon_in, receiver_of
+from tests.interop.relay import Relay
 
 
 def _address(receiver, kind):
@@ -34,24 +35,25 @@ def test_spans_of_the_go_sdk_arrive_once_and_whole(go_sender, receiver, kind, co
 def test_spans_sent_while_the_daemon_cannot_store_arrive_after_it_can(go_sender, tmp_path, kind):
     """A refusal with a retry hint makes the exporter wait and send again; nothing is lost."""
     full = {"HALO_DAEMON__STORAGE__MIN_FREE": "1000TiB"}
-    with daemon_in(tmp_path, full) as refusing:
-        addresses = ("--grpc", refusing.grpc, "--http", refusing.http)
-        receiver = receiver_of(refusing)
-        sender = subprocess.Popen(
-            [str(go_sender), kind, _address(receiver, kind), "from-go", "plain"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        while not refusing_count(receiver):
-            threading.Event().wait(0.05)
+    for name in ("full", "free"):
+        (tmp_path / name).mkdir()
+    # Two daemons behind one port: the exporter gives up at a port that nobody listens on.
+    with daemon_in(tmp_path / "full", full) as refusing, daemon_in(tmp_path / "free") as storing:
+        seen = {daemon: receiver_of(daemon) for daemon in (refusing, storing)}
+        with Relay(_address(seen[refusing], kind)) as relay:
+            sender = subprocess.Popen(
+                [str(go_sender), kind, relay.address, "from-go", "plain"],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            while not refusing_count(seen[refusing]):
+                threading.Event().wait(0.05)
+            relay.switch(_address(seen[storing], kind))
+            output, _ = sender.communicate(timeout=120)
+        stored = [span["span_id"] for span in seen[storing].spans("from-go")]
+        for each in seen.values():
+            each.close()
 
-    with daemon_in(tmp_path, None, *addresses) as daemon:
-        output, _ = sender.communicate(timeout=120)
-        again = receiver_of(daemon)
-        stored = [span["span_id"] for span in again.spans("from-go")]
-        again.close()
-
-    receiver.close()
     assert sender.returncode == 0
     assert sorted(stored) == sorted(json.loads(output))
 
