@@ -91,12 +91,17 @@ class DaemonProcess:
                     return event
         return None
 
-    def stop(self, *, with_signal: signal.Signals = signal.SIGTERM) -> int:
+    def stop(
+        self,
+        *,
+        with_signal: signal.Signals = signal.SIGTERM,
+        timeout_s: float = STOP_TIMEOUT_S,
+    ) -> int:
         """Ask the daemon to stop; returns its exit status."""
         assert self._process is not None, "not started"
         if self._process.poll() is None:
             self._process.send_signal(with_signal)
-        return self._process.wait(STOP_TIMEOUT_S)
+        return self._process.wait(timeout_s)
 
     def kill(self) -> None:
         """End the daemon at once, as a crash would; nothing is drained."""

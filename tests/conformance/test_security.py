@@ -7,6 +7,10 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import grpc
@@ -166,12 +170,16 @@ def _export_tls(receiver, authority, client=None):
         return channel.unary_unary(EXPORT)(t1(), timeout=10)
 
 
-def _serial(receiver, port_of, authority):
+def _certificate(address, authority):
     with (
-        socket.create_connection(("localhost", _port(port_of)), timeout=10) as plain,
+        socket.create_connection(("localhost", _port(address)), timeout=10) as plain,
         _trusting(authority).wrap_socket(plain, server_hostname="localhost") as secure,
     ):
-        return secure.getpeercert()["serialNumber"]
+        return secure.getpeercert(binary_form=True)
+
+
+def _are_shown(certificate, addresses, authority):
+    return all(_certificate(each, authority) == certificate for each in addresses)
 
 
 def test_c40_both_transports_speak_tls(secured):
@@ -224,13 +232,13 @@ def test_c40_tls_1_1_is_refused(secured):
 def test_c40_a_new_certificate_is_used_without_a_restart(secured):
     """After the files were replaced, new connections of both transports see the new one."""
     addresses = (secured.receiver.http_address, secured.receiver.grpc_address)
-    before = {_serial(secured.receiver, each, secured.authority) for each in addresses}
+    before = {_certificate(each, secured.authority) for each in addresses}
     second = make_certificate(secured.directory, "second", secured.authority)
     shutil.copy(second.key, secured.cert.key)
     shutil.copy(second.cert, secured.cert.cert)
 
     for _ in range(100):
-        after = {_serial(secured.receiver, each, secured.authority) for each in addresses}
+        after = {_certificate(each, secured.authority) for each in addresses}
         if len(after) == 1 and not after & before:
             break
         threading.Event().wait(0.05)
@@ -238,6 +246,49 @@ def test_c40_a_new_certificate_is_used_without_a_restart(secured):
     assert len(after) == 1
     assert not after & before
     assert _post_tls(secured.receiver, _trusting(secured.authority)) == 200
+
+
+def test_c40_certificates_are_replaced_under_load_without_an_error(secured):
+    """While both transports send, the files change five times, half-written ones among them."""
+    is_over = threading.Event()
+    failures: list[Exception] = []
+    sent: Counter[str] = Counter()
+
+    def keep_sending(transport, send):
+        while not is_over.is_set():
+            try:
+                send()
+                sent[transport] += 1
+            except (OSError, http.client.HTTPException, grpc.RpcError) as exc:
+                failures.append(exc)
+
+    def post():
+        assert _post_tls(secured.receiver, _trusting(secured.authority)) == 200
+
+    senders = [
+        threading.Thread(target=keep_sending, args=("http", post)),
+        threading.Thread(
+            target=keep_sending,
+            args=("grpc", lambda: _export_tls(secured.receiver, secured.authority)),
+        ),
+    ]
+    for sender in senders:
+        sender.start()
+    addresses = (secured.receiver.http_address, secured.receiver.grpc_address)
+    for number in range(5):
+        renewed = make_certificate(secured.directory, f"renewed-{number}", secured.authority)
+        secured.cert.key.write_bytes(renewed.key.read_bytes()[:100])
+        time.sleep(0.1)
+        shutil.copy(renewed.key, secured.cert.key)
+        shutil.copy(renewed.cert, secured.cert.cert)
+        wanted = ssl.PEM_cert_to_DER_cert(renewed.cert.read_text())
+        assert in_time(partial(_are_shown, wanted, addresses, secured.authority))
+    is_over.set()
+    for sender in senders:
+        sender.join()
+
+    assert failures == []
+    assert min(sent["http"], sent["grpc"]) > 0
 
 
 def test_c40_with_a_client_authority_only_its_clients_are_served(tmp_path):
@@ -274,6 +325,7 @@ class Keyed(NamedTuple):
 
     receiver: Receiver
     keys: KeyFile
+    log_path: Path
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +334,7 @@ def keyed(tmp_path_factory):
     directory = tmp_path_factory.mktemp("keyed")
     with daemon_in(directory, {"HALO_DAEMON__RECEIVERS__AUTH__MODE": "keys"}) as daemon:
         receiver = receiver_of(daemon)
-        yield Keyed(receiver, KeyFile(DataPaths(daemon.data).keys))
+        yield Keyed(receiver, KeyFile(DataPaths(daemon.data).keys), daemon.log_path)
         receiver.close()
 
 
@@ -351,6 +403,48 @@ def test_c41_a_revoked_key_is_refused_at_once(keyed, project):
     keyed.keys.revoke(new.key.id)
 
     assert (before, keyed.receiver.post(t1(), headers=headers).status) == (200, 401)
+
+
+def _are_more(answers, number):
+    return len(answers) > number
+
+
+def test_c41_keys_are_rotated_under_load_without_a_refusal(keyed, project):
+    """A sender that changes to a new key before its old one is revoked is never refused."""
+    keys = [_new_key(keyed, project)]
+    statuses: list[int] = []
+    is_over = threading.Event()
+
+    def keep_sending():
+        while not is_over.is_set():
+            headers = {"authorization": f"Bearer {keys[-1].text}"}
+            statuses.append(keyed.receiver.post(t1(), headers=headers).status)
+
+    sender = threading.Thread(target=keep_sending)
+    sender.start()
+    for _ in range(10):
+        old = keys[-1]
+        keys.append(_new_key(keyed, project))
+        assert in_time(partial(_are_more, statuses, len(statuses) + 1))
+        keyed.keys.revoke(old.key.id)
+    is_over.set()
+    sender.join()
+
+    assert set(statuses) == {200}
+
+
+def test_c41_no_secret_is_in_the_log(keyed, project):
+    """Neither a key that was taken nor one that was refused is written down."""
+    new = _new_key(keyed, project)
+    wrong = "hd_ingest_wrong-but-secret"
+    for text in (new.text, wrong):
+        keyed.receiver.post(t1(), headers={"authorization": f"Bearer {text}"})
+        keyed.receiver.export(t1(), metadata=(("authorization", f"Bearer {text}"),))
+
+    log = keyed.log_path.read_text()
+    keys = DataPaths(keyed.receiver.data).keys.read_text()
+    assert new.text not in log + keys
+    assert wrong not in log
 
 
 def test_c41_an_address_for_all_machines_needs_a_key_or_a_word(tmp_path):
