@@ -38,7 +38,8 @@ _ENCODED_VALUE_TAGS: Final = ("\x0a", "\x32", "\x2a")
 _RESOURCES, _SCOPES, _RECORDS = 0x0A, 0x12, 0x12
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
 _LOOKED_AT: Final = 100
-_MAX_LOOKED_AT_BYTES: Final = 128 * 1024
+_LOOKED_AT_BYTES: Final = 4 * 1024 * 1024
+_MAX_RECORD_BYTES: Final = 1024 * 1024
 
 
 def hint(signal: str, path: str = TRACES) -> str:
@@ -100,9 +101,11 @@ def _refuse(size_bytes: int, reason: str, path: str) -> None:
 
 def _first_records(body: bytes) -> Iterator[bytes]:
     """The first metrics, log records or spans of a request, without what is very large."""
+    left_bytes = _LOOKED_AT_BYTES
     with suppress(MalformedError):
         for record in islice(_fields_to_records(body), _LOOKED_AT):
-            if record:
+            if record and len(record) <= left_bytes:
+                left_bytes -= len(record)
                 yield record
 
 
@@ -118,7 +121,7 @@ def _fields_to_records(body: bytes) -> Iterator[bytes | None]:
                 continue
             for record in fields(body, scope.content, scope.end):
                 size_bytes = record.end - record.content
-                is_one = record.tag == _RECORDS and size_bytes <= _MAX_LOOKED_AT_BYTES
+                is_one = record.tag == _RECORDS and size_bytes <= _MAX_RECORD_BYTES
                 yield body[record.content : record.end] if is_one else None
 
 

@@ -64,6 +64,17 @@ def test_metrics_on_the_traces_path_are_named(metric, name, description):
         from_protobuf(request.SerializeToString())
 
 
+def test_one_metric_of_very_many_points_is_named():
+    """C66: a request that is cut into pieces gets the same hint as a small one."""
+    request = ExportMetricsServiceRequest()
+    request.resource_metrics.add().scope_metrics.add().metrics.append(
+        Metric(name="http.requests", sum=Sum(data_points=[NUMBER] * 20_000))
+    )
+
+    with pytest.raises(DecodeError, match="OTEL_METRICS_EXPORTER"):
+        from_protobuf(request.SerializeToString())
+
+
 @pytest.mark.parametrize(
     "record",
     [
