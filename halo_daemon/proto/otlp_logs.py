@@ -37,8 +37,9 @@ from halo_daemon.proto.otlp_records import json_request
 from halo_daemon.proto.otlp_signals import LOGS, refuse_foreign
 from halo_daemon.proto.otlp_wire import MalformedError
 
-_EVENT: Final = re.compile(r"(claude_code|codex|gemini_cli|qwen-code|gen_ai)\.[\w.]+")
-_MAY_BE_EVENT: Final = re.compile(rb"claude_code\.|codex\.|gemini_cli\.|qwen-code\.|gen_ai\.")
+_AGENT: Final = r"(?:claude_code|codex|gemini_cli|qwen-code|gen_ai)\."
+_EVENT: Final = re.compile(_AGENT + r"[\w.]+")
+_MAY_BE_EVENT: Final = re.compile(_AGENT.encode("ascii"))
 _SESSION_KEYS: Final = (
     "session.id",
     "conversation.id",

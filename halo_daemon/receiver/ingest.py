@@ -114,11 +114,17 @@ class TraceIngest:
         counts.warnings.update(decoded.warnings)
         return export_response(decoded.rejected_spans, decoded.error_message)
 
-    async def read(self, request: Received, work: Callable[[bytes], T]) -> T:
+    async def read(
+        self,
+        request: Received,
+        work: Callable[[bytes], T],
+        *,
+        thread_from_bytes: int = _THREAD_FROM_BYTES,
+    ) -> T:
         """
         The result of *work* on the body of *request*, decompressed.
 
-        A large one is worked on in one of the few threads that decode.
+        One of *thread_from_bytes* and more is worked on in one of the few threads that decode.
         """
 
         def decompress_and_work() -> T:
@@ -127,10 +133,9 @@ class TraceIngest:
             )
             return work(body)
 
-        threshold_bytes = (
-            _THREAD_FROM_COMPRESSED_BYTES if request.content_encoding else _THREAD_FROM_BYTES
-        )
-        if len(request.body) < threshold_bytes:
+        if request.content_encoding:
+            thread_from_bytes = _THREAD_FROM_COMPRESSED_BYTES
+        if len(request.body) < thread_from_bytes:
             return decompress_and_work()
         return await self._threads.run(decompress_and_work)
 

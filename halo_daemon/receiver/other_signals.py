@@ -24,6 +24,9 @@ from halo_daemon.receiver.encoding import Encoding
 from halo_daemon.receiver.ingest import Received, TraceIngest
 from halo_daemon.receiver.intake import Slot
 
+_THREAD_FROM_BYTES: Final = 128 * 1024
+"""Events cost several times what spans of that size cost."""
+
 
 class Signal(StrEnum):
     """A signal besides traces."""
@@ -93,7 +96,11 @@ class OtherSignals:
         reader = _READERS[signal]
         async with slot.work():
             read = reader.read_in[received.encoding]
-            found = await self._ingest.read(received, lambda body: read(body, self._limits))
+            found = await self._ingest.read(
+                received,
+                lambda body: read(body, self._limits),
+                thread_from_bytes=_THREAD_FROM_BYTES,
+            )
         if found.request:
             spans = received._replace(
                 body=found.request, encoding=Encoding.JSON, content_encoding=""
