@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 from backports import zstd
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from halo_daemon.errors import DecodeError, IngestError, LimitError, UnsupportedMediaError
 from halo_daemon.receiver.body import decompress, require_encoding
@@ -113,6 +113,7 @@ def test_very_many_empty_members_are_refused():
 
 
 @given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "zstd"]))
+@settings(deadline=None)
 def test_any_bytes_become_a_body_or_an_ingest_error(body, encoding):
     """Whatever a client sends as compressed, nothing else is raised."""
     with suppress(IngestError):
