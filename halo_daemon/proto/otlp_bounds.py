@@ -233,8 +233,8 @@ def _shape(message: Descriptor) -> _Shape:
 
 
 def _parts(field: FieldDescriptor) -> int:
-    if not field.is_repeated:
-        return 0
+    if not field.is_repeated or field.name == "spans":
+        return 0  # spans have a bound of their own
     is_plain = field.message_type in {None, KeyValue.DESCRIPTOR} or field.name == "values"
     return 1 if is_plain else MESSAGE_PARTS
 

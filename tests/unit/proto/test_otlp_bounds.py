@@ -82,6 +82,15 @@ def test_what_is_hidden_in_a_large_span_is_counted(inner):
         Bounds(LIMITS).count(IDS + inner, Span.DESCRIPTOR)
 
 
+def test_texts_to_repair_are_counted_before_they_are_repaired():
+    """Bad texts in more attributes than a request may have are refused, not repaired."""
+    bad = _within(0x4A, 0x0A, inner=b"\xff")
+
+    assert _decoded(_span(bad * 100), LIMITS).warnings["invalid_utf8"] == 1
+    with pytest.raises(LimitError, match="max_parts"):
+        _decoded(_span(bad * (LIMITS.max_parts + 1)), LIMITS)
+
+
 def test_parts_up_to_the_limit_are_taken():
     """A request with as many attributes as are allowed is not refused; one more is too many."""
     attributes = LIMITS.max_parts - 2 * MESSAGE_PARTS  # its resource and scope are parts, too
