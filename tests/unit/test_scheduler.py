@@ -184,7 +184,7 @@ class _Bench:
 
     @asynccontextmanager
     async def serving(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             task = asyncio.ensure_future(self.scheduler.serve())
             try:
                 yield
