@@ -69,7 +69,8 @@ class PowerCutDisk(Disk):
         self._note()
 
     def sync_directory(self, path: Path) -> None:
-        """Sync the names in one directory, and note."""
+        """Note what was removed unsynced, then sync the names in one directory, and note."""
+        self._note()
         super().sync_directory(path)
         self._names[path] = {entry.name: entry.inode() for entry in os.scandir(path)}
         self._note()
