@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from halo_daemon.analyzer.trace_view import STEP_KINDS, TraceView
+from halo_daemon.analyzer.trace_view import STEP_KINDS, Subject, TraceView
 from halo_daemon.proto.span import Span
 
 MAX_LARGEST = 50
@@ -106,14 +106,14 @@ def _middle(rows: list[tuple[int, int]], count: int) -> int:
 
 def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
     """Every value of the trace and of its steps, with its measure and its span."""
-    alike: dict[tuple[str, str, str], tuple[Measure, Measure, Measure]] = {}
+    alike: dict[tuple[Subject, str], tuple[Measure, Measure, Measure]] = {}
     for span, used in zip(view.trace.spans, view.used, strict=True):
         if span.observation_kind not in STEP_KINDS:
             continue
-        like = (*view.subject_of(span), span.model)
+        like = view.subject_of(span), span.model
         measures = alike.get(like)
         if measures is None:
-            measures = alike[like] = _measures(like)
+            measures = alike[like] = _measures(*like)
         duration_ms = span.duration_ns / _NS_PER_MS
         if duration_ms > 0:
             yield measures[0], duration_ms, span.span_id
@@ -131,8 +131,12 @@ def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
         yield Measure(IDLE, agent, "", ""), pause[0], pause[1].span_id
 
 
-def _measures(like: tuple[str, str, str]) -> tuple[Measure, Measure, Measure]:
-    return Measure("slow", *like), Measure("costly", *like), Measure("heavy", *like)
+def _measures(subject: Subject, model: str) -> tuple[Measure, Measure, Measure]:
+    return (
+        Measure("slow", *subject, model),
+        Measure("costly", *subject, model),
+        Measure("heavy", *subject, model),
+    )
 
 
 def _longest_pause(view: TraceView) -> tuple[float, Span] | None:

@@ -4,7 +4,6 @@ One trace as the rules see it: facts that several of them need, computed once.
 Everything here is a pure function of the trace; order is that of start times.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.signals import ErrorSignal, error_signal
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
+from halo_daemon.analyzer.step_order import StepOrder
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.verify import value_at
 from halo_daemon.proto.computed_once import computed_once
@@ -217,26 +217,12 @@ class TraceView:
         return {error.span.span_id: error for error in self.leaf_errors}
 
     @computed_once
-    def _llm_by_end(self) -> list[tuple[int, int, str]]:
-        ends = [
-            (span.end_unix_ns, span.start_unix_ns, span.span_id)
-            for span in self.steps
-            if span.observation_kind == LLM and span.is_complete
-        ]
-        return sorted(ends)
+    def _order(self) -> StepOrder:
+        return StepOrder(self.steps)
 
     def decision_of(self, span: Span) -> Span | None:
         """The last LLM span that ended before *span* did (before it began, when it has no end)."""
-        moment = span.end_unix_ns if span.is_complete else span.start_unix_ns
-        at = bisect_left(self._llm_by_end, (moment,)) - 1
-        # A call and the tool it starts may carry one and the same rounded time.
-        while at + 1 < len(self._llm_by_end) and self._is_zero_length_caller(at + 1, span, moment):
-            at += 1
-        return self.trace.by_id[self._llm_by_end[at][2]] if at >= 0 else None
-
-    def _is_zero_length_caller(self, at: int, span: Span, moment: int) -> bool:
-        end, start, span_id = self._llm_by_end[at]
-        return end == moment and start < span.start_unix_ns and span_id != span.span_id
+        return self._order.decision_of(span)
 
     def has_error(self, span: Span) -> bool:
         """Whether the span carries an error signal of any kind."""
@@ -288,21 +274,13 @@ class TraceView:
         """Spans of one agent and masked name, in order of start."""
         return self._spans_by_subject.get(subject, [])
 
-    @computed_once
-    def _llm_starts(self) -> list[int]:
-        return [span.start_unix_ns for span in self.steps if span.observation_kind == LLM]
-
     def turn_at(self, unix_ns: int) -> int:
         """How many LLM spans had begun before that time."""
-        return bisect_left(self._llm_starts, unix_ns)
-
-    @computed_once
-    def _step_starts(self) -> list[int]:
-        return [span.start_unix_ns for span in self.steps]
+        return self._order.turn_at(unix_ns)
 
     def step_at(self, unix_ns: int) -> int:
         """How many steps had begun before that time: the place of a step that begins then."""
-        return bisect_left(self._step_starts, unix_ns)
+        return self._order.step_at(unix_ns)
 
     @computed_once
     def framework_steps(self) -> tuple[Span, ...]:
@@ -385,10 +363,7 @@ class TraceView:
 
     def following_call(self, span: Span) -> Span | None:
         """The first LLM span that began after *span* ended; None when there is none."""
-        moment = max(span.end_unix_ns, span.start_unix_ns)
-        at = bisect_left(self._llm_starts, moment)
-        calls = self.model_calls
-        return calls[at].span if at < len(calls) else None
+        return self._order.following_call(span)
 
     @computed_once
     def given_texts(self) -> tuple[str, ...]:

@@ -114,7 +114,8 @@ class Span:
     @property
     def duration_ns(self) -> int:
         """End minus start; 0 where the end is missing or before the start."""
-        return max(0, self.end_unix_ns - self.start_unix_ns) if self.is_complete else 0
+        # A missing end is 0, before any start.
+        return max(0, self.end_unix_ns - self.start_unix_ns)
 
     @property
     def model(self) -> str:

@@ -53,7 +53,8 @@ def _cycles(calls: Sequence[ToolCall]) -> Iterator[tuple[Sequence[ToolCall], int
 
 def _is_equal(left: ToolCall, right: ToolCall) -> bool:
     return (
-        (left.agent, left.tool) == (right.agent, right.tool)
+        left.tool == right.tool
+        and left.agent == right.agent
         and left.canonical == right.canonical
         and left.has_result_of(right)
     )

@@ -28,14 +28,18 @@ _EMPTY_ARGUMENTS = frozenset({"", "{}", "[]", "null", '""'})
 def check_repeated_calls(view: TraceView) -> RuleOutput:
     """Equal calls with equal results and nothing in between that could have changed them."""
     eligible = frozenset(subject for subject, calls in view.used_tools.items() if calls > 1)
-    in_cycle = calls_in_cycle(view) if eligible else frozenset()
     changes = list(accumulate(changes_state(call.tool) for call in view.tool_calls))
-    observations = [
-        _repeated(view, subject, group)
+    repeats = [
+        (subject, group)
         for subject in sorted(eligible)
         for group in _repeats(view, subject, changes)
         if len(group) >= view.settings.min_repeats - 1
-        and not in_cycle.issuperset(call.span.span_id for call in group)
+    ]
+    in_cycle = calls_in_cycle(view) if repeats else frozenset()
+    observations = [
+        _repeated(view, subject, group)
+        for subject, group in repeats
+        if not in_cycle.issuperset(call.span.span_id for call in group)
     ]
     populations = frozenset(Population("repeated", *subject) for subject in eligible)
     return RuleOutput(tuple(observations), populations, checked=len(eligible), of=len(eligible))
