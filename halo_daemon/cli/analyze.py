@@ -1,5 +1,6 @@
 """``halo-daemon analyze``: one run now."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,12 +27,15 @@ from halo_daemon.cli.options import (
 )
 from halo_daemon.cli.output import print_note, write_output
 from halo_daemon.cli.report_forms import Form
-from halo_daemon.errors import ConfigError
+from halo_daemon.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from halo_daemon.analysis import AnalysisRequest
     from halo_daemon.config import Config
     from halo_daemon.store.trace_reader import Window
+
+
+_WHOLE_ID = re.compile(r"F-[0-9A-HJKMNP-TV-Z]{12}")
 
 
 class By(StrEnum):
@@ -111,6 +115,8 @@ def analyze(
         ctx, config=config, data=data, overrides=_budget(budget_usd, budget_minutes)
     )
     require_named_data(ctx, data)
+    if finding:
+        _require_known(settings, finding, tuple(project or ()))
     window = _window(since, until, by, now_unix_ns=time.time_ns())
     accepted = read_baseline(baseline) if baseline else None
 
@@ -149,6 +155,33 @@ def analyze(
     if finding and any(report.findings for report in reports):
         raise typer.Exit(exit_codes.FINDINGS)
     raise typer.Exit(exit_status(reports, fail_on=fail_on, baseline=accepted))
+
+
+def _require_known(settings: "Config", finding: str, projects: tuple[str, ...]) -> None:
+    """
+    Refuse a finding that nobody ever saw: its absence would read as "fixed".
+
+    A whole id is taken as it is, for machines that have traces and no ledger.
+
+    Raises:
+        UnknownNameError: No finding's id begins so.
+    """
+    from halo_daemon.store.ledger import LedgerStore
+    from halo_daemon.store.paths import DataPaths
+    from halo_daemon.store.projects import find_project
+
+    wanted = f"F-{finding.upper().removeprefix('F-')}"
+    if _WHOLE_ID.fullmatch(wanted):
+        return
+    root = settings.data.dir
+    paths = DataPaths(root)
+    slugs = [find_project(paths, name).slug for name in projects] or paths.slugs()
+    known = (identity for slug in slugs for identity in LedgerStore(root, slug).histories())
+    if not any(identity.startswith(wanted) for identity in known):
+        raise UnknownNameError(
+            f"cannot look for finding `{finding[:80]}`: no report ever showed it",
+            hint="halo-daemon finding list --all",
+        )
 
 
 def _budget(usd: float | None, minutes: int | None) -> dict[str, str]:

@@ -23,11 +23,17 @@ from halo_daemon import __version__
 from halo_daemon.cli import exit_codes
 from halo_daemon.cli.output import print_error, print_error_json
 from halo_daemon.cli.terminal import is_verbose
-from halo_daemon.errors import AmbiguousNameError, ConfigError, HaloError, UnknownNameError
+from halo_daemon.errors import (
+    AmbiguousNameError,
+    ConfigError,
+    HaloError,
+    QueryError,
+    UnknownNameError,
+)
 
-# A project or finding that is not there is a wrong word on the command line, as an unknown
-# trace, file or flag is.
-_WRONG_WORDS = (ConfigError, UnknownNameError, AmbiguousNameError)
+# A project or finding that is not there, or a pattern that is none, is a wrong word on the
+# command line, as an unknown trace, file or flag is.
+_WRONG_WORDS = (ConfigError, UnknownNameError, AmbiguousNameError, QueryError)
 
 
 class Commands(TyperGroup):

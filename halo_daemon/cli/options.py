@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 
@@ -13,6 +13,8 @@ from halo_daemon.errors import ConfigError
 if TYPE_CHECKING:
     from halo_daemon.config import Config
     from halo_daemon.config_file import Loaded
+
+_Q = TypeVar("_Q")
 
 ConfigOption = Annotated[
     Path | None,
@@ -50,6 +52,19 @@ class GlobalOptions(NamedTuple):
 def said_before(ctx: typer.Context) -> GlobalOptions:
     """What was said before the verb."""
     return ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
+
+
+def quantity(read: Callable[[str], _Q], text: str, flag: str) -> _Q:
+    """
+    What *read* makes of a flag's text.
+
+    Raises:
+        ConfigError: It makes nothing of it.
+    """
+    try:
+        return read(text)
+    except ValueError as exc:
+        raise ConfigError(f"{flag}: {exc}") from exc
 
 
 def confirm(ctx: typer.Context, question: str, *, yes: bool, otherwise: str = "") -> None:

@@ -185,8 +185,11 @@ def write_file(parts: Iterable[bytes], path: Path) -> None:
     Write a file beside its place and rename it: it appears whole or not at all.
 
     Raises:
+        ConfigError: *path* is a directory.
         HaloError: The disk refused.
     """
+    if path.is_dir():
+        raise ConfigError(f"cannot write {path}: it is a directory", hint="name a file with -o")
     temporary = path.with_name(f".{path.name}.partial")
     try:
         with temporary.open("wb") as file:

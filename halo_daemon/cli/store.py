@@ -15,6 +15,7 @@ from halo_daemon.cli.options import (
     JsonOption,
     ProjectsOption,
     confirm,
+    quantity,
 )
 from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
 from halo_daemon.errors import ConfigError
@@ -185,7 +186,7 @@ def compact(
 
     done = compress_sealed(
         DataPaths(_existing(ctx, config, data)),
-        older_than_s=parse_duration_s(older_than),
+        older_than_s=quantity(parse_duration_s, older_than, "--older-than"),
         now_unix_ns=time.time_ns(),
     )
     saved = formats.size(done.plain_bytes - done.compressed_bytes)
@@ -220,8 +221,8 @@ def prune(
     from halo_daemon.store.retention import Retention, prune as prune_project
 
     retention = Retention(
-        max_age_s=parse_duration_s(max_age) if max_age else None,
-        max_bytes=parse_size_bytes(max_size) if max_size else None,
+        max_age_s=quantity(parse_duration_s, max_age, "--max-age") if max_age else None,
+        max_bytes=quantity(parse_size_bytes, max_size, "--max-size") if max_size else None,
         max_traces=max_traces,
     )
     if retention == Retention():

@@ -34,6 +34,7 @@ Unwrap = Callable[[JsonObject], JsonValue]
 _WRAPPER = re.compile(rb'\s*\{[^\[\]{}]{0,1000}?"(?:data|spans|observations|runs|traces)"\s*:\s*\[')
 # A whole string, a bracket, or the quote of a string that does not end here.
 _TOKEN = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"|[{}\[\]"]', re.DOTALL)
+_BETWEEN_RECORDS = b" \t\r\n,[]"
 _QUOTE, _BRACE, _BRACKET = b'"{['
 
 
@@ -68,7 +69,8 @@ def unwrap_nothing(value: JsonObject) -> JsonValue:
 
 def json_records(source: Input, unwrap: Unwrap = unwrap_nothing) -> Iterator[Record]:
     """Every object of a file, in order."""
-    if _has_lines(peek(source.stream)):
+    head = peek(source.stream)
+    if _has_lines(head):
         for line in lines(source):
             torn = line.is_torn
             text = line.text
@@ -85,6 +87,8 @@ def json_records(source: Input, unwrap: Unwrap = unwrap_nothing) -> Iterator[Rec
             yield Record(where, None, element, end)
         else:
             yield from _parsed(element, where, end, unwrap, is_torn=False)
+    if number == source.start.records and head.strip(_BETWEEN_RECORDS):
+        yield Record("line 1", None, "not JSON", None)
 
 
 def parse_json(text: bytes) -> JsonValue:
