@@ -52,7 +52,8 @@ from halo_daemon.store.projects import StoredProject, find_project, list_project
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.reports import ReportStore
-from halo_daemon.store.scratch import is_read_only, private_directory
+from halo_daemon.store.scratch import is_read_only
+from halo_daemon.store.temporary import private_directory
 from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
 
 if TYPE_CHECKING:

@@ -35,7 +35,8 @@ from halo_daemon.store.projects import find_project
 from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
-from halo_daemon.store.scratch import is_read_only, private_directory
+from halo_daemon.store.scratch import is_read_only
+from halo_daemon.store.temporary import private_directory
 from halo_daemon.store.trace_files import EVERYTHING, open_trace_files
 from halo_daemon.store.trace_reader import TraceReader, Window
 

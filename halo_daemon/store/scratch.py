@@ -1,19 +1,16 @@
 """
 Files beside a data directory that cannot be written, such as one mounted read-only.
 
-They go to a directory under ``TMPDIR`` of this process and those that it starts, which
-nobody else can read and which is removed when the process ends. Indexes are built there;
-where nobody has the project's own ones open, those are copied, so that only what came
-later is indexed again.
+They go to the directory of this process and those that it starts (`temporary`). Indexes
+are built there; where nobody has the project's own ones open, those are copied, so that
+only what came later is indexed again.
 """
 
-import atexit
 import errno
 import hashlib
 import os
 import shutil
 import sqlite3
-import tempfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,14 +18,13 @@ from pathlib import Path
 import structlog
 
 from halo_daemon.store.paths import ProjectPaths
+from halo_daemon.store.temporary import process_directory
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _REFUSALS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _DATABASE_REFUSALS = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 _PRIMARY_CODE = 0xFF
-_ROOT_VARIABLE = "_HALO_DAEMON_SCRATCH"
-"""Tells processes that this one starts, such as those of an analysis, where indexes are."""
 
 
 def is_refused(error: Exception, paths: ProjectPaths) -> bool:
@@ -45,16 +41,6 @@ def is_read_only(directory: Path) -> bool:
     while not directory.exists() and directory != directory.parent:
         directory = directory.parent
     return not os.access(directory, os.W_OK)
-
-
-def private_directory(name: str) -> Path:
-    """
-    A new directory of this process, which is removed when it ends.
-
-    Raises:
-        OSError: There is no room for it.
-    """
-    return Path(tempfile.mkdtemp(prefix=f"{name[:32]}-", dir=_root()))
 
 
 def in_scratch(paths: ProjectPaths) -> ProjectPaths:
@@ -76,22 +62,11 @@ def in_scratch(paths: ProjectPaths) -> ProjectPaths:
 def _scratch_of(directory: Path) -> Path:
     """One for each project, which all its readers share."""
     digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-    place = _root() / f"index-{digest}"
+    place = process_directory() / f"index-{digest}"
     if not place.exists():
         log.warning("index_elsewhere", project=directory.name, cannot_write=str(directory))
         place.mkdir(mode=0o700, exist_ok=True)
     return place
-
-
-@cache
-def _root() -> Path:
-    inherited = Path(os.environ.get(_ROOT_VARIABLE, ""))
-    if _ROOT_VARIABLE in os.environ and inherited.is_dir():
-        return inherited
-    made = tempfile.mkdtemp(prefix="halo-daemon-")
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    os.environ[_ROOT_VARIABLE] = made
-    return Path(made)
 
 
 def _copy_settled(source: Path, target: Path) -> None:

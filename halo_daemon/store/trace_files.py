@@ -31,6 +31,7 @@ from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.paths import DataPaths, shard_stem
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
+from halo_daemon.store.temporary import process_directory
 from halo_daemon.store.trace_reader import Window, WindowBy
 
 if sys.version_info >= (3, 14):
@@ -82,7 +83,7 @@ def open_trace_files(
     Raises:
         ConfigError: A file cannot be read, or there is no room for the copy.
     """
-    with TemporaryDirectory(prefix="halo-daemon-files-") as name:
+    with TemporaryDirectory(prefix="files-", dir=process_directory()) as name:
         root = Path(name)
         _write_store(root, paths)
         reader = LocalTraceReader(root, _PROJECT, settle_s=0, now_unix_ns=_long_after)
