@@ -69,6 +69,15 @@ _Piece = tuple[int, bytes]
 """An offset in a shard, and complete lines from there on."""
 
 
+class Reach(NamedTuple):
+    """How far the shards of a day went at one moment."""
+
+    changed_unix_ns: int
+    """When the day's directory last got or lost an entry."""
+    sizes_bytes: dict[str, int]
+    """Plain bytes of each shard, by stem."""
+
+
 class _ShardState(NamedTuple):
     id: int
     indexed_bytes: int
@@ -106,7 +115,7 @@ class DayIndex:
         self._inode = inode_of(paths.index)
         self.has_shared = False
         self._shapes: dict[Shape, int] = {}
-        self._seen: tuple[int, dict[str, int]] | None = None
+        self._reached: Reach | None = None
 
     @property
     def day(self) -> str:
@@ -124,30 +133,35 @@ class DayIndex:
 
     def is_behind(self, *, may_grow: bool) -> bool:
         """
-        Whether shards changed since the last complete `index_block` of this object.
+        Whether shards changed since they were all indexed by this object.
 
         A day that is over (*may_grow* is false) changes only with its directory's
         entries, which one look tells.
         """
-        if self._seen is None:
+        if self._reached is None:
             return True
-        changed_ns, sizes = self._seen
-        if self._directory_changed_ns() != changed_ns:
+        if self._directory_changed_ns() != self._reached.changed_unix_ns:
             return True
-        return may_grow and self._sizes() != sizes
+        return may_grow and self._sizes() != self._reached.sizes_bytes
 
-    def index_block(self, enter: Callable[[list[NewTrace]], None]) -> bool:
+    def reach(self) -> Reach:
+        """How far the shards go by now."""
+        return Reach(self._directory_changed_ns(), self._sizes())
+
+    def index_block(self, goal: Reach, enter: Callable[[list[NewTrace]], None]) -> bool:
         """
         Index the next block of new lines, in one transaction.
 
         Args:
+            goal: Where to stop. Without it a catch-up beside a fast writer would never
+                end: there is always a line more by the time a block is indexed.
             enter: Called before the transaction ends with the traces that the day
                 had no span of before.
 
         Returns:
-            Whether there was anything to index.
+            Whether there was anything to index before *goal*.
         """
-        changed_ns, sizes = self._directory_changed_ns(), self._sizes()
+        sizes = self._sizes()
         states = self._states()
         missing = states.keys() - sizes.keys()
         if missing:
@@ -156,9 +170,10 @@ class DayIndex:
             state = states.get(stem, _ShardState(0, 0))
             if sizes[stem] < state.indexed_bytes:
                 raise StaleIndexError(f"{stem} has {sizes[stem]} bytes of {state.indexed_bytes}")
-            if sizes[stem] > state.indexed_bytes and self._read_on(stem, state, enter):
+            is_wanted = min(sizes[stem], goal.sizes_bytes.get(stem, 0)) > state.indexed_bytes
+            if is_wanted and self._read_on(stem, state, enter):
                 return True
-        self._seen = (changed_ns, sizes)
+        self._reached = goal
         return False
 
     def is_within(self, window: Window) -> bool:

@@ -218,12 +218,13 @@ class ProjectIndex:
         with self._locked():
             missing = index.traces_after(catalog.entered(index.file))
             catalog.enter(index.day, missing, file=index.file)
+        goal = index.reach()
         has_more = True
         while has_more:
             # One block a turn: others with the same need do the next one.
             with self._locked():
                 has_more = index.index_block(
-                    lambda new: catalog.enter(index.day, new, file=index.file)
+                    goal, lambda new: catalog.enter(index.day, new, file=index.file)
                 )
 
     def _refresh_shared(self) -> None:

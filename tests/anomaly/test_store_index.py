@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from halo_daemon.errors import StoreError
+from halo_daemon.store.catalog import NewTrace
+from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import DataPaths, DayPaths
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window
@@ -297,3 +299,28 @@ def test_a_scan_leaves_what_arrives_meanwhile_to_the_next(tmp_path, day, reader)
 
 def _lines_of(trace_ids):
     return [make_line(trace_id=trace_id, span_id=span_id_of(1)) for trace_id in trace_ids]
+
+
+def test_a_catch_up_does_not_chase_a_writer(day):
+    """With a new line by the time each block is indexed, it still ends, with all from before."""
+    index = DayIndex(day)
+    stem = "100009Z-w0-000001"
+    late = 0
+
+    def another_line(_new: list[NewTrace]) -> None:
+        nonlocal late
+        late += 1
+        with day.plain(stem).open("ab") as shard:
+            shard.write(make_line(trace_id=trace_id_of(99), span_id=span_id_of(1_000 + late)))
+
+    another_line([])
+    goal = index.reach()
+    blocks = 0
+    while index.index_block(goal, another_line):
+        blocks += 1
+        assert blocks <= len(goal.sizes_bytes), "it goes on to lines that came after its begin"
+
+    (spans,) = index.connection.execute("SELECT count(*) FROM spans").fetchone()
+    assert SPANS < spans < SPANS + late
+    assert index.is_behind(may_grow=True)
+    index.close()
