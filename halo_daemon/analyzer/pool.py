@@ -8,6 +8,8 @@ the same for any number of processes. Child processes are spawned, never forked.
 """
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
@@ -17,6 +19,7 @@ from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.store.trace_reader import Share, TraceReader, Window
 
 MAX_PROCESSES = 64
+_EXIT_ORPHANED = 1
 
 OpenReader = Callable[[], TraceReader]
 """Opens a reader of the same traces in another process; must be picklable."""
@@ -38,7 +41,9 @@ def mine_in_parts(
     if processes == 1:
         return mine_share(open_reader, window, settings, shares[0])
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=processes - 1, mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        max_workers=processes - 1, mp_context=context, initializer=_end_with_parent
+    ) as pool:
         tasks = [
             pool.submit(mine_share, open_reader, window, settings, share) for share in shares[1:]
         ]
@@ -53,3 +58,15 @@ def mine_share(
 ) -> Partial:
     """Mine the traces of one share."""
     return mine(open_reader().iter_traces(window, share=share), settings)
+
+
+def _end_with_parent() -> None:
+    """Have this child process end at once when its parent is killed: nobody takes its share."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in child processes"
+
+    def watch() -> None:
+        parent.join()
+        os._exit(_EXIT_ORPHANED)
+
+    threading.Thread(target=watch, daemon=True).start()

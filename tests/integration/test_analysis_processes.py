@@ -1,9 +1,17 @@
+import os
+import subprocess
+import sys
+import threading
+import time
 from functools import partial
+from pathlib import Path
 
 from bench.faults.catalogue import MODES, runs
+from halo_daemon.analyzer.pool import mine_in_parts
 from halo_daemon.analyzer.run import RunInfo, analyze_window
+from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.findings import to_json
-from halo_daemon.store.trace_reader import Window
+from halo_daemon.store.trace_reader import WHOLE, Window
 from halo_daemon.testing.memory_reader import MemoryReader
 
 WINDOW = Window(0, 2**62)
@@ -17,6 +25,38 @@ def open_reader(number):
         for span in script.spans():
             reader.add(span, received_unix_ns=1)
     return reader
+
+
+class EndlessReader(MemoryReader):
+    """Has more to read than anyone waits for, and notes who reads it."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+
+    def iter_traces(self, window, *, share=WHOLE):
+        """No trace, and no end."""
+        (self._directory / str(os.getpid())).touch()
+        threading.Event().wait()
+        yield from super().iter_traces(window, share=share)
+
+
+def mine_for_ever(directory):
+    """Mine with three processes until killed."""
+    mine_in_parts(partial(EndlessReader, directory), WINDOW, MinerSettings(), processes=3)
+
+
+def test_killing_an_analysis_ends_its_child_processes(tmp_path):
+    """After SIGKILL nobody works on, or holds the pipe of whoever waits for the output."""
+    code = f"from {__name__} import *; mine_for_ever(Path({str(tmp_path)!r}))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as analysis:
+        deadline_s = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < 3:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        analysis.kill()
+
+        assert analysis.communicate(timeout=60)[0] == b""
 
 
 def test_two_processes_write_the_same_report_as_one():
