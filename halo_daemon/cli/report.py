@@ -214,11 +214,13 @@ def _chosen(
     data: DataOption,
 ) -> Path:
     """The directory of the one report that is meant."""
-    found = [
-        path
-        for _, store in _stores(ctx, project, config, data)
-        if (path := _directory(store, wanted)) is not None
-    ]
+    stores = [store for _, store in _stores(ctx, project, config, data)]
+    if not any(store.list() for store in stores):
+        where = f"project `{project}` has" if project else "there are"
+        raise ConfigError(
+            f"cannot choose a report: {where} none", hint="halo-daemon analyze --since 24h"
+        )
+    found = [path for store in stores if (path := _directory(store, wanted)) is not None]
     if len(found) != 1:
         what = "no report" if not found else f"{len(found)} projects have a report"
         raise ConfigError(

@@ -13,7 +13,8 @@ A small language for spans, as ``status=error and tool~search``; pure.
 Texts are compared without regard to case. ``~`` looks for an RE2 pattern anywhere in
 the value. Durations take a unit (``duration>2s``). What is no field is an attribute
 of the span, else of its resource. A field that a span does not have equals nothing:
-``!=`` and ``!~`` hold for it, everything else does not.
+``!=`` and ``!~`` hold for it, everything else does not. ``status`` and ``kind`` are
+compared with their known words only: a mistyped one would read as "there is none".
 """
 
 import re
@@ -22,6 +23,8 @@ from typing import Final, NamedTuple
 
 from halo_daemon.errors import ConfigError
 from halo_daemon.proto.json_value import JsonValue
+from halo_daemon.proto.line import STATUS_NAMES
+from halo_daemon.proto.semconv.targets import KINDS
 from halo_daemon.proto.span import Span
 from halo_daemon.quantities import parse_duration_s
 from halo_daemon.store.patterns import compile_pattern
@@ -38,12 +41,13 @@ _ESCAPE = re.compile(r"\\(.)")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _HINT: Final = "write conditions like status=error and (tool~search or duration>2s)"
 _MS_PER_NS: Final = 1e6
+_STATUS_PREFIX: Final = "STATUS_CODE_"
 
 
 def _status(span: Span) -> JsonValue:
     if span.has_error_status or span.has_derived_error:
         return "error"
-    return span.status_code.removeprefix("STATUS_CODE_").lower()
+    return span.status_code.removeprefix(_STATUS_PREFIX).lower()
 
 
 def _tokens(span: Span) -> JsonValue:
@@ -76,6 +80,12 @@ FIELDS: Final[dict[str, Callable[[Span], JsonValue]]] = {
     "version": lambda span: span.service_version or None,
 }
 """What a condition may be about; ``duration`` is in milliseconds, ``cost`` in dollars."""
+
+CLOSED_SETS: Final[dict[str, frozenset[str]]] = {
+    "kind": frozenset(kind.lower() for kind in KINDS),
+    "status": frozenset(name.removeprefix(_STATUS_PREFIX).lower() for name in STATUS_NAMES),
+}
+"""Fields that can equal these words only."""
 
 _BEGINS = re.compile(
     rf"\s*[(]*\s*(?:not\s+)?[(]*\s*(?:{'|'.join(FIELDS)}|attributes\.[\w.]+|resource\.[\w.]+)"
@@ -226,6 +236,10 @@ class _Parser:
             return self._order(read, operator.text, value, field.text.lower())
         if operator.text in {"~", "!~"}:
             return _matching(read, value.text, is_wanted=operator.text == "~")
+        known = CLOSED_SETS.get(field.text.lower())
+        if known is not None and value.text.lower() not in known:
+            why = f"`{value.text[:40]}` is no {field.text.lower()}: {', '.join(sorted(known))}"
+            raise _error(self._text, value.column, why)
         return _equal(read, value.text, is_wanted=operator.text == "=")
 
     def _order(

@@ -1,12 +1,6 @@
 """Every command that reads: on no data, and on a wrong word."""
 
-import shlex
-import sys
-
 import pytest
-
-import halo_daemon.log  # noqa: F401 -- takes the real stderr, before a test replaces it
-from halo_daemon.cli import main
 
 OF_ALL = (
     "project list",
@@ -34,26 +28,6 @@ OF_A_PROJECT = (
     "tail --project {} --count 1",
     "analyze --since 1h --no-notify --project {}",
 )
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Run one command in this process: its status, stdout and stderr."""
-    for name in ("HALO_DAEMON_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-    def one(line, data=None):
-        named = ["--data", str(data)] if data else []
-        monkeypatch.setattr(sys, "argv", ["halo-daemon", *shlex.split(line), *named])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return caught.value.code or 0, out, err
-
-    return one
 
 
 @pytest.mark.parametrize("line", [one for one in OF_ALL if "verify" not in one])
@@ -102,7 +76,10 @@ def test_a_mistyped_project_is_an_error(run, tmp_path, line):
         ("analyze --finding F-ZZZZ", "no report ever showed it"),
         ("project keys revoke x", "cannot find key"),
         ("finding show F-ZZZZ", "cannot find a finding"),
-        ("report export --project p", "no report"),
+        ("report export --project p", "project `p` has none"),
+        ("report show", "there are none"),
+        ("trace search status=banana --project p", "no status: error, ok, unset"),
+        ("tail --count 1 --where kind=banana", "no kind: agent, chain"),
         ("export halo --project p -o .", "it is a directory"),
     ],
 )

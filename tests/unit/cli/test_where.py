@@ -89,6 +89,30 @@ def test_what_is_no_condition_is_told_with_its_column(text, column):
     assert "status=error" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("status=banana", "column 8: `banana` is no status: error, ok, unset"),
+        ("tool~x and not Status != broken", "column 26: `broken` is no status: error, ok, unset"),
+        ("kind=tol", "column 6: `tol` is no kind: agent, chain, "),
+    ],
+)
+def test_an_unknown_word_of_a_closed_set_is_told_with_the_known_ones(text, told):
+    """What can never hold does not read as "there is none"."""
+    with pytest.raises(ConfigError) as caught:
+        parse_where(text)
+
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["status=OK", "kind!=Retriever", "status~ban", "attributes.kind=x"]
+)
+def test_patterns_and_attributes_take_any_word(text):
+    """Only the fields of closed sets, and only equality, are held to them."""
+    parse_where(text)
+
+
 def test_a_pattern_that_re2_refuses_is_told():
     """Look-around does not get through the back door."""
     with pytest.raises(QueryError):
