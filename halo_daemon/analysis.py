@@ -33,7 +33,7 @@ from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.waterfall import cited_traces
 from halo_daemon.config import Config
 from halo_daemon.deliveries import tell
-from halo_daemon.errors import ConfigError, StoreError
+from halo_daemon.errors import ConfigError, HaloError, StoreError
 from halo_daemon.findings import (
     TRACES_FILE,
     KnownOutcome,
@@ -99,10 +99,24 @@ class AnalysisRequest:
 
 
 def analyze(
-    config: Config, request: AnalysisRequest, *, now_unix_ns: Callable[[], int]
+    config: Config,
+    request: AnalysisRequest,
+    *,
+    now_unix_ns: Callable[[], int],
+    on_failed: Callable[[str, HaloError], None] | None = None,
 ) -> list[FinishedRun]:
     """
     Analyse the window project by project and store the reports.
+
+    Args:
+        config: The effective configuration.
+
+        request: What to analyse.
+
+        now_unix_ns: The wall clock.
+
+        on_failed: Told the slug of a project that could not be analysed, and why; the
+            others go on. None raises at the first.
 
     Returns:
         One finished run per project, in order of slug; empty when no project
@@ -112,20 +126,34 @@ def analyze(
         UnknownProjectError: A named project does not exist.
         StoreError: The data directory cannot be read, or a report not written.
     """
-    root = config.data.dir
-    chosen = _chosen_projects(root, request.projects)
     runs = []
-    for project in chosen:
-        reader = LocalTraceReader(
-            root, project.slug, settle_s=config.analysis.settle_s, now_unix_ns=now_unix_ns
-        )
+    for project in _chosen_projects(config.data.dir, request.projects):
         try:
-            if not request.projects and not reader.overview(request.window).traces:
-                continue
-            runs.append(_analyze_project(config, request, project, reader, now_unix_ns=now_unix_ns))
-        finally:
-            reader.close()
+            runs += _runs_of(config, request, project, now_unix_ns=now_unix_ns)
+        except HaloError as exc:
+            if on_failed is None:
+                raise
+            on_failed(project.slug, exc)
     return runs
+
+
+def _runs_of(
+    config: Config,
+    request: AnalysisRequest,
+    project: StoredProject,
+    *,
+    now_unix_ns: Callable[[], int],
+) -> list[FinishedRun]:
+    """One, or none where nobody asked for this project and nothing is there."""
+    reader = LocalTraceReader(
+        config.data.dir, project.slug, settle_s=config.analysis.settle_s, now_unix_ns=now_unix_ns
+    )
+    try:
+        if not request.projects and not reader.overview(request.window).traces:
+            return []
+        return [_analyze_project(config, request, project, reader, now_unix_ns=now_unix_ns)]
+    finally:
+        reader.close()
 
 
 def plans(

@@ -27,7 +27,7 @@ from halo_daemon.cli.options import (
 )
 from halo_daemon.cli.output import print_note, write_output
 from halo_daemon.cli.report_forms import Form
-from halo_daemon.errors import ConfigError, UnknownNameError
+from halo_daemon.errors import ConfigError, HaloError, UnknownNameError
 
 if TYPE_CHECKING:
     from halo_daemon.analysis import AnalysisRequest
@@ -141,20 +141,37 @@ def analyze(
         plans = analysis.plans(settings, request, now_unix_ns=time.time_ns)
         write_output(render_plans(plans), output)
         return
-    runs = analysis.analyze(settings, request, now_unix_ns=time.time_ns)
+    failed: dict[str, HaloError] = {}
+    runs = analysis.analyze(
+        settings, request, now_unix_ns=time.time_ns, on_failed=failed.__setitem__
+    )
     if finding:
         runs = [run._replace(report=only_finding(run.report, finding)) for run in runs]
-    if not runs:
+    if not runs and not failed:
         print_note(
             f"no spans in {settings.data.dir} {by.value} between {since} and {until}",
             hint="point an exporter at `halo-daemon serve`, or widen --since",
         )
     _deliver(settings, request)
-    write_output(render(runs, output_format, fail_on=fail_on), output)
+    if runs or not failed:
+        write_output(render(runs, output_format, fail_on=fail_on), output)
+    # Said last, where the reports of the others do not push it off the screen.
+    _raise_last(failed)
     reports = [run.report for run in runs]
     if finding and any(report.findings for report in reports):
         raise typer.Exit(exit_codes.FINDINGS)
     raise typer.Exit(exit_status(reports, fail_on=fail_on, baseline=accepted))
+
+
+def _raise_last(failed: dict[str, HaloError]) -> None:
+    """Tell why projects could not be analysed: all in notes, the last as the command's error."""
+    if not failed:
+        return
+    *others, (_, last) = failed.items()
+    for slug, exc in others:
+        if str(exc) != str(last):
+            print_note(f"project {slug}: {exc}", hint=exc.hint)
+    raise last
 
 
 def _require_known(settings: "Config", finding: str, projects: tuple[str, ...]) -> None:

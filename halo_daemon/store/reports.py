@@ -7,16 +7,25 @@ whoever follows it finds a whole report. A running analysis may keep its journal
 in the run's directory meanwhile.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+import structlog
+
 from halo_daemon.errors import StoreError
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import TEMPORARY_PREFIX, DataPaths
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
 REPORT_JSON = "report.json"
+_NO_LINK = frozenset({errno.EISDIR, errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
+"""What a file system without links says, or a directory in the link's place, as some copies of
+a data directory have. The link is for people; readers do without."""
+
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -100,9 +109,9 @@ class ReportStore:
     def latest(self) -> Path | None:
         """Directory of the run that completed last; None before the first."""
         target = self._paths.latest
-        if (target / REPORT_JSON).is_file():
+        if target.is_symlink() and (target / REPORT_JSON).is_file():
             return target.resolve()
-        # The link is lost or hangs: the ids tell as well.
+        # The link is lost, hangs or was copied as what it led to: the ids tell as well.
         runs = self.list()
         return self._paths.runs / runs[0] if runs else None
 
@@ -115,8 +124,15 @@ class ReportStore:
         latest = self._paths.latest
         temporary = latest.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-latest")
         temporary.unlink(missing_ok=True)
-        temporary.symlink_to(Path(run.parent.name) / run.name)
-        self._disk.rename(temporary, latest)
+        try:
+            temporary.symlink_to(Path(run.parent.name) / run.name)
+            self._disk.rename(temporary, latest)
+        except OSError as exc:
+            temporary.unlink(missing_ok=True)
+            if exc.errno not in _NO_LINK:
+                raise
+            log.warning("latest_not_linked", path=str(latest), error=str(exc))
+            return
         self._disk.sync_directory(latest.parent)
 
 

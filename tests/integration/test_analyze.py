@@ -1,6 +1,7 @@
 """`halo-daemon analyze` beside a daemon and without one."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -42,6 +43,22 @@ def test_every_project_of_the_window_gets_a_report(data):
     assert [report["project"] for report in reports] == ["research", "support-bot"]
     assert {report["schema_version"] for report in reports} == {"halo.report/1"}
     assert [report["dataset"]["traces"] for report in reports] == [12, 12]
+
+
+def test_a_project_that_cannot_be_read_costs_the_others_nothing(data, tmp_path):
+    """The reports of the others are printed and stored; the error comes last, with its hint."""
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    first, *others = sorted(path.name for path in (copy / "projects").iterdir())
+    ledger = copy / "projects" / first / "findings.jsonl"
+    ledger.unlink(missing_ok=True)
+    ledger.mkdir()
+
+    done = _analyze(copy, "--format", "json")
+
+    assert done.returncode == 1, done.stderr
+    assert [json.loads(done.stdout)["project"]] == others, done.stderr
+    assert f"cannot read the ledger {ledger}" in done.stderr
 
 
 def test_one_project_is_one_object_in_a_file(data, tmp_path):

@@ -1,4 +1,5 @@
 import contextlib
+import shutil
 
 import pytest
 
@@ -47,6 +48,20 @@ def test_a_lost_link_is_no_loss(reports):
     (run.parent.parent / "latest").unlink()
 
     assert reports.latest() == run
+
+
+def test_a_copy_that_followed_the_link_goes_on(reports):
+    """A directory in the link's place costs the link, not the report, and is never the latest."""
+    first = reports.write("r_1", {"report.json": b"1"})
+    link = first.parent.parent / "latest"
+    link.unlink()
+    shutil.copytree(first, link)
+
+    second = reports.write("r_2", {"report.json": b"2"})
+
+    assert reports.latest() == second
+    assert reports.previous_report() == b"2"
+    assert [path.name for path in link.parent.iterdir() if path.name.startswith(".")] == []
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "", "a/../../x", "a\0"])
