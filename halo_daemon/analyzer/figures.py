@@ -2,7 +2,7 @@
 
 import math
 
-from halo_daemon.findings import Cost, Counts, Finding, RateChange
+from halo_daemon.findings import Cost, Counts, Finding, RateChange, ReleaseDiff
 
 _THOUSAND = 1_000
 _MILLION = 1_000_000
@@ -15,6 +15,17 @@ def percent(share: float) -> str:
     if value >= 10 or math.isclose(value, round(value), abs_tol=1e-9):  # noqa: PLR2004
         return f"{value:.0f} %"
     return f"{value:.1f} %"
+
+
+def difference(share: float) -> str:
+    """``+4.2 %``: how many points of per cent a rate went up or down."""
+    return f"{share * 100:+.1f} %"
+
+
+def release_difference(found: ReleaseDiff) -> str:
+    """``+4.2 % (95 % +1.0 % to +7.4 %, q 0.010)``."""
+    low, high = map(difference, found.ci95)
+    return f"{difference(found.diff)} (95 % {low} to {high}, q {found.q:.3f})"
 
 
 def interval(ci95: tuple[float, float]) -> str:

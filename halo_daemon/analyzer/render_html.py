@@ -58,6 +58,7 @@ def render_html(
         segments=_visible_segments,
         moment=figures.day_and_minute,
         percent=figures.percent,
+        release_difference=figures.release_difference,
         affected=figures.affected,
         cost=figures.cost,
         change=figures.change,

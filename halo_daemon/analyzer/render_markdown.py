@@ -12,6 +12,7 @@ from halo_daemon.analyzer.figures import (
     day_and_minute,
     percent,
     plural,
+    release_difference,
     state_of,
 )
 from halo_daemon.analyzer.safe_text import code_span, escaped, fenced, markdown, one_line
@@ -188,10 +189,9 @@ def _changes(report: Report) -> Iterator[str]:
         since = f", since {day_and_minute(row.first_seen)}" if row.first_seen else ""
         yield f"- {row.change}: {row.kind} {code_span(row.name)}{owner} ({plural(row.traces, 'trace')}{since})"
     for diff in report.release_diff:
-        low, high = diff.ci95
         yield (
             f"- {code_span(diff.metric)} from {code_span(diff.from_)} to {code_span(diff.to)}:"
-            f" {diff.diff:+.1%} (95 % {low:+.1%} to {high:+.1%}, q {diff.q:.3f})"
+            f" {release_difference(diff)}"
         )
     yield ""
 

@@ -1,5 +1,6 @@
 """The report as a table of plain text; colour is added by whoever knows the terminal."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
@@ -9,17 +10,38 @@ from halo_daemon.findings import Finding, Report, Severity, short_ids
 
 _ORDER: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 _INDENT = "  "
+_SEPARATOR = " · "
+_TITLE_WIDTH = 40
+"""Columns without which a title goes below its severity, id and state, not beside them."""
+_GLUE = "\N{NO-BREAK SPACE}"
 
 
-def render_text(report: Report) -> str:
-    """Headline, counts, one entry a finding, what was not looked at; ends with a newline."""
-    lines = [one_line(report.summary.headline), ""]
-    lines.append(_INDENT + count_line(report))
+def render_text(report: Report, *, width: int = 80) -> str:
+    """
+    Headline, counts, one entry a finding, what was not looked at; ends with a newline.
+
+    Lines have at most *width* columns where their words allow it: no word is cut.
+    """
+    lines = [*_wrapped(one_line(report.summary.headline), width), ""]
+    lines += _wrapped(count_line(report), width, first=_INDENT, then=_INDENT)
     if report.findings:
         lines.append("")
-        lines += _entries(report)
-    lines += _aside(report)
+        lines += _entries(report, width)
+    lines += _aside(report, width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _wrapped(text: str, width: int, *, first: str = "", then: str = "") -> list[str]:
+    """Lines of at most *width* columns, broken between words; a sign stays with its figure."""
+    lines = textwrap.wrap(
+        text.replace(" %", f"{_GLUE}%").replace(" ·", f"{_GLUE}·"),
+        max(width, 1),
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_GLUE, " ") for line in lines]
 
 
 def count_line(report: Report) -> str:
@@ -31,22 +53,28 @@ def count_line(report: Report) -> str:
     if quotes:
         parts.append(f"evidence verified {found}/{quotes}")
     parts.append(f"coverage {report.coverage.examined_traces:,}/{report.dataset.traces:,} traces")
-    return " · ".join(parts)
+    return _SEPARATOR.join(parts)
 
 
-def _entries(report: Report) -> Iterator[str]:
+def _entries(report: Report, width: int) -> Iterator[str]:
     names = short_ids(finding.finding_id for finding in report.findings)
     id_width = max(len(name) for name in names.values())
     severity_width = max(len(finding.severity) for finding in report.findings)
     state_width = max(len(_state(finding)) for finding in report.findings)
-    margin = len(_INDENT) + severity_width + id_width + state_width + 6
+    margin = " " * (len(_INDENT) + severity_width + id_width + state_width + 6)
+    is_beside = width - len(margin) >= _TITLE_WIDTH
+    below = margin if is_beside else 2 * _INDENT
     for finding in report.findings:
         head = (
             f"{finding.severity.upper():<{severity_width}}  "
             f"{names[finding.finding_id]:<{id_width}}  {_state(finding):<{state_width}}  "
         )
-        yield _INDENT + head + one_line(finding.title, limit=160)
-        yield " " * margin + " · ".join(_facts(report, finding))
+        title = one_line(finding.title, limit=160)
+        if not is_beside:
+            yield _INDENT + head
+        yield from _wrapped(title, width, first=_INDENT + head if is_beside else below, then=below)
+        facts = _SEPARATOR.join(_facts(report, finding))
+        yield from _wrapped(facts, width, first=below, then=below)
 
 
 def _state(finding: Finding) -> str:
@@ -70,7 +98,7 @@ def _facts(report: Report, finding: Finding) -> Iterator[str]:
         yield f"≈ {wasted} wasted"
 
 
-def _aside(report: Report) -> Iterator[str]:
+def _aside(report: Report, width: int) -> Iterator[str]:
     notes = []
     if report.dataset.open_traces:
         notes.append(f"{plural(report.dataset.open_traces, 'trace')} still open")
@@ -85,4 +113,4 @@ def _aside(report: Report) -> Iterator[str]:
         notes.append(f"{plural(len(report.unverified_claims), 'claim')} not verified")
     if notes:
         yield ""
-        yield _INDENT + " · ".join(notes)
+        yield from _wrapped(_SEPARATOR.join(notes), width, first=_INDENT, then=_INDENT)

@@ -134,9 +134,10 @@ def _check_complete(runs: "list[FinishedRun]", exported: "tuple[Exported, ...]")
 
 def _print_findings(runs: "list[FinishedRun]") -> None:
     from halo_daemon.analyzer.render_text import render_text
+    from halo_daemon.cli.terminal import width_columns
 
     for run in runs:
-        print(printable(render_text(run.report)))
+        print(printable(render_text(run.report, width=width_columns())))
         print(f"  Report   {_page(run)}\n")
 
 

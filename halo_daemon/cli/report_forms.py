@@ -40,6 +40,7 @@ def written(
     from halo_daemon.analyzer.render_sarif import render_sarif
     from halo_daemon.analyzer.render_text import render_text
     from halo_daemon.cli.output import printable
+    from halo_daemon.cli.terminal import width_columns
     from halo_daemon.findings import to_json
 
     match form:
@@ -54,7 +55,7 @@ def written(
         case Form.JUNIT:
             return render_junit(report, fail_on=fail_on or "high")
         case Form.TEXT:
-            return printable(render_text(report)).encode()
+            return printable(render_text(report, width=width_columns())).encode()
 
 
 def _stored_page(directory: "Path | None") -> bytes:

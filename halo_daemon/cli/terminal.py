@@ -3,6 +3,7 @@
 import codecs
 import locale
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -98,6 +99,11 @@ def is_quiet() -> bool:
 def is_verbose() -> bool:
     """Whether more is wanted than data, notes and errors."""
     return os.environ.get(_WORDINESS) == Wordiness.VERBOSE
+
+
+def width_columns() -> int:
+    """How wide the terminal is, or what ``COLUMNS`` says; 80 where nothing tells."""
+    return shutil.get_terminal_size(fallback=(80, 24)).columns
 
 
 def use_utc() -> None:

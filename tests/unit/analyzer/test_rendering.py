@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from halo_daemon.analyzer.brief import render_brief
+from halo_daemon.analyzer.figures import release_difference
 from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.render_junit import render_junit
 from halo_daemon.analyzer.render_markdown import render_markdown
@@ -16,7 +17,7 @@ from halo_daemon.analyzer.render_sarif import render_sarif
 from halo_daemon.analyzer.render_text import render_text
 from halo_daemon.analyzer.safe_text import clean, code_span, fenced, in_ticks, markdown, one_line
 from halo_daemon.analyzer.waterfall import cited_traces, trend_points
-from halo_daemon.findings import report_schema, to_json
+from halo_daemon.findings import ReleaseDiff, report_schema, to_json
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import reader_of, report_of
 
@@ -227,3 +228,26 @@ def test_one_line_is_one_line():
 def test_every_report_keeps_to_the_published_schema(report):
     """Whatever was found, and when nothing was read: the JSON is what the schema says."""
     jsonschema.validate(json.loads(to_json(report)), report_schema())
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 120, 200])
+def test_text_fits_the_terminal_and_cuts_no_word(width):
+    """The words are the same at every width; severity, id and state of a finding stay together."""
+    report = sample()
+
+    lines = render_text(report, width=width).splitlines()
+
+    for line in lines:
+        assert len(line) <= max(width, 40), line
+    assert [word for line in lines for word in line.split()] == render_text(report).split()
+    assert not any(line.lstrip().startswith(("·", "%")) for line in lines)
+
+
+def test_a_release_differs_by_the_same_words_everywhere():
+    """A sign of per cent stands apart from its figure, in Markdown as in HTML."""
+    told = "+4.2 % (95 % +1.0 % to +7.4 %, q 0.010)"
+    releases = {"dimension": "version", "from": "1", "to": "2", "metric": "rate"}
+    figures = {"diff": 0.042, "ci95": (0.01, 0.074), "q": 0.01}
+    found = ReleaseDiff.model_validate({**releases, **figures})
+
+    assert release_difference(found) == told
