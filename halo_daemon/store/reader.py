@@ -24,14 +24,9 @@ from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.projects import find_project
 from halo_daemon.store.query import TraceFilter
-from halo_daemon.store.rollups import (
-    StoredTrace,
-    load_stored,
-    shared_in_window,
-    traces_of_day,
-    window_condition,
-)
+from halo_daemon.store.rollups import shared_in_window, traces_of_day, window_condition
 from halo_daemon.store.shard_files import ShardFiles
+from halo_daemon.store.trace_lines import SpanLine, TraceLines, find_lines
 from halo_daemon.store.trace_reader import WHOLE, Overview, Share, TraceSummary, Window, WindowBy
 from halo_daemon.store.trace_summaries import summaries_of_day, summary_of
 from halo_daemon.store.trace_totals import sum_traces
@@ -40,12 +35,13 @@ _CHUNK_BYTES = 8 * 1024**2
 _CHUNK_TRACES = 500
 _NANOS = 10**9
 _BY_START = attrgetter("start_unix_ns", "span_id")
+_EXTENT = attrgetter("extent")
 
 
 class _Loaded(NamedTuple):
-    stored: StoredTrace
-    lines: list[bytes | None]
-    """One for each of ``stored.spans``; None where it could not be read."""
+    stored: TraceLines
+    lines: list[tuple[SpanLine, bytes | None]]
+    """Of the versions that count; None where one could not be read."""
 
 
 class LocalTraceReader:
@@ -229,37 +225,35 @@ class LocalTraceReader:
         """Look traces up and read their lines in order of place, which disks like."""
         with self._lock:
             stored = self._index.ask(lambda: self._look_up(trace_ids))
-            places = {
-                trace_id: [span.extent for span in trace.spans]
-                for trace_id, trace in stored.items()
-            }
-            extents = sorted(extent for found in places.values() for extent in found)
-            lines = dict(zip(extents, self._files.read(extents), strict=True))
-        return {
-            trace_id: _Loaded(trace, [lines[extent] for extent in places[trace_id]])
-            for trace_id, trace in stored.items()
-        }
+            wanted = sorted(
+                (line for trace in stored.values() for line in trace.lines), key=_EXTENT
+            )
+            found = self._files.read([line.extent for line in wanted])
+        loaded = {trace_id: _Loaded(trace, []) for trace_id, trace in stored.items()}
+        for line, data in zip(wanted, found, strict=True):
+            loaded[line.trace_id].lines.append((line, data))
+        return loaded
 
-    def _look_up(self, trace_ids: list[bytes]) -> dict[bytes, StoredTrace]:
+    def _look_up(self, trace_ids: list[bytes]) -> dict[bytes, TraceLines]:
         wanted: dict[DayIndex, list[bytes]] = {}
         for trace_id in trace_ids:
             for day in self._index.days_of(trace_id):
                 wanted.setdefault(day, []).append(trace_id)
-        return load_stored(wanted)
+        return find_lines(wanted)
 
     def _parse(self, loaded: _Loaded) -> tuple[Trace | None, set[str]]:
         """Build the trace from the lines that fit, and name the days of those that do not."""
         spans: list[Span] = []
         damaged_days = set()
         trace_id = id_of(loaded.stored.trace_id)
-        for version, line in zip(loaded.stored.spans, loaded.lines, strict=True):
-            span = _span_of(line)
-            if span is None and line is not None and crc32(line) == version.crc:
+        for line, data in loaded.lines:
+            span = _span_of(data)
+            if span is None and data is not None and crc32(data) == line.crc:
                 # As it was indexed, and still nothing to read, such as a number that no double
                 # holds: to index it again would change nothing.
                 continue
-            if span is None or span.span_id != id_of(version.span_id) or span.trace_id != trace_id:
-                damaged_days.add(version.day)
+            if span is None or span.span_id != id_of(line.span_id) or span.trace_id != trace_id:
+                damaged_days.add(line.extent.shard.day)
             else:
                 spans.append(span)
         if not spans:

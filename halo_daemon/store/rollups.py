@@ -8,7 +8,7 @@ from the rows of all their days.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 from halo_daemon.proto.semconv import spans_above
@@ -48,15 +48,11 @@ _BY_START = """
 
 _VERSIONS = """
 SELECT trace_id, span_id, parent_id, spans.flags, name, start_ns, end_ns, received_ns, input_tokens,
-       output_tokens, cost_usd, superseded, stem, offset, length, crc, service, tool, model, agent,
-       session, user, agent_id, project
+       output_tokens, cost_usd, superseded, stem, offset, length, service, tool, model, agent, session,
+       user, agent_id, project
 FROM spans JOIN shards ON shards.id = shard JOIN shapes ON shapes.id = shape
 WHERE superseded = {superseded} AND trace_id IN ({marks})
 """
-
-
-# One object for each shard: equal places in it are then found equal at the first look.
-_shard_name = lru_cache(maxsize=256)(ShardName)
 
 
 class Version(NamedTuple):
@@ -77,7 +73,6 @@ class Version(NamedTuple):
     stem: str
     offset: int
     length: int
-    crc: int
     service: str
     tool: str
     model: str
@@ -106,7 +101,7 @@ class Version(NamedTuple):
     @property
     def extent(self) -> Extent:
         """Where the line lies."""
-        return Extent(_shard_name(self.day, self.stem), self.offset, self.length)
+        return Extent(ShardName(self.day, self.stem), self.offset, self.length)
 
 
 @dataclass(frozen=True)
