@@ -157,11 +157,11 @@ def rename(
     from halo_daemon.store.disk import Disk
     from halo_daemon.store.lock import DataLock
     from halo_daemon.store.paths import DataPaths
-    from halo_daemon.store.projects import find_project, rename_project
+    from halo_daemon.store.projects import find_project, half_renamed, rename_project
 
     paths = DataPaths(data_dir(ctx, config, data))
     new = _named(new_name)
-    project = find_project(paths, name)
+    project = half_renamed(paths, name, new) or find_project(paths, name)
     if (project.slug, project.name) == new:
         print(f"already_named {new.slug}")
         return

@@ -96,7 +96,7 @@ def rename_project(
     Give a project another name, and its directory that name's slug.
 
     The directory is renamed first, in one step: a crash between leaves a project whose
-    description has the old name, and renaming it again completes it.
+    description has the old name (`half_renamed`), and renaming it again completes it.
 
     Raises:
         StoreError: Another project has the new slug.
@@ -114,6 +114,18 @@ def rename_project(
     created = project.created_unix_ns
     fields = {"slug": new.slug, "name": new.name, "created": format_unix_ns(created)}
     write_atomically(disk, target.project_json, orjson.dumps(fields) + b"\n")
+    return _read(paths, new.slug)
+
+
+def half_renamed(paths: DataPaths, slug_or_name: str, new: Project) -> StoredProject | None:
+    """
+    The project at the place of *new* whose description still is that of *slug_or_name*.
+
+    A crash within `rename_project` leaves it so; None when there is none.
+    """
+    wanted = _slug(slug_or_name)
+    if wanted in paths.slugs() or _described_slug(paths, new.slug) != wanted:
+        return None
     return _read(paths, new.slug)
 
 
@@ -139,6 +151,15 @@ def _slug(name: str) -> str:
         return slugify(name)
     except ValueError:
         return ""
+
+
+def _described_slug(paths: DataPaths, slug: str) -> object:
+    """The slug that a project's description gives it; None when that is lost."""
+    try:
+        fields = orjson.loads(paths.project(slug).project_json.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return fields.get("slug") if isinstance(fields, dict) else None
 
 
 def _read(paths: DataPaths, slug: str) -> StoredProject:
