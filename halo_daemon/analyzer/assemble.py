@@ -1,19 +1,15 @@
 """From merged observations to findings: counts, intervals, severity, evidence, order."""
 
 import math
-from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from halo_daemon.analyzer.change_point import Cut, change_point
-from halo_daemon.analyzer.changes import release_rows, release_tests
-from halo_daemon.analyzer.contrast import Contrasts, contrast
+from halo_daemon.analyzer.contrast import Contrasts
 from halo_daemon.analyzer.contrast_findings import contrast_finding
 from halo_daemon.analyzer.evidence import evidence_of
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
 from halo_daemon.analyzer.grouping import grouped, named_key
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
-from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.outlier_findings import outlier_findings
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial
 from halo_daemon.analyzer.populations import population_of
@@ -24,6 +20,7 @@ from halo_daemon.analyzer.rules.registry import RULE_IDS
 from halo_daemon.analyzer.rules.side_effects import DOUBLE_SIDE_EFFECT
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
+from halo_daemon.analyzer.tests_of_report import outcomes_of, tested
 from halo_daemon.analyzer.waste import Waste, cost_of, share_of, waste_of, window_cost
 from halo_daemon.analyzer.wording import Wording, wording_of
 from halo_daemon.findings import (
@@ -44,7 +41,6 @@ from halo_daemon.proto.times import format_unix_ns
 
 _CONFIDENCE: dict[Certainty, float] = {"proved": 0.97, "event": 0.9, "candidate": 0.6}
 _DIGITS = 6
-_DAY_CHARS = 10
 _MAX_VERSIONS = 20
 
 
@@ -94,7 +90,7 @@ def assemble(
     alike = merge_alike(own, known_ids)
     groups = merged(own, alike)
     heads = {key: alike[name] for key, name in named.items()}
-    contrasts, releases, changes = _tested(known, groups, settings, past or {})
+    contrasts, releases, changes = tested(known, groups, settings, past or {})
     scored = [
         _finding(
             known,
@@ -157,76 +153,11 @@ def counted_hits(group: Group) -> dict[str, Hit]:
     return strong or group.hits
 
 
-def _tested(
-    known: Partial,
-    groups: dict[FindingKey, Group],
-    settings: MinerSettings,
-    past: Mapping[str, tuple[DayCount, ...]],
-) -> tuple[Contrasts, tuple[ReleaseDiff, ...], dict[str, RateChange]]:
-    """Every test of the report, corrected together: outcome, releases, days."""
-    affected = {
-        finding_id(key): frozenset(t for t, hit in group.hits.items() if not hit.is_weak)
-        for key, group in groups.items()
-    }
-    eligible = {
-        finding_id(key): frozenset(known.eligible[population_of(key)] | group.hits.keys())
-        for key, group in groups.items()
-    }
-    releases = release_tests(known, affected, eligible)
-    cuts = _cuts(known, affected, eligible, past)
-    contrasts = contrast(
-        known,
-        affected,
-        _outcomes(known),
-        fdr_q=settings.fdr_q,
-        further_p=[*(test.p for test in releases), *(cut.p for cut in cuts.values())],
-    )
-    q_of_releases = contrasts.further_q[: len(releases)]
-    q_of_cuts = contrasts.further_q[len(releases) :]
-    changes = {
-        identity: RateChange(
-            at=cut.at,
-            before=round(cut.before, _DIGITS),
-            after=round(cut.after, _DIGITS),
-            q=round(q, _DIGITS),
-        )
-        for (identity, cut), q in zip(cuts.items(), q_of_cuts, strict=True)
-        if q <= settings.fdr_q
-    }
-    return contrasts, release_rows(releases, q_of_releases, fdr_q=settings.fdr_q), changes
-
-
-def _cuts(
-    known: Partial,
-    affected: Mapping[str, frozenset[str]],
-    eligible: Mapping[str, frozenset[str]],
-    past: Mapping[str, tuple[DayCount, ...]],
-) -> dict[str, Cut]:
-    """The likeliest change of every finding's daily rate, by id, where there are days enough."""
-    day_of = {
-        trace_id: format_unix_ns(facts.start_unix_ns)[:_DAY_CHARS]
-        for trace_id, facts in known.traces.items()
-    }
-    cuts = {}
-    for identity in sorted(affected):
-        hits = Counter(day_of[trace_id] for trace_id in affected[identity])
-        could = Counter(day_of[trace_id] for trace_id in eligible[identity])
-        days = [DayCount(day, hits[day], n) for day, n in could.items()]
-        cut = change_point([*past.get(identity, ()), *days])
-        if cut:
-            cuts[identity] = cut
-    return cuts
-
-
-def _outcomes(known: Partial) -> dict[str, Outcome]:
-    return {trace_id: facts.outcome for trace_id, facts in known.traces.items()}
-
-
 def _contrast_rows(
     known: Partial, contrasts: Contrasts, settings: MinerSettings
 ) -> list["_Scored"]:
     return [
-        _row_of(contrast_finding(known, found, _outcomes(known), settings))
+        _row_of(contrast_finding(known, found, outcomes_of(known), settings))
         for found in contrasts.features
     ]
 

@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from halo_daemon.cli.exchange_options import (
+    DirectoryOption,
+    ProvenOutputOption,
+    TraceOption,
+    UnmaskedOption,
+)
 from halo_daemon.cli.opening import (
     ProjectOption,
     data_dir,
@@ -14,7 +20,13 @@ from halo_daemon.cli.opening import (
     whole_trace_id,
     window_of,
 )
-from halo_daemon.cli.options import ConfigOption, DataOption, SinceOption, UntilOption
+from halo_daemon.cli.options import (
+    ConfigOption,
+    DataOption,
+    OutputOption,
+    SinceOption,
+    UntilOption,
+)
 from halo_daemon.cli.output import print_note, write_file, write_output, write_stdout
 from halo_daemon.errors import ConfigError
 
@@ -26,20 +38,6 @@ export_app = typer.Typer(
     help="Write traces for other tools.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_OutputOption = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="Write to FILE, and what it is beside it."),
-]
-_DirectoryOption = Annotated[
-    Path, typer.Option("-o", "--output", metavar="DIR", help="A new directory.")
-]
-_TraceOption = Annotated[
-    str, typer.Option("--trace", metavar="ID", help="Only this trace; id or its beginning.")
-]
-_UnmaskedOption = Annotated[
-    bool, typer.Option("--unmasked", help="Leave keys, passwords and card numbers in the text.")
-]
-
 
 @export_app.command("halo")
 def export_halo(
@@ -48,9 +46,9 @@ def export_halo(
     since: SinceOption = "24h",
     until: UntilOption = "now",
     project: ProjectOption = "",
-    trace: _TraceOption = "",
-    unmasked: _UnmaskedOption = False,
-    output: _OutputOption = None,
+    trace: TraceOption = "",
+    unmasked: UnmaskedOption = False,
+    output: ProvenOutputOption = None,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -68,9 +66,9 @@ def export_otlp_json(
     since: SinceOption = "24h",
     until: UntilOption = "now",
     project: ProjectOption = "",
-    trace: _TraceOption = "",
-    unmasked: _UnmaskedOption = False,
-    output: _OutputOption = None,
+    trace: TraceOption = "",
+    unmasked: UnmaskedOption = False,
+    output: ProvenOutputOption = None,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -87,12 +85,12 @@ def export_otlp_json(
 def export_parquet(
     ctx: typer.Context,
     *,
-    output: _DirectoryOption,
+    output: DirectoryOption,
     since: SinceOption = "24h",
     until: UntilOption = "now",
     project: ProjectOption = "",
-    trace: _TraceOption = "",
-    unmasked: _UnmaskedOption = False,
+    trace: TraceOption = "",
+    unmasked: UnmaskedOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -114,9 +112,7 @@ def export_chrome_trace(
     *,
     project: ProjectOption = "",
     raw: Annotated[bool, typer.Option("--raw", help="With inputs and outputs.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
-    ] = None,
+    output: OutputOption = None,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:

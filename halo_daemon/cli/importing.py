@@ -5,10 +5,22 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from halo_daemon.cli.exchange_options import (
+    BeganSinceOption,
+    BeganUntilOption,
+    DryRunOption,
+    EndpointOption,
+    FilesArgument,
+    FollowOption,
+    ResumeOption,
+    ServerProjectOption,
+    SourceArgument,
+    TargetOption,
+)
 from halo_daemon.cli.instants import parse_instant
 from halo_daemon.cli.opening import settings_of
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption
@@ -53,49 +65,17 @@ class ImportJob(NamedTuple):
 
 def import_traces(
     ctx: typer.Context,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="otlp, halo, langfuse, phoenix, langsmith, mlflow, openai-agents, claude-code,"
-            " codex, atif, or auto to go by each file's content.",
-        ),
-    ],
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Files and directories; - for stdin. Coding agents' own by default."),
-    ] = None,
+    source: SourceArgument,
+    files: FilesArgument = None,
     *,
-    project: Annotated[
-        str,
-        typer.Option("--project", metavar="NAME", help="Where all spans go; else by their source."),
-    ] = "",
-    since: Annotated[
-        str, typer.Option("--since", metavar="T", help="Only spans that began since: 7d, a date, …")
-    ] = "",
-    until: Annotated[
-        str, typer.Option("--until", metavar="T", help="Only spans that began before.")
-    ] = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read, count, show three spans; store nothing.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an earlier import stopped.")
-    ] = False,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on reading what is appended, until Ctrl-C.")
-    ] = False,
-    endpoint: Annotated[
-        str,
-        typer.Option(
-            "--endpoint",
-            metavar="URL",
-            help="Pull from this server instead of files: phoenix, langfuse, langsmith.",
-        ),
-    ] = "",
-    server_project: Annotated[
-        str, typer.Option("--from", metavar="NAME", help="Only this project of the server.")
-    ] = "",
+    project: TargetOption = "",
+    since: BeganSinceOption = "",
+    until: BeganUntilOption = "",
+    dry_run: DryRunOption = False,
+    resume: ResumeOption = False,
+    follow: FollowOption = False,
+    endpoint: EndpointOption = "",
+    server_project: ServerProjectOption = "",
     as_json: JsonOption = False,
     config: ConfigOption = None,
     data: DataOption = None,

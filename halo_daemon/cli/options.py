@@ -28,6 +28,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FieldsOption = Annotated[
     str, typer.Option("--fields", metavar="A,B", help="Only these fields, in this order.")
 ]
+OutputOption = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
+]
 ProjectsOption = Annotated[
     list[str] | None,
     typer.Option("--project", metavar="NAME", help="Only this project; may be repeated."),

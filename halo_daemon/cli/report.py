@@ -9,7 +9,13 @@ import typer
 
 from halo_daemon.cli.instants import parse_instant
 from halo_daemon.cli.opening import data_dir
-from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption
+from halo_daemon.cli.options import (
+    ConfigOption,
+    DataOption,
+    FieldsOption,
+    JsonOption,
+    OutputOption,
+)
 from halo_daemon.cli.output import (
     Shape,
     has_display,
@@ -98,9 +104,7 @@ def export_report(
     report: _Report = LATEST,
     *,
     output_format: Annotated[Form, typer.Option("--format", help="How.")] = Form.HTML,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
-    ] = None,
+    output: OutputOption = None,
     project: _Project = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -160,9 +164,7 @@ def baseline(
     report: _Report = LATEST,
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why these findings are accepted.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
-    ] = None,
+    output: OutputOption = None,
     project: _Project = None,
     config: ConfigOption = None,
     data: DataOption = None,
