@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.plain_wording import PLAIN, Plain
 from halo_daemon.analyzer.rules.context import FULL_WINDOW, LARGE_PART, LOST_CACHE
 from halo_daemon.analyzer.rules.error_kinds import (
     OTHER,
@@ -185,137 +186,7 @@ def _budget(key: FindingKey) -> Wording:
     return words._replace(title="The run is stopped by its limit on steps", cause="")
 
 
-class _Plain(NamedTuple):
-    """Words that only need the subject or the kind put in."""
-
-    title: str
-    category: str
-    diagnosis: Diagnosis
-    fix_type: FixType
-    advice: str
-    cause: str = ""
-
-
-_PLAIN: dict[str, _Plain] = {
-    "cycle": _Plain(
-        "The run goes round in circles between {subject}",
-        "repetitive-behavior/step-repetition",
-        "implementation",
-        "code",
-        "End the loop after the third equal round, and tell the model what it has tried.",
-    ),
-    "near_repeat": _Plain(
-        "{subject} is asked almost the same again and again, with the same result",
-        "repetitive-behavior/repetition-info",
-        "implementation",
-        "tool_description",
-        "Say in the result what else could be asked, or that there is nothing.",
-        "The result does not tell the model that asking in other words is no use.",
-    ),
-    "echoed_result": _Plain(
-        "{subject} runs code that only prints its own text",
-        "incorrect-actions/tool-selection",
-        "not_followed",
-        "tool_description",
-        "Show in the prompt how a tool is called from code, and answer code that calls nothing"
-        " with a note that nothing was done.",
-        "The model writes down what it wants done where it should have called a tool.",
-    ),
-    "empty_result": _Plain(
-        "{subject} finds nothing, and the run goes on without asking differently",
-        "incorrect-actions/poor-information-retrieval",
-        "not_followed",
-        "tool_description",
-        "Let an empty result say what was searched and how to widen the search.",
-    ),
-    "refusal": _Plain(
-        "The run ends with a refusal",
-        "other",
-        "not_followed",
-        "system_prompt",
-        "Read some of these runs: a correct refusal is no failure.",
-    ),
-    "claimed_not_done": _Plain(
-        "The user is told that something was {kind}, and no call did it",
-        "hallucination/hall-capabilities",
-        "not_followed",
-        "system_prompt",
-        "Let the agent state what was done only from the result of the call that did it.",
-        "The model reports its intention as a fact.",
-    ),
-    "no_progress": _Plain(
-        "The run says itself that it makes no progress",
-        "repetitive-behavior/step-repetition",
-        "implementation",
-        "code",
-        "Act on the statement: change the plan, hand over, or end the run with what is known.",
-        "What was tried first brought nothing, and nothing else was tried.",
-    ),
-    "ungrounded_answer": _Plain(
-        "The answer holds a {kind} that no input and no result holds",
-        "hallucination/fabricate-tool-outputs",
-        "not_followed",
-        "system_prompt",
-        "Ask for the source of every figure and address, and check them before answering.",
-    ),
-    "model_swap": _Plain(
-        "{subject} was asked for, {kind} answered",
-        "configuration-mismatch/tool-definition",
-        "external",
-        "config",
-        "Pin the model in the gateway's routes, or record the fallback on purpose.",
-    ),
-    "context_growth": _Plain(
-        "The prompt grows five-fold over the run",
-        "context-handling-error/context-handling-failures",
-        "implementation",
-        "code",
-        "Cut or sum up old results before they are sent again.",
-    ),
-    "output_decay": _Plain(
-        "Answers fade to almost nothing towards the end of the run",
-        "context-handling-error/context-handling-failures",
-        "implementation",
-        "code",
-        "Look at the prompt of the last calls: what fills it, and what is cut off.",
-    ),
-    "double_side_effect": _Plain(
-        "{subject} is done twice with the same arguments",
-        "repetitive-behavior/repetition-tool",
-        "implementation",
-        "code",
-        "Give the call an idempotency key, and answer the second one with the first result.",
-    ),
-    "precondition": _Plain(
-        "{subject} is called before {kind} succeeded",
-        "task-instruction/non-compliance",
-        "not_followed",
-        "code",
-        "Refuse the call in the tool until the precondition holds, and say which.",
-    ),
-    "failed_value_used": _Plain(
-        "{subject} is given a value that only a failed call supplied",
-        "hallucination/hall-usage",
-        "not_followed",
-        "code",
-        "Leave values out of error messages, or check them before they are written.",
-    ),
-    "off_limits_source": _Plain(
-        "{subject} uses a source that is off limits: {kind}",
-        "task-instruction/non-compliance",
-        "not_followed",
-        "code",
-        "Block the source in the tool; a prompt alone does not keep a model off it.",
-    ),
-    "secret_in_span": _Plain(
-        "{subject} records what looks like a secret: {kind}",
-        "security",
-        "observability",
-        "config",
-        "Mask the value where it is recorded, and replace the secret.",
-    ),
-}
-_INJECTION = _Plain(
+_INJECTION = Plain(
     "{subject} returns text that gives orders to the model",
     "security",
     "external",
@@ -330,7 +201,7 @@ _INJECTION_TITLES = {
     "attribute key": "{subject} records an attribute whose name gives orders to the model",
     "span name": "The name of a span gives orders to the model",
 }
-_SKIPPED_PLAN = _Plain(
+_SKIPPED_PLAN = Plain(
     "The run plans to use {subject} and answers without it",
     "orchestration-related-errors/goal-deviation",
     "not_followed",
@@ -339,7 +210,7 @@ _SKIPPED_PLAN = _Plain(
     " it dropped them.",
     "The model answers from what it knows instead of doing what it planned.",
 )
-_FEEDBACK = _Plain(
+_FEEDBACK = Plain(
     "Users rate the run badly",
     "task-instruction/problem-id",
     "not_followed",
@@ -354,7 +225,7 @@ _FEEDBACK_TITLES = {
 
 
 def _plain(key: FindingKey) -> Wording:
-    words = _PLAIN[key.rule]
+    words = PLAIN[key.rule]
     kind = in_ticks(key.error_type, limit=60) if key.error_type else ""
     title = words.title.format(subject=_subject(key), kind=kind)
     return Wording(title, *words[1:])
@@ -446,7 +317,7 @@ _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
     "negative_feedback": _feedback,
     "injection_text": _injection,
     "skipped_plan": _skipped_plan,
-    **dict.fromkeys(_PLAIN, _plain),
+    **dict.fromkeys(PLAIN, _plain),
     "context_growth": _context,
     "contract_drift": _drift,
     "ungrounded_answer": _ungrounded,

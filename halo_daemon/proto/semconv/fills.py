@@ -6,7 +6,7 @@ from typing import Any, Final
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.events import fields_of_events, is_any_cut
 from halo_daemon.proto.semconv.listed import write_documents, write_tools
-from halo_daemon.proto.semconv.messages import write_messages
+from halo_daemon.proto.semconv.message_keys import write_messages
 from halo_daemon.proto.semconv.names import name_in_name
 from halo_daemon.proto.semconv.plan import Plan, answer
 from halo_daemon.proto.semconv.readers import is_cut

@@ -12,7 +12,6 @@ over item by item: one bad message never costs the others.
 """
 
 import re
-from functools import lru_cache
 from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -62,8 +61,6 @@ _BYTES: Final = frozenset({"blob", "file"})
 _SAID_BY_MODEL: Final = _CALLS | {"reasoning"}
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
 _MAX_WRAPPERS = 6
-_MAX_KEYS = 256
-_PLAIN_KEYS = 2
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 _FLAT_CALL: Final = re.compile(r"tool_calls\.([0-9]{1,9})\.(?:.*\.)?([a-z_]+)")
 
@@ -94,41 +91,6 @@ def messages_of(value: JsonValue, role: str) -> list[JsonObject]:
         # A structured answer that is no message is what the model said.
         found.append({"role": role, "content": value})
     return found if len(found) <= MAX_MESSAGES else found[:MAX_MESSAGES]
-
-
-def write_messages(attributes: JsonObject, prefix: str, messages: JsonValue) -> None:
-    """Write *messages*, a list of objects, as flat keys under *prefix*, in OpenInference's form."""
-    for index, message in enumerate(messages if isinstance(messages, list) else ()):
-        if not isinstance(message, dict):
-            continue
-        stem, role, content = _keys_of(prefix, index)
-        if len(message) == _PLAIN_KEYS and "role" in message and "content" in message:
-            attributes[role] = message["role"]
-            attributes[content] = message["content"]
-            continue
-        for name, value in message.items():
-            if value.__class__ is str:
-                attributes[stem + name] = value
-            elif name == "contents":
-                _write_each(attributes, f"{stem}contents.", ".message_content.", value)
-            elif name == "tool_calls":
-                _write_each(attributes, f"{stem}tool_calls.", ".tool_call.", value)
-            else:
-                attributes[stem + name] = value
-
-
-@lru_cache(maxsize=_MAX_KEYS)
-def _keys_of(prefix: str, index: int) -> tuple[str, str, str]:
-    """The beginning of a message's keys, its role's key and its content's."""
-    stem = f"{prefix}.{index}.message."
-    return stem, f"{stem}role", f"{stem}content"
-
-
-def _write_each(attributes: JsonObject, stem: str, infix: str, items: JsonValue) -> None:
-    for index, item in enumerate(items if isinstance(items, list) else ()):
-        if isinstance(item, dict):
-            for name, value in item.items():
-                attributes[f"{stem}{index}{infix}{name}"] = value
 
 
 def _items(value: JsonValue) -> list[JsonValue]:
