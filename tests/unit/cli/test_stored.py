@@ -8,7 +8,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import halo_daemon.log  # noqa: F401 -- takes the real stderr, before a runner replaces it
 from halo_daemon.cli import exporting, importing, project, store, tail, trace
 from halo_daemon.errors import ConfigError, HaloError, QueryError, UnknownProjectError
 from halo_daemon.proto.project import Project
