@@ -1,6 +1,7 @@
 """Secrets in what is recorded."""
 
 import re
+from typing import NamedTuple
 
 from halo_daemon.analyzer.content import Text, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -19,14 +20,37 @@ _SECRET_MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """What secrets begin with, by a character that all of them hold: one is found far sooner."""
 
-_SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("API key", re.compile(r"\bsk-(?:[a-z]{2,8}-)*[A-Za-z0-9_]{20,}")),
-    ("GitHub token", re.compile(r"\b(?:ghp_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{50,})")),
-    ("Slack token", re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
-    ("private key", re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")),
-    ("Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
-    ("GitLab token", re.compile(r"\bglpat-[A-Za-z0-9_-]{20}\b")),
+
+class _Secret(NamedTuple):
+    kind: str
+    marks: tuple[str, ...]
+    """What the pattern begins with."""
+    pattern: re.Pattern[str]
+
+    def first_in(self, text: str) -> int:
+        """Where the first one begins; -1 when there is none. Tried only where a mark stands."""
+        starts = []
+        for mark in self.marks:
+            at = text.find(mark)
+            while at >= 0 and not self.pattern.match(text, at):
+                at = text.find(mark, at + 1)
+            if at >= 0:
+                starts.append(at)
+        return min(starts, default=-1)
+
+
+_SECRETS = (
+    _Secret("AWS access key", ("AKIA", "ASIA"), re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    _Secret("API key", ("sk-",), re.compile(r"\bsk-(?:[a-z]{2,8}-)*[A-Za-z0-9_]{20,}")),
+    _Secret(
+        "GitHub token",
+        ("ghp_", "github_pat_"),
+        re.compile(r"\b(?:ghp_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{50,})"),
+    ),
+    _Secret("Slack token", ("xox",), re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
+    _Secret("private key", ("-----BEGIN",), re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")),
+    _Secret("Google API key", ("AIza",), re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
+    _Secret("GitLab token", ("glpat-",), re.compile(r"\bglpat-[A-Za-z0-9_-]{20}\b")),
 )
 _SCANNED_KEYS = ("input.value", "output.value")
 _MAX_CHARS = 200_000
@@ -61,8 +85,8 @@ def _secret(span: Span) -> tuple[str, str, str, int] | None:
         text = text_of(span.attributes.get(key))[:_MAX_CHARS]
         if not _may_hold_secret(text):
             continue
-        for kind, pattern in _SECRETS:
-            match = pattern.search(text)
-            if match:
-                return kind, key, text, match.start()
+        for secret in _SECRETS:
+            start = secret.first_in(text)
+            if start >= 0:
+                return secret.kind, key, text, start
     return None

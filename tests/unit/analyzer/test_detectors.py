@@ -325,3 +325,15 @@ def test_a_secret_is_not_shown():
     assert finding.evidence[0].quote == "AKIAQ7"
     assert report.privacy.values_redacted > 0
     assert key not in to_json(report).decode()
+
+
+def test_the_first_secret_is_cited():
+    """Neither a word that only begins like a key nor a later key of another mark is cited."""
+    keys = [mark + "Q7ZK" * 4 for mark in ("ASIA", "AKIA")]
+    result = f"AKIA-{keys[1]}x, xAKIA{keys[1]}; {keys[0]} and {keys[1]}"
+    scripts = [TraceScript(n).model("x").tool("read", {"n": 1}, result=result) for n in range(1, 5)]
+
+    report = report_of(scripts)
+
+    (finding,) = [f for f in report.findings if f.source == "rule:secret_in_span@1"]
+    assert finding.evidence[0].quote == "ASIAQ7"
