@@ -40,7 +40,7 @@ from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.tool_lists import tool_lists_of
 from halo_daemon.analyzer.trace_view import Subject, TraceView
-from halo_daemon.proto.semconv import enclosing_calls
+from halo_daemon.proto.semconv import spans_above
 from halo_daemon.proto.trace import Trace
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -197,13 +197,14 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
     trace = view.trace
     spans, steps = trace.spans, view.steps
     wasted = any(o.wasted.end > o.wasted.first for o in observations)
-    # A model call around another one repeats what that one used.
-    enclosing = enclosing_calls(trace)
-    counted = [
-        used
+    by_call = {
+        span.span_id: used
         for span, used in zip(spans, view.used, strict=True)
-        if used is not NOTHING_USED and span.span_id not in enclosing
-    ]
+        if used is not NOTHING_USED
+    }
+    # A model call around another one repeats what that one used.
+    enclosing = spans_above({span.span_id: span.parent_span_id for span in spans}, by_call)
+    counted = [used for span_id, used in by_call.items() if span_id not in enclosing]
     costs = [used.usd for used in counted if used.usd is not None]
     stated = view.settings.contract.outcome
     session_id = next((span.session_id for span in spans if span.session_id), "")

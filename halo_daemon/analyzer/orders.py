@@ -187,7 +187,7 @@ def _lowered(text: str) -> str:
 
 
 def _first(text: str, folded: str, catalogue: _Catalogue) -> tuple[int, int] | None:
-    held = {also for also, gate in catalogue.gates if gate in folded}
+    held = [also for also, gate in catalogue.gates if gate in folded]
     if not held:
         return None
     lowered = _lowered(text)

@@ -234,5 +234,9 @@ def best(candidates: Iterable[_T], limit: int) -> list[_T]:
 def _both(left: Defects | None, right: Defects) -> Defects:
     if left is None:
         return right
-    examples = [example for example in (left.example, right.example) if example[0]]
-    return Defects(left.met + right.met, left.of + right.of, min(examples, default=("", "")))
+    if not (left.example[0] and right.example[0]):
+        # An empty text is less than any other: the greater one is the one there is.
+        example = max(left.example, right.example)
+    else:
+        example = min(left.example, right.example)
+    return Defects(left.met + right.met, left.of + right.of, example)

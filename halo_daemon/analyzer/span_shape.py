@@ -29,6 +29,11 @@ FAILURE_KEYS = frozenset(
 )
 """Attributes that may state a failure."""
 
+USAGE_KEYS = frozenset(
+    {"inference.llm.input_tokens", "inference.llm.output_tokens", "inference.llm.cost.total"}
+)
+"""What a model call may have used."""
+
 _MAX_SHAPES = 1_024
 _MAX_KEYS = 512
 """Spans with more keys are looked at anew each time, so that shapes stay small."""
@@ -73,6 +78,8 @@ class SpanShape(NamedTuple):
     """Whether an attribute may state a failure."""
     may_judge: bool
     """Whether an attribute may state the outcome of the run."""
+    may_use: bool
+    """Whether an attribute may state tokens or cost."""
 
 
 def shape_of(span: Span) -> SpanShape:
@@ -102,6 +109,7 @@ def _shape(keys: tuple[str, ...]) -> SpanShape:
         odd=tuple(key for key in keys if find_order_in_name(key) is not None),
         may_fail=not FAILURE_KEYS.isdisjoint(present),
         may_judge=not OUTCOME_KEYS.isdisjoint(present),
+        may_use=not USAGE_KEYS.isdisjoint(present),
     )
 
 

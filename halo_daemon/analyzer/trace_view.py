@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.content import (
     NO_TEXT,
+    NOTHING_USED,
     ModelCall,
     Text,
     Used,
@@ -110,7 +111,10 @@ class TraceView:
     @computed_once
     def used(self) -> tuple[Used, ...]:
         """Tokens and cost of each span of the trace."""
-        return tuple(map(used_by, self.trace.spans))
+        return tuple(
+            used_by(span) if shape.may_use else NOTHING_USED
+            for span, shape in zip(self.trace.spans, self.shapes, strict=True)
+        )
 
     @computed_once
     def tool_calls(self) -> tuple[ToolCall, ...]:

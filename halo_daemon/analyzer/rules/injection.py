@@ -71,6 +71,8 @@ def _observation(view: TraceView, span: Span, found: _Found) -> Observation:
 
 def _search(span: Span, shape: SpanShape) -> Iterator[_Found]:
     """What was found in *span*; the same words in a second carrier are no second finding."""
+    if not _brings(span, shape) and find_order_in_name(span.name) is None:
+        return
     told: set[str] = set()
     for carrier, text in _texts(span, shape):
         words = find_order(text.value) if text.value else None
@@ -82,6 +84,17 @@ def _search(span: Span, shape: SpanShape) -> Iterator[_Found]:
         if words is not None and words not in told:
             told.add(words)
             yield _Found(carrier, text, words)
+
+
+def _brings(span: Span, shape: SpanShape) -> bool:
+    """Whether anything but its name may hold text from outside; few spans do."""
+    return bool(
+        span.observation_kind in _BRINGING_KINDS
+        or span.events
+        or span.status_message
+        or shape.documents
+        or shape.odd
+    )
 
 
 def _texts(span: Span, shape: SpanShape) -> Iterator[tuple[str, Text]]:

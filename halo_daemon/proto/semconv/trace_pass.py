@@ -125,13 +125,6 @@ def facts_of(trace: Trace) -> TraceFacts:
     )
 
 
-def enclosing_calls(trace: Trace) -> frozenset[str]:
-    """Model calls around other ones: `TraceFacts.enclosing_calls`, for who needs no more."""
-    calls = [span.span_id for span in trace.spans if _reports_usage(span)]
-    above = spans_above({span.span_id: span.parent_span_id for span in trace.spans}, calls)
-    return frozenset(above.intersection(calls))
-
-
 def with_usage_apart(span: Span) -> JsonObject:
     """
     The line's object of a call that encloses others, for readers that add up all spans.
