@@ -6,6 +6,7 @@ from itertools import pairwise
 from halo_daemon.analyzer.content import NO_TEXT, ModelCall, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.requests import MAX_CHARS, is_same, request_of
 from halo_daemon.analyzer.trace_view import TraceView
@@ -19,6 +20,13 @@ _COMPLAINT = re.compile(
     r"|not what i (?:asked|meant|wanted)|this is (?:useless|ridiculous|unacceptable))\b",
     re.IGNORECASE,
 )
+_HINTS = (
+    *("wrong", "incorrect", "mistaken", "useless", "ridiculous", "unacceptable"),
+    *("not what i", "not right", "not correct", "not true", "not listening"),
+    *("i already", "i just", "you didn", "you did not"),
+)
+"""One of these is in every complaint, in small letters; looking for them is far cheaper."""
+
 _SCANNED_CHARS = 1_000
 
 
@@ -40,7 +48,7 @@ def check_feedback(view: TraceView) -> RuleOutput:
         return RuleOutput(found, eligible, checked=1, of=1)
     told = [(call, text) for call in view.model_calls if (text := user_text(call)).value]
     for call, text in told:
-        match = _COMPLAINT.search(text.value[:_SCANNED_CHARS])
+        match = _complaint_in(text.value[:_SCANNED_CHARS])
         if match:
             key = FindingKey(NEGATIVE_FEEDBACK, agent, "", "words", "")
             cited = quote(call.span, "symptom", text, match[0])
@@ -50,6 +58,10 @@ def check_feedback(view: TraceView) -> RuleOutput:
     if not conversed:
         eligible = frozenset({Population("agent", agent, "")})
     return RuleOutput((again,) if again else (), eligible, checked=1, of=1)
+
+
+def _complaint_in(text: str) -> re.Match[str] | None:
+    return _COMPLAINT.search(text) if holds_any(text.lower(), _HINTS) else None
 
 
 def _asked_again(view: TraceView, told: list[tuple[ModelCall, Text]]) -> Observation | None:

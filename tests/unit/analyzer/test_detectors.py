@@ -337,3 +337,23 @@ def test_the_first_secret_is_cited():
 
     (finding,) = [f for f in report.findings if f.source == "rule:secret_in_span@1"]
     assert finding.evidence[0].quote == "ASIAQ7"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("that is not what I meant", "that's not right", "thats not correct", "that is not true"),
+        *("that is wrong", "that's incorrect", "you are mistaken", "you're not listening"),
+        *("no, that's wrong", "I already told you", "I just asked", "you didn't answer"),
+        *("you did not do what it says", "not what I wanted"),
+        *("this is useless", "this is ridiculous", "this is unacceptable"),
+    ],
+)
+def test_a_complaint_is_heard_in_any_case(words):
+    """Every way to complain is found in small letters and in capitals."""
+    for said in (words, words.upper()):
+        message = {"role": "user", "content": f"Hm, {said}!"}
+        key = "llm.input_messages.0.message"
+        script = TraceScript().model("x", **{f"{key}.{part}": message[part] for part in message})
+
+        assert "negative_feedback" in {name for name, _ in observed(script.answer("y"))}
