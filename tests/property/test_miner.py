@@ -103,7 +103,8 @@ def test_every_trace_is_in_exactly_one_share():
 
 def test_an_unrelated_trace_changes_only_denominators():
     """A clean trace more changes counts of eligible traces, and no finding's cases."""
-    more = [script for _, script in runs(101, rates={}, seed=9)][100]
+    more = [script for _, script in runs(401, rates={}, seed=9)][400]
+    assert more.trace_id not in {script.trace_id for script in SCRIPTS}
     reader = reader_of([*SPANS, *more.spans()])
 
     before = assemble(mine(reader_of(SPANS).iter_traces(WINDOW), SETTINGS), SETTINGS).findings
