@@ -118,7 +118,7 @@ def _scale(low: float, high: float, begin: float, end: float) -> Callable[[float
 
 
 def _short(spans: float) -> str:
-    return f"{spans / 1e6:g}M" if spans >= 999_000 else f"{round(spans / 1000):g}k"
+    return f"{spans / 1e6:.2g}M" if spans >= 999_000 else f"{round(spans / 1000):g}k"
 
 
 def main() -> None:
