@@ -16,7 +16,7 @@ from halo_daemon.analyzer.features import features_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
-from halo_daemon.analyzer.outliers import Measure, Spread, measured
+from halo_daemon.analyzer.outliers import FLOORS, Measure, Spread, measured
 from halo_daemon.analyzer.partial import (
     CERTAINTIES,
     Case,
@@ -122,7 +122,7 @@ def _add(known: Partial, examined: _Examined) -> None:
     for measure, value, span_id in examined.values:
         spread = known.spreads.get(measure)
         if spread is None:
-            spread = known.spreads[measure] = Spread()
+            spread = known.spreads[measure] = Spread(FLOORS[measure.rule])
         spread.add(value, trace_id, span_id)
     for defect in examined.defects:
         example = (trace_id, defect.span_id) if defect.met else ("", "")

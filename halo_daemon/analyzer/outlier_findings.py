@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.figures import duration, short_count
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
-from halo_daemon.analyzer.outliers import FLOORS, IDLE, OF_RUNS, SLOW_RUN, Large, Measure, Spread
+from halo_daemon.analyzer.outliers import IDLE, OF_RUNS, SLOW_RUN, Measure, Outstanding
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.safe_text import in_ticks
@@ -14,8 +14,8 @@ from halo_daemon.analyzer.stats import wilson
 from halo_daemon.findings import Counts, Evidence, Finding, Fingerprint, Recommendation
 from halo_daemon.proto.times import format_unix_ns
 
-_SHOWN = 3
 _DIGITS = 6
+_VERSION = 2
 _PHRASES = {
     "slow": ("takes far longer than usual", "performance"),
     "costly": ("costs far more than usual", "cost"),
@@ -37,6 +37,11 @@ class Outlier(NamedTuple):
 
     finding: Finding
     traces: frozenset[str]
+
+
+def rule_id(rule: str) -> str:
+    """Name and version, as in ``slow@2``."""
+    return f"{rule}@{_VERSION}"
 
 
 def unit_of(rule: str) -> str:
@@ -68,44 +73,37 @@ def _is_told(row: Outlier, told: dict[str, set[str]]) -> bool:
 
 def _outliers(known: Partial, settings: MinerSettings) -> Iterator[Outlier]:
     for measure in sorted(known.spreads):
-        spread = known.spreads[measure]
-        threshold = spread.threshold(FLOORS[measure.rule])
-        if threshold is None:
-            continue
-        rows = [row for row in spread.largest if -row.negative_value >= threshold]
-        traces = frozenset(row.trace_id for row in rows)
-        if len(traces) >= settings.min_support_traces:
-            yield Outlier(_finding(known, measure, spread, rows, threshold), traces)
+        found = known.spreads[measure].outstanding()
+        if found is not None and len(found.traces) >= max(1, settings.min_support_traces):
+            yield Outlier(_finding(known, measure, found), found.traces)
 
 
-def _finding(  # noqa: PLR0917 -- the parts of one finding
-    known: Partial, measure: Measure, spread: Spread, rows: list[Large], threshold: float
-) -> Finding:
+def _finding(known: Partial, measure: Measure, found: Outstanding) -> Finding:
+    spread = known.spreads[measure]
     key = FindingKey(measure.rule, measure.agent, measure.name, measure.model, "")
     phrase, category = _PHRASES[measure.rule]
     model = f" with {in_ticks(measure.model, limit=50)}" if measure.model else ""
-    traces = {row.trace_id for row in rows}
-    starts = [known.traces[trace_id].start_unix_ns for trace_id in traces]
+    starts = [known.traces[trace_id].start_unix_ns for trace_id in found.traces]
     identity = finding_id(key)
     return Finding(
         finding_id=identity,
         fingerprint=Fingerprint(algo=ALGORITHM, parts=tuple(key)),
         title=f"{in_ticks(measure.name, limit=60)}{model} {phrase}" if measure.name else phrase,
         category=category,
-        source=f"rule:{measure.rule}@1",
+        source=f"rule:{rule_id(measure.rule)}",
         certainty="event",
         severity="low",
         severity_rule=(
-            f"{len(rows)} of {spread.buckets.total()} {unit_of(measure.rule)} at or above"
-            f" {_value(measure.rule, threshold)}"
+            f"{found.values} of {spread.buckets.total()} {unit_of(measure.rule)} at or above"
+            f" {_value(measure.rule, found.threshold)}"
         ),
         confidence=0.9,
         first_seen=format_unix_ns(min(starts)),
         last_seen=format_unix_ns(max(starts)),
-        counts=_counts(known, key, traces, len(rows)),
+        counts=_counts(known, key, found),
         evidence=tuple(
             Evidence(trace_id=row.trace_id, span_id=row.span_id, role="symptom")
-            for row in rows[:_SHOWN]
+            for row in spread.largest[: found.values]
         ),
         diagnosis_class="implementation",
         recommendation=Recommendation(
@@ -118,7 +116,8 @@ def _finding(  # noqa: PLR0917 -- the parts of one finding
     )
 
 
-def _counts(known: Partial, key: FindingKey, traces: set[str], spans: int) -> Counts:
+def _counts(known: Partial, key: FindingKey, found: Outstanding) -> Counts:
+    traces = found.traces
     eligible = known.eligible.get(population_of(key), set()) | traces
     low, high = wilson(len(traces), len(eligible))
     facts = [known.traces[trace_id] for trace_id in traces]
@@ -127,7 +126,7 @@ def _counts(known: Partial, key: FindingKey, traces: set[str], spans: int) -> Co
         eligible_traces=len(eligible),
         rate=round(len(traces) / len(eligible), _DIGITS),
         ci95=(round(low, _DIGITS), round(high, _DIGITS)),
-        spans=spans,
+        spans=found.values,
         sessions=len({fact.session_id for fact in facts} - {""}),
         users=len({fact.user_id for fact in facts} - {""}),
         recovered=len(traces),

@@ -2,8 +2,10 @@
 Steps that take far longer, cost far more or weigh far more than their like.
 
 Compared are steps of one agent, name and model, the longest pause of each run, and how
-long runs of one agent take. Values are kept as a histogram of their logarithms and the few largest
-ones, so that memory does not grow with spans and partial results add up in any order.
+long runs of one agent take. Values are kept as a histogram of their logarithms, of which a
+threshold is always an edge, so that what stands out is counted to the last one. With it go the
+few largest values, to show, and for traces that reach what is worth a word the bucket of their
+largest. Memory grows with traces, not with spans, and partial results add up in any order.
 """
 
 import math
@@ -15,7 +17,9 @@ from typing import NamedTuple
 from halo_daemon.analyzer.trace_view import STEP_KINDS, Subject, TraceView
 from halo_daemon.proto.span import Span
 
-MAX_LARGEST = 50
+MAX_LARGEST = 3
+"""Values of a measure kept to show."""
+
 MIN_STEPS = 20
 _BUCKETS_PER_E = 20
 _Z = 3.5
@@ -56,30 +60,59 @@ class Large(NamedTuple):
     span_id: str
 
 
+class Outstanding(NamedTuple):
+    """All that stands out of the values of one measure."""
+
+    threshold: float
+    """The value from which one stands out."""
+    values: int
+    traces: frozenset[str]
+
+
 @dataclass(slots=True)
 class Spread:
     """The values of one measure."""
 
+    floor: float
+    """Smallest value worth a word, above zero: where bucket 0 begins."""
     buckets: Counter[int] = field(default_factory=Counter)
+    reached: dict[str, int] = field(default_factory=dict)
+    """Bucket of the largest value by trace, for traces with a value of at least the floor."""
     largest: list[Large] = field(default_factory=list)
+    """Of the values of at least the floor."""
 
     def add(self, value: float, trace_id: str, span_id: str) -> None:
         """Count one value above zero."""
-        self.buckets[math.floor(math.log(value) * _BUCKETS_PER_E)] += 1
-        if len(self.largest) < MAX_LARGEST or -value < self.largest[-1].negative_value:
-            self.absorb_largest([Large(-value, trace_id, span_id)])
+        bucket = math.floor(math.log(value / self.floor) * _BUCKETS_PER_E)
+        self.buckets[bucket] += 1
+        if bucket < 0:
+            return
+        self.reached[trace_id] = max(bucket, self.reached.get(trace_id, 0))
+        row = Large(-value, trace_id, span_id)
+        if len(self.largest) < MAX_LARGEST or row < self.largest[-1]:
+            self._keep_largest([row])
 
     def absorb(self, other: "Spread") -> None:
-        """Add the values of *other*."""
+        """Add the values of *other*, of the same measure and of other traces."""
         self.buckets.update(other.buckets)
-        self.absorb_largest(other.largest)
+        self.reached.update(other.reached)
+        self._keep_largest(other.largest)
 
-    def absorb_largest(self, rows: list[Large]) -> None:
-        """Keep the largest of both."""
+    def _keep_largest(self, rows: list[Large]) -> None:
         self.largest = sorted([*self.largest, *rows])[:MAX_LARGEST]
 
-    def threshold(self, floor: float) -> float | None:
-        """The value from which a step stands out; None with fewer than twenty values."""
+    def outstanding(self) -> Outstanding | None:
+        """What stands out of the values, however little; None with fewer than twenty values."""
+        first = self._first_bucket()
+        if first is None:
+            return None
+        return Outstanding(
+            threshold=self.floor * math.exp(first / _BUCKETS_PER_E),
+            values=sum(values for bucket, values in self.buckets.items() if bucket >= first),
+            traces=frozenset(trace for trace, bucket in self.reached.items() if bucket >= first),
+        )
+
+    def _first_bucket(self) -> int | None:
         count = self.buckets.total()
         if count < MIN_STEPS:
             return None
@@ -90,9 +123,9 @@ class Spread:
         spread = _middle(sorted(away.items()), count)
         # Without any spread a third of one bucket would stand out.
         reach = (
-            _Z * spread / _MAD_TO_SIGMA / _BUCKETS_PER_E if spread else math.log(_WITHOUT_SPREAD)
+            _Z * spread / _MAD_TO_SIGMA if spread else math.log(_WITHOUT_SPREAD) * _BUCKETS_PER_E
         )
-        return max(floor, math.exp((middle + 1) / _BUCKETS_PER_E + reach))
+        return max(0, math.ceil(middle + 1 + reach))
 
 
 def _middle(rows: list[tuple[int, int]], count: int) -> int:

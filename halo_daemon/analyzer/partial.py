@@ -197,7 +197,7 @@ class Partial:
             self.add_defects(code, defects)
         self.add_examples(other.examples)
         for measure, spread in other.spreads.items():
-            self.spreads.setdefault(measure, Spread()).absorb(spread)
+            self.spreads.setdefault(measure, Spread(spread.floor)).absorb(spread)
 
     def add_defects(self, code: str, defects: Defects) -> None:
         """Count defects of one kind."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from halo_daemon.analyzer.assemble import Assembled
 from halo_daemon.analyzer.changes import inventory_of
-from halo_daemon.analyzer.outlier_findings import unit_of
+from halo_daemon.analyzer.outlier_findings import rule_id, unit_of
 from halo_daemon.analyzer.outliers import FLOORS, MIN_STEPS
 from halo_daemon.analyzer.partial import Partial, TraceFacts
 from halo_daemon.analyzer.quality import FIXES
@@ -144,7 +144,7 @@ def _outlier_row(known: Partial, rule: str) -> CoverageRule:
         ("too_few", few),
     )
     return CoverageRule(
-        rule=f"{rule}@1",
+        rule=rule_id(rule),
         checked=sum(counts) - few,
         of=of,
         unit=unit,

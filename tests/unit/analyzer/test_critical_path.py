@@ -129,7 +129,7 @@ def test_a_slow_step_says_how_much_of_the_run_it_is():
 
     report, (found,) = slow_findings(scripts)
 
-    assert found.source == "rule:slow@1"
+    assert found.source == "rule:slow@2"
     assert found.root_cause.text.startswith("It is 93 % of the critical path of these runs.")
     slow = [row.trace_id for row in report.traces if found.finding_id in row.findings]
     assert slow == [script.trace_id for script in scripts if script.trace_id in slow]
@@ -142,7 +142,7 @@ def test_runs_of_many_steps_are_slow_by_what_they_wait_for():
 
     _, (found,) = slow_findings(scripts)
 
-    assert found.source == "rule:slow_run@1"
+    assert found.source == "rule:slow_run@2"
     assert found.severity == "low"
     assert "tool `fetch` (160 spans) 49 %" in found.root_cause.text
     assert len(found.evidence) == 3

@@ -1,18 +1,25 @@
+import math
 import random
 
 import pytest
+from hypothesis import given, strategies as st
 
-from halo_daemon.analyzer.outliers import Spread
+from halo_daemon.analyzer.miner import mine
+from halo_daemon.analyzer.outlier_findings import outlier_findings
+from halo_daemon.analyzer.outliers import FLOORS, Measure, Spread
+from halo_daemon.analyzer.partial import Partial
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.run import analyze_window
+from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import START_UNIX_NS, make_span, trace_id_of
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import RUN, WINDOW, report_of
 
 
-def spread_of(values):
+def spread_of(values, floor=1.0):
     """A spread of values, each from a trace of its own."""
-    spread = Spread()
+    spread = Spread(floor)
     for place, value in enumerate(values):
         spread.add(value, f"t{place:04}", "s")
     return spread
@@ -20,7 +27,7 @@ def spread_of(values):
 
 def test_few_values_stand_out_from_nothing():
     """Below twenty values there is no usual one."""
-    assert spread_of([10.0] * 19).threshold(0.0) is None
+    assert spread_of([10.0] * 19).outstanding() is None
 
 
 def test_what_is_far_above_the_rest_stands_out():
@@ -28,34 +35,89 @@ def test_what_is_far_above_the_rest_stands_out():
     draw = random.Random(2)
     values = [draw.uniform(80, 120) for _ in range(200)]
 
-    threshold = spread_of(values).threshold(0.0)
-
-    assert max(values) < threshold < 1_000
+    assert max(values) < spread_of(values).outstanding().threshold < 1_000
 
 
 def test_without_spread_three_times_as_much_stands_out():
     """Equal values have no deviation to measure by."""
-    assert 280 < spread_of([100.0] * 50).threshold(0.0) < 330
+    assert 280 < spread_of([100.0] * 50).outstanding().threshold < 330
 
 
 def test_the_floor_keeps_small_things_quiet():
     """What is slow for a fast tool may still be fast."""
-    assert spread_of([1.0] * 50).threshold(5_000.0) == 5_000.0
+    assert spread_of([1.0] * 50, floor=5_000.0).outstanding() == (5_000.0, 0, frozenset())
 
 
-def test_parts_add_up_in_any_order():
-    """Two halves make the whole, whichever comes first."""
-    values = [float(n) for n in range(1, 301)]
-    whole, left, right = spread_of(values), Spread(), Spread()
-    for place, value in enumerate(values):
-        (left if place % 3 else right).add(value, f"t{place:04}", "s")
+def test_what_is_as_large_as_the_threshold_stands_out():
+    """The floor is the edge of a bucket: a value of just that size counts, the next below not."""
+    values = [1.0] * 50 + [5_000.0, math.nextafter(5_000.0, 0)]
 
-    right.absorb(left)
-
-    assert right == whole
+    assert spread_of(values, floor=5_000.0).outstanding() == (5_000.0, 1, {"t0050"})
 
 
-@pytest.mark.parametrize(("factor", "rules"), [(1, set()), (40, {"heavy@1"})])
+@given(
+    values=st.lists(st.sampled_from([0.5, 2.0, 90.0, 110.0, 2_000.0, 9e9]), min_size=20),
+    parts=st.integers(1, 5),
+    draw=st.randoms(use_true_random=False),
+)
+def test_parts_add_up_in_any_order(values, parts, draw):
+    """However the traces are split and whichever part comes first, the whole comes out."""
+    rows = [(value, f"t{place % 40:02}", f"s{place}") for place, value in enumerate(values)]
+    whole, split = Spread(1.0), [Spread(1.0) for _ in range(parts)]
+    for row in rows:
+        whole.add(*row)
+    homes = {trace_id: draw.randrange(parts) for _, trace_id, _ in rows}
+    for row in draw.sample(rows, len(rows)):
+        split[homes[row[1]]].add(*row)
+    added = Spread(1.0)
+    for part in draw.sample(split, parts):
+        added.absorb(part)
+
+    assert added == whole
+    found = whole.outstanding()
+    assert found is not None
+    threshold, count, traces = found
+    # Nothing above lies near an edge, so the threshold can be compared with.
+    assert count == sum(value >= threshold for value in values)
+    assert traces == {trace_id for value, trace_id, _ in rows if value >= threshold}
+
+
+def window_of(traces, *, every):
+    """What is known of many runs of a minute, one in *every* of which takes an hour."""
+    script = TraceScript(1).model("x", tokens=(1, 1)).answer("done")
+    (facts,) = mine([script.build()], MinerSettings()).traces.values()
+    known = Partial()
+    draw = random.Random(3)
+    ids = [f"{place:032x}" for place in range(traces)]
+    known.traces = {
+        trace_id: facts._replace(trace_id=trace_id, session_id=f"session {place // 2}")
+        for place, trace_id in enumerate(ids)
+    }
+    known.eligible[Population("agent", facts.agent, "")] = set(ids)
+    measure = Measure("slow_run", facts.agent, "", "")
+    spread = known.spreads[measure] = Spread(FLOORS["slow_run"])
+    for place, trace_id in enumerate(ids):
+        times = 60 if place % every == 0 else 1
+        spread.add(times * draw.uniform(55_000, 65_000), trace_id, "root")
+    return known
+
+
+@pytest.mark.parametrize(
+    ("traces", "every", "affected"), [(20_000, 50, 400), (2_000, 50, 40), (20_000, 5, 4_000)]
+)
+def test_all_that_stands_out_is_counted(traces, every, affected):
+    """Rate, interval, spans and sessions are of all runs that stand out, however many they are."""
+    (found,) = outlier_findings(window_of(traces, every=every), MinerSettings())
+
+    counts = found.finding.counts
+    assert (counts.affected_traces, counts.eligible_traces) == (affected, traces)
+    assert (counts.spans, counts.sessions) == (affected, affected)
+    assert counts.ci95[0] < counts.rate == affected / traces < counts.ci95[1]
+    assert len(found.traces) == affected
+    assert len(found.finding.evidence) == 3
+
+
+@pytest.mark.parametrize(("factor", "rules"), [(1, set()), (40, {"heavy@2"})])
 def test_heavy_calls_are_a_finding(factor, rules):
     """Calls with many times the usual tokens are reported, as low."""
     draw = random.Random(1)
@@ -102,7 +164,7 @@ def idle(*, every=20, **how):
         for span in paused(number, 61 if number % every == 0 else 2 + number % 3, **options):
             reader.add(span, received_unix_ns=1)
     report = analyze_window(reader, project="p", window=WINDOW, run=RUN)
-    found = [f for f in report.findings if f.source == "rule:idle@1"]
+    found = [f for f in report.findings if f.source == "rule:idle@2"]
     assert all(f.severity == "low" and f.verified for f in found)
     return [(f.counts.affected_traces, f.counts.eligible_traces) for f in found]
 
