@@ -6,7 +6,6 @@ before it gets its name; only then does the plain file go. A crash in between
 leaves both, and the plain one counts.
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import structlog
 
 from halo_daemon.store.disk import Disk, write_fully
 from halo_daemon.store.paths import TEMPORARY_PREFIX, DataPaths, DayPaths, day_of
+from halo_daemon.store.rewrite import lock_plain
 from halo_daemon.store.seekable import DamagedShardError, SeekableReader, compress_blocks
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -62,21 +62,17 @@ def compress_sealed(
 def _compress_if_due(disk: Disk, day: DayPaths, stem: str, due_unix_ns: int) -> Compressed:
     path = day.plain(stem)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return Compressed(0, 0, 0)
-    try:
-        if os.fstat(fd).st_mtime_ns > due_unix_ns:
+        fd = lock_plain(day, stem)
+        if fd is None or fd < 0:
             return Compressed(0, 0, 0)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _compress(disk, day, stem, fd)
-    except BlockingIOError:
-        return Compressed(0, 0, 0)
+        try:
+            if os.fstat(fd).st_mtime_ns <= due_unix_ns:
+                return _compress(disk, day, stem, fd)
+        finally:
+            os.close(fd)
     except OSError as exc:
         log.warning("shard_not_compressed", path=str(path), error=str(exc))
-        return Compressed(0, 0, 0)
-    finally:
-        os.close(fd)
+    return Compressed(0, 0, 0)
 
 
 def _compress(disk: Disk, day: DayPaths, stem: str, fd: int) -> Compressed:

@@ -100,19 +100,22 @@ def require_free(disk: Disk, root: Path, *, min_free_bytes: int) -> None:
 
 
 @contextmanager
-def held(directory: Path) -> Iterator[None]:
+def held(directory: Path, *, is_shared: bool = False, waits: bool = True) -> Iterator[None]:
     """
     Wait until no other process holds *directory*, and hold it meanwhile.
 
     For files that are read, changed and written back; the kernel lets go however the
     holder ends. Readers of those files need not wait: each change is one write or rename.
+    Those that share it hold it together.
 
     Raises:
+        BlockingIOError: Another process holds it, and the caller does not wait.
         OSError: There is no such directory.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        mode = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+        fcntl.flock(fd, mode if waits else mode | fcntl.LOCK_NB)
         yield
     finally:
         os.close(fd)

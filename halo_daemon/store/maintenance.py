@@ -4,7 +4,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from halo_daemon.errors import StoreError
 from halo_daemon.store.database import remove_database
 from halo_daemon.store.day_index import DayIndex
-from halo_daemon.store.disk import Disk
+from halo_daemon.store.disk import Disk, held
 from halo_daemon.store.paths import (
     PLAIN_SUFFIX,
     RECEIPTS_SUFFIX,
@@ -172,8 +172,10 @@ def backup(paths: DataPaths, target: Path, *, disk: Disk | None = None) -> int:
     """
     Copy a data directory, with or without a daemon that writes to it.
 
-    Shards are copied as far as their last complete line. Derived files are left
-    out: they are built again where the copy is used.
+    Shards are copied as far as their last complete line: everything that was
+    acknowledged before the call, and perhaps more. Retention waits meanwhile, so no
+    trace is copied in part. Derived files are left out: they are built again where the
+    copy is used.
 
     Returns:
         Bytes copied.
@@ -328,7 +330,9 @@ def _copy_directory(disk: Disk, source: Path, target: Path) -> int:
             except FileNotFoundError:
                 if os.path.lexists(path):
                     raise
-                # Compressed or rewritten under us: what it became is there to be listed now.
+                # Compressed, rewritten or renamed under us: what it became is there to be
+                # listed now, and what was copied of a directory by its old name is not wanted.
+                shutil.rmtree(target / path.name, ignore_errors=True)
                 is_complete = False
     disk.sync_directory(target)
     return copied
@@ -349,7 +353,10 @@ def _copy_entry(disk: Disk, source: Path, target: Path) -> int:
         return 0
     if source.is_dir():
         disk.make_directory(target)
-        return _copy_directory(disk, source, target)
+        # As retention holds the spans of a project: see there.
+        is_spans = source == ProjectPaths(source.parent).spans
+        with held(source, is_shared=True) if is_spans else nullcontext():
+            return _copy_directory(disk, source, target)
     return _copy_file(disk, source, target)
 
 

@@ -35,6 +35,8 @@ COMPRESSED_SUFFIX = ".jsonl.zst"
 RECEIPTS_SUFFIX = ".receipts"
 TORN_SUFFIX = ".torn"
 TEMPORARY_PREFIX = ".tmp-"
+DOOMED_PREFIX = ".deleting-"
+"""Of a deleted project that is not gone from the disk yet."""
 
 
 class ShardName(NamedTuple):
@@ -288,5 +290,5 @@ def is_left_out_of_copies(path: Path) -> bool:
     return (
         ".sqlite" in path.name
         or path.name in {"lock", "index.lock"}
-        or path.name.startswith(TEMPORARY_PREFIX)
+        or path.name.startswith((TEMPORARY_PREFIX, DOOMED_PREFIX))
     )

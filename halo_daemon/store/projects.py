@@ -12,12 +12,10 @@ from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.project import Project, slugify
 from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
 from halo_daemon.store.disk import Disk, write_atomically
-from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.paths import DOOMED_PREFIX, DataPaths
 
 _NEAR = 0.5
 """How alike a project's slug is that is offered for one that is not there; 1 is the same."""
-
-_DOOMED = ".deleting-"
 
 
 class StoredProject(NamedTuple):
@@ -138,11 +136,11 @@ def delete_project(disk: Disk, paths: DataPaths, slug: str) -> None:
     Raises:
         OSError: The disk refused.
     """
-    doomed = paths.projects / f"{_DOOMED}{slug}"
+    doomed = paths.projects / f"{DOOMED_PREFIX}{slug}"
     shutil.rmtree(doomed, ignore_errors=True)
     disk.rename(paths.project(slug).directory, doomed)
     disk.sync_directory(paths.projects)
-    for left in paths.projects.glob(f"{_DOOMED}*"):
+    for left in paths.projects.glob(f"{DOOMED_PREFIX}*"):
         shutil.rmtree(left)
 
 

@@ -10,9 +10,16 @@ goes, in every shard and day, so no trace is ever left in part.
 
 A shard of which every line goes is unlinked. One that holds others too is
 written anew under a new name, without the lines that go, and the old one
-unlinked after the new one is durable. A trace with a line in a shard that a
-writer holds open stays: it is among the newest. A crash in between leaves both: every
+unlinked after the new one is durable. A crash in between leaves both: every
 span is then there twice and counts once, and the next run finishes.
+
+Writers go on meanwhile. So it is settled first which shards no writer holds open:
+they never grow again, and only they are touched, as the index that is brought up to
+date afterwards knows every line of them. A trace with a line elsewhere stays: it is
+among the newest. A backup holds the project's spans, so that it finds no trace
+of which some lines are gone already.
+
+A shard with lines that cannot be read is left as it is, for people to look at.
 
 The indexes of those days are thrown away, and built again by the next question.
 """
@@ -25,11 +32,13 @@ from typing import NamedTuple
 
 import structlog
 
-from halo_daemon.store.disk import Disk
+from halo_daemon.errors import StoreError
+from halo_daemon.store.disk import Disk, held
 from halo_daemon.store.leftovers import remove_empty_days
-from halo_daemon.store.paths import DayPaths, ProjectPaths
+from halo_daemon.store.paths import DayPaths, ProjectPaths, ShardName
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.rewrite import Part, ReceivedLine, lock_plain, replace_shard
+from halo_daemon.store.seekable import DamagedShardError
 from halo_daemon.store.shard_files import open_shard
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -79,36 +88,57 @@ def prune(
     With *dry_run* nothing is changed.
 
     Raises:
-        StoreError: The index cannot be read.
+        StoreError: The index cannot be read, or a backup copies the project just now.
         OSError: The disk refused; what was done so far stays, nothing is in part.
     """
+    if dry_run:
+        return _prune(paths, retention, now_unix_ns, None)
+    if not paths.spans.is_dir():
+        return Pruned(0, 0, 0, 0)
+    try:
+        with held(paths.spans, waits=False):
+            return _prune(paths, retention, now_unix_ns, disk or Disk())
+    except BlockingIOError as exc:
+        raise StoreError(
+            f"cannot prune project `{paths.slug}` while a backup copies it",
+            hint="prune again when the backup is done; a daemon does so by itself",
+        ) from exc
+
+
+def _prune(
+    paths: ProjectPaths, retention: Retention, now_unix_ns: int, disk: Disk | None
+) -> Pruned:
+    sealed = _sealed_shards(paths)
     index = ProjectIndex(paths, now_unix_ns=lambda: now_unix_ns)
     try:
-        doomed = index.answer(lambda: _doomed(index, retention, now_unix_ns))
+        doomed = index.answer(lambda: _doomed(index, retention, now_unix_ns, sealed))
         if not doomed:
             return Pruned(0, 0, 0, 0)
         plans = [
             (day.paths, stem, *_plan(index, day.day, stem, doomed))
             for day in index.days
             for stem in day.paths.stems()
+            if ShardName(day.day, stem) in sealed
         ]
     finally:
         index.close()
     deleted = rewritten = 0
     changed_days: set[str] = set()
     for day_paths, stem, kept, goes in plans:
-        if not goes or (not dry_run and not _replace(disk or Disk(), day_paths, stem, kept)):
+        if not goes or (disk is not None and not _replace(disk, day_paths, stem, kept)):
             continue
         deleted += not kept
         rewritten += bool(kept)
         changed_days.add(day_paths.day)
-    if not dry_run:
+    if disk is not None:
         _forget(index, changed_days)
         remove_empty_days(paths)
     return Pruned(len(doomed), sum(doomed.values()), deleted, rewritten)
 
 
-def _doomed(index: ProjectIndex, retention: Retention, now_unix_ns: int) -> dict[bytes, int]:
+def _doomed(
+    index: ProjectIndex, retention: Retention, now_unix_ns: int, sealed: set[ShardName]
+) -> dict[bytes, int]:
     """Bytes of each trace that goes."""
     last: dict[bytes, int] = {}
     size: dict[bytes, int] = {}
@@ -120,7 +150,7 @@ def _doomed(index: ProjectIndex, retention: Retention, now_unix_ns: int) -> dict
     oldest_ns = (
         now_unix_ns - int(retention.max_age_s * _NANOS) if retention.max_age_s is not None else 0
     )
-    in_use = _traces_in_use(index)
+    in_use = _traces_in_use(index, sealed)
     kept_bytes = 0
     doomed = {}
     newest_first = sorted(last, key=lambda key: (-last[key], key))
@@ -135,17 +165,28 @@ def _doomed(index: ProjectIndex, retention: Retention, now_unix_ns: int) -> dict
     return doomed
 
 
-def _traces_in_use(index: ProjectIndex) -> set[bytes]:
-    """Traces with a line in a shard that a writer holds open; they cannot go whole."""
+def _sealed_shards(paths: ProjectPaths) -> set[ShardName]:
+    """The shards that no writer holds open; none of them ever grows again."""
+    found: set[ShardName] = set()
+    for day in paths.days():
+        for stem in day.stems():
+            fd = lock_plain(day, stem)
+            if fd is None:
+                continue
+            if fd >= 0:
+                os.close(fd)
+            found.add(ShardName(day.day, stem))
+    return found
+
+
+def _traces_in_use(index: ProjectIndex, sealed: set[ShardName]) -> set[bytes]:
+    """Traces with a line in a shard that may grow; they cannot go whole."""
     found: set[bytes] = set()
     for day in index.days:
         for stem in day.paths.stems():
-            fd = lock_plain(day.paths, stem)
-            if fd is None:
+            if ShardName(day.day, stem) not in sealed:
                 rows = day.connection.execute(_TRACES_OF_SHARD, (stem,))
                 found.update(trace_id for (trace_id,) in rows)
-            elif fd >= 0:
-                os.close(fd)
     return found
 
 
@@ -175,8 +216,12 @@ def _plan(
 
 
 def _replace(disk: Disk, day: DayPaths, stem: str, kept: list[_Line]) -> bool:
-    """Delete a shard, after writing the lines that stay to a new one; False if it is in use."""
-    return replace_shard(disk, day, stem, _parts(day, stem, kept) if kept else None)
+    """Delete a shard, after writing the lines that stay to a new one; False if it must stay."""
+    try:
+        return replace_shard(disk, day, stem, _parts(day, stem, kept) if kept else None)
+    except DamagedShardError as exc:
+        log.warning("shard_not_pruned", day=day.day, shard=stem, error=str(exc))
+        return False
 
 
 def _parts(day: DayPaths, stem: str, kept: list[_Line]) -> Iterator[Part]:

@@ -55,7 +55,12 @@ def replace_shard(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part] | 
 
 
 def lock_plain(day: DayPaths, stem: str) -> int | None:
-    """Descriptor of a plain shard that nobody writes to; -1 for a compressed one; else None."""
+    """
+    Descriptor of a plain shard that nobody writes to; -1 where there is none; else None.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
     try:
         fd = os.open(day.plain(stem), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -65,6 +70,10 @@ def lock_plain(day: DayPaths, stem: str) -> int | None:
     except BlockingIOError:
         os.close(fd)
         return None
+    if os.fstat(fd).st_nlink == 0:
+        # Compressed or replaced between the two calls: what is open has no name any more.
+        os.close(fd)
+        return -1
     return fd
 
 

@@ -10,6 +10,7 @@ from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import project_named
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.reader import LocalTraceReader
+from halo_daemon.store.retention import Retention, prune
 from halo_daemon.store.shard import ShardLimits
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.store.writer import SpanWriter, WriterLimits
@@ -100,3 +101,43 @@ def test_processes_that_index_at_the_same_time_agree(tmp_path):
         counts = pool.map(read, [tmp_path] * 3)
 
     assert counts == [5000] * 3
+
+
+HOUR_NS = 3600 * 10**9
+
+
+async def write_old_and_new(root: Path) -> None:
+    """Store traces of one span that came an hour ago and now, by turns, three to a shard."""
+    received = START_UNIX_NS
+    sink = SpanWriter(
+        root,
+        worker=0,
+        now_unix_ns=lambda: received,
+        now_monotonic_s=time.monotonic,
+        limits=WriterLimits(shard=ShardLimits(max_size_bytes=1_500), min_free_bytes=0),
+    )
+    for number in range(1, SPANS + 1):
+        received = START_UNIX_NS + HOUR_NS * (number % 2)
+        line = make_line(trace_id=trace_id_of(number), span_id=span_id_of(1))
+        await sink.accept([SpanBatch(project_named("default"), line, 1)])
+    await sink.aclose()
+
+
+def test_pruning_beside_a_writer_deletes_no_trace_that_is_kept(tmp_path):
+    """Traces of the last half hour are all there, though pruned shards were sealed meanwhile."""
+    project = DataPaths(tmp_path).project("default")
+    project.spans.mkdir(parents=True)
+    now_unix_ns = START_UNIX_NS + HOUR_NS + 1
+    retention = Retention(max_age_s=1800.0)
+    writing = threading.Thread(target=lambda: asyncio.run(write_old_and_new(tmp_path)))
+
+    writing.start()
+    while writing.is_alive():
+        prune(project, retention, now_unix_ns=now_unix_ns)
+    writing.join()
+    prune(project, retention, now_unix_ns=now_unix_ns)
+
+    reader = LocalTraceReader(tmp_path, "default", settle_s=0, now_unix_ns=lambda: now_unix_ns)
+    stored = {trace.trace_id for trace in reader.iter_traces(EVERYTHING)}
+    reader.close()
+    assert stored == {trace_id_of(number) for number in range(1, SPANS + 1, 2)}
