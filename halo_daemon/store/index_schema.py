@@ -7,7 +7,7 @@ All of it can be deleted at any time. A change here means another
 
 from halo_daemon.store import day_totals
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 
 _DAY_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -33,6 +33,7 @@ CREATE TABLE shapes (
     project TEXT NOT NULL,
     flags INTEGER NOT NULL,
     spans INTEGER NOT NULL DEFAULT 0,
+    traces INTEGER NOT NULL DEFAULT 0,
     UNIQUE (service, service_version, kind, observation_kind, status, tool, model, provider,
             agent, error_type, project, flags)
 );
@@ -101,6 +102,8 @@ CREATE TABLE traces (
 
 CREATE INDEX trace_starts ON traces (first_start_ns);
 CREATE INDEX trace_ends ON traces (end_ns);
+CREATE INDEX failing_trace_starts ON traces (first_start_ns)
+    WHERE error_spans + derived_errors > 0;
 
 CREATE TABLE trace_shapes (
     shape INTEGER NOT NULL,
@@ -225,6 +228,8 @@ ADD_TO_SHAPE = "UPDATE shapes SET spans = spans + ? WHERE id = ?"
 
 ADD_TRACE_SHAPE = "INSERT OR IGNORE INTO trace_shapes VALUES (?, ?)"
 
+ADD_TRACES_TO_SHAPE = "UPDATE shapes SET traces = traces + ? WHERE id = ?"
+
 NAMES_OF_TRACE = "SELECT names FROM traces WHERE trace_id = ?"
 
 SET_NAMES = "UPDATE traces SET names = ? WHERE trace_id = ?"
@@ -257,18 +262,25 @@ SELECT parent_id, input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost_
 FROM spans WHERE trace_id = ? AND span_id = ? AND superseded = 0
 """
 
-FORGET_TRACE_SHAPES = """
-DELETE FROM trace_shapes WHERE trace_id = :trace_id AND shape IN (
+# There is no index by trace: a trace has the shapes of its spans and no other.
+_SHAPES_OF_TRACE = """
+trace_id = :trace_id AND shape IN (
     SELECT shape FROM spans WHERE trace_id = :trace_id AND superseded = 0
     UNION
     SELECT shape FROM spans WHERE trace_id = :trace_id AND superseded = 1
 )
 """
 
-RECOUNT_TRACE_SHAPES = """
-INSERT OR IGNORE INTO trace_shapes
-SELECT DISTINCT shape, trace_id FROM spans WHERE trace_id = :trace_id AND superseded = 0
-"""
+RECOUNT_TRACE_SHAPES = f"""
+UPDATE shapes SET traces = traces - 1
+WHERE id IN (SELECT shape FROM trace_shapes WHERE {_SHAPES_OF_TRACE});
+DELETE FROM trace_shapes WHERE {_SHAPES_OF_TRACE};
+INSERT INTO trace_shapes
+SELECT DISTINCT shape, trace_id FROM spans WHERE trace_id = :trace_id AND superseded = 0;
+UPDATE shapes SET traces = traces + 1
+WHERE id IN (SELECT shape FROM spans WHERE trace_id = :trace_id AND superseded = 0)
+""".split(";\n")  # noqa: S608 -- constants of this module
+"""Statements, in this order."""
 
 NOTE_MISSING_PARENT = "INSERT OR IGNORE INTO missing_parents VALUES (?, ?)"
 

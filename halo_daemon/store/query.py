@@ -250,9 +250,14 @@ class TraceRecord(NamedTuple):
     """Only where `TraceQuery.with_names` asks."""
 
     @property
-    def duration_ms(self) -> float:
+    def duration_ns(self) -> int:
         """From the first start to the last end; 0 while nothing has ended."""
-        return max(0, self.end_unix_ns - self.start_unix_ns) / 1e6 if self.end_unix_ns else 0.0
+        return max(0, self.end_unix_ns - self.start_unix_ns) if self.end_unix_ns else 0
+
+    @property
+    def duration_ms(self) -> float:
+        """The same in milliseconds."""
+        return self.duration_ns / 1e6
 
 
 class TracePage(NamedTuple):

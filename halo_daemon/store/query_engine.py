@@ -40,6 +40,7 @@ from halo_daemon.store.query import (
     TraceTotals,
 )
 from halo_daemon.store.rollups import window_condition
+from halo_daemon.store.shape_counts import count_spans
 from halo_daemon.store.shard_files import Extent, ShardFiles
 from halo_daemon.store.span_sql import (
     DURATION_NS,
@@ -212,13 +213,9 @@ class LocalQueries:
         if query.filter == _ANY_SPAN:
             # Traces know how many spans they have, and are far fewer.
             return int(sums_of_day(day, window, query.traces)[_SPANS])
-        is_whole = query.traces == _ANY_TRACE and day.is_within(window) and not day.has_shared
+        is_whole = query.traces == _ANY_TRACE and day.is_within(window)
         if is_whole and is_of_shape_only(query.filter):
-            of_shape = Condition()
-            wanted = shape_condition(query.filter, of_shape)
-            count = f"SELECT coalesce(sum(spans), 0) FROM shapes WHERE {wanted}"  # noqa: S608 -- marks only
-            (total,) = day.connection.execute(count, of_shape.parameters).fetchone()
-            return int(total)
+            return count_spans(day, query.filter)
         count = f"SELECT count(*) FROM spans s WHERE {condition}"  # noqa: S608 -- marks only
         (total,) = day.connection.execute(count, condition.parameters).fetchone()
         return int(total)

@@ -38,6 +38,9 @@ DURATION_NS = "CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 
 DURATION_MS = f"({DURATION_NS} / 1e6)"
 TOKENS = "(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0))"
 
+# As the index `failing_trace_starts` has it.
+_FAILS = "t.error_spans + t.derived_errors > 0"
+
 _IS_SHARED = "s.trace_id IN (SELECT trace_id FROM temp.shared)"
 
 _MAX_MARKS = 500
@@ -150,12 +153,15 @@ def trace_condition(wanted: TraceFilter, condition: Condition) -> Condition:
     if wanted.trace_ids:
         condition.add_ids("t.trace_id", ids(wanted.trace_ids))
     for flag, expression in (
-        (wanted.has_errors, "(t.error_spans > 0)"),
-        (wanted.has_error_signals, "(t.error_spans + t.derived_errors > 0)"),
-        (wanted.is_open, "(t.ended_roots = 0)"),
+        (wanted.has_errors, "t.error_spans > 0"),
+        (wanted.has_error_signals, _FAILS),
+        (wanted.is_open, "t.ended_roots = 0"),
     ):
         if flag is not None:
-            condition.add(f"{expression} = {int(flag)}")
+            condition.add(expression if flag else f"NOT ({expression})")
+    if wanted.has_errors:
+        # It follows, and names the index.
+        condition.add(_FAILS)
     duration = "(CASE WHEN t.end_ns > 0 THEN max(0, t.end_ns - t.first_start_ns) ELSE 0 END / 1e6)"
     condition.add_bound("t.first_start_ns", ">=", wanted.start_unix_ns_gte)
     condition.add_bound("t.first_start_ns", "<", wanted.start_unix_ns_lt)

@@ -7,6 +7,8 @@ They are a text there, and change only when a span brings a name that the trace 
 import sqlite3
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import cast
 
 import orjson
@@ -83,14 +85,19 @@ def add_names(
         changes.append((packed(names), bytearray(trace_id)))
     # Ids as `bytearray`, for the reason that `span_row.bindable` gives.
     connection.executemany(sql.SET_NAMES, changes)
-    connection.executemany(
-        sql.ADD_TRACE_SHAPE, [(shape, bytearray(trace_id)) for shape, trace_id in sorted(pairs)]
-    )
+    for shape, of_shape in groupby(sorted(pairs), key=itemgetter(0)):
+        before = connection.total_changes
+        connection.executemany(
+            sql.ADD_TRACE_SHAPE, [(shape, bytearray(trace_id)) for _, trace_id in of_shape]
+        )
+        # Not all are new: a trace that grew may have had the shape before.
+        added = connection.total_changes - before
+        connection.execute(sql.ADD_TRACES_TO_SHAPE, (added, shape))
 
 
 def _recount(connection: sqlite3.Connection, trace_id: bytes) -> str:
-    connection.execute(sql.FORGET_TRACE_SHAPES, {"trace_id": trace_id})
-    connection.execute(sql.RECOUNT_TRACE_SHAPES, {"trace_id": trace_id})
+    for statement in sql.RECOUNT_TRACE_SHAPES:
+        connection.execute(statement, {"trace_id": trace_id})
     return packed(names_of(connection.execute(sql.NAMED_BY_SPANS, (trace_id,))))
 
 

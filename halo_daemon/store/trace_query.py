@@ -1,6 +1,8 @@
 """Pages of traces over the indexes of a project."""
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from halo_daemon.errors import QueryError
@@ -23,6 +25,7 @@ from halo_daemon.store.rollups import (
     shared_in_window,
     traces_of_day,
 )
+from halo_daemon.store.shape_counts import are_many, count_traces
 from halo_daemon.store.span_sql import (
     RECORD_COLUMNS,
     Condition,
@@ -46,14 +49,14 @@ _COLUMNS = """
 """
 _ORDER = {
     TraceOrder.START: "t.first_start_ns",
-    TraceOrder.DURATION: "CASE WHEN t.end_ns > 0 THEN max(0, t.end_ns - t.first_start_ns) END",
+    TraceOrder.DURATION: "CASE WHEN t.end_ns > 0 THEN max(0, t.end_ns - t.first_start_ns) ELSE 0 END",
     TraceOrder.SPANS: "t.spans",
     TraceOrder.TOKENS: "t.input_tokens + t.output_tokens",
     TraceOrder.ERRORS: "t.error_spans",
 }
 _VALUE: dict[TraceOrder, Callable[[TraceRecord], float]] = {
     TraceOrder.START: lambda record: record.start_unix_ns,
-    TraceOrder.DURATION: lambda record: record.duration_ms,
+    TraceOrder.DURATION: lambda record: record.duration_ns,
     TraceOrder.SPANS: lambda record: record.spans,
     TraceOrder.TOKENS: lambda record: record.input_tokens + record.output_tokens,
     TraceOrder.ERRORS: lambda record: record.error_spans,
@@ -66,20 +69,30 @@ _TOTALS = {
 }
 """What a day's totals count by themselves, and where."""
 
+_Ranked = tuple[float, str, TraceRecord | Sequence[Any]]
+"""A place in the order, the trace id that tells equals apart, and the trace or its row."""
+
 
 def query_traces(index: ProjectIndex, window: Window, query: TraceQuery) -> TracePage:
     """One page of traces; the index has caught up."""
-    found = [
+    shared = [
         _record_of_shared(trace, with_names=query.with_names)
         for trace in shared_that_match(index, window, query.filter)
     ]
-    total = len(found)
+    total = len(shared)
+    ways: list[Iterator[_Ranked]] = [iter(sorted(_rank(record, query) for record in shared))]
     for day in index.days:
-        count, records = _page_of_day(day, window, query)
-        total += count
-        found.extend(records)
-    found.sort(key=lambda record: _rank(record, query))
-    return TracePage(traces=tuple(found[query.offset :][: query.limit]), total=total)
+        count = _count_of_day(day, window, query.filter)
+        if count:
+            total += count
+            ways.append(_first_of_day(day, window, query))
+    # A day is read only as far as its traces are on the page, where an index has their order.
+    ranked = islice(heapq.merge(*ways), query.offset, query.offset + query.limit)
+    records = [
+        found if isinstance(found, TraceRecord) else _record(found, with_names=query.with_names)
+        for _, _, found in ranked
+    ]
+    return TracePage(traces=tuple(records), total=total)
 
 
 def shared_that_match(
@@ -93,9 +106,20 @@ def shared_that_match(
     ]
 
 
-def matching_traces(day: DayIndex, window: Window, wanted: TraceFilter) -> Condition:
+def matching_traces(
+    day: DayIndex, window: Window, wanted: TraceFilter, *, first: int | None = None
+) -> Condition:
     """
     The condition on a row ``t`` of ``traces`` that *wanted* means and *day* alone holds.
+
+    Args:
+        day: Where to look.
+
+        window: When.
+
+        wanted: What to look for.
+
+        first: Says that only so many rows are read, in the order of an index; else all.
 
     Raises:
         QueryError: A filter in ``any_span`` has conditions on attributes.
@@ -110,7 +134,9 @@ def matching_traces(day: DayIndex, window: Window, wanted: TraceFilter) -> Condi
                 "cannot select traces by attributes of their spans",
                 hint="ask for the spans with these attributes, and take their traces",
             )
-        _add_any_span(condition, one)
+        is_by_shape = is_of_shape_only(one)
+        walks = is_by_shape and first is not None and are_many(day, one, first=first)
+        _add_any_span(condition, one, is_by_shape=is_by_shape, walks=walks)
     return condition
 
 
@@ -149,38 +175,53 @@ def _is_between(value: float, least: float | None, most: float | None) -> bool:
     return (least is None or value >= least) and (most is None or value <= most)
 
 
-def _rank(record: TraceRecord, query: TraceQuery) -> tuple[float, str]:
+def _rank(record: TraceRecord, query: TraceQuery) -> _Ranked:
     value = _VALUE[query.order_by](record)
-    return (-value if query.descending else value), record.trace_id
+    return (-value if query.descending else value), record.trace_id, record
 
 
-def _page_of_day(day: DayIndex, window: Window, query: TraceQuery) -> tuple[int, list[TraceRecord]]:
+def _count_of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> int:
     if day.is_outside(window):
-        return 0, []
-    condition = matching_traces(day, window, query.filter)
-    counted = _TOTALS.get(query.filter)
-    if counted is not None and day.is_within(window):
-        total = int(sums_of_day(day, window, TraceFilter())[counted])
-    else:
-        count = f"SELECT count(*) FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
-        (total,) = day.connection.execute(count, condition.parameters).fetchone()
-    direction = "DESC" if query.descending else "ASC"
+        return 0
+    if day.is_within(window):
+        counted = _TOTALS.get(wanted)
+        if counted is not None:
+            return int(sums_of_day(day, window, TraceFilter())[counted])
+        one = wanted.any_span[0] if wanted.any_span else SpanFilter()
+        if wanted == TraceFilter(any_span=(one,)) and is_of_shape_only(one):
+            return count_traces(day, one)
+    condition = matching_traces(day, window, wanted)
+    count = f"SELECT count(*) FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
+    (total,) = day.connection.execute(count, condition.parameters).fetchone()
+    return int(total)
+
+
+def _first_of_day(day: DayIndex, window: Window, query: TraceQuery) -> Iterator[_Ranked]:
+    """The first traces of a day, in order; its rows are read as they are asked for."""
+    end = query.offset + query.limit
+    is_by_start = query.order_by is TraceOrder.START
+    condition = matching_traces(day, window, query.filter, first=end if is_by_start else None)
+    sign, direction = (-1, "DESC") if query.descending else (1, "ASC")
+    value = _ORDER[query.order_by]
     rows = day.connection.execute(
-        f"SELECT {_COLUMNS} FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
-        f" ORDER BY {_ORDER[query.order_by]} {direction}, t.trace_id"
-        f" LIMIT {condition.mark(query.offset + query.limit)}",
+        f"SELECT {sign} * ({value}), {_COLUMNS} FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
+        f" ORDER BY {value} {direction}, t.trace_id LIMIT {condition.mark(end)}",
         condition.parameters,
     )
-    return total, [_record(row, with_names=query.with_names) for row in rows]
+    return ((rank, id_of(row[0]), row) for rank, *row in rows)
 
 
-def _add_any_span(condition: Condition, wanted: SpanFilter) -> None:
+def _add_any_span(
+    condition: Condition, wanted: SpanFilter, *, is_by_shape: bool, walks: bool
+) -> None:
     span = Condition(f"q{len(condition.parts)}_")
-    if is_of_shape_only(wanted):
-        shape = shape_condition(wanted, span) or "1"
+    if is_by_shape:
+        shapes = f"SELECT id FROM shapes WHERE {shape_condition(wanted, span) or '1'}"  # noqa: S608 -- marks only
+        having = f"SELECT trace_id FROM trace_shapes u WHERE u.shape IN ({shapes})"  # noqa: S608 -- marks only
         condition.add(
-            "t.trace_id IN (SELECT trace_id FROM trace_shapes"  # noqa: S608 -- marks only
-            f" WHERE shape IN (SELECT id FROM shapes WHERE {shape}))"
+            f"EXISTS ({having} AND u.trace_id = t.trace_id)"
+            if walks
+            else f"t.trace_id IN ({having})"
         )
     else:
         condition.add(
@@ -190,7 +231,7 @@ def _add_any_span(condition: Condition, wanted: SpanFilter) -> None:
     condition.parameters.update(span.parameters)
 
 
-def _record(row: tuple[Any, ...], *, with_names: bool) -> TraceRecord:
+def _record(row: Sequence[Any], *, with_names: bool) -> TraceRecord:
     names = unpacked(row[18]) if with_names else None
     return TraceRecord._make((id_of(row[0]), *row[1:11], row[11] != 0, *row[12:18], names))
 
