@@ -173,9 +173,12 @@ def _sealed_shards(paths: ProjectPaths) -> set[ShardName]:
             fd = lock_plain(day, stem)
             if fd is None:
                 continue
+            # A writer creates the file before it holds it, and holds it before it writes.
+            is_new = fd >= 0 and os.fstat(fd).st_size == 0
             if fd >= 0:
                 os.close(fd)
-            found.add(ShardName(day.day, stem))
+            if not is_new:
+                found.add(ShardName(day.day, stem))
     return found
 
 

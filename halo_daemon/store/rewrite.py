@@ -78,9 +78,8 @@ def lock_plain(day: DayPaths, stem: str) -> int | None:
 
 
 def _write(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part]) -> None:
-    new_stem = _free_stem(day, stem)
     receipts = b""
-    temporary = day.directory / f"{TEMPORARY_PREFIX}{os.getpid()}-{new_stem}"
+    temporary = day.directory / f"{TEMPORARY_PREFIX}{os.getpid()}-{stem}"
     temporary.unlink(missing_ok=True)
     fd = disk.create(temporary)
     try:
@@ -99,6 +98,7 @@ def _write(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part]) -> None:
     if _is_there(day, stem, temporary):
         temporary.unlink()
         return
+    new_stem = _take_free_stem(disk, day, stem)
     # Left behind by a run that did not come to the rename.
     day.receipts(new_stem).unlink(missing_ok=True)
     receipts_fd = disk.create(day.receipts(new_stem))
@@ -120,11 +120,23 @@ def _is_there(day: DayPaths, stem: str, written: Path) -> bool:
     )
 
 
-def _free_stem(day: DayPaths, stem: str) -> str:
-    """A name of the same opening time and worker that was never used."""
+def _take_free_stem(disk: Disk, day: DayPaths, stem: str) -> str:
+    """
+    A name of the same opening time and worker that was never used, with an empty file.
+
+    A writer that opens shards within the same second counts on in the same names, and
+    creates its files exclusively: without one of ours the rename would replace its own.
+    """
     begin, _, sequence = stem.rpartition("-")
     number = int(sequence)
     taken = set(day.stems())
-    while f"{begin}-{number:06d}" in taken:
+    while True:
+        name = f"{begin}-{number:06d}"
+        if name not in taken:
+            try:
+                os.close(disk.create(day.plain(name)))
+            except FileExistsError:
+                pass
+            else:
+                return name
         number += 1
-    return f"{begin}-{number:06d}"
