@@ -19,7 +19,7 @@ date afterwards knows every line of them. A trace with a line elsewhere stays: i
 among the newest. A backup holds the project's spans, so that it finds no trace
 of which some lines are gone already.
 
-A shard with lines that cannot be read is left as it is, for people to look at.
+A shard of which lines have to stay and cannot be read is left as it is, for people to look at.
 
 The indexes of those days are thrown away, and built again by the next question.
 """
