@@ -225,6 +225,58 @@ def test_any_one_failing_call_of_pruning_leaves_whole_traces(tmp_path):
         assert everything(root) == before
 
 
+class _WritingDisk(Disk):
+    """A writer begins a shard before each of the first two files is created."""
+
+    def __init__(self, day: DayPaths) -> None:
+        self._day = day
+        self.written: set[str] = set()
+
+    def create(self, path: Path) -> int:
+        """Store a span in the next free name of the same second, then create."""
+        if len(self.written) < 2:
+            sequence = len(self._day.stems()) + 1
+            plain = self._day.plain(f"100000Z-w0-{sequence:06d}")
+            shard = Shard(Disk(), plain, day=self._day.day, opened_monotonic_s=0.0)
+            line = make_line(trace_id=trace_id_of(1000 + sequence), span_id=span_id_of(1))
+            shard.append(line, received_unix_ns=NOW)
+            shard.close()
+            self.written.add(trace_id_of(1000 + sequence))
+        return super().create(path)
+
+
+def test_a_rewritten_shard_replaces_none_that_a_writer_began(tmp_path, days):
+    """Names of one second are shared with writers, and each file keeps its own."""
+    disk = _WritingDisk(days[2])
+    project = DataPaths(tmp_path).project("default")
+
+    prune(project, Retention(max_traces=5), now_unix_ns=NOW, disk=disk)
+
+    assert len(disk.written) == 2
+    assert disk.written <= {trace_id for trace_id, _, _ in everything(tmp_path)}
+
+
+def test_pruning_goes_on_past_a_shard_that_cannot_be_read(tmp_path, days):
+    """The damaged shard stays byte for byte, though lines go; other shards are pruned."""
+    compress_sealed(DataPaths(tmp_path), older_than_s=0, now_unix_ns=NOW)
+    before = everything(tmp_path)
+    damaged = days[2].compressed("100000Z-w0-000001")
+    data = bytearray(damaged.read_bytes())
+    middle = len(data) // 3
+    data[middle : middle + 20] = bytes(20)
+    damaged.write_bytes(data)
+
+    prune(DataPaths(tmp_path).project("default"), Retention(max_traces=5), now_unix_ns=NOW)
+
+    assert damaged.read_bytes() == data
+    assert [day.stems() for day in days[:2]] == [[], []]
+    assert days[3].stems() == ["100000Z-w0-000002"]
+    kept = {trace_id_of(number) for number in range(31, 35)}
+    assert [entry for entry in everything(tmp_path) if entry[0] in kept] == [
+        entry for entry in before if entry[0] in kept
+    ]
+
+
 def test_a_sound_project_has_no_damage(tmp_path, days):
     """Verifying finds nothing in either form of the shards, and figures add up."""
     project = DataPaths(tmp_path).project("default")
@@ -325,6 +377,39 @@ def test_a_backup_beside_compression_has_every_span(tmp_path, days, tmp_path_fac
     assert [(trace, spans) for trace, _, spans in everything(elsewhere / "new")] == [
         (trace, spans) for trace, _, spans in before
     ]
+
+
+class _PruningDisk(Disk):
+    """Deletes what is being copied, as retention beside a backup would."""
+
+    def __init__(self, paths: DataPaths) -> None:
+        self._project = paths.project("default")
+        self.refusals = 0
+
+    def create(self, path: Path) -> int:
+        """Prune every trace before each shard is copied."""
+        if path.suffix == ".jsonl":
+            try:
+                prune(self._project, Retention(max_traces=0), now_unix_ns=NOW)
+            except StoreError:
+                self.refusals += 1
+        return super().create(path)
+
+
+def test_a_backup_beside_pruning_has_every_trace_whole(tmp_path, days, tmp_path_factory):
+    """Retention is refused while the spans are copied, and deletes them afterwards."""
+    paths = DataPaths(tmp_path)
+    before = everything(tmp_path)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    disk = _PruningDisk(paths)
+
+    backup(paths, elsewhere / "copy", disk=disk)
+    restore(elsewhere / "copy", DataPaths(elsewhere / "new"))
+    prune(paths.project("default"), Retention(max_traces=0), now_unix_ns=NOW)
+
+    assert disk.refusals == DAYS
+    assert everything(elsewhere / "new") == before
+    assert everything(tmp_path) == []
 
 
 def test_copies_never_overwrite(tmp_path, days):
