@@ -353,7 +353,7 @@ def _copy_entry(disk: Disk, source: Path, target: Path) -> int:
         return 0
     if source.is_dir():
         disk.make_directory(target)
-        # As retention holds the spans of a project: see there.
+        # Retention holds them while it deletes, so no trace is copied in part.
         is_spans = source == ProjectPaths(source.parent).spans
         with held(source, is_shared=True) if is_spans else nullcontext():
             return _copy_directory(disk, source, target)

@@ -19,7 +19,8 @@ date afterwards knows every line of them. A trace with a line elsewhere stays: i
 among the newest. A backup holds the project's spans, so that it finds no trace
 of which some lines are gone already.
 
-A shard of which lines have to stay and cannot be read is left as it is, for people to look at.
+A shard of which lines have to stay and cannot be read is left as it is, for people to look
+at; so what it holds of a trace that goes stays too.
 
 The indexes of those days are thrown away, and built again by the next question.
 """
@@ -173,11 +174,12 @@ def _sealed_shards(paths: ProjectPaths) -> set[ShardName]:
             fd = lock_plain(day, stem)
             if fd is None:
                 continue
-            # A writer creates the file before it holds it, and holds it before it writes.
-            is_new = fd >= 0 and os.fstat(fd).st_size == 0
+            is_sealed = True
             if fd >= 0:
+                # A writer creates the file before it holds it, and holds it before it writes.
+                is_sealed = os.fstat(fd).st_size > 0
                 os.close(fd)
-            if not is_new:
+            if is_sealed:
                 found.add(ShardName(day.day, stem))
     return found
 

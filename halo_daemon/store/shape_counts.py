@@ -13,6 +13,7 @@ from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.query import SpanFilter
 from halo_daemon.store.span_sql import Condition, shape_condition
 
+_TRACES = day_totals.COLUMNS.index("traces")
 _ELSEWHERE_TOO = "trace_id IN (SELECT trace_id FROM temp.shared)"
 
 
@@ -52,9 +53,6 @@ def are_many(day: DayIndex, wanted: SpanFilter, *, first: int) -> bool:
     traces = day_totals.read_totals(day.connection)[_TRACES]
     # A walk meets one in each `traces / having`, and looks for every shape at each step.
     return having > isqrt(int(traces) * first * number)
-
-
-_TRACES = day_totals.COLUMNS.index("traces")
 
 
 def _shapes(wanted: SpanFilter, condition: Condition) -> str:

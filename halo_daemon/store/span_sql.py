@@ -36,6 +36,7 @@ OWN_COLUMNS = RECORD_COLUMNS.replace(_SESSION, "s.session").replace(_USER, "s.us
 # As the index `span_durations` has it.
 DURATION_NS = "CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END"
 DURATION_MS = f"({DURATION_NS} / 1e6)"
+TRACE_DURATION_NS = "CASE WHEN t.end_ns > 0 THEN max(0, t.end_ns - t.first_start_ns) ELSE 0 END"
 TOKENS = "(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0))"
 
 # As the index `failing_trace_starts` has it.
@@ -162,7 +163,7 @@ def trace_condition(wanted: TraceFilter, condition: Condition) -> Condition:
     if wanted.has_errors:
         # It follows, and names the index.
         condition.add(_FAILS)
-    duration = "(CASE WHEN t.end_ns > 0 THEN max(0, t.end_ns - t.first_start_ns) ELSE 0 END / 1e6)"
+    duration = f"({TRACE_DURATION_NS} / 1e6)"
     condition.add_bound("t.first_start_ns", ">=", wanted.start_unix_ns_gte)
     condition.add_bound("t.first_start_ns", "<", wanted.start_unix_ns_lt)
     condition.add_bound("t.end_ns", "<=", wanted.end_unix_ns_lte)

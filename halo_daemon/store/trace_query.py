@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from halo_daemon.errors import QueryError
@@ -28,6 +29,7 @@ from halo_daemon.store.rollups import (
 from halo_daemon.store.shape_counts import are_many, count_traces
 from halo_daemon.store.span_sql import (
     RECORD_COLUMNS,
+    TRACE_DURATION_NS,
     Condition,
     is_of_shape_only,
     record_from_row,
@@ -49,7 +51,7 @@ _COLUMNS = """
 """
 _ORDER = {
     TraceOrder.START: "t.first_start_ns",
-    TraceOrder.DURATION: "CASE WHEN t.end_ns > 0 THEN max(0, t.end_ns - t.first_start_ns) ELSE 0 END",
+    TraceOrder.DURATION: TRACE_DURATION_NS,
     TraceOrder.SPANS: "t.spans",
     TraceOrder.TOKENS: "t.input_tokens + t.output_tokens",
     TraceOrder.ERRORS: "t.error_spans",
@@ -87,7 +89,9 @@ def query_traces(index: ProjectIndex, window: Window, query: TraceQuery) -> Trac
             total += count
             ways.append(_first_of_day(day, window, query))
     # A day is read only as far as its traces are on the page, where an index has their order.
-    ranked = islice(heapq.merge(*ways), query.offset, query.offset + query.limit)
+    ranked = islice(
+        heapq.merge(*ways, key=itemgetter(0, 1)), query.offset, query.offset + query.limit
+    )
     records = [
         found if isinstance(found, TraceRecord) else _record(found, with_names=query.with_names)
         for _, _, found in ranked
@@ -112,14 +116,7 @@ def matching_traces(
     """
     The condition on a row ``t`` of ``traces`` that *wanted* means and *day* alone holds.
 
-    Args:
-        day: Where to look.
-
-        window: When.
-
-        wanted: What to look for.
-
-        first: Says that only so many rows are read, in the order of an index; else all.
+    *first* says that only so many rows are read, in the order of their start; else all.
 
     Raises:
         QueryError: A filter in ``any_span`` has conditions on attributes.
