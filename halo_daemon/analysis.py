@@ -46,7 +46,6 @@ from halo_daemon.findings import (
 from halo_daemon.notify.events import report_created
 from halo_daemon.notify.finding_events import Known, finding_events
 from halo_daemon.proto.times import format_unix_ns
-from halo_daemon.proto.trace import Trace
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import StoredProject, find_project, list_projects
 from halo_daemon.store.query_engine import LocalQueries
@@ -54,7 +53,7 @@ from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.reports import ReportStore
 from halo_daemon.store.scratch import is_read_only
 from halo_daemon.store.temporary import private_directory
-from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
+from halo_daemon.store.trace_reader import LoadTrace, TraceReader, Window, WindowBy
 
 if TYPE_CHECKING:
     from halo_daemon.analyzer.agent.explain import DryRun
@@ -146,7 +145,11 @@ def _runs_of(
 ) -> list[FinishedRun]:
     """One, or none where nobody asked for this project and nothing is there."""
     reader = LocalTraceReader(
-        config.data.dir, project.slug, settle_s=config.analysis.settle_s, now_unix_ns=now_unix_ns
+        config.data.dir,
+        project.slug,
+        settle_s=config.analysis.settle_s,
+        now_unix_ns=now_unix_ns,
+        max_answer_bytes=config.storage.max_answer_bytes,
     )
     try:
         if not request.projects and not reader.overview(request.window).traces:
@@ -166,7 +169,11 @@ def plans(
     rules_only = replace(request, engine="builtin", keep=False)
     for run in analyze(config, rules_only, now_unix_ns=now_unix_ns):
         reader = LocalTraceReader(
-            config.data.dir, run.report.project, settle_s=0, now_unix_ns=now_unix_ns
+            config.data.dir,
+            run.report.project,
+            settle_s=0,
+            now_unix_ns=now_unix_ns,
+            max_answer_bytes=config.storage.max_answer_bytes,
         )
         queries = _queries(config, run.report.project)
         try:
@@ -304,7 +311,7 @@ def _mined(
         previous=_previous(ReportStore(root, slug)),
         memory=memory,
         settings=MinerSettings(contract=contract),
-        open_reader=partial(_open_reader, root, slug, config.analysis.settle_s),
+        open_reader=partial(_open_reader, config, slug),
         on_outcomes=on_outcomes,
         on_occurrences=on_occurrences,
         processes=min(os.cpu_count() or 1, _MAX_PROCESSES, 1 + spans // _SPANS_PER_PROCESS),
@@ -322,8 +329,14 @@ def _contract(request: AnalysisRequest, path: Path) -> Contract:
         return NO_CONTRACT
 
 
-def _open_reader(root: Path, slug: str, settle_s: float) -> TraceReader:
-    return LocalTraceReader(root, slug, settle_s=settle_s, now_unix_ns=time.time_ns)
+def _open_reader(config: Config, slug: str) -> TraceReader:
+    return LocalTraceReader(
+        config.data.dir,
+        slug,
+        settle_s=config.analysis.settle_s,
+        now_unix_ns=time.time_ns,
+        max_answer_bytes=config.storage.max_answer_bytes,
+    )
 
 
 def _explained(
@@ -360,9 +373,7 @@ def _explained(
         learnt.save()
 
 
-def rendered(
-    report: Report, load_trace: Callable[[str], Trace | None]
-) -> dict[str, bytes | Iterable[bytes]]:
+def rendered(report: Report, load_trace: LoadTrace) -> dict[str, bytes | Iterable[bytes]]:
     """Every file of one report, by name; cited traces are loaded for what is drawn and copied."""
     spans = cited_spans(report, load_trace)
     page = render_html(report, cited_traces(report, load_trace), spans)

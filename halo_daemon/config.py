@@ -220,6 +220,10 @@ class StorageConfig(Section):
     min_free_bytes: Annotated[int, size(least=0)] = Field(default=256 * MIB, alias="min_free")
     """Free space that is left on the disk; below it requests are told to resend later."""
 
+    max_answer_bytes: Annotated[int, size(least=MIB)] = Field(default=64 * MIB, alias="max_answer")
+    """Bytes that are read of a trace at a time: its lines, and 2 KiB more for each span. Of a
+    larger one an analysis examines the beginning; commands and the agent read it in parts."""
+
     compress_after_s: Annotated[float, duration()] = Field(default=DAY_S, alias="compress_after")
     """A sealed shard is compressed when it has not been written to for this long."""
 

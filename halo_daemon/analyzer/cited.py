@@ -1,6 +1,6 @@
 """The spans that a report cites, copied with secrets masked, so that they outlive retention."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import orjson
@@ -11,6 +11,7 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.redact import redact_value
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
+from halo_daemon.store.trace_reader import LoadTrace, trace_parts
 
 MAX_TEXT_CHARS = 8_000
 """Longer texts of a copied span are cut."""
@@ -41,19 +42,20 @@ class CitedSpan(NamedTuple):
         return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "\n…"
 
 
-def cited_spans(
-    report: Report, load_trace: Callable[[str], Trace | None]
-) -> dict[SpanKey, CitedSpan]:
-    """Copy every cited span that can still be read, by trace and span id; one trace at a time."""
+def cited_spans(report: Report, load_trace: LoadTrace) -> dict[SpanKey, CitedSpan]:
+    """
+    Copy every cited span that can still be read, by trace and span id; one trace at a time.
+
+    What stands around a span of a large trace is told as far as the same part has it.
+    """
     wanted: dict[str, set[str]] = {}
     for finding in (*report.findings, *report.weak_signals):
         for row in finding.evidence:
             wanted.setdefault(row.trace_id, set()).add(row.span_id)
     found: dict[SpanKey, CitedSpan] = {}
     for trace_id in sorted(wanted):
-        trace = load_trace(trace_id)
-        if trace is not None:
-            found |= dict(_copies(trace, wanted[trace_id]))
+        for part in trace_parts(load_trace, trace_id):
+            found |= dict(_copies(part, wanted[trace_id]))
     return found
 
 

@@ -7,9 +7,9 @@ from halo_daemon.analyzer.figures import percent, plural
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.outliers import SLOW_RUN
 from halo_daemon.analyzer.safe_text import in_ticks
-from halo_daemon.analyzer.verify import LoadTrace
 from halo_daemon.findings import Evidence, Finding, RootCause
 from halo_daemon.proto.trace import Trace
+from halo_daemon.store.trace_reader import LoadTrace
 
 _SLOW = frozenset({"slow", SLOW_RUN})
 _MAX_TRACES = 20

@@ -74,7 +74,7 @@ def _examine(
     known: Partial, trace: Trace, settings: MinerSettings, rules: tuple[Rule, ...]
 ) -> None:
     """Add what *rules* find in one trace; one that cannot be examined is only counted."""
-    if len(trace.spans) > settings.max_trace_spans:
+    if trace.stored_spans > settings.max_trace_spans:
         known.skipped["oversized"] += 1
         return
     try:

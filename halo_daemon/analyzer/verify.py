@@ -1,17 +1,15 @@
 """Evidence is looked up: a quote counts only where its words stand in the span that it names."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from halo_daemon.analyzer.content import text_of
 from halo_daemon.findings import MAX_QUOTE_CHARS, Evidence, Finding
 from halo_daemon.proto.redact import Redacted, redact_text
 from halo_daemon.proto.span import Span
-from halo_daemon.proto.trace import Trace
+from halo_daemon.store.trace_reader import LoadTrace, trace_parts
 
 _EVENT_PATH = re.compile(r"events\[([0-9]{1,6})\]\.(.+)", re.DOTALL)
-
-LoadTrace = Callable[[str], Trace | None]
 
 
 def value_at(span: Span, path: str) -> str | None:
@@ -58,7 +56,7 @@ def verify_findings(findings: Iterable[Finding], load_trace: LoadTrace) -> list[
     """
     Look every quote up in its span, in the order of *findings*.
 
-    Each cited trace is loaded once. A finding is verified when it has evidence and
+    Each cited trace is read once, a large one in parts. A finding is verified when it has evidence and
     every quote of it was found.
     """
     pending = list(findings)
@@ -69,9 +67,7 @@ def verify_findings(findings: Iterable[Finding], load_trace: LoadTrace) -> list[
             found.setdefault((row.trace_id, row.span_id), []).append(row)
     verified: set[int] = set()
     for trace_id in wanted:
-        trace = load_trace(trace_id)
-        spans = trace.spans if trace else ()
-        for span in spans:
+        for span in (span for part in trace_parts(load_trace, trace_id) for span in part.spans):
             rows = found.get((trace_id, span.span_id), ())
             verified |= {id(row) for row in rows if is_quoted(span, row)}
     return [_marked(finding, verified) for finding in pending]

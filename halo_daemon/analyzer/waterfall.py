@@ -1,12 +1,13 @@
 """The steps around a finding's evidence, as bars in time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from halo_daemon.analyzer.safe_text import one_line
 from halo_daemon.findings import Finding, Report
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
+from halo_daemon.store.trace_reader import LoadTrace
 
 MAX_BARS = 14
 _BEFORE = 3
@@ -36,7 +37,7 @@ class Waterfall(NamedTuple):
     """Spans of the trace that are not shown."""
 
 
-def cited_traces(report: Report, load_trace: Callable[[str], Trace | None]) -> dict[str, Trace]:
+def cited_traces(report: Report, load_trace: LoadTrace) -> dict[str, Trace]:
     """Load the first cited trace of every finding, each once; those that are gone are left out."""
     wanted = {finding.evidence[0].trace_id for finding in report.findings if finding.evidence}
     loaded = ((trace_id, load_trace(trace_id)) for trace_id in sorted(wanted))
@@ -61,7 +62,7 @@ def waterfall_of(finding: Finding, traces: Mapping[str, Trace]) -> Waterfall | N
     end = max(max(span.end_unix_ns, span.start_unix_ns) for span in shown)
     length = max(1, end - begin)
     bars = tuple(_bar(span, begin, length, roles.get(span.span_id, "")) for span in shown)
-    return Waterfall(trace.trace_id, bars, len(trace.spans) - len(shown))
+    return Waterfall(trace.trace_id, bars, trace.stored_spans - len(shown))
 
 
 def _bar(span: Span, begin: int, length: int, role: str) -> Bar:

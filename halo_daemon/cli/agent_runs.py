@@ -255,6 +255,7 @@ def stored_traces(settings: Config, question: Question) -> tuple[Stored, Callabl
         project.slug,
         settle_s=settings.analysis.settle_s,
         now_unix_ns=time.time_ns,
+        max_answer_bytes=settings.storage.max_answer_bytes,
     )
     queries = LocalQueries(
         settings.data.dir,

@@ -124,6 +124,9 @@ def export_chrome_trace(
     with open_reader(root, slug) as reader:
         trace = reader.load_trace(whole_trace_id(root, slug, trace_id))
     assert trace is not None, "its id was just found"
+    if trace.cut is not None:
+        # One document: it cannot go on, and a viewer could not open it.
+        print_note(f"the last {trace.cut.spans} spans do not fit and are left out")
     write_output(chrome_trace(trace, with_values=raw), output)
 
 
@@ -152,6 +155,8 @@ class _Counted:
         self.spans = 0
 
     def __iter__(self) -> "Iterator[Trace]":
+        from halo_daemon.store.trace_reader import parts_of
+
         with open_reader(self._chosen.root, self._chosen.slug) as reader:
             if self._chosen.trace_id:
                 found = reader.load_trace(self._chosen.trace_id)
@@ -160,8 +165,9 @@ class _Counted:
                 traces = reader.iter_traces(self._chosen.window)
             for trace in traces:
                 self.traces += 1
-                self.spans += len(trace.spans)
-                yield trace
+                for part in parts_of(reader.load_trace, trace):
+                    self.spans += len(part.spans)
+                    yield part
 
     def provenance(self, form: str) -> bytes:
         """Where an export comes from, as a document."""

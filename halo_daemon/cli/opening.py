@@ -131,13 +131,22 @@ def open_queries(root: Path, slug: str) -> "Iterator[LocalQueries]":
 
 
 @contextmanager
-def open_reader(root: Path, slug: str) -> "Iterator[LocalTraceReader]":
+def open_reader(
+    root: Path, slug: str, *, max_answer_bytes: int | None = None
+) -> "Iterator[LocalTraceReader]":
     """Read the traces of one project."""
     import time
 
     from halo_daemon.store.reader import LocalTraceReader
+    from halo_daemon.store.trace_reader import MAX_ANSWER_BYTES
 
-    reader = LocalTraceReader(root, slug, settle_s=0.0, now_unix_ns=time.time_ns)
+    reader = LocalTraceReader(
+        root,
+        slug,
+        settle_s=0.0,
+        now_unix_ns=time.time_ns,
+        max_answer_bytes=max_answer_bytes or MAX_ANSWER_BYTES,
+    )
     try:
         yield reader
     finally:

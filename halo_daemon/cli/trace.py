@@ -1,6 +1,5 @@
 """``halo-daemon trace``: list, show, search, compare and export traces."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +12,7 @@ from halo_daemon.cli.opening import (
     open_queries,
     open_reader,
     project_slug,
+    settings_of,
     whole_trace_id,
     window_of,
 )
@@ -37,6 +37,7 @@ from halo_daemon.cli.trace_tree import print_trace
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
+    from halo_daemon.config import Config
     from halo_daemon.proto.json_value import JsonObject
     from halo_daemon.proto.trace import Trace
     from halo_daemon.store.query import TraceRecord
@@ -118,6 +119,10 @@ def show_trace(
     ] = False,
     tree: Annotated[bool, typer.Option("--tree", help="The tree of spans; the default.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="The stored lines.")] = False,
+    after: Annotated[
+        str,
+        typer.Option("--after", metavar="SPAN", help="Go on with a large trace after a span."),
+    ] = "",
     as_json: JsonOption = False,
     fields: FieldsOption = "",
     config: ConfigOption = None,
@@ -126,7 +131,7 @@ def show_trace(
     """Show one trace: its tree, its conversation, or its lines."""
     if tree + conversation + raw > 1:
         raise ConfigError("--tree, --conversation and --raw are three views", hint="choose one")
-    trace = _load(data_dir(ctx, config, data), project, trace_id)
+    trace = _load(settings_of(ctx, config, data), project, trace_id, after=after)
     if raw:
         write_stdout(span.to_line() for span in trace.spans)
     elif as_json or fields:
@@ -137,12 +142,17 @@ def show_trace(
             lambda: None,
             schema="halo.trace/v1",
             key="spans",
-            more={"trace_id": trace.trace_id},
+            more={"trace_id": trace.trace_id, "rest": trace.cut and trace.cut._asdict()},
         )
     elif conversation:
         _print_conversation(trace)
     else:
         print_trace(trace)
+    if trace.cut is not None and not as_json:
+        size = formats.size(trace.cut.line_bytes)
+        print_note(
+            f"{trace.cut.spans} spans of {size} follow", hint=f"add --after {trace.cut.after}"
+        )
 
 
 @app.command("search")
@@ -222,8 +232,8 @@ def diff_traces(
     """Compare the steps of two traces; exits 1 when they differ."""
     from difflib import SequenceMatcher
 
-    root = data_dir(ctx, config, data)
-    a, b = (_steps(_load(root, project, trace_id)) for trace_id in (first, second))
+    settings = settings_of(ctx, config, data)
+    a, b = (_steps(_load(settings, project, trace_id)) for trace_id in (first, second))
     rows: list[tuple[str, str]] = []
     for kind, *bounds in SequenceMatcher(a=a, b=b, autojunk=False).get_opcodes():
         if kind == "equal":
@@ -242,11 +252,13 @@ def diff_traces(
         raise typer.Exit(_EXIT_DIFFERENT)
 
 
-def _load(root: Path, project: str, trace_id: str) -> "Trace":
+def _load(settings: "Config", project: str, trace_id: str, *, after: str = "") -> "Trace":
+    root = settings.data.dir
     slug = project_slug(root, project)
-    with open_reader(root, slug) as reader:
-        trace = reader.load_trace(whole_trace_id(root, slug, trace_id))
-    assert trace is not None, "its id was just found"
+    with open_reader(root, slug, max_answer_bytes=settings.storage.max_answer_bytes) as reader:
+        trace = reader.load_trace(whole_trace_id(root, slug, trace_id), after=after)
+    if trace is None:
+        raise ConfigError(f"nothing follows span `{after[:64]}`", hint="leave out --after")
     return trace
 
 

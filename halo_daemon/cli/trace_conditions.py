@@ -25,13 +25,14 @@ def search_spans(root: Path, slug: str, window: "Window", wanted: Wanted, shape:
     import time
 
     from halo_daemon.cli.where import parse_where
+    from halo_daemon.store.trace_reader import iter_parts
 
     holds = parse_where(wanted.condition)
     found: list[Span] = []
     last_s = time.monotonic() + wanted.time_limit_s
     is_cut = False
     with open_reader(root, slug) as reader:
-        for trace in reader.iter_traces(window):
+        for trace in iter_parts(reader, window):
             found += [span for span in trace.spans if holds(span)]
             is_cut = time.monotonic() > last_s
             if len(found) > wanted.limit or is_cut:

@@ -59,6 +59,7 @@ def lint_traces(
 ) -> None:
     """Tell, by instrumentation scope, what was not recognised; exits 1 when there is advice."""
     from halo_daemon.proto.semconv import lint
+    from halo_daemon.store.trace_reader import iter_parts
 
     if file is not None:
         report = lint(spans_of_file(file))
@@ -66,7 +67,7 @@ def lint_traces(
         root = data_dir(ctx, config, data)
         with open_reader(root, project_slug(root, project)) as reader:
             window = window_of(since, until)
-            report = lint(span for trace in reader.iter_traces(window) for span in trace.spans)
+            report = lint(span for trace in iter_parts(reader, window) for span in trace.spans)
     print_rows(
         _scope_rows(report),
         Shape(as_json, fields),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.span import Span
@@ -21,6 +21,17 @@ def later_version(old: Span, new: Span) -> Span:
     return old if old.end_unix_ns > new.end_unix_ns else new
 
 
+class Cut(NamedTuple):
+    """What of a trace stands behind the spans that one answer had room for."""
+
+    spans: int
+    line_bytes: int
+    """Bytes of their stored lines."""
+
+    after: str
+    """The last span that is there; the next part begins behind it."""
+
+
 @dataclass(frozen=True)
 class Trace:
     """
@@ -37,6 +48,10 @@ class Trace:
     is_open: bool = field(default=False)
     """More spans are expected: no root has ended, and the trace was not yet quiet for
     `analysis.settle`."""
+
+    cut: Cut | None = None
+    """What follows where this is a part of a trace that is too large for one answer; None at
+    the end of the trace."""
 
     @classmethod
     def merge(cls, spans: Iterable[Span], *, is_open: bool = False) -> Self:
@@ -60,6 +75,11 @@ class Trace:
             raise ValueError(f"spans of {len(trace_ids)} traces")
         ordered = sorted(versions.values(), key=lambda span: (span.start_unix_ns, span.span_id))
         return cls(trace_ids.pop(), tuple(ordered), stored - len(ordered), is_open)
+
+    @property
+    def stored_spans(self) -> int:
+        """Its spans with those that are cut off behind them."""
+        return len(self.spans) + (self.cut.spans if self.cut else 0)
 
     @computed_once
     def by_id(self) -> dict[str, Span]:

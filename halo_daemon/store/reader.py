@@ -8,7 +8,8 @@ again and the call repeated once; a line that is still unreadable is left out.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -27,7 +28,18 @@ from halo_daemon.store.query import TraceFilter
 from halo_daemon.store.rollups import shared_in_window, traces_of_day, window_condition
 from halo_daemon.store.shard_files import ShardFiles
 from halo_daemon.store.trace_lines import SpanLine, TraceLines, find_lines
-from halo_daemon.store.trace_reader import WHOLE, Overview, Share, TraceSummary, Window, WindowBy
+from halo_daemon.store.trace_parts import TracePart, find_part, size_of, stored_size
+from halo_daemon.store.trace_reader import (
+    MAX_ANSWER_BYTES,
+    WHOLE,
+    Overview,
+    Share,
+    TraceSummary,
+    Window,
+    WindowBy,
+    fitting_names,
+    fitting_summaries,
+)
 from halo_daemon.store.trace_summaries import summaries_of_day, summary_of
 from halo_daemon.store.trace_totals import sum_traces
 
@@ -60,12 +72,21 @@ class LocalTraceReader:
 
         now_unix_ns: Wall clock, to tell open traces.
 
+        max_answer_bytes: What one answer holds; of a trace, bytes of lines and `SPAN_BYTES`
+            for each span.
+
     Raises:
         UnknownProjectError: There is no such project.
     """
 
     def __init__(
-        self, root: Path, project: str, *, settle_s: float, now_unix_ns: Callable[[], int]
+        self,
+        root: Path,
+        project: str,
+        *,
+        settle_s: float,
+        now_unix_ns: Callable[[], int],
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         paths = DataPaths(root)
         self.project = find_project(paths, project)
@@ -74,6 +95,7 @@ class LocalTraceReader:
         self._files = ShardFiles(place.spans)
         self._settle_ns = int(settle_s * _NANOS)
         self._now_unix_ns = now_unix_ns
+        self._max_answer_bytes = max_answer_bytes
         self._lock = RLock()
 
     def close(self) -> None:
@@ -94,13 +116,15 @@ class LocalTraceReader:
         with self._lock:
             return self._index.answer(lambda: self._list_traces(window, limit, offset))
 
-    def load_trace(self, trace_id: str) -> Trace | None:
-        """Load one whole trace; see `TraceReader.load_trace`."""
+    def load_trace(self, trace_id: str, *, after: str = "") -> Trace | None:
+        """Load a trace, or a part of it; see `TraceReader.load_trace`."""
         key = trace_key(trace_id)
         if key is None:
             return None
         with self._lock:
-            self._index.catch_up()
+            size_bytes = self._index.answer(lambda: stored_size(self._index.days_of(key), key))
+        if after or size_bytes > self._max_answer_bytes:
+            return self._load_part(key, after)
         return next(self._load({key: 0}), None)
 
     def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
@@ -109,13 +133,23 @@ class LocalTraceReader:
             shared = self._index.answer(lambda: shared_in_window(self._index, window))
             days = [day.day for day in self._index.days]
         streams = [self._trace_ids(day, window) for day in days]
-        streams.append(iter([(trace.trace_id, trace.line_bytes) for trace in shared]))
+        streams.append(
+            iter([(trace.trace_id, trace.line_bytes, len(trace.versions)) for trace in shared])
+        )
         chunk: dict[bytes, int] = {}
         chunk_bytes = 0
-        for trace_id, size_bytes in heapq.merge(*streams):
+        for trace_id, line_bytes, versions in heapq.merge(*streams):
             if not share.has(id_of(trace_id)):
                 continue
-            chunk[trace_id] = size_bytes
+            size_bytes = size_of(line_bytes, versions)
+            if size_bytes > self._max_answer_bytes:
+                yield from self._load(chunk)
+                chunk, chunk_bytes = {}, 0
+                part = self._load_part(trace_id, "")
+                if part is not None:
+                    yield part
+                continue
+            chunk[trace_id] = line_bytes
             chunk_bytes += size_bytes
             if chunk_bytes >= _CHUNK_BYTES or len(chunk) >= _CHUNK_TRACES:
                 yield from self._load(chunk)
@@ -124,6 +158,10 @@ class LocalTraceReader:
 
     def _overview(self, window: Window) -> Overview:
         totals = sum_traces(self._index, window, TraceFilter())
+        names, left_out_names = fitting_names(
+            (totals.services, totals.models, totals.tools, totals.agents), self._max_answer_bytes
+        )
+        services, models, tools, agents = names
         return Overview(
             traces=totals.traces,
             spans=totals.spans,
@@ -131,10 +169,11 @@ class LocalTraceReader:
             error_traces=totals.error_traces,
             input_tokens=totals.input_tokens,
             output_tokens=totals.output_tokens,
-            services=totals.services,
-            models=totals.models,
-            tools=totals.tools,
-            agents=totals.agents,
+            services=services,
+            models=models,
+            tools=tools,
+            agents=agents,
+            left_out_names=left_out_names,
             quarantined_lines=sum(_bad_lines(day, window) for day in self._index.days),
         )
 
@@ -154,10 +193,11 @@ class LocalTraceReader:
                 wanted.setdefault(place, []).append(trace_id)
         for day, trace_ids in wanted.items():
             found |= summaries_of_day(day, trace_ids)
-        return [found[trace_id] for _, trace_id, _ in page]
+        summaries = (found[trace_id] for _, trace_id, _ in page)
+        return fitting_summaries(summaries, self._max_answer_bytes)
 
-    def _trace_ids(self, day: str, window: Window) -> Iterator[tuple[bytes, int]]:
-        """Traces of one day alone that are in *window*, with their bytes, by ascending id."""
+    def _trace_ids(self, day: str, window: Window) -> Iterator[tuple[bytes, int, int]]:
+        """Traces of one day alone in *window*, with bytes and versions, by ascending id."""
         after = b""
         while True:
             with self._lock:
@@ -167,13 +207,13 @@ class LocalTraceReader:
                 return
             after = rows[-1][0]
 
-    def _page(self, day: str, window: Window, after: bytes) -> list[tuple[bytes, int]]:
+    def _page(self, day: str, window: Window, after: bytes) -> list[tuple[bytes, int, int]]:
         index = self._index.open_day(day)
         if index is None:
             return []
         condition, parameters = traces_of_day(index, window)
         return index.connection.execute(
-            "SELECT t.trace_id, t.bytes FROM traces t"  # noqa: S608 -- constants
+            "SELECT t.trace_id, t.bytes, t.spans + t.duplicates FROM traces t"  # noqa: S608 -- constants
             f" WHERE t.trace_id > :after AND {condition} ORDER BY t.trace_id LIMIT :chunk",
             {**parameters, "after": after, "chunk": _CHUNK_TRACES},
         ).fetchall()
@@ -191,15 +231,46 @@ class LocalTraceReader:
         loaded = self._read(trace_ids)
         for place, trace_id in enumerate(trace_ids):
             found = loaded.get(trace_id)
-            trace, damaged_days = self._parse(found) if found else (None, set())
+            trace, damaged_days = self._parse(*found) if found else (None, set())
             if (found.stored.line_bytes if found else 0) < listed[trace_id]:
                 damaged_days |= self._days_that_list(trace_id)
             if damaged_days:
                 loaded = self._read_again(trace_ids[place:], damaged_days)
-                trace, _ = self._parse(loaded[trace_id]) if trace_id in loaded else (None, set())
+                trace, _ = self._parse(*loaded[trace_id]) if trace_id in loaded else (None, set())
             loaded.pop(trace_id, None)
             if trace is not None:
                 yield trace
+
+    def _load_part(self, trace_id: bytes, after: str) -> Trace | None:
+        """The part of a trace behind *after*; damaged lines as `_load` has it."""
+        while True:
+            part, trace, damaged_days = self._read_part(trace_id, after)
+            if damaged_days:
+                self._rebuild(damaged_days)
+                part, trace, _ = self._read_part(trace_id, after)
+            if trace is not None or part is None or part.cut is None:
+                return trace
+            # None of its lines could be read.
+            after = part.cut.after
+
+    def _read_part(
+        self, trace_id: bytes, after: str
+    ) -> tuple[TracePart | None, Trace | None, set[str]]:
+        with self._lock:
+            part = self._index.ask(
+                lambda: find_part(
+                    self._index.days_of(trace_id),
+                    trace_id,
+                    after=after,
+                    max_bytes=self._max_answer_bytes,
+                )
+            )
+            if part is None:
+                return None, None, set()
+            lines = sorted(part.lines, key=_EXTENT)
+            found = self._files.read([line.extent for line in lines])
+        trace, damaged_days = self._parse(part, zip(lines, found, strict=True))
+        return part, trace and replace(trace, cut=part.cut), damaged_days
 
     def _days_that_list(self, trace_id: bytes) -> set[str]:
         """Days whose index names a trace, by a look at every row."""
@@ -214,12 +285,16 @@ class LocalTraceReader:
             )
 
     def _read_again(self, trace_ids: list[bytes], damaged_days: set[str]) -> dict[bytes, _Loaded]:
+        self._rebuild(damaged_days)
+        with self._lock:
+            return self._read(trace_ids)
+
+    def _rebuild(self, damaged_days: set[str]) -> None:
         with self._lock:
             self._files.close()
             for day in sorted(damaged_days):
                 self._index.rebuild(day)
             self._index.catch_up()
-            return self._read(trace_ids)
 
     def _read(self, trace_ids: list[bytes]) -> dict[bytes, _Loaded]:
         """Look traces up and read their lines in order of place, which disks like."""
@@ -241,12 +316,14 @@ class LocalTraceReader:
                 wanted.setdefault(day, []).append(trace_id)
         return find_lines(wanted)
 
-    def _parse(self, loaded: _Loaded) -> tuple[Trace | None, set[str]]:
+    def _parse(
+        self, stored: TraceLines | TracePart, lines: Iterable[tuple[SpanLine, bytes | None]]
+    ) -> tuple[Trace | None, set[str]]:
         """Build the trace from the lines that fit, and name the days of those that do not."""
         spans: list[Span] = []
         damaged_days = set()
-        trace_id = id_of(loaded.stored.trace_id)
-        for line, data in loaded.lines:
+        trace_id = id_of(stored.trace_id)
+        for line, data in lines:
             span = _span_of(data)
             if span is None and data is not None and crc32(data) == line.crc:
                 # As it was indexed, and still nothing to read, such as a number that no double
@@ -259,7 +336,6 @@ class LocalTraceReader:
         if not spans:
             return None, damaged_days
         spans.sort(key=_BY_START)
-        stored = loaded.stored
         is_quiet = self._now_unix_ns() - stored.last_received_ns >= self._settle_ns
         trace = Trace(
             trace_id,

@@ -1,6 +1,7 @@
 """Questions answered by looking at every span: the oracle of `TraceQueries`."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from halo_daemon.proto.semconv import facts_of
 from halo_daemon.proto.span import TOOL, Span
@@ -28,7 +29,7 @@ from halo_daemon.store.query import (
     TraceTotals,
 )
 from halo_daemon.store.span_search import ValueSearch
-from halo_daemon.store.trace_reader import TraceReader, Window
+from halo_daemon.store.trace_reader import TraceReader, Window, parts_of
 
 _WIDTH_NS = {Bucket.HOUR: 3_600 * 10**9, Bucket.DAY: 86_400 * 10**9}
 
@@ -39,11 +40,18 @@ class MemoryQueries:
     def __init__(self, reader: TraceReader) -> None:
         self._reader = reader
 
+    def _traces(self, window: Window) -> Iterator[Trace]:
+        """Every trace of *window*, whole: no bound of answers about spans binds here."""
+        for trace in self._reader.iter_traces(window):
+            parts = list(parts_of(self._reader.load_trace, trace))
+            spans = tuple(span for part in parts for span in part.spans)
+            yield replace(trace, spans=spans, cut=None) if trace.cut else trace
+
     def query_traces(self, window: Window, query: TraceQuery) -> TracePage:
         """One page of traces."""
         found = [
             _trace_record(trace)
-            for trace in self._reader.iter_traces(window)
+            for trace in self._traces(window)
             if _is_trace_meant(trace, query.filter)
         ]
         if not query.with_names:
@@ -56,7 +64,7 @@ class MemoryQueries:
 
     def sum_traces(self, window: Window, wanted: TraceFilter) -> TraceTotals:
         """What the traces that *wanted* means hold together."""
-        traces = [t for t in self._reader.iter_traces(window) if _is_trace_meant(t, wanted)]
+        traces = [t for t in self._traces(window) if _is_trace_meant(t, wanted)]
         records = [_trace_record(trace) for trace in traces]
         names = [record.names for record in records if record.names]
 
@@ -107,7 +115,7 @@ class MemoryQueries:
         """Figures over groups of spans."""
         enclosing = {
             (trace.trace_id, span_id)
-            for trace in self._reader.iter_traces(window)
+            for trace in self._traces(window)
             for span_id in facts_of(trace).enclosing_calls
         }
         groups: dict[tuple[int | None, tuple[str, ...]], list[SpanRecord]] = {}
@@ -147,7 +155,7 @@ class MemoryQueries:
     def _spans(
         self, window: Window, query: SpanQuery | AggregateQuery
     ) -> Iterator[tuple[SpanRecord, Span]]:
-        for trace in self._reader.iter_traces(window):
+        for trace in self._traces(window):
             if _is_trace_meant(trace, query.traces):
                 yield from _spans_meant(trace, query.filter)
 

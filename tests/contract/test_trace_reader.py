@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from halo_daemon.errors import QueryError
 from halo_daemon.proto.span import Span
+from halo_daemon.proto.trace import Trace
 from halo_daemon.store.paths import DataPaths, day_of, shard_stem
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.receipts import encode_receipt
-from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
+from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy, parts_of
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
 
@@ -18,6 +20,7 @@ SECOND = 10**9
 DAY = 86_400 * SECOND
 SETTLE_S = 300.0
 NOW = START_UNIX_NS + 10 * DAY
+MAX_ANSWER_BYTES = 70_000
 EVERYTHING = Window(0, 2**63)
 
 Deliver = Callable[..., None]
@@ -26,7 +29,7 @@ Opened = tuple[TraceReader, Deliver]
 
 def memory(tmp_path: Path, now: Callable[[], int]) -> Opened:
     """The oracle."""
-    reader = MemoryReader(settle_s=SETTLE_S, now_unix_ns=now)
+    reader = MemoryReader(settle_s=SETTLE_S, now_unix_ns=now, max_answer_bytes=MAX_ANSWER_BYTES)
 
     def deliver(*lines: bytes, received: int = START_UNIX_NS) -> None:
         for line in lines:
@@ -52,7 +55,14 @@ def local(tmp_path: Path, now: Callable[[], int]) -> Opened:
         day.receipts(stem).write_bytes(encode_receipt(len(data), received))
         day.plain(stem).write_bytes(data)
 
-    return LocalTraceReader(tmp_path, "default", settle_s=SETTLE_S, now_unix_ns=now), deliver
+    reader = LocalTraceReader(
+        tmp_path,
+        "default",
+        settle_s=SETTLE_S,
+        now_unix_ns=now,
+        max_answer_bytes=MAX_ANSWER_BYTES,
+    )
+    return reader, deliver
 
 
 @pytest.fixture(params=[memory, local], ids=lambda factory: factory.__name__)
@@ -355,3 +365,132 @@ def test_a_replaced_version_encloses_nothing(opened):
     deliver(moved, received=START_UNIX_NS + 1)
 
     assert reader.overview(EVERYTHING).input_tokens == 17
+
+
+def long_line(number: int, *, start: int | None = None, chars: int = 20_000) -> bytes:
+    """A span of which three fit into an answer."""
+    return make_line(
+        span_id=span_id_of(number),
+        start_unix_ns=START_UNIX_NS + (number if start is None else start),
+        attributes={"input.value": "x" * chars},
+    )
+
+
+def ids_of(trace: Trace) -> list[str]:
+    """Ids of the spans of a trace, in order."""
+    return [span.span_id for span in trace.spans]
+
+
+@pytest.mark.parametrize("apart", [0, DAY], ids=["one-day", "two-days"])
+def test_a_trace_larger_than_an_answer_comes_in_parts(opened, apart):
+    """No part holds more than an answer may, and together the parts are the trace."""
+    reader, deliver = opened
+    deliver(*(long_line(number) for number in range(1, 6)))
+    deliver(*(long_line(number) for number in range(6, 9)), received=START_UNIX_NS + apart)
+    trace_id = Span.from_line(long_line(1)).trace_id
+
+    first = reader.load_trace(trace_id)
+    assert first is not None
+    parts = list(parts_of(reader.load_trace, first))
+
+    assert [ids_of(part) for part in parts] == [
+        [span_id_of(number) for number in numbers] for numbers in ([1, 2, 3], [4, 5, 6], [7, 8])
+    ]
+    assert [part.cut and part.cut.spans for part in parts] == [5, 2, None]
+    assert first.cut is not None
+    assert first.cut.line_bytes == sum(len(long_line(n)) - 1 for n in range(4, 9))
+    assert [ids_of(trace) for trace in reader.iter_traces(EVERYTHING)] == [ids_of(first)]
+    assert reader.overview(EVERYTHING).spans == 8
+
+
+def test_a_span_larger_than_an_answer_comes_alone(opened):
+    """One span always fits, so that reading goes on behind it."""
+    reader, deliver = opened
+    deliver(long_line(1, chars=70_000), long_line(2, chars=70_000), long_line(3, chars=10))
+
+    (first,) = reader.iter_traces(EVERYTHING)
+
+    parts = list(parts_of(reader.load_trace, first))
+    assert [ids_of(part) for part in parts] == [[span_id_of(number)] for number in (1, 2, 3)]
+
+
+def test_versions_that_lose_take_no_room(opened):
+    """A trace whose spans fit is whole, however often they were delivered."""
+    reader, deliver = opened
+    for day in range(4):
+        deliver(long_line(1), long_line(2), received=START_UNIX_NS + day * DAY)
+
+    (trace,) = reader.iter_traces(EVERYTHING)
+
+    assert (ids_of(trace), trace.duplicate_spans, trace.cut) == (
+        [span_id_of(1), span_id_of(2)],
+        6,
+        None,
+    )
+
+
+def test_nothing_follows_the_last_span(opened):
+    """Behind the end of a trace there is no part; behind a span it has not is no place."""
+    reader, deliver = opened
+    deliver(long_line(1), long_line(2))
+    trace_id = Span.from_line(long_line(1)).trace_id
+
+    assert reader.load_trace(trace_id, after=span_id_of(2)) is None
+    assert reader.load_trace(trace_id_of(77), after=span_id_of(2)) is None
+    for unknown in (span_id_of(3), "no such span", "x\0"):
+        with pytest.raises(QueryError):
+            reader.load_trace(trace_id, after=unknown)
+
+
+def test_the_parts_of_an_open_trace_are_open(opened):
+    """Every part knows of the whole trace whether more is expected."""
+    reader, deliver = opened
+    for number in range(1, 6):
+        line = make_line(
+            span_id=span_id_of(number),
+            end_unix_ns=0,
+            start_unix_ns=START_UNIX_NS + number,
+            attributes={"input.value": "x" * 20_000},
+        )
+        deliver(line, received=NOW - SECOND)
+
+    (first,) = reader.iter_traces(EVERYTHING)
+
+    assert [part.is_open for part in parts_of(reader.load_trace, first)] == [True, True]
+
+
+def test_names_that_do_not_fit_are_counted(opened):
+    """An overview has as many names as an answer holds, and says how many it has not."""
+    reader, deliver = opened
+    deliver(
+        *(
+            make_line(span_id=span_id_of(n), service_name=f"{n:03}" + "s" * 1_000)
+            for n in range(1, 81)
+        )
+    )
+
+    overview = reader.overview(EVERYTHING)
+
+    assert len(overview.services) == 69
+    assert len(overview.services) + overview.left_out_names == 80
+    assert overview.services[0].startswith("001")
+
+
+def test_a_page_ends_where_the_answer_is_full(opened):
+    """A list goes on at the offset behind what came, and nothing is listed twice or never."""
+    reader, deliver = opened
+    deliver(
+        *(
+            make_line(trace_id=trace_id_of(n), name=f"{n}" + "n" * 1_000, service_name="s" * 1_000)
+            for n in range(1, 81)
+        )
+    )
+
+    found: list[str] = []
+    sizes = []
+    while page := reader.list_traces(EVERYTHING, limit=100, offset=len(found)):
+        found += [trace.trace_id for trace in page]
+        sizes.append(len(page))
+
+    assert sorted(found) == [trace_id_of(n) for n in range(1, 81)]
+    assert len(sizes) > 2

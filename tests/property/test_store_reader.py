@@ -11,7 +11,13 @@ from halo_daemon.proto.trace import Trace
 from halo_daemon.store.paths import DataPaths, day_of, shard_stem
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.receipts import encode_receipt
-from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
+from halo_daemon.store.trace_reader import (
+    MAX_ANSWER_BYTES,
+    TraceReader,
+    Window,
+    WindowBy,
+    parts_of,
+)
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
 
@@ -72,9 +78,11 @@ windows = st.builds(
 )
 
 
-def oracle(stored: list[Delivery]) -> MemoryReader:
+def oracle(stored: list[Delivery], max_answer_bytes: int = MAX_ANSWER_BYTES) -> MemoryReader:
     """The answers as they should be."""
-    reader = MemoryReader(settle_s=SETTLE_S, now_unix_ns=lambda: NOW)
+    reader = MemoryReader(
+        settle_s=SETTLE_S, now_unix_ns=lambda: NOW, max_answer_bytes=max_answer_bytes
+    )
     for delivery in stored:
         reader.add(Span.from_line(delivery.line), received_unix_ns=delivery.received_unix_ns)
     return reader
@@ -114,6 +122,12 @@ def answers(reader: TraceReader, window: Window) -> list[object]:
     ]
 
 
+def all_parts(reader: TraceReader, trace_id: str) -> list[object]:
+    """A trace by value, part by part."""
+    first = reader.load_trace(trace_id)
+    return [comparable(part) for part in parts_of(reader.load_trace, first)] if first else []
+
+
 def comparable(trace: Trace | None) -> object:
     """A trace by value."""
     return trace and (
@@ -121,6 +135,7 @@ def comparable(trace: Trace | None) -> object:
         [span.fields for span in trace.spans],
         trace.duplicate_spans,
         trace.is_open,
+        trace.cut,
     )
 
 
@@ -142,3 +157,33 @@ def test_any_layout_gives_the_same_answers(stored, cut, shard_lines, window):
 
         assert early == answers(oracle(stored[:cut]), window)
         assert late == answers(oracle(stored), window)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    stored=deliveries(),
+    shard_lines=st.integers(1, 6),
+    window=windows,
+    max_answer_bytes=st.integers(1, 12_000),
+)
+def test_answers_that_are_cut_are_cut_alike(stored, shard_lines, window, max_answer_bytes):
+    """Whatever the bound, each part of each trace is the oracle's, over days and versions."""
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        DataPaths(root).project("default").directory.mkdir(parents=True)
+        append(root, stored, shard_lines=shard_lines)
+        reader = LocalTraceReader(
+            root,
+            "default",
+            settle_s=SETTLE_S,
+            now_unix_ns=lambda: NOW,
+            max_answer_bytes=max_answer_bytes,
+        )
+        expected = oracle(stored, max_answer_bytes)
+        try:
+            assert answers(reader, window) == answers(expected, window)
+            for number in range(1, 6):
+                ours, theirs = (all_parts(one, trace_id_of(number)) for one in (reader, expected))
+                assert ours == theirs
+        finally:
+            reader.close()

@@ -28,7 +28,7 @@ from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.findings import Report
 from halo_daemon.proto.times import parse_unix_ns
 from halo_daemon.store.query import TraceFilter, TraceQueries
-from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy
+from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy, iter_parts
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -203,7 +203,7 @@ def dry_run(
     first_bytes = asyncio.run(_first_request_bytes(report, source, settings))
     keys: set[str] = set()
     totals = source.totals(TraceFilter())
-    for trace in reader.iter_traces(source.window):
+    for trace in iter_parts(reader, source.window):
         for span in trace.spans:
             keys.update(span.attributes)
     budget, price = settings.run.budget, settings.price

@@ -8,7 +8,6 @@ from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.trace_arguments import QuerySpansArguments
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.proto.span import Span
-from halo_daemon.proto.trace import Trace
 from halo_daemon.store.query import (
     MAX_PAGE,
     SearchQuery,
@@ -18,6 +17,7 @@ from halo_daemon.store.query import (
     TraceFilter,
     TraceQuery,
 )
+from halo_daemon.store.trace_reader import spans_of
 
 MAX_ERRORS = 20_000
 """Errors that are looked at to tell leaves from their parents."""
@@ -141,12 +141,12 @@ def _containing(source: TraceSource, text: str, spans: SpanFilter) -> set[_Place
 
 
 def _loaded(source: TraceSource, places: Sequence[_Place]) -> list[Span]:
-    traces: dict[str, Trace | None] = {}
-    found = []
+    wanted: dict[str, set[str]] = {}
     for trace_id, span_id in places:
-        if trace_id not in traces:
-            traces[trace_id] = source.reader.load_trace(trace_id)
-        trace = traces[trace_id]
-        if trace is not None and span_id in trace.by_id:
-            found.append(trace.by_id[span_id])
-    return found
+        wanted.setdefault(trace_id, set()).add(span_id)
+    found = {
+        _Place(trace_id, span.span_id): span
+        for trace_id, span_ids in wanted.items()
+        for span in spans_of(source.reader.load_trace, trace_id, span_ids)
+    }
+    return [found[place] for place in places if place in found]

@@ -6,7 +6,7 @@ line ends and letters that JSON escapes are found as people write them.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import orjson
 
@@ -42,7 +42,7 @@ def values_of(span: Span) -> Iterator[tuple[str, str]]:
 
 
 def search_spans(
-    spans: tuple[Span, ...], pattern: Pattern, *, context_chars: int, max_matches: int, skip: int
+    spans: Iterable[Span], pattern: Pattern, *, context_chars: int, max_matches: int, skip: int
 ) -> JsonObject:
     """
     Find *pattern* in *spans*.

@@ -41,10 +41,16 @@ class Part:
     start_span: str | None = None
     max_depth: int | None = None
     page: int | None = None
+    after_span: str | None = None
+    """Where the part of the trace begins that was read; no other field means all of it."""
 
     def with_page(self, page: int) -> JsonObject:
         """The arguments that ask for another page of the same."""
-        fields: JsonObject = {"start_span": self.start_span, "max_depth": self.max_depth}
+        fields: JsonObject = {
+            "start_span": self.start_span,
+            "max_depth": self.max_depth,
+            "after_span": self.after_span,
+        }
         return {**{key: value for key, value in fields.items() if value is not None}, "page": page}
 
 
@@ -120,7 +126,7 @@ def view_part(trace: Trace, part: Part, *, budget_bytes: int) -> JsonObject:
     Raises:
         EngineToolError: There is no such span or page.
     """
-    if part == Part():
+    if part == Part(after_span=part.after_span):
         return view(trace, trace.spans, limit_chars=TRACE_VALUE_CHARS, budget_bytes=budget_bytes)
     entries = _entries_of(trace, part)
     first_depth = entries[0].depth if entries else 0

@@ -114,6 +114,9 @@ class ViewTraceArguments(ToolArguments):
     page: int | None = Field(default=None, ge=1)
     """Read the spans in parts that fit, one after the other, from 1."""
 
+    after_span: str | None = None
+    """Only what begins after this span: goes on where an answer has a `rest`."""
+
 
 class ViewSpansArguments(ToolArguments):
     """Read some spans of a trace, with more of each value than `view_trace` shows."""

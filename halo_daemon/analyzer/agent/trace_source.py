@@ -24,7 +24,7 @@ from halo_daemon.store.query import (
     TraceQuery,
     TraceTotals,
 )
-from halo_daemon.store.trace_reader import TraceReader, Window
+from halo_daemon.store.trace_reader import TraceReader, Window, parts_of
 
 _MAX_SEQUENCE = 200
 _MAX_ERROR_CHARS = 2_000
@@ -55,7 +55,7 @@ class TraceSteps(NamedTuple):
         spans = trace.spans
         return cls(
             trace_id=trace.trace_id,
-            span_count=len(spans),
+            span_count=trace.stored_spans,
             model_names=distinct(span.model for span in spans),
             agent_names=distinct(span.agent_name for span in spans),
             tool_names=distinct(span.tool_name for span in spans),
@@ -137,22 +137,54 @@ class TraceSource:
                 return found
             query = query.model_copy(update={"after": answer.next})
 
-    def load(self, trace_id: str) -> Trace:
+    def load(self, trace_id: str, *, after: str = "") -> Trace:
         """
-        Load one trace that the run may look at; capitals in its id do not matter.
+        Load one trace that the run may look at, or the part of it that follows span *after*.
+
+        Capitals in its id do not matter. Where the trace is too large for one answer, its
+        `cut` says what follows.
 
         Raises:
-            EngineToolError: There is no such trace in the window.
+            EngineToolError: There is no such trace in the window, or nothing after the span.
+            QueryError: The trace has no span *after*.
         """
         for spelling in dict.fromkeys((trace_id, trace_id.strip().lower())):
             is_known = spelling in self.listed or bool(self.known([spelling]))
-            trace = self.reader.load_trace(spelling) if is_known else None
+            trace = self.reader.load_trace(spelling, after=after) if is_known else None
+            if is_known and after and trace is None:
+                raise EngineToolError(
+                    f"nothing follows span `{after[:_ID_CHARS]}` in trace {spelling}"
+                )
             if trace is not None:
                 self.viewed.add(trace.trace_id)
                 return trace
         raise EngineToolError(
             f"no trace `{trace_id[:_ID_CHARS]}`",
             hint="take ids from `query_traces`; never invent one",
+        )
+
+    def parts(self, trace_id: str) -> Iterator[Trace]:
+        """
+        The parts of one trace, nearly always one; each is read when it is asked for.
+
+        Raises:
+            EngineToolError: There is no such trace in the window.
+        """
+        return parts_of(self.reader.load_trace, self.load(trace_id))
+
+    def part_with(self, trace_id: str, span_id: str) -> Trace:
+        """
+        The part of a trace that has a span.
+
+        Raises:
+            EngineToolError: There is no such trace in the window, or no such span in it.
+        """
+        for part in self.parts(trace_id):
+            if span_id in part.by_id:
+                return part
+        raise EngineToolError(
+            f"no span `{span_id[:_ID_CHARS]}` in trace {trace_id[:_ID_CHARS]}",
+            hint="take span ids from `view_trace` or `search_trace`",
         )
 
     def traces(self, wanted: TraceFilter) -> Iterator[Trace]:

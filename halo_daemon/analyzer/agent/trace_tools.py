@@ -1,11 +1,12 @@
 """HALO's tools over traces: same names, same arguments, one door to the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from halo_daemon.analyzer.agent.answers import DEFAULT_BUDGET_BYTES, NextCall, cut_text
 from halo_daemon.analyzer.agent.arguments import Arguments, read_arguments, validate
-from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.messages import ToolCall
 from halo_daemon.analyzer.agent.queries import QueryLog
 from halo_daemon.analyzer.agent.span_listing import list_spans
@@ -35,8 +36,10 @@ from halo_daemon.analyzer.content import first_text
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
+from halo_daemon.proto.trace import Trace
 from halo_daemon.store.patterns import compile_pattern
 from halo_daemon.store.query import TraceFilter, TraceQuery, TraceRecord
+from halo_daemon.store.trace_reader import spans_of
 
 _MAX_SAMPLES = 20
 _PREVIEW_CHARS = 200
@@ -152,32 +155,36 @@ class TraceTools:
 
     def view_trace(self, arguments: ViewTraceArguments) -> JsonObject:
         """Show all spans of a trace, or its outline."""
-        trace = self._source.load(arguments.trace_id)
-        part = Part(arguments.start_span, arguments.max_depth, arguments.page)
-        return view_part(trace, part, budget_bytes=_VIEW_BYTES)
+        trace = self._source.load(arguments.trace_id, after=arguments.after_span or "")
+        start = arguments.start_span
+        if start is not None and trace.cut is not None and start not in trace.by_id:
+            trace = self._source.part_with(arguments.trace_id, start)
+        part = Part(start, arguments.max_depth, arguments.page, arguments.after_span)
+        return {**view_part(trace, part, budget_bytes=_VIEW_BYTES), **_rest_of(trace)}
 
     def view_spans(self, arguments: ViewSpansArguments) -> JsonObject:
         """Show some spans of a trace; ids that do not exist are named."""
         trace = self._source.load(arguments.trace_id)
-        found = [trace.by_id[i] for i in dict.fromkeys(arguments.span_ids) if i in trace.by_id]
+        wanted = dict.fromkeys(arguments.span_ids)
+        if trace.cut is not None and not wanted.keys() <= trace.by_id.keys():
+            spans = spans_of(self._source.reader.load_trace, trace.trace_id, wanted.keys())
+            trace = replace(trace, spans=(*spans,)) if spans else trace
+        found = [trace.by_id[span_id] for span_id in wanted if span_id in trace.by_id]
         shown = view(trace, found, limit_chars=SPAN_VALUE_CHARS, budget_bytes=_VIEW_BYTES)
         missing: list[JsonValue] = [i for i in arguments.span_ids if i not in trace.by_id]
         return {**shown, "missing_span_ids": missing}
 
     def search_trace(self, arguments: SearchTraceArguments) -> JsonObject:
         """Find a pattern in a trace."""
-        trace = self._source.load(arguments.trace_id)
-        return {"trace_id": trace.trace_id, **_search(trace.spans, arguments)}
+        parts = self._source.parts(arguments.trace_id)
+        first = next(parts)
+        spans = (span for part in chain([first], parts) for span in part.spans)
+        return {"trace_id": first.trace_id, **_search(spans, arguments)}
 
     def search_span(self, arguments: SearchSpanArguments) -> JsonObject:
         """Find a pattern in a span."""
-        trace = self._source.load(arguments.trace_id)
-        span = trace.by_id.get(arguments.span_id)
-        if span is None:
-            raise EngineToolError(
-                f"no span `{arguments.span_id[:64]}` in trace {trace.trace_id}",
-                hint="take span ids from `view_trace` or `search_trace`",
-            )
+        trace = self._source.part_with(arguments.trace_id, arguments.span_id)
+        span = trace.by_id[arguments.span_id]
         found = _search((span,), arguments)
         return {"trace_id": trace.trace_id, "span_id": span.span_id, **found}
 
@@ -229,7 +236,21 @@ def _next_page(tool: str) -> Any:
     return for_call
 
 
-def _search(spans: tuple[Span, ...], arguments: SearchTraceArguments) -> JsonObject:
+def _rest_of(trace: Trace) -> JsonObject:
+    """What follows the part of a trace that was read, and the call that goes on."""
+    if trace.cut is None:
+        return {}
+    arguments: JsonObject = {"trace_id": trace.trace_id, "after_span": trace.cut.after}
+    return {
+        "rest": {
+            "spans": trace.cut.spans,
+            "bytes": trace.cut.line_bytes,
+            "next": {"tool": "view_trace", "arguments": arguments},
+        }
+    }
+
+
+def _search(spans: Iterable[Span], arguments: SearchTraceArguments) -> JsonObject:
     return search_spans(
         spans,
         compile_pattern(arguments.regex_pattern),

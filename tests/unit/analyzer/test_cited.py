@@ -7,11 +7,17 @@ import pytest
 
 from halo_daemon.analyzer.cited import MAX_TEXT_CHARS, cited_spans, span_lines
 from halo_daemon.analyzer.render_html import render_html
+from halo_daemon.analyzer.run import RunInfo, analyze_window
+from halo_daemon.analyzer.verify import verify_findings
 from halo_daemon.findings import MAX_ROWS_INSIDE, TraceRow, from_json, split_rows, to_json
+from halo_daemon.store.trace_reader import Window
+from halo_daemon.testing.memory_reader import MemoryReader
+from halo_daemon.testing.spans import START_UNIX_NS
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import reader_of, report_of
 from tests.unit.analyzer.test_rendering import hostile
 
+EVERYTHING = Window(0, 2**63)
 SECRET = "sk-proj-" + "a1B2c3D4e5F6g7H8i9J0" * 2
 
 
@@ -116,3 +122,38 @@ def test_more_rows_than_ten_thousand_stand_in_a_file_of_their_own(number, inside
     assert document.traces_file == ("traces.jsonl" if beside else None)
     assert written == list(rows(number) if beside else ())
     assert from_json(to_json(document)) == document
+
+
+def test_a_quote_behind_the_first_part_of_a_large_trace_is_found():
+    """Evidence is looked up, and copied, wherever in its trace it stands."""
+    scripts = failing()
+    report = report_of(scripts)
+    small = MemoryReader(max_answer_bytes=2_000)
+    for trace in reader_of(scripts).iter_traces(EVERYTHING):
+        for span in trace.spans:
+            small.add(span, received_unix_ns=span.start_unix_ns)
+
+    copies = cited_spans(report, small.load_trace)
+    verified = verify_findings(report.findings, small.load_trace)
+
+    assert {key: copy.fields for key, copy in copies.items()} == {
+        key: copy.fields for key, copy in cited_spans(report, reader_of(scripts).load_trace).items()
+    }
+    assert [finding.verified for finding in verified] == [f.verified for f in report.findings]
+    assert any(finding.verified for finding in verified)
+
+
+def test_a_trace_examined_in_part_is_told():
+    """A report counts the traces of which only the beginning was read, with the setting."""
+    small = MemoryReader(max_answer_bytes=2_000)
+    for trace in reader_of(failing()).iter_traces(EVERYTHING):
+        for span in trace.spans:
+            small.add(span, received_unix_ns=span.start_unix_ns)
+
+    report = analyze_window(
+        small, project="p", window=EVERYTHING, run=RunInfo("r_1", "run-1", START_UNIX_NS)
+    )
+
+    (cut,) = [row for row in report.data_quality if row.code == "cut_trace"]
+    assert (cut.count, cut.of) == (5, 5)
+    assert "storage.max_answer" in cut.fix

@@ -114,6 +114,37 @@ def test_a_trace_is_shown_by_the_beginning_of_its_id(data):
     assert [json.loads(line)["name"] for line in raw] == ["run", "call"]
 
 
+def test_a_trace_larger_than_the_bound_is_shown_and_exported_to_its_end(
+    data, tmp_path, monkeypatch
+):
+    """`show` says what follows and goes on after it; an export has every span."""
+    lines = [
+        make_line(
+            trace_id="e" * 32,
+            span_id=span_id_of(n),
+            start_unix_ns=NOW_NS + n,
+            attributes={"input.value": "x" * 700_000},
+        )
+        for n in range(1, 4)
+    ]
+    day = DataPaths(data).project("default").day(day_of(NOW_NS))
+    day.plain(shard_stem(NOW_NS, worker=1, sequence=9)).write_bytes(b"".join(lines))
+    monkeypatch.setenv("HALO_DAEMON__STORAGE__MAX_ANSWER", "1500KiB")
+
+    first = json.loads(run(data, "trace", "show", "eee", "--json"))
+    rest = json.loads(
+        run(data, "trace", "show", "eee", "--json", "--after", first["rest"]["after"])
+    )
+    run(data, "export", "halo", *ALL, "-o", str(tmp_path / "all.jsonl"))
+
+    shown = [[span["span_id"] for span in part["spans"]] for part in (first, rest)]
+    assert shown == [[span_id_of(1), span_id_of(2)], [span_id_of(3)]]
+    assert (first["rest"]["spans"], rest["rest"]) == (1, None)
+    assert len((tmp_path / "all.jsonl").read_bytes().splitlines()) == 6
+    with pytest.raises(ConfigError, match="nothing follows"):
+        run(data, "trace", "show", "eee", "--after", span_id_of(3))
+
+
 @pytest.mark.parametrize("beginning", ["ffff", "xyz", ""])
 def test_an_id_that_leads_nowhere_is_told(data, beginning):
     """Unknown and ambiguous beginnings are errors with a hint."""

@@ -340,3 +340,65 @@ def test_schemas_are_valid_json_schema():
         jsonschema.Draft202012Validator.check_schema(schema.parameters)
         assert schema.description
         assert schema.parameters["type"] == "object"
+
+
+def large_trace(spans: int = 6) -> MemoryReader:
+    """One trace of which an answer holds two spans."""
+    reader = MemoryReader(max_answer_bytes=50_000)
+    for number in range(1, spans + 1):
+        fields = make_fields(
+            trace_id=TRACE,
+            span_id=span_id_of(number),
+            parent_span_id="" if number == 1 else span_id_of(1),
+            start_unix_ns=START_UNIX_NS + number,
+            attributes={"input.value": f"step {number} " + "x" * 20_000},
+        )
+        reader.add(Span.from_fields(fields), received_unix_ns=START_UNIX_NS)
+    return reader
+
+
+async def test_a_trace_too_large_to_read_at_once_is_read_in_parts():
+    """Each answer names the call that goes on, and those calls show every span once."""
+    box = toolbox(large_trace())
+    shown, calls = [], 0
+    arguments = {"trace_id": TRACE}
+    while arguments:
+        answer = await ask("view_trace", box=box, **arguments)
+        shown += [span["span_id"] for span in answer["spans"]]
+        arguments = answer["rest"]["next"]["arguments"] if "rest" in answer else {}
+        calls += 1
+
+    assert shown == [span_id_of(number) for number in range(1, 7)]
+    assert calls == 3
+
+
+async def test_spans_behind_the_first_part_are_found():
+    """Looking at a span, searching and opening a subtree reach every part of a large trace."""
+    box = toolbox(large_trace())
+    last = span_id_of(6)
+
+    viewed = await ask("view_spans", box=box, trace_id=TRACE, span_ids=[last, span_id_of(99)])
+    in_span = await ask(
+        "search_span", box=box, trace_id=TRACE, span_id=last, regex_pattern="step 6"
+    )
+    in_trace = await ask("search_trace", box=box, trace_id=TRACE, regex_pattern="step [0-9]")
+    below = await ask("view_trace", box=box, trace_id=TRACE, start_span=last)
+    listed = await ask("query_spans", box=box, contains="step 6")
+
+    assert [span["span_id"] for span in viewed["spans"]] == [last]
+    assert viewed["missing_span_ids"] == [span_id_of(99)]
+    assert in_span["match_count"] == 1
+    assert in_trace["match_count"] == 6
+    assert [span["span_id"] for span in below["spans"]] == [last]
+    assert [span["span_id"] for span in listed["spans"]] == [last]
+
+
+async def test_a_part_that_is_none_is_told():
+    """Behind the last span nothing follows, and behind an unknown one is no place."""
+    box = toolbox(large_trace())
+
+    behind = await ask("view_trace", box=box, trace_id=TRACE, after_span=span_id_of(6))
+    unknown = await ask("view_trace", box=box, trace_id=TRACE, after_span=span_id_of(99))
+
+    assert "nothing follows" in json.dumps(behind)
+    assert "no span" in json.dumps(unknown)
