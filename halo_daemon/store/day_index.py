@@ -42,9 +42,9 @@ from halo_daemon.store.enclosing import (
     grown_below_calls,
     mark_enclosing,
 )
-from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, ShardName
-from halo_daemon.store.receipts import read_receipts
-from halo_daemon.store.shard_files import ShardReader, open_shard, read_lines
+from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths
+from halo_daemon.store.receipts import Receipts
+from halo_daemon.store.shard_files import ShardReader, open_shard, read_groups, read_lines
 from halo_daemon.store.span_row import (
     SPAN_COLUMNS,
     BadLine,
@@ -247,9 +247,10 @@ class DayIndex:
     def _read_on(
         self, stem: str, state: _ShardState, enter: Callable[[list[NewTrace]], None]
     ) -> bool:
-        """Index one block of a shard; False when it has no complete new line."""
+        """Index one block of a shard; False when it has no new group."""
         with closing(open_shard(self.paths, stem)) as reader:
-            pieces = _pieces(reader, state.indexed_bytes)
+            receipts, end = read_groups(self.paths, stem, reader)
+            pieces = _pieces(reader, state.indexed_bytes, end)
             first = next(pieces, None)
             if first is None:
                 return False
@@ -258,14 +259,13 @@ class DayIndex:
             with transaction(self.connection):
                 shard = state.id or self._add_shard(stem)
                 (first_id,) = self.connection.execute(_NEXT_ID).fetchone()
-                parsed = self._parse(chain([first], pieces), stem, shard, first_id)
+                parsed = self._parse(chain([first], pieces), receipts, shard, first_id)
                 enter(self._store(parsed, shard, first_id))
         return True
 
-    def _parse(self, pieces: Iterable[_Piece], stem: str, shard: int, first_id: int) -> ParsedBlock:
-        receipts = read_receipts(
-            self.paths.receipts(stem), opened_unix_ns=ShardName(self.day, stem).opened_unix_ns
-        )
+    def _parse(
+        self, pieces: Iterable[_Piece], receipts: Receipts, shard: int, first_id: int
+    ) -> ParsedBlock:
         rows: list[SpanRow] = []
         bad: list[BadLine] = []
         end_offset = 0
@@ -370,11 +370,15 @@ class DayIndex:
         return known
 
 
-def _pieces(reader: ShardReader, offset: int) -> Iterator[_Piece]:
+def _pieces(reader: ShardReader, offset: int, shard_end: int) -> Iterator[_Piece]:
     """One block of complete lines from *offset* on, piece by piece; none when there is no line."""
+
+    def read(begin: int, size: int) -> bytes:
+        return reader.read_past_damage(begin, max(0, min(size, shard_end - begin)))
+
     end = offset + _BLOCK_BYTES
     while offset < end:
-        lines = read_lines(reader.read_past_damage, offset, _PIECE_BYTES)
+        lines = read_lines(read, offset, _PIECE_BYTES)
         if not lines:
             return
         yield offset, lines

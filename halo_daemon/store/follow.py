@@ -1,10 +1,11 @@
 """New lines as they are stored, without an index."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 from halo_daemon.store.paths import DataPaths, ShardName, day_of
-from halo_daemon.store.shard_files import ShardFiles, open_shard
+from halo_daemon.store.shard_files import ShardFiles, open_shard, read_groups
 
 _BLOCK_BYTES = 1024**2
 _DAY_NS = 86_400 * 10**9
@@ -35,7 +36,7 @@ class Follower:
         self._project = project
         self._offsets: dict[tuple[str, ShardName], int] = {}
         for slug, shard in self._shards(now_unix_ns):
-            self._offsets[slug, shard] = self._size_bytes(slug, shard)
+            self._offsets[slug, shard] = self._end_bytes(slug, shard, 0)
 
     def new_lines(self, now_unix_ns: int) -> Iterator[NewLine]:
         """Complete lines that came since the last call, by project and shard; often none."""
@@ -43,23 +44,26 @@ class Follower:
             files = ShardFiles(self._paths.project(slug).spans)
             try:
                 offset = self._offsets.get((slug, shard), 0)
-                while block := files.read_block(shard, offset, _BLOCK_BYTES):
+                end = self._end_bytes(slug, shard, offset)
+                while offset < end and (
+                    block := files.read_block(shard, offset, min(_BLOCK_BYTES, end - offset))
+                ):
                     offset += len(block)
                     self._offsets[slug, shard] = offset
                     yield from (NewLine(slug, line) for line in block.split(b"\n")[:-1] if line)
             finally:
                 files.close()
 
-    def _size_bytes(self, slug: str, shard: ShardName) -> int:
-        """How long a shard is by now, in lines as they were written, compressed or not."""
+    def _end_bytes(self, slug: str, shard: ShardName, offset: int) -> int:
+        """Where the last whole group of a shard ends by now; no more than *offset* if none is new."""
+        day = self._paths.project(slug).day(shard.day)
         try:
-            reader = open_shard(self._paths.project(slug).day(shard.day), shard.stem)
+            with closing(open_shard(day, shard.stem)) as reader:
+                if reader.size_bytes <= offset:
+                    return offset
+                return read_groups(day, shard.stem, reader)[1]
         except OSError:
             return 0
-        try:
-            return reader.size_bytes
-        finally:
-            reader.close()
 
     def _shards(self, now_unix_ns: int) -> list[tuple[str, ShardName]]:
         slugs = [self._project] if self._project else self._paths.slugs()

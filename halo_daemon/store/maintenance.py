@@ -24,7 +24,8 @@ from halo_daemon.store.paths import (
     is_left_out_of_copies,
 )
 from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.recovery import good_length
+from halo_daemon.store.receipts import read_receipts
+from halo_daemon.store.recovery import whole_length
 from halo_daemon.store.shard_files import Extent, ShardFiles, open_shard
 
 _COPY_BYTES = 4 * 1024**2
@@ -172,7 +173,7 @@ def backup(paths: DataPaths, target: Path, *, disk: Disk | None = None) -> int:
     """
     Copy a data directory, with or without a daemon that writes to it.
 
-    Shards are copied as far as their last complete line: everything that was
+    Shards are copied as far as their last whole group: everything that was
     acknowledged before the call, and perhaps more. Retention waits meanwhile, so no
     trace is copied in part. Derived files are left out: they are built again where the
     copy is used.
@@ -264,15 +265,15 @@ def _unreadable_shards(day: DayPaths) -> Iterator[Damage]:
                 if reader.table_damage:
                     yield Damage(DamageKind.LOST_TABLE, path, reader.size_bytes, 0)
             if path == day.plain(stem):
-                yield from _torn_tail(path)
+                yield from _torn_tail(path, day.receipts(stem))
         except OSError:
             yield Damage(DamageKind.UNREADABLE, path, 0, path.stat().st_size)
 
 
-def _torn_tail(path: Path) -> Iterator[Damage]:
+def _torn_tail(path: Path, receipts: Path) -> Iterator[Damage]:
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        good = good_length(file.fileno(), size)
+        good = whole_length(file.fileno(), size, receipts)
     if good < size:
         yield Damage(DamageKind.TORN_TAIL, path, good, size - good)
 
@@ -369,13 +370,20 @@ def _copy_file(disk: Disk, source: Path, target: Path) -> int:
                 while view:
                     view = view[disk.write(fd, view) :]
             if source.suffix == PLAIN_SUFFIX:
-                disk.truncate(fd, _complete_bytes(target))
+                disk.truncate(fd, _whole_bytes(file.fileno(), source, target))
             disk.sync(fd)
             copied = os.fstat(fd).st_size
         finally:
             os.close(fd)
     shutil.copystat(source, target)
     return copied
+
+
+def _whole_bytes(source_fd: int, source: Path, copy: Path) -> int:
+    """How much of a copied shard, or other file of lines, to keep."""
+    complete = _complete_bytes(copy)
+    receipts = read_receipts(source.with_suffix(RECEIPTS_SUFFIX), opened_unix_ns=0)
+    return receipts.whole_to(complete, length_now_bytes=os.fstat(source_fd).st_size)
 
 
 def _complete_bytes(path: Path) -> int:

@@ -1,10 +1,10 @@
 """
 What the daemon mends when it starts.
 
-A crash can leave a plain shard with a torn tail: half a line, zeros where the
-file system had grown the file but not written it, or a last line that does not
-parse. No sender was told that such bytes are stored. They are moved to the
-day's quarantine and cut off, so that a reader never meets them.
+A crash can leave a plain shard with a torn tail: some lines of a group, half a line,
+zeros where the file system had grown the file but not written it, or a last line that
+does not parse. No sender was told that such bytes are stored. They are moved to the
+day's quarantine and cut off, so that a request is there whole or not at all.
 
 Starting never fails for what is found: a shard that cannot be mended is left
 as it is and logged, and readers skip its damage by content.
@@ -21,6 +21,7 @@ import structlog
 
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import TEMPORARY_PREFIX, DataPaths, DayPaths
+from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.seekable import SeekableReader
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -117,7 +118,7 @@ def _mend(disk: Disk, day: DayPaths, stem: str) -> TornTail | None:
         if _is_in_use(fd):
             return None
         size = os.fstat(fd).st_size
-        good = good_length(fd, size)
+        good = whole_length(fd, size, day.receipts(stem))
         if good == size:
             return None
         quarantined = day.torn_tail(stem, good)
@@ -139,7 +140,18 @@ def _is_in_use(fd: int) -> bool:
     return False
 
 
-def good_length(fd: int, size: int) -> int:
+def whole_length(fd: int, size: int, receipts: Path) -> int:
+    """
+    Where the last group that is whole ends, in a shard of *size* bytes.
+
+    A group that was stored and is damaged counts up to its last line that parses, and so
+    does one whose receipts are lost.
+    """
+    good = _good_length(fd, size)
+    return read_receipts(receipts, opened_unix_ns=0).whole_to(good)
+
+
+def _good_length(fd: int, size: int) -> int:
     """
     Where the last line that parses ends, counted from the end of the file.
 

@@ -14,11 +14,10 @@ import orjson
 
 from halo_daemon.proto.semconv import project_fields
 from halo_daemon.store.disk import Disk
-from halo_daemon.store.paths import DayPaths, ProjectPaths, ShardName
+from halo_daemon.store.paths import DayPaths, ProjectPaths
 from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.rewrite import Part, ReceivedLine, replace_shard
-from halo_daemon.store.shard_files import open_shard, read_lines
+from halo_daemon.store.shard_files import open_shard, read_groups, read_lines
 
 _BLOCK_BYTES = 4 * 1024**2
 
@@ -72,11 +71,12 @@ def reproject(
 
 def _read(day: DayPaths, stem: str) -> Iterator[tuple[Part, int]]:
     """The lines of a shard as they read now, part by part, and how many of them changed."""
-    name = ShardName(day.day, stem)
-    receipts = read_receipts(day.receipts(stem), opened_unix_ns=name.opened_unix_ns)
     with closing(open_shard(day, stem)) as reader:
+        receipts, end = read_groups(day, stem, reader)
         offset = 0
-        while block := read_lines(reader.read, offset, _BLOCK_BYTES):
+        while offset < end and (
+            block := read_lines(reader.read, offset, min(_BLOCK_BYTES, end - offset))
+        ):
             part: Part = []
             changed = 0
             for content in block.split(b"\n")[:-1]:

@@ -4,12 +4,10 @@ One append-only file of canonical lines.
 Theory of operation
 ===================
 
-A shard is a sequence of complete lines. A line counts once its newline is on
-disk; what follows the last newline is a torn write that no sender was told
-about, and is set aside at the next start of the daemon (`recovery`).
-
 The unit of writing is the group: the lines of every request that waited. It
-goes out in one write, then one sync; only then is anybody told.
+goes out in one write, then one sync; only then is anybody told. A crash can leave
+a group in part, which no sender was told about: no reader shows it (`receipts`), and
+the next start of the daemon sets it aside (`recovery`).
 
 Rule 1: only `Shard` writes to a shard, and only the process that created it.
 A shard of an earlier process is never opened for appending again.
@@ -88,9 +86,15 @@ class Shard:
             raise
 
     def open_receipts(self, path: Path) -> None:
-        """Begin the sidecar; without one, times of receipt are only as good as the name."""
+        """
+        Begin the sidecar.
+
+        Without one, times of receipt are only as good as the name, and a group that a
+        crash cuts short counts as far as its last complete line.
+        """
         try:
             self._receipts_fd = self._disk.create(path)
+            self._disk.sync_directory(path.parent)
         except OSError as exc:
             log.warning("receipts_lost", path=str(path), error=str(exc))
 
@@ -102,7 +106,10 @@ class Shard:
             OSError: They may or may not be there; the shard is now closed.
         """
         end = self.acknowledged_bytes + len(lines)
-        self._note_receipt(end, received_unix_ns)
+        receipt = encode_receipt(end, received_unix_ns)
+        # A lone line is torn or whole by itself.
+        is_divisible = lines.find(b"\n", 0, len(lines) - 1) >= 0
+        self._note(receipt, syncs=is_divisible)
         try:
             write_fully(self._disk, self._fd, lines)
             self._disk.sync(self._fd)
@@ -111,6 +118,7 @@ class Shard:
             self._abandon()
             raise
         self.acknowledged_bytes = end
+        self._note(receipt)
 
     def close(self) -> None:
         """Seal the shard; a second call does nothing."""
@@ -121,11 +129,13 @@ class Shard:
                     os.close(fd)
         self._fd = self._receipts_fd = -1
 
-    def _note_receipt(self, end_offset: int, received_unix_ns: int) -> None:
+    def _note(self, receipt: bytes, *, syncs: bool = False) -> None:
         if self._receipts_fd < 0:
             return
         try:
-            write_fully(self._disk, self._receipts_fd, encode_receipt(end_offset, received_unix_ns))
+            write_fully(self._disk, self._receipts_fd, receipt)
+            if syncs:
+                self._disk.sync(self._receipts_fd)
         except OSError as exc:
             log.warning("receipts_lost", path=str(self.path), error=str(exc))
             os.close(self._receipts_fd)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from halo_daemon.store.paths import DayPaths, ShardName
+from halo_daemon.store.receipts import Receipts, read_receipts
 from halo_daemon.store.seekable import DamagedShardError, SeekableReader
 
 _MAX_OPEN = 64
@@ -67,6 +68,21 @@ def open_shard(day: DayPaths, stem: str) -> ShardReader:
     except FileNotFoundError:
         # Restored or rewritten between the two looks.
         return _PlainReader(day.plain(stem))
+
+
+def read_groups(day: DayPaths, stem: str, reader: ShardReader) -> tuple[Receipts, int]:
+    """
+    The receipts of an open shard, and up to where it holds whole groups, in bytes.
+
+    What lies behind is a group that is being written, or that a crash cut short.
+
+    Raises:
+        OSError: The shard cannot be read.
+    """
+    size_bytes = reader.size_bytes
+    opened_unix_ns = ShardName(day.day, stem).opened_unix_ns
+    receipts = read_receipts(day.receipts(stem), opened_unix_ns=opened_unix_ns)
+    return receipts, receipts.whole_to(size_bytes, length_now_bytes=reader.size_bytes)
 
 
 def read_lines(read: Callable[[int, int], bytes], offset: int, size: int) -> bytes:

@@ -64,7 +64,7 @@ class FailingDisk(Disk):
         """Write; a torn failure leaves half of *data* behind."""
         try:
             self._count("write")
-        except OSError:
+        except (OSError, KilledError):
             if self._tears:
                 super().write(fd, data[: len(data) // 2])
             raise

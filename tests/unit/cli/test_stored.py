@@ -60,8 +60,8 @@ def data(tmp_path, monkeypatch) -> Path:
         make_line(trace_id=f"{2:032x}".replace("0", "a", 1), span_id=span_id_of(1), name="run"),
     ]
     stem = shard_stem(NOW_NS, worker=0, sequence=1)
-    day.plain(stem).write_bytes(b"".join(lines))
-    day.receipts(stem).write_bytes(encode_receipt(10**6, NOW_NS))
+    size_bytes = day.plain(stem).write_bytes(b"".join(lines))
+    day.receipts(stem).write_bytes(encode_receipt(size_bytes, NOW_NS))
     return root
 
 

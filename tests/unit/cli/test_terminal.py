@@ -39,8 +39,8 @@ def data(tmp_path) -> Path:
         for number, parent in ((1, 0), (2, 1), (3, 2), (4, 1))
     ]
     stem = shard_stem(NOW_NS, worker=0, sequence=1)
-    day.plain(stem).write_bytes(b"".join(lines))
-    day.receipts(stem).write_bytes(encode_receipt(10**6, NOW_NS))
+    size_bytes = day.plain(stem).write_bytes(b"".join(lines))
+    day.receipts(stem).write_bytes(encode_receipt(size_bytes, NOW_NS))
     return root
 
 
