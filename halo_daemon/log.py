@@ -20,10 +20,10 @@ _LEVELS = {
 
 
 def configure(
-    *, level: str = "info", log_format: str = "auto", stream: TextIO = sys.stderr
+    *, level: str = "info", log_format: str = "auto", stream: TextIO | None = None
 ) -> None:
     """
-    Send structlog's events to *stream*.
+    Send structlog's events to *stream*, or to what is stderr now when it is None.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``; anything below is dropped.
@@ -32,6 +32,7 @@ def configure(
 
         stream: Where lines go; each is written in one call.
     """
+    stream = sys.stderr if stream is None else stream
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(

@@ -1,11 +1,11 @@
 """The report as a table of plain text; colour is added by whoever knows the terminal."""
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
 from halo_daemon.analyzer.figures import cost, interval, percent, plural, state_of
 from halo_daemon.analyzer.safe_text import one_line
+from halo_daemon.analyzer.wrapping import wrapped
 from halo_daemon.findings import Finding, Report, Severity, short_ids
 
 _ORDER: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
@@ -13,7 +13,6 @@ _INDENT = "  "
 _SEPARATOR = " · "
 _TITLE_WIDTH = 40
 """Columns without which a title goes below its severity, id and state, not beside them."""
-_GLUE = "\N{NO-BREAK SPACE}"
 
 
 def render_text(report: Report, *, width: int = 80) -> str:
@@ -22,26 +21,13 @@ def render_text(report: Report, *, width: int = 80) -> str:
 
     Lines have at most *width* columns where their words allow it: no word is cut.
     """
-    lines = [*_wrapped(one_line(report.summary.headline), width), ""]
-    lines += _wrapped(count_line(report), width, first=_INDENT, then=_INDENT)
+    lines = [*wrapped(one_line(report.summary.headline), width), ""]
+    lines += wrapped(count_line(report), width, first=_INDENT, then=_INDENT)
     if report.findings:
         lines.append("")
         lines += _entries(report, width)
     lines += _aside(report, width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def _wrapped(text: str, width: int, *, first: str = "", then: str = "") -> list[str]:
-    """Lines of at most *width* columns, broken between words; a sign stays with its figure."""
-    lines = textwrap.wrap(
-        text.replace(" %", f"{_GLUE}%").replace(" ·", f"{_GLUE}·"),
-        max(width, 1),
-        initial_indent=first,
-        subsequent_indent=then,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(_GLUE, " ") for line in lines]
 
 
 def count_line(report: Report) -> str:
@@ -72,9 +58,9 @@ def _entries(report: Report, width: int) -> Iterator[str]:
         title = one_line(finding.title, limit=160)
         if not is_beside:
             yield _INDENT + head
-        yield from _wrapped(title, width, first=_INDENT + head if is_beside else below, then=below)
+        yield from wrapped(title, width, first=_INDENT + head if is_beside else below, then=below)
         facts = _SEPARATOR.join(_facts(report, finding))
-        yield from _wrapped(facts, width, first=below, then=below)
+        yield from wrapped(facts, width, first=below, then=below)
 
 
 def _state(finding: Finding) -> str:
@@ -113,4 +99,4 @@ def _aside(report: Report, width: int) -> Iterator[str]:
         notes.append(f"{plural(len(report.unverified_claims), 'claim')} not verified")
     if notes:
         yield ""
-        yield from _wrapped(_SEPARATOR.join(notes), width, first=_INDENT, then=_INDENT)
+        yield from wrapped(_SEPARATOR.join(notes), width, first=_INDENT, then=_INDENT)

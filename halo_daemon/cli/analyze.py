@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -31,7 +31,9 @@ from halo_daemon.errors import ConfigError, HaloError, UnknownNameError
 
 if TYPE_CHECKING:
     from halo_daemon.analysis import AnalysisRequest
+    from halo_daemon.analyzer.gate import Baseline
     from halo_daemon.config import Config
+    from halo_daemon.findings import Severity
     from halo_daemon.store.trace_reader import Window
 
 
@@ -117,50 +119,109 @@ def analyze(
     require_named_data(ctx, data)
     if finding:
         _require_known(settings, finding, tuple(project or ()))
-    window = _window(since, until, by, now_unix_ns=time.time_ns())
-    accepted = read_baseline(baseline) if baseline else None
+    shown = _Shown(
+        window=f"{by.value} between {since} and {until}",
+        form=output_format,
+        output=output,
+        fail_on=fail_on,
+        accepted=read_baseline(baseline) if baseline else None,
+        finding=finding,
+    )
+    request = _request(
+        settings,
+        window=_window(since, until, by, now_unix_ns=time.time_ns()),
+        projects=tuple(project or ()),
+        engine=engine.value,
+        schedule=schedule,
+        notify=not no_notify,
+        is_kept=finding is None,
+    )
+    if dry_run:
+        _say_plans(settings, request, output)
+    else:
+        _run(settings, request, shown)
 
+
+class _Shown(NamedTuple):
+    """How the reports of a run are printed and judged."""
+
+    window: str
+    """The window in the words of the command line."""
+
+    form: Form
+    output: Path | None
+    fail_on: "Severity | None"
+    accepted: "Baseline | None"
+    finding: str | None
+    """The one finding that is wanted; None for all."""
+
+
+def _request(
+    settings: "Config",
+    *,
+    window: "Window",
+    projects: tuple[str, ...],
+    engine: str,
+    schedule: str,
+    notify: bool,
+    is_kept: bool,
+) -> "AnalysisRequest":
+    """What is to be analysed; logs go to stderr from here on."""
     from halo_daemon import analysis, log
     from halo_daemon.store.scratch import is_read_only
 
     level = "info" if schedule else log_level()
     log.configure(level=level, log_format=settings.telemetry.log.format)
-    cannot_keep = not schedule and is_read_only(settings.data.dir)
+    root = settings.data.dir
+    cannot_keep = not schedule and is_read_only(root)
     if cannot_keep:
-        print_note(f"{settings.data.dir} cannot be written: the report is printed and not stored")
-    request = analysis.AnalysisRequest(
+        print_note(f"{root} cannot be written: the report is printed and not stored")
+    return analysis.AnalysisRequest(
         window=window,
-        projects=tuple(project or ()),
-        engine=engine.value,
+        projects=projects,
+        engine=engine,
         trigger="schedule" if schedule else "manual",
         schedule=schedule,
-        notify=not no_notify,
-        keep=finding is None and not cannot_keep,
+        notify=notify,
+        keep=is_kept and not cannot_keep,
     )
-    if dry_run:
-        plans = analysis.plans(settings, request, now_unix_ns=time.time_ns)
-        write_output(render_plans(plans), output)
-        return
+
+
+def _say_plans(settings: "Config", request: "AnalysisRequest", output: Path | None) -> None:
+    import time
+
+    from halo_daemon import analysis
+
+    plans = analysis.plans(settings, request, now_unix_ns=time.time_ns)
+    write_output(render_plans(plans), output)
+
+
+def _run(settings: "Config", request: "AnalysisRequest", shown: _Shown) -> None:
+    """Analyse, deliver, print; ends with the exit status of what was found."""
+    import time
+
+    from halo_daemon import analysis
+
     failed: dict[str, HaloError] = {}
     runs = analysis.analyze(
         settings, request, now_unix_ns=time.time_ns, on_failed=failed.__setitem__
     )
-    if finding:
-        runs = [run._replace(report=only_finding(run.report, finding)) for run in runs]
+    if shown.finding:
+        runs = [run._replace(report=only_finding(run.report, shown.finding)) for run in runs]
     if not runs and not failed:
         print_note(
-            f"no spans in {settings.data.dir} {by.value} between {since} and {until}",
+            f"no spans in {settings.data.dir} {shown.window}",
             hint="point an exporter at `halo-daemon serve`, or widen --since",
         )
     _deliver(settings, request)
     if runs or not failed:
-        write_output(render(runs, output_format, fail_on=fail_on), output)
+        write_output(render(runs, shown.form, fail_on=shown.fail_on), shown.output)
     # Said last, where the reports of the others do not push it off the screen.
     _raise_last(failed)
     reports = [run.report for run in runs]
-    if finding and any(report.findings for report in reports):
+    if shown.finding and any(report.findings for report in reports):
         raise typer.Exit(exit_codes.FINDINGS)
-    raise typer.Exit(exit_status(reports, fail_on=fail_on, baseline=accepted))
+    raise typer.Exit(exit_status(reports, fail_on=shown.fail_on, baseline=shown.accepted))
 
 
 def _raise_last(failed: dict[str, HaloError]) -> None:

@@ -20,6 +20,9 @@ _UNPRINTABLE = re.compile(
 STYLES = {"error": "bold red", "open": "yellow", "ok": "green"}
 """Words that stand out; the word itself says it where there is no colour."""
 
+# Choose between forms of the character before them; terminals do not agree on the width.
+_VARIATIONS = re.compile("[\ufe00-\ufe0f]")
+
 _GAP = 1
 _LEAST_WIDTH = 4
 
@@ -34,7 +37,7 @@ def printable(text: str) -> str:
 
 def one_line(text: str) -> str:
     """As `printable`, in one cell of one line."""
-    return printable(text).replace("\t", " ").replace("\n", " ")
+    return _VARIATIONS.sub("", printable(text)).replace("\t", " ").replace("\n", " ")
 
 
 def print_error(error: HaloError, stream: TextIO | None = None) -> None:

@@ -19,13 +19,14 @@ from halo_daemon.cli.options import (
 from halo_daemon.cli.output import (
     Shape,
     has_display,
+    print_fields,
     print_note,
     print_rows,
     print_table,
     printable,
     write_output,
 )
-from halo_daemon.cli.report_forms import Form, written
+from halo_daemon.cli.report_forms import Form, form_of, written
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -90,12 +91,21 @@ def show_report(
     *,
     project: _Project = None,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
+    web: Annotated[bool, typer.Option("--web", help="Open its page instead.")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Print a report as a table."""
+    if web:
+        open_report(ctx, report, project=project, config=config, data=data)
+        return
     found = _read(ctx, report, project, config=config, data=data)
-    write_output(written(found, Form.JSON if as_json else Form.TEXT), None)
+    if not fields:
+        write_output(written(found, Form.JSON if as_json else Form.TEXT), None)
+        return
+    document = json.loads(written(found, Form.JSON))
+    print_fields(document, Shape(as_json, fields), schema=found.schema_version)
 
 
 @app.command("export")
@@ -103,16 +113,37 @@ def export_report(
     ctx: typer.Context,
     report: _Report = LATEST,
     *,
-    output_format: Annotated[Form, typer.Option("--format", help="How.")] = Form.HTML,
+    output_format: Annotated[
+        Form | None, typer.Option("--format", help="How; else as FILE ends, else HTML.")
+    ] = None,
     output: OutputOption = None,
     project: _Project = None,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Write a report in another form; HTML is one file that can be passed on."""
+    form = output_format or form_of(output)
     found = _read(ctx, report, project, config=config, data=data)
     directory = _chosen(ctx, report, project, config=config, data=data)
-    write_output(written(found, output_format, directory=directory), output)
+    write_output(written(found, form, directory=directory), output)
+
+
+@app.command("share")
+def share_report(
+    ctx: typer.Context,
+    report: _Report = LATEST,
+    *,
+    output: OutputOption = None,
+    project: _Project = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Write the page of a report, with the traces that it cites, into one file to pass on."""
+    directory = _chosen(ctx, report, project, config=config, data=data)
+    found = _read(ctx, report, project, config=config, data=data)
+    target = output or Path(f"{found.project}-{directory.name}.html")
+    write_output(written(found, Form.HTML, directory=directory), target)
+    print(target)
 
 
 @app.command("open")

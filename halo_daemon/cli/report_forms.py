@@ -1,11 +1,10 @@
 """A report in each of its written forms, the same for `analyze` and for `report`."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from halo_daemon.findings import Report, Severity
 
 
@@ -20,12 +19,26 @@ class Form(StrEnum):
     JUNIT = "junit"
 
 
+_BY_SUFFIX: Final = {
+    ".txt": Form.TEXT,
+    ".json": Form.JSON,
+    ".md": Form.MARKDOWN,
+    ".sarif": Form.SARIF,
+    ".xml": Form.JUNIT,
+}
+
+
+def form_of(output: Path | None) -> Form:
+    """The form that the name of the file to write asks for; HTML where it asks for none."""
+    return _BY_SUFFIX.get(output.suffix.lower(), Form.HTML) if output else Form.HTML
+
+
 def written(
     report: "Report",
     form: Form,
     *,
     fail_on: "Severity | None" = None,
-    directory: "Path | None" = None,
+    directory: Path | None = None,
 ) -> bytes:
     """
     Write *report* in one of its forms.
@@ -58,7 +71,7 @@ def written(
             return printable(render_text(report, width=width_columns())).encode()
 
 
-def _stored_page(directory: "Path | None") -> bytes:
+def _stored_page(directory: Path | None) -> bytes:
     """The page in *directory*; empty where there is none."""
     page = directory / "report.html" if directory else None
     return page.read_bytes() if page and page.is_file() else b""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_daemon.cli.instants import parse_instant
 from halo_daemon.cli.opening import settings_of
 from halo_daemon.cli.options import (
     ConfigOption,
@@ -15,7 +16,14 @@ from halo_daemon.cli.options import (
     header_of,
     load_config,
 )
-from halo_daemon.cli.output import Shape, print_note, print_rows, print_table, printable
+from halo_daemon.cli.output import (
+    Shape,
+    print_fields,
+    print_note,
+    print_rows,
+    print_table,
+    printable,
+)
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,13 +42,21 @@ _SHOWN_CHARS = 200
 def list_runs(
     ctx: typer.Context,
     *,
+    since: Annotated[
+        str, typer.Option("--since", metavar="T", help="Only those that went on since.")
+    ] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="T", help="Only those whose last step came before.")
+    ] = "",
     as_json: JsonOption = False,
     fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """List runs, the newest first."""
-    rows = [_summary(path) for path in _runs(_directory(ctx, config, data))]
+    begin, end = _instant(since, 0), _instant(until, 2**64)
+    runs = _runs(_directory(ctx, config, data))
+    rows = [_summary(path) for path in runs if begin <= _last_step_unix_ns(path) < end]
 
     def table() -> None:
         columns = ("run", "status", "reason", "turns", "tokens", "question")
@@ -57,6 +73,7 @@ def show_run(
     run: _RunId,
     *,
     as_json: JsonOption = False,
+    fields: FieldsOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -64,8 +81,8 @@ def show_run(
     directory = _run_directory(ctx, run, config, data)
     records = _records(directory)
     document = {**_summary(directory), "findings": _findings(records), "answer": _answer(records)}
-    if as_json:
-        print(json.dumps({"schema": "halo.agent-run/v1", **document}))
+    if as_json or fields:
+        print_fields(document, Shape(as_json, fields), schema="halo.agent-run/v1")
         return
     for key in (
         "run",
@@ -217,7 +234,19 @@ def _runs(directory: Path) -> list[Path]:
     from halo_daemon.analyzer.agent.engine import JOURNAL_NAME
 
     found = [path.parent for path in directory.glob(f"*/{JOURNAL_NAME}")]
-    return sorted(found, key=lambda path: (path / JOURNAL_NAME).stat().st_mtime_ns, reverse=True)
+    return sorted(found, key=_last_step_unix_ns, reverse=True)
+
+
+def _last_step_unix_ns(run: Path) -> int:
+    from halo_daemon.analyzer.agent.engine import JOURNAL_NAME
+
+    return (run / JOURNAL_NAME).stat().st_mtime_ns
+
+
+def _instant(text: str, otherwise: int) -> int:
+    import time
+
+    return parse_instant(text, now_unix_ns=time.time_ns()) if text else otherwise
 
 
 def _run_directory(ctx: typer.Context, run: str, config: Path | None, data: Path | None) -> Path:

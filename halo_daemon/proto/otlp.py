@@ -145,9 +145,6 @@ class _Reader:
             self._bounds.count(raw, descriptor)
             if self._bounds.has_dropped:
                 done = (DROPPED_SURPLUS,)
-        elif self._repairs:
-            # A repair costs many times what it costs to read the same part.
-            self._bounds.count(raw, descriptor)
         if self._repairs:
             fixed = repaired(raw, descriptor, max_depth=self._max_depth)
             if fixed is not raw:

@@ -1,5 +1,6 @@
 import io
 import json
+from contextlib import redirect_stderr
 
 import pytest
 import structlog
@@ -56,3 +57,12 @@ def test_events_below_the_level_are_dropped():
     logger.warning("loud")
 
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["loud"]
+
+
+def test_without_a_stream_events_go_to_what_is_stderr_then():
+    """A stderr that was replaced after the import gets the events, not the old one."""
+    with redirect_stderr(io.StringIO()) as replaced:
+        log.configure(log_format="json")
+        structlog.get_logger().info("ready")
+
+    assert json.loads(replaced.getvalue())["event"] == "ready"

@@ -181,3 +181,35 @@ def test_an_exported_page_is_the_stored_one(project):
     ReportStore(project, "support").write("r_2", {"report.html": b"<p>as it was</p>"})
 
     assert run(project, "report", "export", "--format", "html").stdout == "<p>as it was</p>"
+
+
+def test_fields_of_a_report_are_chosen(project):
+    """`--fields` prints what is named, in its order, and refuses what no report has."""
+    shown = run(project, "report", "show", "r_2", "--fields", "report_id,project", "--json")
+
+    assert json.loads(shown.stdout) == {
+        "schema": "halo.report/1",
+        "report_id": "r_2",
+        "project": "support",
+    }
+    assert run(project, "report", "show", "r_2", "--fields", "nothing").exit_code != 0
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("r.json", b"{"), ("r.md", b"---\n"), ("r.html", b"<!"), ("r.xml", b"<?")]
+)
+def test_an_exported_report_has_the_form_that_its_file_is_named_for(project, name, begins):
+    """Without --format the suffix of the file decides."""
+    target = project / name
+    result = run(project, "report", "export", "r_2", "-o", str(target))
+
+    assert result.exit_code == 0
+    assert target.read_bytes().startswith(begins)
+
+
+def test_a_shared_report_is_one_file(project):
+    """Without -o it is named after project and report, and its name is printed."""
+    result = run(project, "report", "share", "r_2")
+
+    assert result.stdout == "support-r_2.html\n"
+    assert (project / "support-r_2.html").read_text().startswith("<!")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from rich.cells import cell_len
 
 from halo_daemon.cli.output import _widths
 from halo_daemon.cli.terminal import hoist_global_options
@@ -20,11 +21,23 @@ NOW_NS = 1_788_000_000_000_000_000
 EVER = ["--since", "2020-01-01"]
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _HOSTILE = "Müller \u202egnp.exe \x1b[31m\x9b2J[bold]x[/bold] :smile:" + "y" * 300
+_WIDE = "検索ツール🙂❤️ 결과 " * 20
 
 
 @pytest.fixture
 def data(tmp_path) -> Path:
     """One project with a trace of three levels, whose names are long and hostile."""
+    return stored(tmp_path, _HOSTILE)
+
+
+@pytest.fixture
+def wide(tmp_path) -> Path:
+    """The same with names of characters that take two columns each."""
+    return stored(tmp_path, _WIDE)
+
+
+def stored(tmp_path: Path, name: str) -> Path:
+    """Store one trace all of whose spans have that name."""
     root = tmp_path / "data"
     day = DataPaths(root).project("default").day(day_of(NOW_NS))
     day.directory.mkdir(parents=True)
@@ -33,7 +46,7 @@ def data(tmp_path) -> Path:
             trace_id=trace_id_of(1),
             span_id=span_id_of(number),
             parent_span_id=span_id_of(parent) if parent else "",
-            name=_HOSTILE,
+            name=name,
             status_code="STATUS_CODE_ERROR" if number == 3 else "STATUS_CODE_OK",
         )
         for number, parent in ((1, 0), (2, 1), (3, 2), (4, 1))
@@ -83,6 +96,14 @@ def test_tables_and_trees_fit_the_terminal(data, verb, columns):
     plain = _ESCAPE.sub("", shown)
     assert max(len(line) for line in plain.split("\n")[1:]) <= columns
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", plain)
+
+
+def test_wide_characters_fit_the_terminal(wide):
+    """Columns are counted as a terminal does, two for each CJK character and emoji."""
+    shown = _ESCAPE.sub("", run(wide, "trace", "show", "0", terminal=True, COLUMNS="60"))
+
+    assert "検索" in shown
+    assert max(cell_len(line) for line in shown.split("\n")[1:]) <= 60
 
 
 def test_a_tree_shows_who_called_whom(data):
