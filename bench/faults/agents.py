@@ -209,6 +209,19 @@ def _demo(mode: Mode, agent: SampleAgent, *more: str) -> Fault:
     return Fault(name, agent, frozenset({RULES[mode], *more}), _by_demo(mode, agent), tool)
 
 
+def _lost_call(script: Script, draw: Random) -> Script:
+    order = f"ORD-{draw.randint(10_000, 99_999)}"
+    asked = replace(ask(ToolStep("get_order", {"order_id": order})), calls_ran=False)
+    return _before_answer(script, asked, Turn(text="I go on with what I have."))
+
+
+def _passed_on(script: Script, draw: Random) -> Script:
+    key = "ghp_" + "".join(draw.choices("abcdefghijkmnpqrstuvwxyz23456789", k=36))
+    reading = ToolStep("read_policy", {"topic": "login"}, f"Staff log in with {key}.")
+    mail: JsonObject = {"to": "customer@example.com", "body": f"You may log in with {key}."}
+    return _before_answer(script, ask(reading), ask(ToolStep("send_email", mail, "sent")))
+
+
 FAULTS: tuple[Fault, ...] = (
     _demo(Mode.RECOVERED_ERROR, SUPPORT_BOT),
     _demo(Mode.UNRECOVERED_ERROR, SUPPORT_BOT, *ERRORS),
@@ -238,6 +251,14 @@ FAULTS: tuple[Fault, ...] = (
     Fault("other model", RESEARCH, frozenset({"model_swap"}), _other_model),
     Fault("complaint", SUPPORT_BOT, frozenset({"negative_feedback"}), _complaint),
     Fault("empty answer", CODER, frozenset({"premature_end"}), _empty_answer),
+    Fault(
+        "call lost on the way",
+        SUPPORT_BOT,
+        frozenset({"premature_end"}),
+        _lost_call,
+        tool="get_order",
+    ),
+    Fault("secret, passed on", SUPPORT_BOT, frozenset({"secret_in_span"}), _passed_on),
     Fault("limit on steps", CODER, frozenset({"budget_exhausted"}), _limit_on_steps),
     Fault("wall of steps", CODER, frozenset({"budget_exhausted"}), _wall),
 )

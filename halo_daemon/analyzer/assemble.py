@@ -17,6 +17,7 @@ from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
 from halo_daemon.analyzer.rules.injection import INJECTION_TEXT
 from halo_daemon.analyzer.rules.obeyed import OBEYED
 from halo_daemon.analyzer.rules.registry import RULE_IDS
+from halo_daemon.analyzer.rules.security import PASSED_ON, SECRET_IN_SPAN
 from halo_daemon.analyzer.rules.side_effects import DOUBLE_SIDE_EFFECT
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
@@ -245,6 +246,8 @@ def _critical(key: FindingKey, certainty: Certainty) -> str:
         return "a side effect that must happen once happened twice"
     if key.rule == INJECTION_TEXT and key.error_type == OBEYED:
         return "a text from outside led to an action"
+    if key.rule == SECRET_IN_SPAN and key.error_type == PASSED_ON:
+        return "a secret that a tool brought was passed on"
     return ""
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from halo_daemon.analyzer.contract_drift import definitions_of
-from halo_daemon.analyzer.empty_history import EMPTY_KIND, empty_counts
 from halo_daemon.analyzer.features import Feature
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.stats import Table, fisher_exact, newcombe
@@ -31,7 +30,7 @@ def inventory_of(known: Partial) -> tuple[InventoryItem, ...]:
                 row[0] += 1
                 row[1] = min(row[1], facts.start_unix_ns)
     ranked = sorted(counted.items(), key=lambda item: (item[0].kind, -item[1][0], item[0]))
-    ranked += sorted((*_empty_results(known).items(), *_definitions(known)))
+    ranked += sorted(_definitions(known))
     return tuple(
         InventoryItem(
             kind=feature.kind,
@@ -47,17 +46,6 @@ def inventory_of(known: Partial) -> tuple[InventoryItem, ...]:
 def _definitions(known: Partial) -> Iterator[tuple[Feature, list[int]]]:
     for feature, traces in definitions_of(known):
         yield feature, [len(traces), min(traces.values())]
-
-
-def _empty_results(known: Partial) -> dict[Feature, list[int]]:
-    """In how many traces a tool found nothing: what a later window is held against."""
-    return {
-        Feature(EMPTY_KIND, key.agent, key.subject): [
-            len(traces),
-            min(known.traces[trace_id].start_unix_ns for trace_id in traces),
-        ]
-        for key, traces in empty_counts(known).items()
-    }
 
 
 def changes_since(

@@ -3,22 +3,23 @@ Empty results against a tool's own history.
 
 That a look-up found nothing says little by itself. A tool that mostly finds nothing is
 made so; one that usually finds something and no longer does has broken. No run shows
-which of the two it is: it is told when all traces are known, from counts only.
+which of the two it is: it is told when all traces are known, from counts only, and held
+against the four windows before.
 """
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from halo_daemon.analyzer.fingerprint import FindingKey, finding_id
+from halo_daemon.analyzer.fingerprint import finding_id
 from halo_daemon.analyzer.partial import MAX_CASES, Group, Partial, best
 from halo_daemon.analyzer.populations import population_of
-from halo_daemon.analyzer.rules.retrieval import EMPTY_RESULT
+from halo_daemon.analyzer.rules.retrieval import EMPTY_RESULT, is_lookup
 from halo_daemon.analyzer.stats import newcombe
-from halo_daemon.findings import InventoryItem
+from halo_daemon.analyzer.trace_view import Subject
+from halo_daemon.findings import LookupWindow, Report, ToolLookups, WindowBlock
 
-EMPTY_KIND = "empty result"
-"""Kind of the inventory's rows that say in how many traces a tool found nothing."""
-
+BASELINE_WINDOWS = 4
+_MAX_TOOLS = 200
 _USUAL = 0.5
 _MIN_USUAL_TRACES = 5
 _MIN_RISEN_TRACES = 5
@@ -31,39 +32,84 @@ class _Counts(NamedTuple):
     used: int
 
 
+def lookups_before(previous: Report | None, window: WindowBlock) -> tuple[LookupWindow, ...]:
+    """The last four windows that *previous* knows of and that end before *window* begins."""
+    known = previous.dataset.lookups if previous else ()
+    return tuple(row for row in known if row.to <= window.from_)[-BASELINE_WINDOWS:]
+
+
+def lookups_of(
+    known: Partial, previous: Report | None, window: WindowBlock
+) -> tuple[LookupWindow, ...]:
+    """
+    What later windows are held against: this one, and the last before it.
+
+    A window that overlaps one of those would count its traces twice; then they stay.
+    """
+    earlier = previous.dataset.lookups if previous else ()
+    if any(row.to > window.from_ and window.to > row.from_ for row in earlier):
+        return earlier
+    now = LookupWindow(from_=window.from_, to=window.to, tools=_tools_of(known))
+    return tuple(sorted((*earlier, now), key=lambda row: row.from_))[-BASELINE_WINDOWS:]
+
+
+def _tools_of(known: Partial) -> tuple[ToolLookups, ...]:
+    empty = {
+        Subject(key.agent, key.subject): len(group.hits)
+        for key, group in known.groups.items()
+        if key.rule == EMPTY_RESULT
+    }
+    tools = {
+        Subject(feature.agent, feature.name)
+        for facts in known.traces.values()
+        for feature in facts.features
+        if feature.kind == "tool" and is_lookup(feature.name)
+    }
+    rows = [
+        ToolLookups(
+            agent=used.agent,
+            tool=used.name,
+            traces=len(traces),
+            empty=empty.get(Subject(used.agent, used.name), 0),
+        )
+        for used, traces in known.eligible.items()
+        if used.unit == "span" and Subject(used.agent, used.name) in tools
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.traces, row.agent, row.tool))[:_MAX_TOOLS])
+
+
 def settle_empty_results(
-    known: Partial, before: Iterable[InventoryItem], open_ids: Collection[str]
+    known: Partial, before: Iterable[LookupWindow], open_ids: Collection[str]
 ) -> None:
     """
     Let empty results count by what is usual for their tool.
 
-    Where the share of traces is well above that of the window *before* (its inventory),
-    they are lasting failures. Where a tool finds nothing in most traces, and nothing is
-    known of better times, they are weak signals. A finding in *open_ids* was not usual
-    once and stays one until it is gone. Settling twice changes nothing.
+    Where the share of traces is well above that of the windows *before*, they are lasting
+    failures. Where a tool finds nothing in most traces, and nothing is known of better
+    times, they are weak signals. A finding in *open_ids* was not usual once and stays one
+    until it is gone. Settling twice changes nothing.
     """
-    earlier = _earlier(before)
+    earlier = _added_up(before)
     for key, group in known.groups.items():
         if key.rule != EMPTY_RESULT:
             continue
         now = _Counts(len(group.hits), len(known.eligible[population_of(key)]))
         is_usual = now.used >= _MIN_USUAL_TRACES and now.empty >= _USUAL * now.used
         is_open = finding_id(key) in open_ids
-        if _has_risen(now, earlier.get((key.agent, key.subject))) or (is_usual and is_open):
+        if _has_risen(now, earlier.get(Subject(key.agent, key.subject))) or (is_usual and is_open):
             _let_last(group)
         elif is_usual:
             _weaken(group)
 
 
-def _earlier(before: Iterable[InventoryItem]) -> dict[tuple[str, str], _Counts]:
-    empty: dict[tuple[str, str], int] = {}
-    used: dict[tuple[str, str], int] = {}
-    for item in before:
-        if item.kind == EMPTY_KIND:
-            empty[item.agent, item.name] = item.traces
-        elif item.kind == "tool":
-            used[item.agent, item.name] = item.traces
-    return {tool: _Counts(empty.get(tool, 0), traces) for tool, traces in used.items()}
+def _added_up(windows: Iterable[LookupWindow]) -> dict[Subject, _Counts]:
+    found: dict[Subject, _Counts] = {}
+    for window in windows:
+        for row in window.tools:
+            tool = Subject(row.agent, row.tool)
+            empty, used = found.get(tool, _Counts(0, 0))
+            found[tool] = _Counts(empty + row.empty, used + row.traces)
+    return found
 
 
 def _has_risen(now: _Counts, before: _Counts | None) -> bool:
@@ -83,12 +129,3 @@ def _let_last(group: Group) -> None:
 def _weaken(group: Group) -> None:
     for trace_id, hit in group.hits.items():
         group.hits[trace_id] = hit._replace(is_weak=True)
-
-
-def empty_counts(known: Partial) -> dict[FindingKey, frozenset[str]]:
-    """Traces in which a tool found nothing, by the finding's key."""
-    return {
-        key: frozenset(group.hits)
-        for key, group in known.groups.items()
-        if key.rule == EMPTY_RESULT
-    }

@@ -13,7 +13,7 @@ from halo_daemon import __version__
 from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.changes import changes_since
 from halo_daemon.analyzer.contract_drift import add_contract_drift
-from halo_daemon.analyzer.empty_history import settle_empty_results
+from halo_daemon.analyzer.empty_history import lookups_before, lookups_of, settle_empty_results
 from halo_daemon.analyzer.grouping import with_ignores
 from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.latency import with_critical_paths
@@ -158,9 +158,10 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     overview = reader.overview(asked.window)
     histories, now = asked.memory.histories, format_unix_ns(asked.run.started_unix_ns)
     before = asked.previous.dataset.inventory if asked.previous else ()
-    settle_empty_results(known, before, open_ids(histories))
-    add_contract_drift(known, asked.settings.contract, before)
     window = _window_block(asked.window, asked.run)
+    earlier = lookups_before(asked.previous, window)
+    settle_empty_results(known, earlier, open_ids(histories))
+    add_contract_drift(known, asked.settings.contract, before)
     past = past_days(histories, window.from_)
     assembled = assemble(known, asked.settings, open_ids(histories), past)
     links = links_of(assembled.findings, histories, now, asked.run.report_id)
@@ -182,7 +183,9 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     weak, masked_weak = without_secrets(weak)
     seen = frozenset(finding.finding_id for finding in findings)
     absent = absent_findings(histories, seen, known, window.from_)
-    previous, run, dataset = asked.previous, asked.run, dataset_of(known)
+    previous, run = asked.previous, asked.run
+    lookups = lookups_of(known, previous, window)
+    dataset = dataset_of(known).model_copy(update={"lookups": lookups})
     risks = risks_of(known, asked.memory.outcomes)
     if asked.on_outcomes is not None:
         asked.on_outcomes(risks.outcomes)

@@ -70,6 +70,10 @@ class SpanShape(NamedTuple):
     """Input messages with a role."""
     newest: Message | None
     """The input message whose content stands last."""
+    asked_ids: tuple[str, ...]
+    """Ids of calls that input messages say were asked for."""
+    answered_ids: tuple[str, ...]
+    """Ids of calls that input messages answer."""
     documents: tuple[str, ...]
     """Documents that a search brought."""
     odd: tuple[str, ...]
@@ -105,6 +109,8 @@ def _shape(keys: tuple[str, ...]) -> SpanShape:
             if key.endswith(f".{_ROLE}")
         ),
         newest=_with_role(contents[-1]) if contents else None,
+        asked_ids=tuple(key for key in inputs if key.endswith(".tool_call.id")),
+        answered_ids=tuple(key for key in inputs if key.endswith(".tool_call_id")),
         documents=tuple(key for key in keys if key.startswith(_DOCUMENTS)),
         odd=tuple(key for key in keys if find_order_in_name(key) is not None),
         may_fail=not FAILURE_KEYS.isdisjoint(present),

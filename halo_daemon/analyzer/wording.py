@@ -15,6 +15,8 @@ from halo_daemon.analyzer.rules.error_kinds import (
 )
 from halo_daemon.analyzer.rules.feedback import ASKED_AGAIN
 from halo_daemon.analyzer.rules.obeyed import OBEYED
+from halo_daemon.analyzer.rules.orphans import NO_RESULT
+from halo_daemon.analyzer.rules.security import PASSED_ON
 from halo_daemon.analyzer.safe_text import in_ticks
 from halo_daemon.analyzer.step_wall import WALL
 
@@ -163,6 +165,16 @@ def _filtered(key: FindingKey) -> Wording:
 
 
 def _premature_end(key: FindingKey) -> Wording:
+    if key.error_type == NO_RESULT:
+        return Wording(
+            f"{_subject(key)} was asked for, and the run went on without its result",
+            "orchestration-related-errors/premature-termination",
+            "implementation",
+            "code",
+            "Answer every call that the model asks for, with an error where it cannot be run: a"
+            " model that hears nothing guesses what came out.",
+            "",
+        )
     if key.subject:
         title = f"The run ends although {_subject(key)} was asked for and never ran"
     else:
@@ -296,6 +308,19 @@ def _injection(key: FindingKey) -> Wording:
     return Wording(title.format(subject=subject), *_INJECTION[1:])
 
 
+def _secret(key: FindingKey) -> Wording:
+    words = _plain(key)
+    if key.error_type != PASSED_ON:
+        return words
+    return words._replace(
+        title=f"{_subject(key)} is called with a secret that a tool brought",
+        diagnosis="implementation",
+        fix_type="code",
+        advice="Keep keys out of what tools return, refuse calls that carry one, and replace the"
+        " secret.",
+    )
+
+
 def _feedback(key: FindingKey) -> Wording:
     wording = Wording(*_FEEDBACK)
     title = _FEEDBACK_TITLES.get(key.error_type)
@@ -318,6 +343,7 @@ _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
     "injection_text": _injection,
     "skipped_plan": _skipped_plan,
     **dict.fromkeys(PLAIN, _plain),
+    "secret_in_span": _secret,
     "context_growth": _context,
     "contract_drift": _drift,
     "ungrounded_answer": _ungrounded,

@@ -104,8 +104,8 @@ class InventoryItem(Record):
     """
     A tool, model, agent, prompt, tool list or version that the window's traces used.
 
-    Rows of the kind ``empty result`` say in how many a tool found nothing, those of the
-    kind ``tool definition`` what a tool took: its name, a digest, and its parameters.
+    Rows of the kind ``tool definition`` say what a tool took: its name, a digest, and its
+    parameters.
     """
 
     kind: str
@@ -115,6 +115,23 @@ class InventoryItem(Record):
     """Its name; a digest for prompts and tool lists."""
     traces: Count
     first_seen: Instant
+
+
+class ToolLookups(Record):
+    """In how many traces of a window a tool was used, and in how many it found nothing."""
+
+    agent: str
+    tool: str
+    traces: Count
+    empty: Count = 0
+
+
+class LookupWindow(Record):
+    """What the tools of one window found; the most used first, at most 200."""
+
+    from_: Instant = Field(alias="from")
+    to: Instant
+    tools: tuple[ToolLookups, ...] = ()
 
 
 class Dataset(Record):
@@ -133,6 +150,9 @@ class Dataset(Record):
     outcomes: Outcomes = Outcomes()
     inventory: tuple[InventoryItem, ...] = ()
     """The most used first within each kind, at most 500 in all."""
+    lookups: tuple[LookupWindow, ...] = ()
+    """What tools found in this window and in those before it that later ones are held against:
+    none of two that overlap, at most four, oldest first."""
 
 
 class ErrorRate(Record):

@@ -1,4 +1,4 @@
-"""Traces that stop before they are done."""
+"""Traces that stop before they are done, or go on without what they asked for."""
 
 import re
 
@@ -9,12 +9,17 @@ from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.error_kinds import BUDGET_TEXT
-from halo_daemon.analyzer.rules.errors import BUDGET_EXHAUSTED, decision_quote, observe_errors
+from halo_daemon.analyzer.rules.errors import (
+    BUDGET_EXHAUSTED,
+    PREMATURE_END,
+    decision_quote,
+    observe_errors,
+)
+from halo_daemon.analyzer.rules.orphans import lost_calls
 from halo_daemon.analyzer.rules.tool_choice import bare_name
 from halo_daemon.analyzer.trace_view import Subject, TraceView
 from halo_daemon.proto.span import AGENT, LLM
 
-PREMATURE_END = "premature_end"
 _EMPTY_ANSWER = "empty answer"
 _CALL_NOT_RUN = "call not run"
 _BUDGET_TEXT = re.compile(BUDGET_TEXT, re.IGNORECASE)
@@ -27,12 +32,13 @@ _FINISHED = frozenset({"stop", "end_turn", "finished", "completed"})
 
 
 def check_premature_end(view: TraceView) -> RuleOutput:
-    """Finished traces without an answer, or that end in a call of a tool that never ran."""
+    """Finished traces without an answer, or with calls that were asked for and have no result."""
     if view.is_open:
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     agent = view.agent_of(view.root)
     eligible = {Population("agent", agent, "")} | view.requested_populations
     observations = [found for found in (_unrun_call(view), _no_answer(view)) if found][:1]
+    observations += lost_calls(view)
     return RuleOutput(tuple(observations), frozenset(eligible), checked=1, of=1)
 
 

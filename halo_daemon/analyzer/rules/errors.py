@@ -32,6 +32,7 @@ INFRA_ERROR = "infra_error"
 BAD_ARGUMENTS = "bad_arguments"
 MADE_UP_TOOL = "made_up_tool"
 BUDGET_EXHAUSTED = "budget_exhausted"
+PREMATURE_END = "premature_end"
 
 
 def rule_of(view: TraceView, error: LeafError) -> str:

@@ -1,6 +1,12 @@
-"""Injected text that led to an action: what it supplied goes into a call that changes something."""
+"""
+What a text led to: a value that it alone supplied goes into a later call that changes something.
+
+The text may give orders to the model (`injection`), or hold a secret (`security`).
+"""
 
 import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from halo_daemon.analyzer.content import Text
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -33,9 +39,45 @@ def obeyed(view: TraceView, span: Span, *, text: Text, words: str, rule: str) ->
     at = max(0, text.value.find(words))
     around = text.value[max(0, at - _BEFORE_CHARS) : at + len(words) + _AFTER_CHARS]
     values = [value.rstrip(".,;:") for value in _VALUE.findall(around)][:_MAX_VALUES]
+    led_to = first_use(view, span, values)
+    if led_to is None:
+        return None
+    call, used = led_to
+    quotes = [quote(call.span, "symptom", call.arguments, used)]
+    decision = view.decision_of(call.span)
+    if decision:
+        quotes.append(decision_quote(decision))
+    quotes.append(quote(span, "symptom", text, words))
+    return Observation(FindingKey(rule, call.agent, call.tool, OBEYED, ""), tuple(quotes))
+
+
+class Use(NamedTuple):
+    """A call that changes something, and the value in its arguments."""
+
+    call: ToolCall
+    value: str
+
+
+def first_use(
+    view: TraceView,
+    span: Span,
+    values: Sequence[str],
+    *,
+    is_use: Callable[[ToolCall], bool] = lambda _call: True,
+) -> Use | None:
+    """
+    The first call after *span* that changes something with one of *values*, or None.
+
+    Of calls that *is_use* allows, and not of values that the task or an earlier call
+    named as well.
+    """
     moment = span.end_unix_ns if span.is_complete else span.start_unix_ns
     later = [call for call in view.tool_calls if call.span.start_unix_ns >= moment]
-    acting = [call for call in later if changes_world(view, call.tool) or runs_anything(call.tool)]
+    acting = [
+        call
+        for call in later
+        if (changes_world(view, call.tool) or runs_anything(call.tool)) and is_use(call)
+    ]
     if not values or not acting:
         return None
     known = [view.task_input.value]
@@ -46,16 +88,5 @@ def obeyed(view: TraceView, span: Span, *, text: Text, words: str, rule: str) ->
     for call in acting:
         used = next((value for value in new if value in call.arguments.value), "")
         if used:
-            return _led_to(view, call, used, span=span, text=text, words=words, rule=rule)
+            return Use(call, used)
     return None
-
-
-def _led_to(
-    view: TraceView, call: ToolCall, used: str, *, span: Span, text: Text, words: str, rule: str
-) -> Observation:
-    quotes = [quote(call.span, "symptom", call.arguments, used)]
-    decision = view.decision_of(call.span)
-    if decision:
-        quotes.append(decision_quote(decision))
-    quotes.append(quote(span, "symptom", text, words))
-    return Observation(FindingKey(rule, call.agent, call.tool, OBEYED, ""), tuple(quotes))

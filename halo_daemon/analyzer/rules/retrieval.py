@@ -22,11 +22,7 @@ def check_empty_results(view: TraceView) -> RuleOutput:
     while the run goes on, and weighs more than low only where it goes with failure or
     the tool used to find something (`empty_history`).
     """
-    lookups = [
-        call
-        for call in view.tool_calls
-        if not (changes_state(call.tool) or repeats_are_normal(call.tool))
-    ]
+    lookups = [call for call in view.tool_calls if is_lookup(call.tool)]
     observations: dict[FindingKey, Observation] = {}
     empty = [call for call in lookups if _tells_nothing(call)]
     varied = _followed_by_another(view) if empty else frozenset()
@@ -45,6 +41,11 @@ def check_empty_results(view: TraceView) -> RuleOutput:
     recorded = sum(bool(call.result.attribute) for call in lookups)
     eligible = frozenset(Population("span", call.agent, call.tool) for call in lookups)
     return RuleOutput(tuple(observations.values()), eligible, checked=recorded, of=len(lookups))
+
+
+def is_lookup(tool: str) -> bool:
+    """Whether the name says neither that the tool changes something nor that it waits."""
+    return not (changes_state(tool) or repeats_are_normal(tool))
 
 
 def is_empty(result: str) -> bool:

@@ -128,13 +128,14 @@ def _refused(view: TraceView) -> _Refused:
         if error.span.span_id in view.call_of and rule_of(view, error) == BAD_ARGUMENTS
     ]
     return _Refused(
-        call_ids=frozenset(map(_call_id, calls)) - {""},
+        call_ids=frozenset(map(call_id_of, calls)) - {""},
         tools=frozenset(call.tool for call in calls),
-        nameless=frozenset(call.tool for call in calls if not _call_id(call)),
+        nameless=frozenset(call.tool for call in calls if not call_id_of(call)),
     )
 
 
-def _call_id(call: ToolCall) -> str:
+def call_id_of(call: ToolCall) -> str:
+    """The id by which a model asked for *call*; ``""`` when it is not recorded."""
     return call.span.text("tool.id") or call.span.text("gen_ai.tool.call.id")
 
 

@@ -315,13 +315,13 @@ def test_a_secret_is_not_shown():
         TraceScript(n)
         .model("x")
         .tool("read", {"n": 1}, result=f"key {key}")
-        .tool("use", {"n": 2}, error=f"Error: cannot use {key}")
+        .tool("look", {"n": 2}, error=f"Error: cannot use {key}")
         for n in range(1, 5)
     ]
 
     report = report_of(scripts)
 
-    (finding,) = [f for f in report.findings if f.source == "rule:secret_in_span@1"]
+    (finding,) = [f for f in report.findings if f.source == "rule:secret_in_span@2"]
     assert finding.evidence[0].quote == "AKIAQ7"
     assert report.privacy.values_redacted > 0
     assert key not in to_json(report).decode()
@@ -335,7 +335,7 @@ def test_the_first_secret_is_cited():
 
     report = report_of(scripts)
 
-    (finding,) = [f for f in report.findings if f.source == "rule:secret_in_span@1"]
+    (finding,) = [f for f in report.findings if f.source == "rule:secret_in_span@2"]
     assert finding.evidence[0].quote == "ASIAQ7"
 
 

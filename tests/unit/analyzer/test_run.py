@@ -165,7 +165,7 @@ def test_open_traces_are_examined_and_counted():
 
     assert report.dataset.open_traces == 4
     assert [f.source for f in report.findings] == ["rule:tool_error@2"]
-    (row,) = [row for row in report.coverage.rules if row.rule == "premature_end@1"]
+    (row,) = [row for row in report.coverage.rules if row.rule == "premature_end@2"]
     assert (row.checked, row.of) == (0, 4)
 
 

@@ -1,0 +1,156 @@
+"""
+Calls that a model asked for in the middle of a run, and that nothing answered.
+
+A tool that is not recorded may have run all the same. So a call counts as lost only
+where the record would show it: the prompt that follows repeats the call and holds no
+answer to it, or spans of that very tool are recorded and none is this call's.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from halo_daemon.analyzer.content import ModelCall, RequestedCall, Text, canonical_arguments
+from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.masking import mask_name
+from halo_daemon.analyzer.observation import Observation, quote
+from halo_daemon.analyzer.rules.errors import PREMATURE_END
+from halo_daemon.analyzer.rules.tool_choice import bare_name, call_id_of
+from halo_daemon.analyzer.rules.tool_words import finishes, hands_over
+from halo_daemon.analyzer.tool_call import ToolCall
+from halo_daemon.analyzer.trace_view import TraceView
+
+NO_RESULT = "call without a result"
+_NEVER = 2**63
+
+
+class _Asked(NamedTuple):
+    """What one model call asks of one tool, and the same agent's model call that follows."""
+
+    call: ModelCall
+    following: ModelCall
+    tool: str
+    calls: tuple[RequestedCall, ...]
+
+
+def lost_calls(view: TraceView) -> list[Observation]:
+    """Calls without a result although the run went on; one for each tool of a model call."""
+    record = _Record(view)
+    observations = []
+    for asked in _asked(view):
+        lost = record.lost(asked)
+        if lost:
+            works = any(record.successes_after(asked))
+            observations.append(_observation(view, asked, lost, recovered=works))
+    return observations
+
+
+def _asked(view: TraceView) -> Iterator[_Asked]:
+    """What was asked for by calls after which the same agent's model went on; the last first."""
+    following: dict[str, ModelCall] = {}
+    calls = view.model_calls
+    # Of calls at the same time none can be told to have gone on without the other's tools.
+    is_alone = [a.span.end_unix_ns <= b.span.start_unix_ns for a, b in pairwise(calls)]
+    for call, alone in zip(reversed(calls), (False, *reversed(is_alone)), strict=False):
+        after = following.get(call.agent)
+        following[call.agent] = call
+        if not (after and alone and call.requested and call.span.is_complete):
+            continue
+        if view.has_error(call.span):
+            continue
+        by_tool: dict[str, list[RequestedCall]] = {}
+        for one in call.requested:
+            if one.name and not (finishes(one.name) or hands_over(one.name)):
+                by_tool.setdefault(bare_name(one.name), []).append(one)
+        for tool, asked in by_tool.items():
+            yield _Asked(call, after, tool, tuple(asked))
+
+
+class _Record:
+    """What a trace would show of a call that ran."""
+
+    def __init__(self, view: TraceView) -> None:
+        self._spans: dict[str, list[ToolCall]] = {}
+        for ran in view.tool_calls:
+            self._spans.setdefault(bare_name(ran.span.tool_name), []).append(ran)
+        self._asked_at: dict[str, list[int]] = {}
+        for call in view.model_calls:
+            for requested in call.requested:
+                starts = self._asked_at.setdefault(bare_name(requested.name), [])
+                starts.append(call.span.start_unix_ns)
+        self._answers_have_ids = any(call.shape.answered_ids for call in view.model_calls)
+
+    def lost(self, asked: _Asked) -> list[RequestedCall]:
+        """Those of *asked* that the record shows to have no result."""
+        missing = self._without_span(asked)
+        if not missing:
+            return []
+        has_spans = asked.tool in self._spans
+        found = []
+        for requested in missing:
+            is_answered = self._is_answered(requested, asked)
+            if is_answered is False or (is_answered is None and has_spans):
+                found.append(requested)
+        return found
+
+    def successes_after(self, asked: _Asked) -> Iterator[ToolCall]:
+        """Calls of the tool that began after it was asked for, and worked."""
+        since = asked.call.span.start_unix_ns
+        for ran in self._spans.get(asked.tool, ()):
+            if ran.span.start_unix_ns >= since and ran.signal is None:
+                yield ran
+
+    def _without_span(self, asked: _Asked) -> list[RequestedCall]:
+        """Those that no recorded call of the tool stands for: by id, by arguments, by number."""
+        since = asked.call.span.start_unix_ns
+        later = [r for r in self._spans.get(asked.tool, ()) if r.span.start_unix_ns >= since]
+        ids = {call_id_of(ran) for ran in later}
+        if ids and "" not in ids and all(one.call_id for one in asked.calls):
+            return [one for one in asked.calls if one.call_id not in ids]
+        texts = {ran.arguments.value for ran in later}
+        missing = [one for one in asked.calls if one.arguments.value not in texts]
+        if missing and later:
+            forms = {ran.canonical for ran in later}
+            missing = [
+                one for one in missing if canonical_arguments(one.arguments.value) not in forms
+            ]
+        # Some record arguments in another form; then there are as many spans as calls.
+        starts = self._asked_at[asked.tool]
+        at = bisect_right(starts, since)
+        until = starts[at] if at < len(starts) else _NEVER
+        ran = bisect_left([r.span.start_unix_ns for r in later], until)
+        in_other_form = ran + len(missing) - len(asked.calls)
+        return missing[max(0, in_other_form) :] if ran < len(asked.calls) else []
+
+    def _is_answered(self, requested: RequestedCall, asked: _Asked) -> bool | None:
+        """What the prompt that follows says of it; None when it says nothing."""
+        attributes, shape = asked.following.span.attributes, asked.following.shape
+        if not requested.call_id or not self._answers_have_ids:
+            # Whatever is new in the prompt may be the result, in words.
+            return True if _newest(asked.following) != _newest(asked.call) else None
+        if any(attributes[key] == requested.call_id for key in shape.answered_ids):
+            return True
+        # A prompt without the call is another conversation, or one that dropped the call.
+        return not any(attributes[key] == requested.call_id for key in shape.asked_ids)
+
+
+def _newest(call: ModelCall) -> str:
+    newest = call.shape.newest
+    return call.span.text(newest.content) if newest else ""
+
+
+def _observation(
+    view: TraceView, asked: _Asked, lost: list[RequestedCall], *, recovered: bool
+) -> Observation:
+    span = asked.call.span
+    subject = mask_name(lost[0].name)
+    arguments = lost[0].arguments
+    cited = arguments if arguments.value else Text("", "")
+    return Observation(
+        key=FindingKey(PREMATURE_END, view.agent_of(span), subject, NO_RESULT, ""),
+        quotes=(quote(span, "decision", cited),),
+        certainty="event",
+        recovered=recovered,
+        spans=len(lost),
+    )
