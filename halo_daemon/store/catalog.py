@@ -12,6 +12,7 @@ power cut the catalog may lag behind a day's index. It therefore notes how far
 each index file was entered, and what is missing is entered again.
 """
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -41,9 +42,9 @@ class Catalog:
     """
 
     def __init__(self, paths: ProjectPaths) -> None:
-        self._path = paths.catalog
+        self._path = os.fspath(paths.catalog)
         self.connection: sqlite3.Connection = open_database(paths.catalog, CATALOG_SCHEMA)
-        self._inode = inode_of(paths.catalog)
+        self._inode = inode_of(self._path)
 
     @property
     def is_current_file(self) -> bool:

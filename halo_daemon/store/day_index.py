@@ -42,7 +42,7 @@ from halo_daemon.store.enclosing import (
     grown_below_calls,
     mark_enclosing,
 )
-from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths
+from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, stem_of
 from halo_daemon.store.receipts import Receipts
 from halo_daemon.store.shard_files import ShardReader, open_shard, read_groups, read_lines
 from halo_daemon.store.span_row import (
@@ -112,7 +112,9 @@ class DayIndex:
             "SELECT value FROM meta WHERE key = 'identity'"
         ).fetchone()
         self.file = f"{paths.day}/{identity}"
-        self._inode = inode_of(paths.index)
+        # As text: these are asked for before every answer.
+        self._directory, self._path = os.fspath(paths.directory), os.fspath(paths.index)
+        self._inode = inode_of(self._path)
         self.has_shared = False
         self._shapes: dict[Shape, int] = {}
         self._reached: Reach | None = None
@@ -125,7 +127,7 @@ class DayIndex:
     @property
     def is_current_file(self) -> bool:
         """Whether the file at the index's path is still the one that is open here."""
-        return inode_of(self.paths.index) == self._inode
+        return inode_of(self._path) == self._inode
 
     def close(self) -> None:
         """Close the file."""
@@ -214,18 +216,19 @@ class DayIndex:
 
     def _directory_changed_ns(self) -> int:
         try:
-            return self.paths.directory.stat().st_mtime_ns
+            return os.stat(self._directory).st_mtime_ns  # noqa: PTH116 -- see `_directory`
         except FileNotFoundError as exc:
             raise StaleIndexError(f"{self.paths.directory} is gone") from exc
 
     def _sizes(self) -> dict[str, int]:
         """Bytes of each shard now, by stem."""
         sizes = {}
-        for entry in os.scandir(self.paths.directory):
-            stem = self.paths.stem_of(entry.name)
+        for entry in os.scandir(self._directory):
+            name = entry.name
+            stem = stem_of(name)
             if stem is None:
                 continue
-            if entry.name.endswith(PLAIN_SUFFIX):
+            if name.endswith(PLAIN_SUFFIX):
                 sizes[stem] = entry.stat().st_size
             elif stem not in sizes:
                 sizes[stem] = self._compressed_size(stem)

@@ -21,6 +21,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +65,22 @@ class ShardName(NamedTuple):
 
 def day_of(unix_ns: int) -> str:
     """The UTC day of a moment, ``YYYY-MM-DD``."""
-    return datetime.fromtimestamp(unix_ns // _NANOS, UTC).strftime("%Y-%m-%d")
+    return _day_at(unix_ns // _NANOS // 3600)
+
+
+@lru_cache(maxsize=64)
+def _day_at(unix_hours: int) -> str:
+    return datetime.fromtimestamp(unix_hours * 3600, UTC).strftime("%Y-%m-%d")
+
+
+@lru_cache(maxsize=4096)
+def stem_of(file_name: str) -> str | None:
+    """The shard that a file of a day's directory is a form of; None for other files."""
+    for suffix in (COMPRESSED_SUFFIX, PLAIN_SUFFIX):
+        if file_name.endswith(suffix):
+            stem = file_name.removesuffix(suffix)
+            return stem if _SHARD.fullmatch(stem) else None
+    return None
 
 
 def shard_stem(unix_ns: int, *, worker: int, sequence: int) -> str:
@@ -124,21 +140,19 @@ class DayPaths:
         """The bytes that were cut from a shard at *offset*."""
         return self.quarantine / f"{stem}.{offset:012d}{TORN_SUFFIX}"
 
-    def stem_of(self, file_name: str) -> str | None:
-        """The shard that a file of this directory is a form of; None for other files."""
-        for suffix in (COMPRESSED_SUFFIX, PLAIN_SUFFIX):
-            if file_name.endswith(suffix):
-                stem = file_name.removesuffix(suffix)
-                return stem if _SHARD.fullmatch(stem) else None
-        return None
-
     def stems(self) -> list[str]:
         """The day's shards, in order of name; empty when the directory is gone."""
         try:
             names = [entry.name for entry in self.directory.iterdir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted({stem for name in names if (stem := self.stem_of(name)) is not None})
+        return sorted({stem for name in names if (stem := stem_of(name)) is not None})
+
+
+@lru_cache(maxsize=4096)
+def _day_paths(spans: Path, name: str, derived: Path | None) -> DayPaths | None:
+    """The day that an entry of *spans* is the directory of; None for other entries."""
+    return DayPaths(spans / name, derived) if _is_day(name) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +235,8 @@ class ProjectPaths:
             names = os.listdir(spans)  # noqa: PTH208 -- asked before every answer
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return [DayPaths(spans / name, self.derived) for name in sorted(names) if _is_day(name)]
+        found = (_day_paths(spans, name, self.derived) for name in sorted(names))
+        return [day for day in found if day is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,8 +103,9 @@ def _lines(index: DayIndex, trace_ids: list[bytes]) -> Iterator[SpanLine]:
             rows = index.connection.execute(
                 _LINES.format(superseded=superseded, marks=marks), chunk
             )
-            for stem, offset, length, *rest in rows:
-                yield SpanLine(Extent(_shard_name(day, stem), offset, length), *rest)
+            for stem, offset, length, trace_id, span_id, is_root, end_ns, received_ns, crc in rows:
+                extent = Extent(_shard_name(day, stem), offset, length)
+                yield SpanLine(extent, trace_id, span_id, is_root, end_ns, received_ns, crc)
 
 
 def _winners(versions: Iterable[SpanLine]) -> list[SpanLine]:

@@ -23,6 +23,7 @@ VIEW_BUDGET_BYTES = 150_000
 _FLAT = re.compile(r"(?:llm\.(?:input|output)_messages|mcp\.tools)\.[0-9]+\.")
 _FLAT_PREFIXES = ("llm.", "mcp.")
 _WHOLE = {"llm.input_messages", "llm.output_messages", "input.value"}
+_NUMBERS = frozenset({int, float, bool})
 _DROPPED_KEY = "__halo_dropped_flat_projections"
 _TOP_NAMES = 10
 PAGE_SPANS = 400
@@ -98,18 +99,21 @@ def _outlined(
 
 def _shown(span: Span, limit_chars: int) -> JsonObject:
     # Where nothing but the flat form holds the messages, it is not a copy.
-    has_whole = not _WHOLE.isdisjoint(span.attributes)
-    attributes: JsonObject = {}
-    dropped = 0
-    for key, value in span.attributes.items():
-        if has_whole and key.startswith(_FLAT_PREFIXES) and _FLAT.match(key):
-            dropped += 1
-        elif value is not None:
-            is_short = value.__class__ is str and len(value) <= limit_chars
-            attributes[key] = value if is_short else _cut(value, limit_chars)
-    if dropped:
-        attributes[_DROPPED_KEY] = dropped
+    flat = set() if _WHOLE.isdisjoint(span.attributes) else _flat_keys(span.attributes)
+    attributes: JsonObject = {
+        key: value
+        if (value.__class__ is str and len(value) <= limit_chars) or value.__class__ in _NUMBERS
+        else _cut(value, limit_chars)
+        for key, value in span.attributes.items()
+        if value is not None and key not in flat
+    }
+    if flat:
+        attributes[_DROPPED_KEY] = len(flat)
     return {**span.fields, "attributes": attributes}
+
+
+def _flat_keys(attributes: JsonObject) -> set[str]:
+    return {key for key in attributes if key.startswith(_FLAT_PREFIXES) and _FLAT.match(key)}
 
 
 def _cut(value: JsonValue, limit_chars: int) -> JsonValue:
