@@ -19,16 +19,15 @@ from pathlib import Path
 
 import orjson
 
+from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.paths import DataPaths, shard_stem
 from halo_daemon.store.query import (
     AggregateQuery,
     Bucket,
     Dimension,
     SearchQuery,
-    SpanFilter,
     SpanOrder,
     SpanQuery,
-    TraceFilter,
     TraceQuery,
 )
 from halo_daemon.store.query_engine import LocalQueries

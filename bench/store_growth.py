@@ -15,8 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from halo_daemon.proto.times import format_unix_ns
+from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.paths import DataPaths, day_of, shard_stem
-from halo_daemon.store.query import SpanFilter, SpanQuery, TraceFilter, TraceQuery
+from halo_daemon.store.query import SpanQuery, TraceQuery
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.receipts import encode_receipt

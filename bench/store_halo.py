@@ -29,7 +29,8 @@ from halo_daemon.analyzer.agent.trace_arguments import (
 )
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.trace_tools import TraceTools
-from halo_daemon.store.query import TraceFilter, TraceQuery
+from halo_daemon.store.filters import TraceFilter
+from halo_daemon.store.query import TraceQuery
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window

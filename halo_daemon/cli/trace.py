@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from halo_daemon.config import Config
     from halo_daemon.proto.json_value import JsonObject
     from halo_daemon.proto.trace import Trace
-    from halo_daemon.store.query import TraceRecord
+    from halo_daemon.store.records import TraceRecord
 
 app = typer.Typer(help="Stored traces.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(export_app, name="export")
@@ -71,7 +71,8 @@ def list_traces(
     """List traces received in a window, the one that started last first."""
     import time
 
-    from halo_daemon.store.query import SpanFilter, TraceFilter, TraceQuery
+    from halo_daemon.store.filters import SpanFilter, TraceFilter
+    from halo_daemon.store.query import TraceQuery
 
     root = data_dir(ctx, config, data)
     # Two conditions: often the root alone names the session.

@@ -4,13 +4,7 @@ from array import array
 from collections.abc import Iterable
 from typing import Any
 
-from halo_daemon.store.query import (
-    AggregateAnswer,
-    AggregateQuery,
-    AggregateRow,
-    Bucket,
-    Dimension,
-)
+from halo_daemon.store.query import AggregateAnswer, AggregateQuery, AggregateRow, Bucket, Dimension
 
 Row = tuple[Any, ...]
 """A row of `span_sql.RECORD_COLUMNS`, then stem and offset."""

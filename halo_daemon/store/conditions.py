@@ -7,8 +7,9 @@ import orjson
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
+from halo_daemon.store.filters import AttributeCondition, Operator, Scalar, SpanFilter
 from halo_daemon.store.patterns import compile_pattern
-from halo_daemon.store.query import AttributeCondition, Operator, Scalar, SpanFilter, SpanRecord
+from halo_daemon.store.records import SpanRecord
 from halo_daemon.store.span_row import MAX_MESSAGE_CHARS
 
 _ABSENT = object()

@@ -16,10 +16,11 @@ from halo_daemon.errors import QueryError
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.store.conditions import attributes_hold
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.filters import SpanFilter
 from halo_daemon.store.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, key_of
 from halo_daemon.store.paths import ShardName
 from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.query import SearchAnswer, SearchMatch, SearchQuery, SpanFilter
+from halo_daemon.store.query import SearchAnswer, SearchMatch, SearchQuery
 from halo_daemon.store.rollups import shared_in_window, window_condition
 from halo_daemon.store.shard_files import Extent, ShardFiles
 from halo_daemon.store.span_search import ValueSearch

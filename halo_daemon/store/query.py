@@ -1,111 +1,19 @@
 """
-Questions about traces and spans, and their answers: our own filter model.
+Questions about traces and spans, and their answers.
 
-No question names a file, a table or a column, so another engine can answer the
-same ones. All fields of a filter must hold; a list holds when any of its
-elements does; an empty field asks nothing.
-
-Questions are checked when they are made. Rows of answers come from the store
-itself, thousands at a time, and are plain tuples.
+Questions are checked when they are made, and say what they mean by `filters`.
 """
 
 from enum import StrEnum
 from typing import Annotated, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from halo_daemon.store.filters import SpanFilter, TraceFilter, Value
+from halo_daemon.store.records import SpanRecord, TraceRecord, TraceTotals
 from halo_daemon.store.trace_reader import Window
 
 MAX_PAGE = 500
-
-Scalar = bool | int | float | str
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Operator(StrEnum):
-    """How an attribute is compared."""
-
-    EQ = "eq"
-    NE = "ne"
-    """Present and different."""
-    IN = "in"
-    EXISTS = "exists"
-    MISSING = "missing"
-    GTE = "gte"
-    """Numbers with numbers, texts with texts; anything else does not hold."""
-    LTE = "lte"
-    CONTAINS = "contains"
-    """The value's text contains the given text; exact case."""
-    MATCHES = "matches"
-    """The value's text matches an RE2 pattern somewhere."""
-
-
-class AttributeCondition(_Value):
-    """A condition on one attribute of a span, or of its resource when the span has none."""
-
-    key: str
-    op: Operator = Operator.EQ
-    value: Scalar | tuple[Scalar, ...] | None = None
-    """What to compare with; a list for ``in``, nothing for ``exists`` and ``missing``."""
-
-
-class SpanFilter(_Value):
-    """Which spans are meant."""
-
-    trace_ids: tuple[str, ...] = ()
-    span_names: tuple[str, ...] = ()
-    observation_kinds: tuple[str, ...] = ()
-    """``LLM``, ``TOOL``, ``AGENT``, …"""
-    tool_names: tuple[str, ...] = ()
-    model_names: tuple[str, ...] = ()
-    agent_names: tuple[str, ...] = ()
-    service_names: tuple[str, ...] = ()
-    service_versions: tuple[str, ...] = ()
-    session_ids: tuple[str, ...] = ()
-    """What the span names, or else the one session that its trace does; users likewise."""
-    user_ids: tuple[str, ...] = ()
-    status_codes: tuple[str, ...] = ()
-    """``STATUS_CODE_OK``, ``STATUS_CODE_ERROR``, ``STATUS_CODE_UNSET``."""
-    error_types: tuple[str, ...] = ()
-    project_ids: tuple[str, ...] = ()
-    """What spans name as their project, ``inference.project_id``."""
-    has_error: bool | None = None
-    """An ERROR status, or an error signal outside the status."""
-    start_unix_ns_gte: int | None = None
-    start_unix_ns_lt: int | None = None
-    min_duration_ms: float | None = None
-    max_duration_ms: float | None = None
-    min_tokens: int | None = None
-    """Input and output together."""
-    min_cost_usd: float | None = None
-    attributes: tuple[AttributeCondition, ...] = ()
-    """Conditions that read the spans themselves; use other fields beside them to read less."""
-
-
-class TraceFilter(_Value):
-    """Which traces are meant."""
-
-    trace_ids: tuple[str, ...] = ()
-    has_errors: bool | None = None
-    """Some span has status ERROR; false does not mean success."""
-    has_error_signals: bool | None = None
-    """Some span has status ERROR or an error signal outside the status."""
-    start_unix_ns_gte: int | None = None
-    """The trace's first span starts at this moment or later."""
-    start_unix_ns_lt: int | None = None
-    """The trace's first span starts before this moment."""
-    end_unix_ns_lte: int | None = None
-    min_duration_ms: float | None = None
-    max_duration_ms: float | None = None
-    min_spans: int | None = None
-    max_spans: int | None = None
-    is_open: bool | None = None
-    """No span without a parent has ended yet."""
-    any_span: tuple[SpanFilter, ...] = ()
-    """For each of these, the trace has a span that it means."""
 
 
 class SpanOrder(StrEnum):
@@ -117,7 +25,7 @@ class SpanOrder(StrEnum):
     COST = "cost"
 
 
-class SpanQuery(_Value):
+class SpanQuery(Value):
     """A page of spans."""
 
     filter: SpanFilter = SpanFilter()
@@ -127,51 +35,6 @@ class SpanQuery(_Value):
     descending: bool = True
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
     offset: Annotated[int, Field(ge=0)] = 0
-
-
-class SpanRecord(NamedTuple):
-    """One span as the index knows it."""
-
-    trace_id: str
-    span_id: str
-    parent_span_id: str
-    """``""`` for a root."""
-    name: str
-    kind: str
-    observation_kind: str
-    tool_name: str
-    model_name: str
-    provider: str
-    agent_name: str
-    service_name: str
-    service_version: str
-    session_id: str
-    """The span's own, or else the one that its trace names; ``""`` when none or several."""
-    user_id: str
-    """Likewise."""
-    project_id: str
-    status_code: str
-    error_type: str
-    status_message: str
-    """At most 200 characters; ``""`` for a span without an error signal."""
-    has_error: bool
-    start_unix_ns: int
-    end_unix_ns: int
-    """0 while the span has not ended."""
-    input_tokens: int | None
-    output_tokens: int | None
-    cost_usd: float | None
-    line_bytes: int
-
-    @property
-    def duration_ms(self) -> float:
-        """End minus start; 0 where the end is missing or before the start."""
-        return max(0, self.end_unix_ns - self.start_unix_ns) / 1e6 if self.end_unix_ns else 0.0
-
-    @property
-    def tokens(self) -> int:
-        """Input and output tokens together; 0 when unknown."""
-        return (self.input_tokens or 0) + (self.output_tokens or 0)
 
 
 class SpanPage(NamedTuple):
@@ -192,7 +55,7 @@ class TraceOrder(StrEnum):
     ERRORS = "errors"
 
 
-class TraceQuery(_Value):
+class TraceQuery(Value):
     """A page of traces."""
 
     filter: TraceFilter = TraceFilter()
@@ -204,101 +67,12 @@ class TraceQuery(_Value):
     """Look up `TraceRecord.names` too, which costs a row for each span."""
 
 
-class TraceNames(NamedTuple):
-    """The names in a trace; lists are sorted, without ``""``."""
-
-    services: tuple[str, ...]
-    models: tuple[str, ...]
-    tools: tuple[str, ...]
-    agents: tuple[str, ...]
-    agent_ids: tuple[str, ...]
-    projects: tuple[str, ...]
-
-
-class TraceRecord(NamedTuple):
-    """One trace as the index knows it."""
-
-    trace_id: str
-    start_unix_ns: int
-    end_unix_ns: int
-    """0 while no span has ended."""
-    spans: int
-    duplicate_spans: int
-    error_spans: int
-    """Spans with status ERROR."""
-    derived_error_spans: int
-    """Spans with an error signal outside the status."""
-    tool_error_spans: int
-    """Tools' spans with status ERROR."""
-    spans_without_agent: int
-    """Spans with neither a name nor an id of an agent."""
-    missing_parents: int
-    """Different parents that spans name and that are not stored."""
-    skewed_spans: int
-    """Spans that start before their parent does."""
-    has_ended_root: bool
-    session_id: str
-    """The one session that its spans name; ``""`` when none or several."""
-    user_id: str
-    """The one user, likewise."""
-    input_tokens: int
-    """Of the innermost model calls; what encloses others repeats theirs."""
-    output_tokens: int
-    cost_usd: float
-    line_bytes: int
-    names: TraceNames | None = None
-    """Only where `TraceQuery.with_names` asks."""
-
-    @property
-    def duration_ns(self) -> int:
-        """From the first start to the last end; 0 while nothing has ended."""
-        return max(0, self.end_unix_ns - self.start_unix_ns) if self.end_unix_ns else 0
-
-    @property
-    def duration_ms(self) -> float:
-        """The same in milliseconds."""
-        return self.duration_ns / 1e6
-
-
 class TracePage(NamedTuple):
     """The answer to a `TraceQuery`; empty past the end."""
 
     traces: tuple[TraceRecord, ...]
     total: int
     """How many traces match in all."""
-
-
-class TraceTotals(_Value):
-    """What the traces of a filter hold together; zeros and empty lists when there are none."""
-
-    traces: int = 0
-    spans: int = 0
-    duplicate_spans: int = 0
-    error_traces: int = 0
-    """Traces with a span of status ERROR."""
-    signal_traces: int = 0
-    """Traces with an error signal of any kind."""
-    error_spans: int = 0
-    tool_error_spans: int = 0
-    spans_without_agent: int = 0
-    missing_parents: int = 0
-    skewed_spans: int = 0
-    open_traces: int = 0
-    """No span without a parent has ended."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    line_bytes: int = 0
-    start_unix_ns: int = 0
-    """The earliest start."""
-    end_unix_ns: int = 0
-    """The latest end; 0 while no span has ended."""
-    services: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    tools: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
-    agent_ids: tuple[str, ...] = ()
-    projects: tuple[str, ...] = ()
 
 
 class Dimension(StrEnum):
@@ -325,7 +99,7 @@ class Bucket(StrEnum):
     DAY = "day"
 
 
-class AggregateQuery(_Value):
+class AggregateQuery(Value):
     """Figures over groups of spans."""
 
     filter: SpanFilter = SpanFilter()
@@ -337,7 +111,7 @@ class AggregateQuery(_Value):
     """Largest groups by count that are listed; the rest is added up as ``other_spans``."""
 
 
-class AggregateRow(_Value):
+class AggregateRow(Value):
     """The figures of one group; durations in milliseconds."""
 
     key: tuple[str, ...]
@@ -357,7 +131,7 @@ class AggregateRow(_Value):
     duration_ms_max: float
 
 
-class AggregateAnswer(_Value):
+class AggregateAnswer(Value):
     """The answer to an `AggregateQuery`; largest groups first, ties by bucket and key."""
 
     rows: tuple[AggregateRow, ...]
@@ -367,7 +141,7 @@ class AggregateAnswer(_Value):
     """Spans of the groups that are not listed."""
 
 
-class SearchQuery(_Value):
+class SearchQuery(Value):
     """A pattern to look for in the decoded values of spans."""
 
     pattern: str
@@ -384,7 +158,7 @@ class SearchQuery(_Value):
     """`SearchAnswer.next` of the page before."""
 
 
-class SearchMatch(_Value):
+class SearchMatch(Value):
     """The first match in one span."""
 
     trace_id: str
@@ -400,7 +174,7 @@ class SearchMatch(_Value):
     context: str
 
 
-class SearchAnswer(_Value):
+class SearchAnswer(Value):
     """The answer to a `SearchQuery`, in the order in which spans arrived."""
 
     matches: tuple[SearchMatch, ...]

@@ -19,6 +19,7 @@ from halo_daemon.store import day_totals
 from halo_daemon.store.aggregates import Row, aggregate_rows
 from halo_daemon.store.conditions import attributes_hold, is_meant
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.ids import id_of
 from halo_daemon.store.local_search import LocalSearch
 from halo_daemon.store.paths import DataPaths, ShardName
@@ -30,15 +31,13 @@ from halo_daemon.store.query import (
     Dimension,
     SearchAnswer,
     SearchQuery,
-    SpanFilter,
     SpanOrder,
     SpanPage,
     SpanQuery,
-    TraceFilter,
     TracePage,
     TraceQuery,
-    TraceTotals,
 )
+from halo_daemon.store.records import TraceTotals
 from halo_daemon.store.rollups import window_condition
 from halo_daemon.store.shape_counts import count_spans
 from halo_daemon.store.shard_files import Extent, ShardFiles

@@ -20,11 +20,11 @@ from zlib import crc32
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.ids import id_of, trace_key
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.projects import find_project
-from halo_daemon.store.query import TraceFilter
 from halo_daemon.store.rollups import shared_in_window, traces_of_day, window_condition
 from halo_daemon.store.shard_files import ShardFiles
 from halo_daemon.store.trace_lines import SpanLine, TraceLines, find_lines

@@ -10,7 +10,7 @@ from math import isqrt
 
 from halo_daemon.store import day_totals
 from halo_daemon.store.day_index import DayIndex
-from halo_daemon.store.query import SpanFilter
+from halo_daemon.store.filters import SpanFilter
 from halo_daemon.store.span_sql import Condition, shape_condition
 
 _TRACES = day_totals.COLUMNS.index("traces")

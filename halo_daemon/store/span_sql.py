@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
+from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.ids import id_of, trace_key
-from halo_daemon.store.query import SpanFilter, SpanRecord, TraceFilter
+from halo_daemon.store.records import SpanRecord
 from halo_daemon.store.span_row import ERROR_FLAGS
 
 Parameters = dict[str, Any]

@@ -14,7 +14,7 @@ from typing import cast
 import orjson
 
 from halo_daemon.store import index_schema as sql
-from halo_daemon.store.query import TraceNames
+from halo_daemon.store.records import TraceNames
 from halo_daemon.store.span_row import SHAPE, Shape, TraceRows
 
 _MAX_CACHED_CHARS = 1024

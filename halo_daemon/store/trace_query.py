@@ -10,16 +10,11 @@ from halo_daemon.errors import QueryError
 from halo_daemon.store import day_totals
 from halo_daemon.store.conditions import is_meant
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.ids import id_of
 from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.query import (
-    SpanFilter,
-    TraceFilter,
-    TraceOrder,
-    TracePage,
-    TraceQuery,
-    TraceRecord,
-)
+from halo_daemon.store.query import TraceOrder, TracePage, TraceQuery
+from halo_daemon.store.records import TraceRecord
 from halo_daemon.store.rollups import (
     SHARED,
     StoredTrace,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
-from halo_daemon.store.query import TraceRecord
+from halo_daemon.store.records import TraceRecord
 
 _TIME_STRATA = 3
 _LENGTH_STRATA = 3

@@ -7,6 +7,7 @@ from halo_daemon.proto.semconv import facts_of
 from halo_daemon.proto.span import TOOL, Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.conditions import attributes_hold, is_meant, record_of
+from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.query import (
     AggregateAnswer,
     AggregateQuery,
@@ -15,19 +16,14 @@ from halo_daemon.store.query import (
     SearchAnswer,
     SearchMatch,
     SearchQuery,
-    SpanFilter,
     SpanOrder,
     SpanPage,
     SpanQuery,
-    SpanRecord,
-    TraceFilter,
-    TraceNames,
     TraceOrder,
     TracePage,
     TraceQuery,
-    TraceRecord,
-    TraceTotals,
 )
+from halo_daemon.store.records import SpanRecord, TraceNames, TraceRecord, TraceTotals
 from halo_daemon.store.span_search import ValueSearch
 from halo_daemon.store.trace_reader import TraceReader, Window, parts_of
 

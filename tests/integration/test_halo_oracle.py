@@ -10,8 +10,9 @@ import pytest
 from bench.store import NOW_UNIX_NS, synthetic_lines
 from halo_daemon.exchange.exports import halo_lines
 from halo_daemon.proto.times import parse_unix_ns
+from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.paths import DataPaths
-from halo_daemon.store.query import SpanFilter, TraceFilter, TraceQuery
+from halo_daemon.store.query import TraceQuery
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window

@@ -8,8 +8,8 @@ from hypothesis import given, settings, strategies as st
 from halo_daemon.proto.semconv import facts_of
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
+from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.paths import DataPaths, shard_stem
-from halo_daemon.store.query import TraceFilter
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of

@@ -6,25 +6,22 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import BaseModel
 
+from halo_daemon.store.filters import AttributeCondition, Operator, SpanFilter, TraceFilter
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.query import (
     AggregateAnswer,
     AggregateQuery,
-    AttributeCondition,
     Bucket,
     Dimension,
-    Operator,
     SearchQuery,
-    SpanFilter,
     SpanOrder,
     SpanQuery,
-    TraceFilter,
     TraceOrder,
     TracePage,
     TraceQuery,
-    TraceTotals,
 )
 from halo_daemon.store.query_engine import LocalQueries
+from halo_daemon.store.records import TraceTotals
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.memory_queries import MemoryQueries
 from halo_daemon.testing.spans import START_UNIX_NS, span_id_of, trace_id_of

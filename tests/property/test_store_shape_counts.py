@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.paths import DataPaths
-from halo_daemon.store.query import SpanFilter, TraceFilter, TraceQuery
+from halo_daemon.store.query import TraceQuery
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window

@@ -23,7 +23,8 @@ from halo_daemon.analyzer.stats import (
 )
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
-from halo_daemon.store.query import AggregateQuery, Bucket, Dimension, SpanFilter
+from halo_daemon.store.filters import SpanFilter
+from halo_daemon.store.query import AggregateQuery, Bucket, Dimension
 
 _TERCILES = 3
 _TEXT_CHARS = 120

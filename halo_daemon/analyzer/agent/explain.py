@@ -27,7 +27,8 @@ from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.findings import Report
 from halo_daemon.proto.times import parse_unix_ns
-from halo_daemon.store.query import TraceFilter, TraceQueries
+from halo_daemon.store.filters import TraceFilter
+from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy, iter_parts
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -8,15 +8,9 @@ from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.trace_arguments import QuerySpansArguments
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.proto.span import Span
-from halo_daemon.store.query import (
-    MAX_PAGE,
-    SearchQuery,
-    SpanFilter,
-    SpanQuery,
-    SpanRecord,
-    TraceFilter,
-    TraceQuery,
-)
+from halo_daemon.store.filters import SpanFilter, TraceFilter
+from halo_daemon.store.query import MAX_PAGE, SearchQuery, SpanQuery, TraceQuery
+from halo_daemon.store.records import SpanRecord
 from halo_daemon.store.trace_reader import spans_of
 
 MAX_ERRORS = 20_000

@@ -5,13 +5,8 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from halo_daemon.analyzer.agent.arguments import Fields, ToolArguments
-from halo_daemon.store.query import (
-    AttributeCondition,
-    SpanFilter,
-    SpanOrder,
-    TraceFilter,
-    TraceOrder,
-)
+from halo_daemon.store.filters import AttributeCondition, SpanFilter, TraceFilter
+from halo_daemon.store.query import SpanOrder, TraceOrder
 
 _NANOS = 10**9
 

@@ -37,8 +37,10 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.trace import Trace
+from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.patterns import compile_pattern
-from halo_daemon.store.query import TraceFilter, TraceQuery, TraceRecord
+from halo_daemon.store.query import TraceQuery
+from halo_daemon.store.records import TraceRecord
 from halo_daemon.store.trace_reader import spans_of
 
 _MAX_SAMPLES = 20

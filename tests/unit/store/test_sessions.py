@@ -2,14 +2,9 @@
 
 import pytest
 
+from halo_daemon.store.filters import SpanFilter
 from halo_daemon.store.paths import DataPaths
-from halo_daemon.store.query import (
-    AggregateQuery,
-    Dimension,
-    SearchQuery,
-    SpanFilter,
-    SpanQuery,
-)
+from halo_daemon.store.query import AggregateQuery, Dimension, SearchQuery, SpanQuery
 from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.spans import make_line, span_id_of, trace_id_of

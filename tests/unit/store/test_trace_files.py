@@ -7,8 +7,9 @@ import orjson
 import pytest
 
 from halo_daemon.errors import ConfigError, QueryError
+from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.patterns import compile_pattern
-from halo_daemon.store.query import TraceFilter, TraceQuery
+from halo_daemon.store.query import TraceQuery
 from halo_daemon.store.trace_files import EVERYTHING, open_trace_files
 from halo_daemon.testing.spans import make_line
 

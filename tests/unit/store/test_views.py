@@ -1,7 +1,7 @@
 import pytest
 
 from halo_daemon.proto.trace import Trace
-from halo_daemon.store.query import TraceRecord
+from halo_daemon.store.records import TraceRecord
 from halo_daemon.store.views import compare, fit, outline, sample
 from halo_daemon.testing.spans import START_UNIX_NS, make_span, span_id_of, trace_id_of
 
