@@ -283,6 +283,9 @@ class AnalysisConfig(Section):
 
     budget: BudgetConfig = BudgetConfig()
 
+    max_files_bytes: Annotated[int, size(least=MIB)] = Field(default=16 * GIB, alias="max_files")
+    """Lines of trace files, unpacked, that `ask` copies to TMPDIR; more are refused."""
+
 
 class PriceConfig(Section):
     """What a model costs; unknown where it is left out, and then `analysis.budget.usd` cannot bind."""

@@ -248,7 +248,7 @@ def stored_traces(settings: Config, question: Question) -> tuple[Stored, Callabl
             "name trace files, or a project", hint="halo-daemon ask traces.jsonl -p …"
         )
     if question.paths:
-        return _files(question.paths)
+        return _files(question.paths, max_bytes=settings.analysis.max_files_bytes)
     project = find_project(DataPaths(settings.data.dir), question.project)
     local = LocalTraceReader(
         settings.data.dir,
@@ -273,10 +273,14 @@ def stored_traces(settings: Config, question: Question) -> tuple[Stored, Callabl
     return stored, close
 
 
-def _files(paths: Sequence[str]) -> tuple[Stored, Callable[[], None]]:
+def _files(paths: Sequence[str], *, max_bytes: int) -> tuple[Stored, Callable[[], None]]:
     with ExitStack() as opening:
         files = opening.enter_context(
-            open_trace_files([Path(path) for path in paths], now_monotonic_s=time.monotonic)
+            open_trace_files(
+                [Path(path) for path in paths],
+                now_monotonic_s=time.monotonic,
+                max_bytes=max_bytes,
+            )
         )
         stored = _with_findings(files.reader, files.queries, EVERYTHING, "files")
         return stored, opening.pop_all().close

@@ -44,6 +44,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 MAX_LINE_BYTES = 64 * 1024**2
 """A longer line counts as damaged."""
 
+MAX_FILES_BYTES = 16 * 1024**3
+"""Lines of all files, unpacked, where nothing else is said."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
@@ -70,7 +73,10 @@ class TraceFiles(NamedTuple):
 
 @contextmanager
 def open_trace_files(
-    paths: Sequence[Path], *, now_monotonic_s: Callable[[], float]
+    paths: Sequence[Path],
+    *,
+    now_monotonic_s: Callable[[], float],
+    max_bytes: int = MAX_FILES_BYTES,
 ) -> Iterator[TraceFiles]:
     """
     Read *paths* into a temporary store.
@@ -80,12 +86,15 @@ def open_trace_files(
 
         now_monotonic_s: Clock of time limits.
 
+        max_bytes: Lines, unpacked, that are copied; a small packed file may hold any number.
+
     Raises:
-        ConfigError: A file cannot be read, or there is no room for the copy.
+        ConfigError: A file cannot be read, the lines are more than *max_bytes*, or there
+            is no room for the copy.
     """
     with TemporaryDirectory(prefix="files-", dir=process_directory()) as name:
         root = Path(name)
-        _write_store(root, paths)
+        _write_store(root, paths, max_bytes)
         reader = LocalTraceReader(root, _PROJECT, settle_s=0, now_unix_ns=_long_after)
         queries = LocalQueries(
             root, _PROJECT, now_unix_ns=_long_after, now_monotonic_s=now_monotonic_s
@@ -141,21 +150,20 @@ def _long_after() -> int:
     return 2**62
 
 
-def _write_store(root: Path, paths: Sequence[Path]) -> None:
+def _write_store(root: Path, paths: Sequence[Path], max_bytes: int) -> None:
     day = DataPaths(root).project(_PROJECT).day(_DAY)
     day.directory.mkdir(parents=True)
     sequence = size_bytes = 0
     shard: BinaryIO | None = None
     try:
-        for path in paths:
-            for line in _lines_of(path):
-                if shard is None or size_bytes > _SHARD_BYTES:
-                    sequence, size_bytes = sequence + 1, 0
-                    if shard is not None:
-                        shard.close()
-                    stem = shard_stem(0, worker=0, sequence=sequence)
-                    shard = day.plain(stem).open("wb")
-                size_bytes += shard.write(line)
+        for line in _up_to(max_bytes, paths):
+            if shard is None or size_bytes > _SHARD_BYTES:
+                sequence, size_bytes = sequence + 1, 0
+                if shard is not None:
+                    shard.close()
+                stem = shard_stem(0, worker=0, sequence=sequence)
+                shard = day.plain(stem).open("wb")
+            size_bytes += shard.write(line)
     except OSError as exc:
         raise ConfigError(
             f"cannot copy {len(paths)} trace files to {root}: {exc}",
@@ -164,6 +172,21 @@ def _write_store(root: Path, paths: Sequence[Path]) -> None:
     finally:
         if shard is not None:
             shard.close()
+
+
+def _up_to(max_bytes: int, paths: Sequence[Path]) -> Iterator[bytes]:
+    """The lines of all files, as long as they take no more than *max_bytes*."""
+    size_bytes = 0
+    for path in paths:
+        for line in _lines_of(path):
+            size_bytes += len(line)
+            if size_bytes > max_bytes:
+                raise ConfigError(
+                    f"cannot copy {len(paths)} trace files: their lines take more than "
+                    f"{max_bytes} bytes (`analysis.max_files`), reached in {path}",
+                    hint="name fewer files, or raise the setting and have room in TMPDIR",
+                )
+            yield line
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:

@@ -106,6 +106,33 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path):
         pass
 
 
+def test_files_over_the_bound_are_refused(tmp_path):
+    """However small the packed file, its lines count; the error names the setting and the file."""
+    packed, small = tmp_path / "packed", tmp_path / "small"
+    packed.write_bytes(gzip.compress(LINE * 5_000))
+    small.write_bytes(LINE)
+    assert packed.stat().st_size < 100 * len(LINE)
+
+    with (
+        pytest.raises(ConfigError, match=r"analysis\.max_files.*packed") as caught,
+        open_trace_files(
+            [small, packed], now_monotonic_s=time.monotonic, max_bytes=100 * len(LINE)
+        ),
+    ):
+        pass
+
+    assert "TMPDIR" in caught.value.hint
+
+
+def test_files_of_just_the_bound_are_read(tmp_path):
+    """The bound itself is still within it."""
+    path = tmp_path / "traces"
+    path.write_bytes(LINE * 3)
+
+    with open_trace_files([path], now_monotonic_s=time.monotonic, max_bytes=3 * len(LINE)) as files:
+        assert files.reader.overview(EVERYTHING).duplicate_spans == 2
+
+
 def test_half_a_character_pair_is_no_pattern():
     """What no text can contain is refused as a pattern, not met as a crash."""
     with pytest.raises(QueryError, match="half of a character pair"):
