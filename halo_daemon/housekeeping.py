@@ -11,6 +11,7 @@ from halo_daemon.background import in_background
 from halo_daemon.config import Config
 from halo_daemon.errors import HaloError
 from halo_daemon.own_command import run_command
+from halo_daemon.store.paths import DataPaths
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -26,10 +27,15 @@ async def housekeeping(config: Config, *, config_path: Path | None) -> AsyncIter
     Goes on while the block runs; a pass that fails is logged, and the next one tries again.
     """
     arguments = ["--data", str(config.data.dir)]
+    paths = DataPaths(config.data.dir)
+    is_cut_short = any(paths.project(slug).pruning.exists() for slug in paths.slugs())
+    # Some traces are there in part until a deletion that was cut short is finished.
+    first_after_s = 0.0 if is_cut_short else min(_FIRST_AFTER_S, config.storage.tidy_every_s)
     if config_path is not None:
         arguments += ["--config", str(config_path)]
 
     async def tidy() -> None:
+        await asyncio.sleep(first_after_s)
         await _serve(arguments, every_s=config.storage.tidy_every_s)
 
     async with in_background(tidy, name="housekeeping"):
@@ -37,7 +43,6 @@ async def housekeeping(config: Config, *, config_path: Path | None) -> AsyncIter
 
 
 async def _serve(arguments: list[str], *, every_s: float) -> None:
-    await asyncio.sleep(min(_FIRST_AFTER_S, every_s))
     while True:
         try:
             await run_command(

@@ -9,6 +9,7 @@ Every file name of the data directory; no other module spells one.
     <root>/imports.jsonl
     <root>/projects/<slug>/project.json, findings.jsonl, schedule.json, outcomes.jsonl
     <root>/projects/<slug>/triage.yaml, contract.yaml         written by people
+    <root>/projects/<slug>/pruning.json                       while traces are deleted
     <root>/projects/<slug>/catalog.sqlite                     derived
     <root>/projects/<slug>/runs/<run-id>/, latest
     <root>/projects/<slug>/spans/<day>/index.sqlite           derived
@@ -177,6 +178,11 @@ class ProjectPaths:
     def spans(self) -> Path:
         """The directory of days."""
         return self.directory / "spans"
+
+    @property
+    def pruning(self) -> Path:
+        """What a deletion of traces that is under way set out to do."""
+        return self.directory / "pruning.json"
 
     @property
     def catalog(self) -> Path:

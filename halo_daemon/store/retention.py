@@ -13,6 +13,11 @@ written anew under a new name, without the lines that go, and the old one
 unlinked after the new one is durable. A crash in between leaves both: every
 span is then there twice and counts once, and the next run finishes.
 
+What is to go is noted first, durably: which traces, from which shards. A run that was
+cut short between two shards leaves traces in part until `finish_prune` does the rest,
+which a daemon does as soon as it runs again. It takes away what was noted and nothing
+else, so a span that comes after the crash stays.
+
 Writers go on meanwhile. So it is settled first which shards no writer holds open:
 they never grow again, and only they are touched, as the index that is brought up to
 date afterwards knows every line of them. A trace with a line elsewhere stays: it is
@@ -26,15 +31,17 @@ The indexes of those days are thrown away, and built again by the next question.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import orjson
 import structlog
 
 from halo_daemon.errors import StoreError
-from halo_daemon.store.disk import Disk, held
+from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.disk import Disk, held, write_atomically
 from halo_daemon.store.leftovers import remove_empty_days
 from halo_daemon.store.paths import DayPaths, ProjectPaths, ShardName
 from halo_daemon.store.project_index import ProjectIndex
@@ -74,6 +81,14 @@ class _Line(NamedTuple):
     received_ns: int
 
 
+class _Plan(NamedTuple):
+    """What is to be done to one shard of which lines go."""
+
+    day: DayPaths
+    stem: str
+    kept: list[_Line]
+
+
 def prune(
     paths: ProjectPaths,
     retention: Retention,
@@ -90,15 +105,50 @@ def prune(
 
     Raises:
         StoreError: The index cannot be read, or a backup copies the project just now.
-        OSError: The disk refused; what was done so far stays, nothing is in part.
+        OSError: The disk refused; what was done so far stays, `finish_prune` does the rest.
     """
     if dry_run:
         return _prune(paths, retention, now_unix_ns, None)
     if not paths.spans.is_dir():
         return Pruned(0, 0, 0, 0)
+    disk = disk or Disk()
+    finish_prune(paths, now_unix_ns=now_unix_ns, disk=disk)
+    with _spans_held(paths):
+        return _prune(paths, retention, now_unix_ns, disk)
+
+
+def finish_prune(paths: ProjectPaths, *, now_unix_ns: int, disk: Disk | None = None) -> bool:
+    """
+    Do what a `prune` that was cut short did not come to; usually nothing.
+
+    The caller holds the data directory's lock, or runs in the process that does.
+
+    Returns:
+        Whether there was anything to finish.
+
+    Raises:
+        StoreError: The index cannot be read, or a backup copies the project just now.
+        OSError: The disk refused; the next call goes on.
+    """
+    if not paths.pruning.exists():
+        return False
+    with _spans_held(paths):
+        index = ProjectIndex(paths, now_unix_ns=lambda: now_unix_ns)
+        try:
+            index.catch_up()
+            plans = _plans(index, *_read_note(paths))
+        finally:
+            index.close()
+        _carry_out(disk or Disk(), paths, index, plans)
+    log.info("prune_finished", project=paths.slug, shards=len(plans))
+    return True
+
+
+@contextmanager
+def _spans_held(paths: ProjectPaths) -> Iterator[None]:
     try:
         with held(paths.spans, waits=False):
-            return _prune(paths, retention, now_unix_ns, disk or Disk())
+            yield
     except BlockingIOError as exc:
         raise StoreError(
             f"cannot prune project `{paths.slug}` while a backup copies it",
@@ -115,26 +165,49 @@ def _prune(
         doomed = index.answer(lambda: _doomed(index, retention, now_unix_ns, sealed))
         if not doomed:
             return Pruned(0, 0, 0, 0)
-        plans = [
-            (day.paths, stem, *_plan(index, day.day, stem, doomed))
-            for day in index.days
-            for stem in day.paths.stems()
-            if ShardName(day.day, stem) in sealed
-        ]
+        plans = _plans(index, doomed, sealed)
     finally:
         index.close()
-    deleted = rewritten = 0
-    changed_days: set[str] = set()
-    for day_paths, stem, kept, goes in plans:
-        if not goes or (disk is not None and not _replace(disk, day_paths, stem, kept)):
-            continue
-        deleted += not kept
-        rewritten += bool(kept)
-        changed_days.add(day_paths.day)
     if disk is not None:
-        _forget(index, changed_days)
-        remove_empty_days(paths)
-    return Pruned(len(doomed), sum(doomed.values()), deleted, rewritten)
+        _write_note(disk, paths, doomed, plans)
+        plans = _carry_out(disk, paths, index, plans)
+    deleted = sum(not plan.kept for plan in plans)
+    return Pruned(len(doomed), sum(doomed.values()), deleted, len(plans) - deleted)
+
+
+def _carry_out(
+    disk: Disk, paths: ProjectPaths, index: ProjectIndex, plans: list[_Plan]
+) -> list[_Plan]:
+    """Change the shards, then forget what was noted; returns the plans that came about."""
+    done = [plan for plan in plans if _replace(disk, plan)]
+    _forget(index, {plan.day.day for plan in done})
+    remove_empty_days(paths)
+    paths.pruning.unlink(missing_ok=True)
+    disk.sync_directory(paths.directory)
+    return done
+
+
+def _write_note(
+    disk: Disk, paths: ProjectPaths, doomed: Collection[bytes], plans: list[_Plan]
+) -> None:
+    note = {
+        "traces": [trace_id.hex() for trace_id in doomed],
+        "shards": [[plan.day.day, plan.stem] for plan in plans],
+    }
+    write_atomically(disk, paths.pruning, orjson.dumps(note))
+
+
+def _read_note(paths: ProjectPaths) -> tuple[set[bytes], set[ShardName]]:
+    """What was to go, from where; nothing when somebody damaged the note."""
+    try:
+        note = orjson.loads(paths.pruning.read_bytes())
+        return (
+            {bytes.fromhex(trace_id) for trace_id in note["traces"]},
+            {ShardName(*shard) for shard in note["shards"]},
+        )
+    except (ValueError, KeyError, TypeError) as exc:
+        log.warning("prune_note_damaged", path=str(paths.pruning), error=str(exc))
+        return set(), set()
 
 
 def _doomed(
@@ -200,12 +273,17 @@ SELECT DISTINCT s.trace_id FROM spans s JOIN shards d ON d.id = s.shard WHERE d.
 """
 
 
-def _plan(
-    index: ProjectIndex, day_name: str, stem: str, doomed: dict[bytes, int]
-) -> tuple[list[_Line], int]:
-    """The lines of a shard that stay, in order, and how many go."""
-    day = index.open_day(day_name)
-    assert day is not None
+def _plans(index: ProjectIndex, doomed: Collection[bytes], sealed: set[ShardName]) -> list[_Plan]:
+    """What is to be done to those of the *sealed* shards that have lines which go."""
+    return [
+        plan
+        for day in index.days
+        for stem in day.paths.stems()
+        if ShardName(day.day, stem) in sealed and (plan := _plan(day, stem, doomed)) is not None
+    ]
+
+
+def _plan(day: DayIndex, stem: str, doomed: Collection[bytes]) -> _Plan | None:
     rows = day.connection.execute(
         "SELECT s.trace_id, s.offset, s.length, s.received_ns FROM spans s"
         " JOIN shards d ON d.id = s.shard WHERE d.stem = ? ORDER BY s.offset",
@@ -217,11 +295,12 @@ def _plan(
             goes += 1
         else:
             kept.append(_Line(*line))
-    return kept, goes
+    return _Plan(day.paths, stem, kept) if goes else None
 
 
-def _replace(disk: Disk, day: DayPaths, stem: str, kept: list[_Line]) -> bool:
+def _replace(disk: Disk, plan: _Plan) -> bool:
     """Delete a shard, after writing the lines that stay to a new one; False if it must stay."""
+    day, stem, kept = plan
     try:
         return replace_shard(disk, day, stem, _parts(day, stem, kept) if kept else None)
     except DamagedShardError as exc:

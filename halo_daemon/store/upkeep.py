@@ -10,7 +10,7 @@ from halo_daemon.store.compress import compress_sealed
 from halo_daemon.store.leftovers import prune_quarantine
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.retention import Retention, prune
+from halo_daemon.store.retention import Retention, finish_prune, prune
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -51,6 +51,7 @@ class Upkeep:
 
     def _tend(self, slug: str, now_unix_ns: int) -> None:
         project = self.paths.project(slug)
+        finish_prune(project, now_unix_ns=now_unix_ns)
         retention = self.retention_of(slug)
         if retention != Retention():
             gone = prune(project, retention, now_unix_ns=now_unix_ns)
