@@ -1,6 +1,7 @@
 """A request that a crash cut short is there whole or not at all, for everybody who looks."""
 
 import contextlib
+import errno
 import signal
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from halo_daemon.errors import StorageUnavailableError
+from halo_daemon.proto.batch import SpanBatch
+from halo_daemon.proto.project import project_named
 from halo_daemon.store.disk import Disk
 from halo_daemon.store.follow import Follower
 from halo_daemon.store.maintenance import DamageKind, backup, verify
@@ -16,8 +20,9 @@ from halo_daemon.store.paths import DataPaths, day_of
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.recovery import recover
 from halo_daemon.store.reproject import reproject
-from halo_daemon.store.shard import Shard
+from halo_daemon.store.shard import Shard, ShardLimits
 from halo_daemon.store.trace_reader import Window
+from halo_daemon.store.writer import SpanWriter, WriterLimits
 from halo_daemon.testing.failing_disk import FailingDisk, KilledError
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
 from tests.anomaly.torn_group_process import REQUESTS, SPANS, lines_of
@@ -143,3 +148,40 @@ def test_dying_in_any_one_call_of_writing_leaves_whole_groups(tmp_path, tears):
         assert before == after
         assert after in (GROUPS[:stored], GROUPS[: stored + 1])
     assert stored == len(GROUPS)
+
+
+@pytest.mark.parametrize("error_number", [errno.EIO, errno.ENOSPC], ids=["eio", "enospc"])
+@pytest.mark.parametrize("calls", [1, 3, 30])
+async def test_a_disk_that_refuses_leaves_whole_requests(tmp_path, error_number, calls):
+    """From whichever call on, in writing and in sealing, no reader sees some lines of a request."""
+    failing = 0
+    has_failed = True
+    while has_failed:
+        failing += 1
+        root = tmp_path / str(failing)
+        disk = FailingDisk(failing, last=failing + calls - 1, error_number=error_number, tears=True)
+        sink = SpanWriter(
+            root,
+            worker=0,
+            now_unix_ns=lambda: START_UNIX_NS,
+            now_monotonic_s=lambda: 0.0,
+            limits=WriterLimits(shard=ShardLimits(max_size_bytes=1), min_free_bytes=0),
+            disk=disk,
+        )
+        stored = []
+        for group in groups():
+            for _ in range(40):
+                with contextlib.suppress(StorageUnavailableError):
+                    await sink.accept([SpanBatch(project_named("p"), group, group.count(b"\n"))])
+                    stored.append(group.count(b"\n"))
+                    break
+        has_failed = disk.has_failed
+        await sink.aclose()
+
+        before = spans_of_traces(root, "p")
+        recover(DataPaths(root))
+
+        assert stored == GROUPS
+        assert before == GROUPS
+        assert spans_of_traces(root, "p") == GROUPS
+    assert failing > len(GROUPS) * 5
