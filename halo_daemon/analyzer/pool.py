@@ -3,15 +3,19 @@ The miner on several cores: each process reads and examines its own traces.
 
 The calling process is one of them, so that two processes cost one start and the
 memory of one more interpreter. Traces are dealt out by a hash of their id, so no
-process waits for a list, and what comes back merges in any order: the findings are
-the same for any number of processes. Child processes are spawned, never forked.
+process waits for a list. There are more shares than processes, and whoever is done
+takes the next one: a child that is still starting, or whose traces are long, holds
+nobody up. What comes back merges in any order: the findings are the same for any
+number of processes. Child processes are spawned, never forked.
 """
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.sharedctypes import Synchronized
+from typing import NamedTuple
 
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.partial import Partial
@@ -20,6 +24,7 @@ from halo_daemon.store.trace_reader import Share, TraceReader, Window
 
 MAX_PROCESSES = 64
 _EXIT_ORPHANED = 1
+_SHARES_A_PROCESS = 8
 
 OpenReader = Callable[[], TraceReader]
 """Opens a reader of the same traces in another process; must be picklable."""
@@ -37,31 +42,60 @@ def mine_in_parts(
     """
     if not 1 <= processes <= MAX_PROCESSES:
         raise ValueError(f"cannot mine with {processes} processes: 1 to {MAX_PROCESSES}")
-    shares = [Share(place, processes) for place in range(processes)]
     if processes == 1:
-        return mine_share(open_reader, window, settings, shares[0])
+        return mine(open_reader().iter_traces(window), settings)
     context = multiprocessing.get_context("spawn")
+    shares = _Shares(processes * _SHARES_A_PROCESS, context.Value("i", 0))
     with ProcessPoolExecutor(
-        max_workers=processes - 1, mp_context=context, initializer=_end_with_parent
+        max_workers=processes - 1, mp_context=context, initializer=_begin, initargs=(shares,)
     ) as pool:
         tasks = [
-            pool.submit(mine_share, open_reader, window, settings, share) for share in shares[1:]
+            pool.submit(_mine_in_child, open_reader, window, settings) for _ in range(processes - 1)
         ]
-        known = mine_share(open_reader, window, settings, shares[0])
+        known = _mine_shares(open_reader, window, settings, shares)
         for task in tasks:
             known.absorb(task.result())
     return known
 
 
-def mine_share(
-    open_reader: OpenReader, window: Window, settings: MinerSettings, share: Share
+class _Shares(NamedTuple):
+    """The shares of a window, each of which one process takes."""
+
+    number: int
+    taken: "Synchronized[int]"
+
+    def take(self) -> Iterator[Share]:
+        """Shares that nobody has taken yet, as long as there are any."""
+        while True:
+            with self.taken.get_lock():
+                place = self.taken.value
+                self.taken.value = place + 1
+            if place >= self.number:
+                return
+            yield Share(place, self.number)
+
+
+def _mine_shares(
+    open_reader: OpenReader, window: Window, settings: MinerSettings, shares: _Shares
 ) -> Partial:
-    """Mine the traces of one share."""
-    return mine(open_reader().iter_traces(window, share=share), settings)
+    reader = open_reader()
+    known = Partial()
+    for share in shares.take():
+        known.absorb(mine(reader.iter_traces(window, share=share), settings))
+    return known
 
 
-def _end_with_parent() -> None:
-    """Have this child process end at once when its parent is killed: nobody takes its share."""
+# A lock reaches a child only while that is started; tasks find it here.
+_in_child: list[_Shares] = []
+
+
+def _mine_in_child(open_reader: OpenReader, window: Window, settings: MinerSettings) -> Partial:
+    return _mine_shares(open_reader, window, settings, _in_child[0])
+
+
+def _begin(shares: _Shares) -> None:
+    """Have this child process end at once when its parent is killed: nobody takes its shares."""
+    _in_child.append(shares)
     parent = multiprocessing.parent_process()
     assert parent is not None, "runs in child processes"
 

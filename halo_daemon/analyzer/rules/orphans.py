@@ -7,6 +7,7 @@ answer to it, or spans of that very tool are recorded and none is this call's.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
@@ -36,6 +37,8 @@ class _Asked(NamedTuple):
 
 def lost_calls(view: TraceView) -> list[Observation]:
     """Calls without a result although the run went on; one for each tool of a model call."""
+    if not _may_be_lost(view):
+        return []
     record = _Record(view)
     observations = []
     for asked in _asked(view):
@@ -44,6 +47,17 @@ def lost_calls(view: TraceView) -> list[Observation]:
             works = any(record.successes_after(asked))
             observations.append(_observation(view, asked, lost, recovered=works))
     return observations
+
+
+def _may_be_lost(view: TraceView) -> bool:
+    """A cheap no: each call was run as often as it was asked for."""
+    asked = [
+        (bare_name(one.name), one.arguments.value)
+        for call in view.model_calls
+        for one in call.requested
+    ]
+    ran = [(bare_name(call.span.tool_name), call.arguments.value) for call in view.tool_calls]
+    return asked != ran and bool(Counter(asked) - Counter(ran))
 
 
 def _asked(view: TraceView) -> Iterator[_Asked]:
