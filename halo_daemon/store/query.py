@@ -64,7 +64,9 @@ class TraceQuery(Value):
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
     offset: Annotated[int, Field(ge=0)] = 0
     with_names: bool = False
-    """Look up `TraceRecord.names` too, which costs a row for each span."""
+    """Look up `TraceRecord.names` too."""
+    with_steps: bool = False
+    """Look up `TraceRecord.steps` too, which costs a look at each span."""
 
 
 class TracePage(NamedTuple):

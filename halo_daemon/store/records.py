@@ -65,6 +65,21 @@ class TraceNames(NamedTuple):
     projects: tuple[str, ...]
 
 
+MAX_STEPS = 200
+"""Tool calls and errors of one trace that are told."""
+
+
+class TraceSteps(NamedTuple):
+    """What a trace did and what went wrong, in order of start."""
+
+    tools: tuple[str, ...]
+    """The tools of the first `MAX_STEPS` calls."""
+
+    messages: tuple[str, ...]
+    """What the first `MAX_STEPS` spans with an error signal say, as `SpanRecord.status_message`
+    has it; ``""`` for one that says nothing."""
+
+
 class TraceRecord(NamedTuple):
     """One trace as the index knows it."""
 
@@ -98,6 +113,8 @@ class TraceRecord(NamedTuple):
     line_bytes: int
     names: TraceNames | None = None
     """Only where `TraceQuery.with_names` asks."""
+    steps: TraceSteps | None = None
+    """Only where `TraceQuery.with_steps` asks."""
 
     @property
     def duration_ns(self) -> int:

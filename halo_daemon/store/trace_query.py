@@ -34,6 +34,7 @@ from halo_daemon.store.span_sql import (
 )
 from halo_daemon.store.trace_names import names_of, unpacked
 from halo_daemon.store.trace_reader import Window
+from halo_daemon.store.trace_steps import with_steps
 
 # In the order of `TraceRecord`.
 _COLUMNS = """
@@ -91,6 +92,8 @@ def query_traces(index: ProjectIndex, window: Window, query: TraceQuery) -> Trac
         found if isinstance(found, TraceRecord) else _record(found, with_names=query.with_names)
         for _, _, found in ranked
     ]
+    if query.with_steps:
+        records = [with_steps(index, record) for record in records]
     return TracePage(traces=tuple(records), total=total)
 
 
@@ -225,7 +228,7 @@ def _add_any_span(
 
 def _record(row: Sequence[Any], *, with_names: bool) -> TraceRecord:
     names = unpacked(row[18]) if with_names else None
-    return TraceRecord._make((id_of(row[0]), *row[1:11], row[11] != 0, *row[12:18], names))
+    return TraceRecord._make((id_of(row[0]), *row[1:11], row[11] != 0, *row[12:18], names, None))
 
 
 def _record_of_shared(trace: StoredTrace, *, with_names: bool = False) -> TraceRecord:

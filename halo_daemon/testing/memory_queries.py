@@ -23,7 +23,14 @@ from halo_daemon.store.query import (
     TracePage,
     TraceQuery,
 )
-from halo_daemon.store.records import SpanRecord, TraceNames, TraceRecord, TraceTotals
+from halo_daemon.store.records import (
+    MAX_STEPS,
+    SpanRecord,
+    TraceNames,
+    TraceRecord,
+    TraceSteps,
+    TraceTotals,
+)
 from halo_daemon.store.span_search import ValueSearch
 from halo_daemon.store.trace_reader import TraceReader, Window, parts_of
 
@@ -52,6 +59,8 @@ class MemoryQueries:
         ]
         if not query.with_names:
             found = [trace._replace(names=None) for trace in found]
+        if not query.with_steps:
+            found = [trace._replace(steps=None) for trace in found]
         sign = -1 if query.descending else 1
         found.sort(key=lambda trace: (sign * _trace_rank(trace, query.order_by), trace.trace_id))
         return TracePage(
@@ -222,6 +231,12 @@ def _trace_record(trace: Trace) -> TraceRecord:
             agents=_distinct(span.agent_name for span in spans),
             agent_ids=_distinct(map(_agent_id, spans)),
             projects=_distinct(span.text("inference.project_id") for span in spans),
+        ),
+        steps=TraceSteps(
+            tools=tuple([span.tool_name for span in spans if span.tool_name][:MAX_STEPS]),
+            messages=tuple(
+                [r.status_message for r in map(record_of, spans) if r.has_error][:MAX_STEPS]
+            ),
         ),
     )
 

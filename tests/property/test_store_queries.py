@@ -95,6 +95,7 @@ trace_queries = st.builds(
     TraceQuery,
     filter=trace_filters,
     with_names=st.booleans(),
+    with_steps=st.booleans(),
     order_by=st.sampled_from(list(TraceOrder)),
     **pages,
 )

@@ -11,7 +11,7 @@ from halo_daemon.analyzer.agent.arguments import ToolArguments
 from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.toolbox import Tool, in_thread
 from halo_daemon.analyzer.agent.trace_arguments import Filters
-from halo_daemon.analyzer.agent.trace_source import TraceSource, TraceSteps
+from halo_daemon.analyzer.agent.trace_source import Compared, TraceSource, TraceSteps
 from halo_daemon.analyzer.agent.trace_tools import TraceTools
 from halo_daemon.analyzer.content import canonical_arguments, tool_arguments, tool_result
 from halo_daemon.analyzer.stats import (
@@ -94,7 +94,8 @@ class ContrastTools:
 
     def compare_groups(self, arguments: CompareGroupsArguments) -> JsonObject:
         """Test every feature once, within strata of length, and correct for all tests."""
-        ours, theirs = self._steps(arguments.a), self._steps(arguments.b)
+        group_a, group_b = self._steps(arguments.a), self._steps(arguments.b)
+        ours, theirs = group_a.traces, group_b.traces
         both = {row.trace_id for row in ours} & {row.trace_id for row in theirs}
         if both:
             raise EngineToolError(
@@ -113,6 +114,7 @@ class ContrastTools:
         return {
             "n_a": len(ours),
             "n_b": len(theirs),
+            **self._left_out(group_a.left_out + group_b.left_out),
             "tests": len(tested),
             "discoveries": sum(q < arguments.q for q in adjusted),
             "rows": [
@@ -133,13 +135,13 @@ class ContrastTools:
 
     def find_traces_like(self, arguments: FindTracesLikeArguments) -> JsonObject:
         """Rank traces by the features that they share with one."""
-        rows = self._steps(arguments.filters)
-        wanted = self._steps(Filters(trace_ids=[arguments.trace_id]))
+        group = self._steps(arguments.filters)
+        wanted = self._steps(Filters(trace_ids=[arguments.trace_id])).traces
         if not wanted:
             raise EngineToolError(f"no trace `{arguments.trace_id[:64]}`")
         features = {*_features(wanted[0], _ALIKE)}
         scored = []
-        for row in rows:
+        for row in group.traces:
             theirs = {*_features(row, _ALIKE)}
             shared = features & theirs
             if shared and row.trace_id != arguments.trace_id:
@@ -149,7 +151,8 @@ class ContrastTools:
             "matches": [
                 {"trace_id": trace_id, "score": round(-score, 3), "shared": [*sorted(shared)[:10]]}
                 for score, trace_id, shared in scored[: arguments.limit]
-            ]
+            ],
+            **self._left_out(group.left_out),
         }
 
     def find_loops(self, arguments: FindLoopsArguments) -> JsonObject:
@@ -182,8 +185,19 @@ class ContrastTools:
             found.append({**fields, "error_rate_ci95": [interval.low, interval.high]})
         return {"rows": found, "groups_total": answer.groups, "other": answer.other_spans}
 
-    def _steps(self, filters: Filters) -> list[TraceSteps]:
+    def _steps(self, filters: Filters) -> Compared:
         return self._source.steps(self._traces.select(filters))
+
+    def _left_out(self, traces: int) -> JsonObject:
+        """What an answer over very many traces says of those that it does not count."""
+        if not traces:
+            return {}
+        most = self._source.max_compared
+        return {
+            "left_out_traces": traces,
+            "hint": f"of each group the {most} traces that started last were looked at:"
+            " narrow the filters by time, or by what the traces have",
+        }
 
 
 _ALIKE = ("tool", "bigram", "template")

@@ -2,11 +2,9 @@
 The traces that a run may look at: one window, asked by index and read by trace.
 
 Questions go to the store's index, whose answers take milliseconds however large
-the window is. Only what no index knows, the order of tools and the words of
-errors, is read from the spans, once, when a tool first needs it.
+the window is. Spans are read where their words are wanted.
 """
 
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,11 +15,12 @@ from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.query import MAX_PAGE, SearchQuery, TracePage, TraceQueries, TraceQuery
-from halo_daemon.store.records import TraceTotals
+from halo_daemon.store.records import TraceRecord, TraceTotals
 from halo_daemon.store.trace_reader import TraceReader, Window, parts_of
 
-_MAX_SEQUENCE = 200
-_MAX_ERROR_CHARS = 2_000
+MAX_COMPARED = 20_000
+"""Traces of one group that are compared; of more, those that started last."""
+
 _ID_CHARS = 64
 _MAX_LISTED = 10_000
 
@@ -41,25 +40,30 @@ class TraceSteps(NamedTuple):
     """Tools in the order of their calls, the first 200."""
 
     error_templates: tuple[str, ...]
-    """What errors say, masked; sorted."""
+    """What the first errors say, masked; sorted."""
 
     @classmethod
-    def of(cls, trace: Trace) -> "TraceSteps":
-        """Read one trace."""
-        spans = trace.spans
+    def of(cls, trace: TraceRecord) -> "TraceSteps":
+        """What the index knows of one trace, which was asked for names and steps."""
+        assert trace.names is not None, "asked for"
+        assert trace.steps is not None, "asked for"
         return cls(
             trace_id=trace.trace_id,
-            span_count=trace.stored_spans,
-            model_names=distinct(span.model for span in spans),
-            agent_names=distinct(span.agent_name for span in spans),
-            tool_names=distinct(span.tool_name for span in spans),
-            tool_sequence=tuple(s.tool_name for s in spans if s.tool_name)[:_MAX_SEQUENCE],
-            error_templates=distinct(
-                template_of(span.status_message[:_MAX_ERROR_CHARS])
-                for span in spans
-                if has_error(span)
-            ),
+            span_count=trace.spans,
+            model_names=trace.names.models,
+            agent_names=trace.names.agents,
+            tool_names=trace.names.tools,
+            tool_sequence=trace.steps.tools,
+            error_templates=distinct(map(template_of, trace.steps.messages)),
         )
+
+
+class Compared(NamedTuple):
+    """Traces to be compared."""
+
+    traces: list[TraceSteps]
+    left_out: int
+    """Traces beyond the bound, which are not looked at."""
 
 
 @dataclass(slots=True)
@@ -77,9 +81,10 @@ class TraceSource:
     listed: set[str] = field(default_factory=set)
     """Some ids that traces of the window have: those that were told last."""
 
+    max_compared: int = MAX_COMPARED
+    """Traces of one group that `steps` tells of."""
+
     _count: int | None = None
-    _steps: dict[str, TraceSteps] | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self) -> int:
         """How many traces there are, as of the first call."""
@@ -201,18 +206,27 @@ class TraceSource:
             if len(found) >= page.total or not page.traces:
                 return found
 
-    def steps(self, wanted: TraceFilter) -> list[TraceSteps]:
-        """What each trace of a filter does, by trace id; the window is read once for all."""
-        with self._lock:
-            if self._steps is None:
-                self._steps = {
-                    trace.trace_id: TraceSteps.of(trace)
-                    for trace in self.reader.iter_traces(self.window)
-                }
-            steps = self._steps
-        if wanted == TraceFilter():
-            return list(steps.values())
-        return [steps[trace_id] for trace_id in sorted(self.ids(wanted)) if trace_id in steps]
+    def steps(self, wanted: TraceFilter) -> Compared:
+        """
+        What each trace of a filter does, by trace id.
+
+        Of more than `max_compared` those that started last.
+        """
+        found: dict[str, TraceSteps] = {}
+        offset = total = 0
+        while offset < self.max_compared:
+            limit = min(MAX_PAGE, self.max_compared - offset)
+            query = TraceQuery(
+                filter=wanted, limit=limit, offset=offset, with_names=True, with_steps=True
+            )
+            page = self.page(query)
+            found |= {trace.trace_id: TraceSteps.of(trace) for trace in page.traces}
+            total = page.total
+            offset += limit
+            if offset >= total:
+                break
+        rows = [found[trace_id] for trace_id in sorted(found)]
+        return Compared(rows, max(0, total - len(rows)))
 
 
 def has_error(span: Span) -> bool:

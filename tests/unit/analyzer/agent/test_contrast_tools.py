@@ -106,6 +106,23 @@ async def test_like_traces_are_ranked():
     assert matches[-1]["score"] < 1.0
 
 
+async def test_groups_beyond_the_bound_are_compared_in_part_and_say_so():
+    """Of very many traces those that started last are looked at; the rest are counted."""
+    source = source_of(shop_reader(8))
+    source.max_compared = 3
+    box = toolbox_over(source)
+
+    compared = await ask("compare_groups", box=box, a={"has_errors": True}, b={"has_errors": False})
+    alike = await ask("find_traces_like", box=box, trace_id=trace_id_of(2))
+    whole = await ask("compare_groups", a={"has_errors": True}, b={"has_errors": False})
+
+    assert (compared["n_a"], compared["n_b"], compared["left_out_traces"]) == (3, 3, 2)
+    assert "narrow" in compared["hint"]
+    assert {match["trace_id"] for match in alike["matches"]} == {trace_id_of(n) for n in (6, 7, 8)}
+    assert alike["left_out_traces"] == 5
+    assert (whole["n_a"], "left_out_traces" in whole) == (4, False)
+
+
 async def test_loops_are_found_by_canonical_arguments():
     """Key order and number form do not hide a repetition; progress is not one."""
     found = await ask("find_loops", box=toolbox(searching_reader()))
