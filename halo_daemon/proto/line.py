@@ -219,8 +219,7 @@ class RequestLines:
         span_id = fields["span_id"]
         reason = OWN_TELEMETRY if self._is_own else _defect(fields["trace_id"], span_id)
         if reason:
-            self._rejected[reason] = self._rejected.get(reason, 0) + 1
-            self._first_rejected_name = self._first_rejected_name or fields["name"]
+            self.reject(reason, fields["name"])
             return
         if self._outer_repairs:
             repairs[:0] = self._outer_repairs
@@ -248,6 +247,11 @@ class RequestLines:
             raise too_many_line_bytes(self._max_line_bytes)
         lines.content += line
         lines.spans += 1
+
+    def reject(self, reason: str, span_name: str) -> None:
+        """Count a span of the open scope that is left out."""
+        self._rejected[reason] = self._rejected.get(reason, 0) + 1
+        self._first_rejected_name = self._first_rejected_name or span_name
 
     def finish(self, *, hint: str = "") -> DecodedRequest:
         """

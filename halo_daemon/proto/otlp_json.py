@@ -6,13 +6,15 @@ exporters send more than the specification allows. Read here: ids in either lett
 integers as text or number, bytes in both base64 alphabets, ``null`` as absent, enum names,
 and snake_case keys. What is read gives the same line as the same request in protobuf.
 
-Rule 1: a value of the wrong type fails the request and names its JSON path; an id that is
-not hex fails its span only.
+Rule 1: a value of the wrong type, or an id that is not hex, fails the span that it stands
+in, and its JSON path is told. It fails the request where it stands outside of spans, where
+no other span is good, and where it is a number out of range.
 
 Rule 2: nothing recurses deeper than `DecodeLimits.max_depth` values.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -31,17 +33,19 @@ from halo_daemon.proto.line import (
     ScopeParts,
 )
 from halo_daemon.proto.otlp_json_bounds import check_json_parts
-from halo_daemon.proto.otlp_json_fields import WrongTypeError, name
+from halo_daemon.proto.otlp_json_fields import OutOfRangeError, WrongTypeError, name
 from halo_daemon.proto.otlp_json_values import JsonValues
 from halo_daemon.proto.otlp_signals import hint_of_json, refuse_foreign_json
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.value import (
     DROPPED_SURPLUS,
     INVALID_LINK_ID,
+    INVALID_UTF8,
     MAX_DROPPED,
     nesting_error,
 )
 
+MALFORMED_SPAN: Final = "malformed_span"
 ENUM_NAME: Final = "enum_name"
 LONE_SURROGATE: Final = "lone_surrogate"
 
@@ -115,27 +119,42 @@ def decode_json(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits) -> 
             f"cannot decode the JSON request: it is a {type(request).__name__}, not an object",
             hint='send an object with the key "resourceSpans"',
         )
+    walk = _Walk(lines, limits)
     try:
-        _Walk(lines, limits).walk(request)
+        walk.walk(request)
     except WrongTypeError as exc:
         raise exc.as_decode_error() from exc
-    return lines.finish(hint=hint_of_json(request))
+    malformed = walk.first_malformed
+    decoded = lines.finish(hint=malformed.told() if malformed else hint_of_json(request))
+    if malformed and not decoded.batches:
+        raise malformed.as_decode_error()
+    return decoded
 
 
 def _parsed(body: bytes, lines: RequestLines, limits: DecodeLimits) -> JsonValue:
     try:
         return cast("JsonValue", orjson.loads(body))
     except orjson.JSONDecodeError as exc:
-        repaired, lone = without_lone_surrogates(body)
         if "depth limit" in str(exc):
             raise nesting_error(limits.max_depth) from exc
-        if not lone:
+        repaired, lone = without_lone_surrogates(_as_utf8(body, lines))
+        if repaired == body:
             raise _not_json(body, exc) from exc
-    lines.warnings[LONE_SURROGATE] += lone
+    if lone:
+        lines.warnings[LONE_SURROGATE] += lone
     try:
         return cast("JsonValue", orjson.loads(repaired))
     except orjson.JSONDecodeError as exc:
         raise _not_json(body, exc) from exc
+
+
+def _as_utf8(body: bytes, lines: RequestLines) -> bytes:
+    """The same without a byte order mark, and with U+FFFD for what is not UTF-8."""
+    found = body.removeprefix(BOM_UTF8)
+    text = found.decode("utf-8", "replace").encode()
+    if text != found:
+        lines.warnings[INVALID_UTF8] += 1
+    return text
 
 
 def _not_json(body: bytes, cause: orjson.JSONDecodeError) -> DecodeError:
@@ -160,23 +179,37 @@ def without_lone_surrogates(body: bytes) -> tuple[bytes, int]:
 
 
 class _Walk:
-    """One walk over one parsed request."""
+    """
+    One walk over one parsed request.
+
+    Attributes:
+        first_malformed: What is wrong in the first span that could not be read; None when
+            all could.
+    """
 
     def __init__(self, lines: RequestLines, limits: DecodeLimits) -> None:
         self._lines = lines
         self._max_items = limits.max_items
         self._values = JsonValues(lines.warnings, limits, lines.take_parts)
         self._has_surplus = False
+        self.first_malformed: WrongTypeError | None = None
 
     def walk(self, request: JsonObject) -> None:
+        """
+        Take a request.
+
+        Raises:
+            WrongTypeError: A value outside of spans is of the wrong type.
+            OutOfRangeError: A number is not one that its field can hold.
+        """
         for index, resource_spans in enumerate(read.objects(request, _RESOURCE_SPANS)):
             try:
-                self._resource_spans(resource_spans)
+                self._resource_spans(resource_spans, f"resourceSpans[{index}]")
             except WrongTypeError as exc:
                 exc.path.append(f"resourceSpans[{index}]")
                 raise
 
-    def _resource_spans(self, resource_spans: JsonObject) -> None:
+    def _resource_spans(self, resource_spans: JsonObject, place: str) -> None:
         schema_url = read.text(resource_spans, _SCHEMA_URL)
         resource = self._resource(read.message(resource_spans, _RESOURCE), schema_url)
         scopes = read.objects(resource_spans, _SCOPE_SPANS)
@@ -184,22 +217,26 @@ class _Walk:
             self._lines.open_resource(resource)
         for index, scope_spans in enumerate(scopes):
             try:
-                self._scope_spans(scope_spans)
+                self._scope_spans(scope_spans, f"{place}.scopeSpans[{index}]")
             except WrongTypeError as exc:
                 exc.path.append(f"scopeSpans[{index}]")
                 raise
 
-    def _scope_spans(self, scope_spans: JsonObject) -> None:
-        spans = read.objects(scope_spans, _SPANS)
+    def _scope_spans(self, scope_spans: JsonObject, place: str) -> None:
+        spans = read.items(scope_spans, _SPANS)
         schema_url = read.text(scope_spans, _SCHEMA_URL)
         scope = self._scope(read.message(scope_spans, _SCOPE), schema_url)
         self._lines.open_scope(scope, spans=len(spans))
         for index, span in enumerate(spans):
             try:
                 self._span(span)
-            except WrongTypeError as exc:
+            except OutOfRangeError as exc:
                 exc.path.append(f"spans[{index}]")
                 raise
+            except WrongTypeError as exc:
+                exc.path += (f"spans[{index}]", place)
+                self.first_malformed = self.first_malformed or exc
+                self._lines.reject(MALFORMED_SPAN, _name_of(span))
 
     def _resource(self, resource: JsonObject, schema_url: str) -> ResourceParts:
         self._lines.take_parts(MESSAGE_PARTS)
@@ -229,7 +266,9 @@ class _Walk:
     def _surplus(self) -> tuple[str, ...]:
         return (DROPPED_SURPLUS,) if self._has_surplus else ()
 
-    def _span(self, span: JsonObject) -> None:
+    def _span(self, span: JsonValue) -> None:
+        if not isinstance(span, dict):
+            raise WrongTypeError("", "an object", span)
         start = read.integer(span, _START, read.UINT64)
         end = read.integer(span, _END, read.UINT64)
         self._has_surplus = False
@@ -356,3 +395,8 @@ class _Walk:
             "id_keys": id_keys,
             "description_keys": description_keys,
         }
+
+
+def _name_of(span: JsonValue) -> str:
+    found = span.get("name") if isinstance(span, dict) else None
+    return found if isinstance(found, str) else ""

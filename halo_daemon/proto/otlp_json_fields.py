@@ -51,13 +51,21 @@ class WrongTypeError(Exception):
         shown = value if isinstance(value, str | int | float) else type(value).__name__
         self.shown = str(shown)[:_MAX_SHOWN_CHARS]
 
-    def as_decode_error(self) -> DecodeError:
-        """The same for the sender."""
+    def told(self) -> str:
+        """What stands where, and what should."""
         path = ".".join(reversed(self.path)).replace(".[", "[")
+        return f"`{path}` is `{self.shown}`, not {self.expected}"
+
+    def as_decode_error(self) -> DecodeError:
+        """The same for the sender, where it costs the request."""
         return DecodeError(
-            f"cannot decode the JSON request: `{path}` is `{self.shown}`, not {self.expected}",
+            f"cannot decode the JSON request: {self.told()}",
             hint="see the JSON encoding of OTLP",
         )
+
+
+class OutOfRangeError(WrongTypeError):
+    """A JSON number is not one that its field can hold."""
 
 
 def raw(fields: JsonObject, field: Name) -> JsonValue:
@@ -142,7 +150,9 @@ def whole(value: JsonValue, field: str, within: range) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         number = value
     if number is None or number not in within:
-        raise WrongTypeError(field, f"an integer from {within.start} to {within.stop - 1}", value)
+        is_number = number is not None or isinstance(value, float)
+        error = OutOfRangeError if is_number else WrongTypeError
+        raise error(field, f"an integer from {within.start} to {within.stop - 1}", value)
     return number
 
 

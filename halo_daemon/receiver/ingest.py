@@ -25,7 +25,8 @@ from halo_daemon.receiver.intake import Slot
 from halo_daemon.receiver.routing import HeaderOf, ProjectRouter
 from halo_daemon.receiver.sink import SpanSink
 
-_THREAD_FROM_BYTES: Final = 1024 * 1024
+# Some tens of milliseconds of small spans: everybody else waits while the loop decodes.
+_THREAD_FROM_BYTES: Final = 128 * 1024
 # A compressed body can be a thousand times as large as it looks.
 _THREAD_FROM_COMPRESSED_BYTES: Final = 32 * 1024
 _DECODE_THREADS: Final = 2

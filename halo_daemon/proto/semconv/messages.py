@@ -42,14 +42,17 @@ _MESSAGE_KEYS: Final = frozenset({"role", "type", "system", *_PART_LISTS, *_WRAP
 _CALLS: Final = frozenset(
     {"tool_call", "tool_use", "tool-call", "function_call", "function", "server_tool_use"}
 )
-_CALL_KEYS: Final = ("functionCall", "function_call", "toolUse", "tool_use", "tool_call")
+_CALL_KEYS: Final = (
+    "functionCall", "function_call", "toolUse", "tool_use", "tool_call", "toolRequest",
+)  # fmt: skip
 _ANSWERS: Final = frozenset(
     {"tool_call_response", "tool_result", "tool-result", "function_call_output", "tool-return"}
 )
 _ANSWER_KEYS: Final = (
     "functionResponse", "function_response", "toolResult", "tool_result", "tool_call_result",
+    "toolResponse",
 )  # fmt: skip
-_ID_KEYS: Final = ("id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId")
+_ID_KEYS: Final = ("id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId", "ref")
 _NAME_KEYS: Final = ("name", "tool_name", "toolName", "tool.name")
 _ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters", "tool.args")
 _RESULT_KEYS: Final = ("response", "result", "output", "content", "text")
@@ -62,7 +65,9 @@ _SAID_BY_MODEL: Final = _CALLS | {"reasoning"}
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
 _MAX_WRAPPERS = 6
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
-_FLAT_CALL: Final = re.compile(r"tool_calls\.([0-9]{1,9})\.(?:.*\.)?([a-z_]+)")
+_FLAT_CALL: Final = re.compile(
+    r"(?:tool_calls\.(?P<place>[0-9]{1,9})|function_call)\.(?:.*\.)?(?P<field>[a-z_]+)"
+)
 
 
 def messages_of(value: JsonValue, role: str) -> list[JsonObject]:
@@ -353,7 +358,8 @@ def _from_flat_keys(fields: JsonObject) -> list[JsonValue]:
         if call is None:
             item[name.rpartition(".")[2]] = value
         else:
-            calls.setdefault((int(number), int(call[1])), {})[call[2]] = value
+            place = int(number), int(call["place"] or 0)
+            calls.setdefault(place, {})[call["field"]] = value
     for place in sorted(calls):
         listed = items[place[0]].setdefault("tool_calls", [])
         if isinstance(listed, list):

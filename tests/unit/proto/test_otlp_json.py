@@ -151,10 +151,56 @@ def test_values_that_cannot_be_read_fail_the_request(value):
 
 
 @pytest.mark.parametrize(
+    "malformed",
+    [
+        None,
+        "x",
+        {"kind": {}},
+        {"name": 5},
+        {"traceId": 5},
+        {"status": "x"},
+        {"events": [None]},
+        {"attributes": {"a": 1}},
+        {"attributes": [{"key": "a", "value": {"boolValue": "true"}}]},
+    ],
+)
+def test_a_malformed_span_costs_no_good_one(malformed):
+    """A span with a value of the wrong type is refused alone, and its path is told."""
+    body = json_object()
+    (good,) = body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    bad = (
+        good | malformed | {"spanId": "00000000000000ff"}
+        if isinstance(malformed, dict)
+        else malformed
+    )
+    body["resourceSpans"][0]["scopeSpans"][0]["spans"] = [bad, good]
+
+    found = from_json(json.dumps(body).encode())
+
+    assert found.request.rejected == {"malformed_span": 1}
+    assert "resourceSpans[0].scopeSpans[0].spans[0]" in found.request.error_message
+    assert [span["span_id"] for span in found.spans] == [good["spanId"]]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "name", "warnings"),
+    [(b"\xef\xbb\xbf", b"s", "s", {}), (b"", b"\xffs\xfe", "\ufffds\ufffd", {"invalid_utf8": 1})],
+)
+def test_text_that_is_not_utf8_costs_its_own_bytes(begin, end, name, warnings):
+    """A byte order mark is passed over, and a bad byte becomes U+FFFD."""
+    body = json.dumps(json_object(name="NAME")).encode().replace(b"NAME", end)
+
+    found = from_json(begin + body)
+
+    assert [span["name"] for span in found.spans] == [name]
+    assert found.request.warnings == warnings
+
+
+@pytest.mark.parametrize(
     "body",
     [
-        b"", b"not json", b"{", b"[]", b'"x"', b"123", b"null", b'{"a":NaN}', b"\xef\xbb\xbf{}",
-        b'{"resourceSpans":[],}', b'{"a":"\xff"}', b'{"a":' + b"1" * 5000 + b"}", b'{"a":1e999}',
+        b"", b"not json", b"{", b"[]", b'"x"', b"123", b"null", b'{"a":NaN}', b"\xff\xfe",
+        b'{"resourceSpans":[],}', b'{"a":\xff}', b'{"a":' + b"1" * 5000 + b"}", b'{"a":1e999}',
     ],
 )  # fmt: skip
 def test_what_is_not_a_json_request_is_refused(body):

@@ -49,6 +49,12 @@ from halo_daemon.proto.semconv.conventions.platforms import (
     VLLM,
 )
 from halo_daemon.proto.semconv.conventions.pydantic_ai import PYDANTIC_AI, PYDANTIC_AI_PLAIN
+from halo_daemon.proto.semconv.conventions.sdks import (
+    AGENT_FRAMEWORK,
+    AGENTOPS,
+    CONFIDENT,
+    OPENAI_AGENTS,
+)
 from halo_daemon.proto.semconv.conventions.traceloop import TRACELOOP
 from halo_daemon.proto.semconv.conventions.vercel import VERCEL, VERCEL_PROVIDER
 from halo_daemon.proto.semconv.rows import Convention
@@ -76,6 +82,10 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     ADK,
     STRANDS,
     KOOG,
+    AGENTOPS,
+    AGENT_FRAMEWORK,
+    OPENAI_AGENTS,
+    CONFIDENT,
     CLAUDE_CODE,
     CLAUDE_API,
     CODEX,

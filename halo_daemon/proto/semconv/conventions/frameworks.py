@@ -190,7 +190,12 @@ LITELLM: Final = Convention(
         row(targets.WEAK_KIND, "litellm.guardrail.name", "guardrail_name", read=always(GUARDRAIL)),
         row(targets.COST, "litellm.cost.total", "litellm.cost.usd", read=NUMBER),
         row(targets.COST, "hidden_params", read=at("response_cost", NUMBER)),
-        row(targets.USER, "litellm.end_user.id", "metadata.user_api_key_end_user_id"),
+        row(
+            targets.USER,
+            "litellm.end_user.id",
+            "metadata.user_api_key_end_user_id",
+            "metadata.user_api_key_user_id",
+        ),
     ),
     names=(NameRow("litellm_request", LLM), NameRow("raw_gen_ai_request", LLM)),
 )

@@ -54,6 +54,18 @@ _OPERATIONS: Final = {
     "execute_tool": TOOL,
     "tool_call": TOOL,
     "mcp_call": TOOL,
+    "user_prompt": CHAIN,
+    "system_prompt": CHAIN,
+    "schedule_tool_calls": CHAIN,
+    # Azure AI agents: what is done to a thread. Its runs are model calls with their usage.
+    "create_thread": CHAIN,
+    "create_message": CHAIN,
+    "list_messages": CHAIN,
+    "list_run_steps": CHAIN,
+    "submit_tool_outputs": CHAIN,
+    "start_thread_run": LLM,
+    "process_thread_run": LLM,
+    "create_and_process_run": LLM,
     "tool": TOOL,
     "invoke_agent": AGENT,
     "create_agent": AGENT,
@@ -97,6 +109,8 @@ _ARGUMENTS: Final = (
     "gen_ai.tool.args",
     "gen_ai.tool.arguments",
     "gen_ai.tool.input",
+    # Gemini CLI keeps what its tools take and give where others keep messages.
+    "gen_ai.input.messages",
 )
 
 GENAI: Final = Convention(
@@ -132,10 +146,11 @@ GENAI: Final = Convention(
         ),
         row(targets.INPUT_COST, f"{_USAGE}.input_cost", "gen_ai.cost.input_cost", read=NUMBER),
         row(targets.OUTPUT_COST, f"{_USAGE}.output_cost", "gen_ai.cost.output_cost", read=NUMBER),
-        row(targets.SESSION, "gen_ai.conversation.id"),
+        row(targets.SESSION, "gen_ai.conversation.id", "gen_ai.thread.id"),
         row(targets.USER, "enduser.id"),
         row(targets.AGENT_NAME, "gen_ai.agent.name"),
         row(targets.AGENT_ID, "gen_ai.agent.id"),
+        row(targets.TOOL_CALL_ID, "gen_ai.tool.call_id", only=ON_TOOLS),
         row(targets.INPUT_MESSAGES, "gen_ai.input.messages", read=messages.INPUT),
         row(targets.OUTPUT_MESSAGES, "gen_ai.output.messages", read=messages.OUTPUT),
         row(targets.OUTPUT_MESSAGES, "gen_ai.output", read=messages.OUTPUT, only=ON_LLMS),
@@ -167,6 +182,7 @@ GENAI: Final = Convention(
             "gen_ai.tool.result",
             "gen_ai.tool.output",
             "gen_ai.output",
+            "gen_ai.output.messages",
             read=CONTENT,
             only=ON_TOOLS,
         ),

@@ -44,6 +44,8 @@ MLFLOW: Final = Convention(
     rows=(
         row(targets.KIND, "mlflow.spanType", read=kinds(_TYPES)),
         row(targets.MODEL, "mlflow.llm.model", read=quoted(TEXT)),
+        # What DSPy and others pass on of the call.
+        row(targets.MODEL, "model", read=quoted(TEXT), only=ON_MODEL_CALLS),
         row(targets.PROVIDER, "mlflow.llm.provider", read=quoted(TEXT)),
         row(targets.INPUT_TOKENS, _USAGE, read=at("input_tokens", COUNT)),
         row(targets.OUTPUT_TOKENS, _USAGE, read=at("output_tokens", COUNT)),
@@ -111,6 +113,7 @@ GENKIT: Final = Convention(
         row(
             targets.FINISH_REASONS, "genkit:output", read=at("finishReason", REASONS), only=ON_LLMS
         ),
+        row(targets.TOOLS, "genkit:input", read=at("tools", listed.TOOL_LIST), only=ON_LLMS),
         row(targets.TOOL_NAME, "genkit:name", only=ON_TOOLS),
         row(targets.TOOL_PARAMETERS, "genkit:input", read=CONTENT, only=ON_TOOLS),
         row(targets.INPUT_VALUE, "genkit:input", read=CONTENT, only=NOT_ON_LLMS),

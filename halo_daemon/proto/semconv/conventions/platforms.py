@@ -300,7 +300,13 @@ COMMON_KEYS: Final = Convention(
         row(targets.OUTPUT_MESSAGES, "output.value", "output", read=messages.OUTPUT, only=ON_LLMS),
         row(targets.INPUT_VALUE, "input", read=CONTENT, only=ON_TOOLS),
         row(targets.OUTPUT_VALUE, "output", "result", read=CONTENT, only=ON_TOOLS),
-        row(targets.AGENT_ID, "cursor.agent_id"),
+        row(
+            targets.AGENT_ID,
+            "cursor.agent_id",
+            "agno.agent.id",
+            "agno.team.id",
+            "aws.bedrock.agent.id",
+        ),
         row(
             targets.SESSION,
             "cursor.run_id",
@@ -309,6 +315,7 @@ COMMON_KEYS: Final = Convention(
             "conversation_id",
             "thread.id",
             "session_id",
+            "wandb.thread_id",
         ),
         row(targets.USER, "elevenlabs.user_id", "user_id"),
         row(targets.SCORE_NAME, "score.name", "feedback.name", "feedback.key"),
