@@ -45,12 +45,15 @@ class Follower:
             try:
                 offset = self._offsets.get((slug, shard), 0)
                 end = self._end_bytes(slug, shard, offset)
-                while offset < end and (
-                    block := files.read_block(shard, offset, min(_BLOCK_BYTES, end - offset))
-                ):
-                    offset += len(block)
+                while offset < end:
+                    block = files.read_block(shard, offset, min(_BLOCK_BYTES, end - offset))
+                    if not block.end:
+                        break
+                    offset += block.end
                     self._offsets[slug, shard] = offset
-                    yield from (NewLine(slug, line) for line in block.split(b"\n")[:-1] if line)
+                    yield from (
+                        NewLine(slug, line) for line in block.data.split(b"\n")[:-1] if line
+                    )
             finally:
                 files.close()
 

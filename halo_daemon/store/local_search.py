@@ -145,11 +145,14 @@ class LocalSearch:
             if begin is not None and shard < begin.shard:
                 continue
             offset = begin.offset if begin is not None and shard == begin.shard else 0
-            while block := self._files.read_block(shard, offset, _BLOCK_BYTES):
-                for start, end in self._values.candidates(block):
-                    yield _Line(Extent(shard, offset + start, end - start), block[start:end])
-                offset += len(block)
-                self._scanned_bytes += len(block)
+            while True:
+                data, lines_end = self._files.read_block(shard, offset, _BLOCK_BYTES)
+                if not lines_end:
+                    break
+                for start, end in self._values.candidates(data, lines_end):
+                    yield _Line(Extent(shard, offset + start, end - start), data[start:end])
+                offset += lines_end
+                self._scanned_bytes += lines_end
                 if not self._has_time():
                     self._next = _Place(shard, offset)
                     return
@@ -175,7 +178,7 @@ class LocalSearch:
                 if line is None:
                     continue
                 self._scanned_bytes += len(line)
-                if next(self._values.candidates(line + b"\n"), None) is not None:
+                if next(self._values.candidates(line + b"\n", len(line) + 1), None) is not None:
                     yield _Line(extent, line)
             if not self._has_time():
                 self._next = max(self._next or _behind(extents[-1]), _behind(extents[-1]))

@@ -35,8 +35,10 @@ class Pattern(Protocol):
     def search(self, text: str | bytes) -> Match | None:
         """The first match."""
 
-    def finditer(self, text: str | bytes) -> Iterator[Match]:
-        """All matches, in order."""
+    def finditer(
+        self, text: str | bytes, pos: int | None = None, endpos: int | None = None
+    ) -> Iterator[Match]:
+        """All matches, in order; between two places, where they are given."""
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,14 @@ class Extent(NamedTuple):
     length: int
 
 
+class Block(NamedTuple):
+    """Bytes of a shard that begin with complete lines."""
+
+    data: bytes
+    end: int
+    """Where the last complete line ends; 0 when there is none."""
+
+
 class _PlainReader:
     """A plain shard, open for reading."""
 
@@ -95,11 +103,17 @@ def read_lines(read: Callable[[int, int], bytes], offset: int, size: int) -> byt
     Raises:
         OSError: The shard cannot be read.
     """
+    block = read_block(read, offset, size)
+    return block.data[: block.end]
+
+
+def read_block(read: Callable[[int, int], bytes], offset: int, size: int) -> Block:
+    """The same, with the beginning of the next line behind them: leaving it costs no copy."""
     while True:
         data = read(offset, size)
         end = data.rfind(b"\n") + 1
         if end or len(data) < size:
-            return data[:end]
+            return Block(data, end)
         size *= 2
 
 
@@ -128,12 +142,12 @@ class ShardFiles:
             start = end
         return found
 
-    def read_block(self, shard: ShardName, offset: int, size: int) -> bytes:
-        """Read complete lines as `read_lines` does; ``b""`` also where the shard is gone."""
+    def read_block(self, shard: ShardName, offset: int, size: int) -> Block:
+        """Read as `read_block` does; nothing also where the shard is gone."""
         try:
-            return read_lines(self._reader(shard).read_past_damage, offset, size)
+            return read_block(self._reader(shard).read_past_damage, offset, size)
         except OSError:
-            return b""
+            return Block(b"", 0)
 
     def close(self) -> None:
         """Close every file; they are opened again when needed."""

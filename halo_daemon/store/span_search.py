@@ -62,20 +62,25 @@ class LineFilter:
         elif not has_anchors(pattern):
             self._raw = compile_line_filter(pattern, ignore_case=ignore_case)
 
-    def candidates(self, block: bytes) -> Iterator[tuple[int, int]]:
-        """Start and end (without the newline) of each line of *block* that can match."""
-        yield from _lines_with(self._literal or (None if b"\\" in block else self._raw), block)
+    def candidates(self, block: bytes, lines_end: int) -> Iterator[tuple[int, int]]:
+        """
+        Start and end (without the newline) of each line that can match.
+
+        *block* is complete lines up to *lines_end*; what follows is not looked at.
+        """
+        finder = self._literal or (None if b"\\" in block else self._raw)
+        yield from _lines_with(finder, block, lines_end)
 
 
-def _lines_with(finder: Pattern | None, block: bytes) -> Iterator[tuple[int, int]]:
+def _lines_with(finder: Pattern | None, block: bytes, lines_end: int) -> Iterator[tuple[int, int]]:
     """Start and end of each line that *finder* matches in; of all lines without one."""
     start = 0
     if finder is None:
-        while (end := block.find(b"\n", start)) >= 0:
+        while (end := block.find(b"\n", start, lines_end)) >= 0:
             yield start, end
             start = end + 1
         return
-    for match in finder.finditer(block):
+    for match in finder.finditer(block, 0, lines_end):
         if match.start() < start:
             continue
         begin = block.rfind(b"\n", 0, match.start()) + 1
@@ -121,11 +126,14 @@ class ValueSearch:
         if look_at_lines and not self._values.covers_lines and not has_anchors(pattern):
             self._line = compile_line_filter(pattern, ignore_case=ignore_case)
 
-    def candidates(self, block: bytes) -> Iterator[tuple[int, int]]:
-        """Start and end (without the newline) of each line of *block* that can match."""
+    def candidates(self, block: bytes, lines_end: int) -> Iterator[tuple[int, int]]:
+        """Start and end of each line that can match, as `LineFilter.candidates`."""
         if not self._looks_at_lines or self._values.covers_lines:
-            return self._values.candidates(block)
-        either = {*self._values.candidates(block), *_lines_with(self._line, block)}
+            return self._values.candidates(block, lines_end)
+        either = {
+            *self._values.candidates(block, lines_end),
+            *_lines_with(self._line, block, lines_end),
+        }
         return iter(sorted(either))
 
     def first_match(self, fields: JsonObject, line: bytes = b"") -> ValueMatch | None:
