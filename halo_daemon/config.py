@@ -190,6 +190,23 @@ class ShardConfig(Section):
     """A shard of this age is sealed and a new one begun."""
 
 
+class RedactionConfig(Section):
+    """What is taken out of spans before they are stored, whether they come by the ports or by
+    `import`. What is shown to a model, written in a report or exported is always masked.
+    """
+
+    secrets: Literal["keep", "mask"] = "keep"
+    """Whether keys, tokens, passwords and card numbers in texts are replaced by
+    `[redacted:<rule>]`; costs about as much as decoding."""
+
+    drop_attributes: tuple[Annotated[str, AfterValidator(not_blank)], ...] = ()
+    """Attributes that are not stored, as patterns with `*` and `?`, such as
+    `http.request.header.*`."""
+
+    allow: tuple[Annotated[str, AfterValidator(not_blank)], ...] = ()
+    """Attributes of spans and resources that are stored as they came, as such patterns."""
+
+
 class RetentionConfig(Section):
     """What is kept of each project; whole traces go, the oldest first. Reports are kept."""
 
@@ -356,6 +373,7 @@ class Config(Section):
     receivers: ReceiversConfig = ReceiversConfig()
     projects: ProjectsConfig = ProjectsConfig()
     storage: StorageConfig = StorageConfig()
+    redaction: RedactionConfig = RedactionConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     models: ModelsConfig = ModelsConfig()
     notify: NotifyConfig = NotifyConfig()

@@ -36,6 +36,7 @@ from halo_daemon.receiver.tls import TlsFiles
 from halo_daemon.shared_measures import SharedMeasures, storage_family
 from halo_daemon.store.disk import Disk, require_free
 from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.redacting_sink import RedactingSink, redaction_of
 from halo_daemon.store.shard import ShardLimits
 from halo_daemon.store.writer import SpanWriter, WriterLimits
 
@@ -104,8 +105,9 @@ async def receiving(
         keys = _key_check(config, paths)
         router = _router(config, paths)
         shared = SharedMeasures(paths.measures, share.worker)
+        redaction = redaction_of(config.redaction)
         receiver = OtlpReceiver(
-            writer,
+            RedactingSink(writer.accept, redaction) if redaction.is_needed else writer,
             settings=_receiver_settings(config, share, ports, is_open=keys.is_open),
             router=router,
             problems=lambda: _storage_problems(paths.root, config.storage.min_free_bytes),

@@ -154,6 +154,7 @@ async def storing(job: ImportJob) -> "AsyncIterator[Storing]":
 
     from halo_daemon.exchange.import_state import ImportState
     from halo_daemon.store.paths import DataPaths
+    from halo_daemon.store.redacting_sink import RedactingSink, redaction_of
     from halo_daemon.store.writer import SpanWriter, WriterLimits
 
     if job.dry_run:
@@ -168,8 +169,10 @@ async def storing(job: ImportJob) -> "AsyncIterator[Storing]":
         now_monotonic_s=time.monotonic,
         limits=WriterLimits(min_free_bytes=job.settings.storage.min_free_bytes),
     )
+    redaction = redaction_of(job.settings.redaction)
+    sink = RedactingSink(writer.accept, redaction) if redaction.is_needed else writer
     try:
-        yield Storing(writer.accept, ImportState(DataPaths(root).imports))
+        yield Storing(sink.accept, ImportState(DataPaths(root).imports))
     finally:
         await writer.aclose()
 

@@ -18,8 +18,8 @@ import orjson
 
 from halo_daemon import __version__
 from halo_daemon.errors import ConfigError, HaloError
-from halo_daemon.exchange.exports import masked
 from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.redact_line import masked
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 

@@ -7,56 +7,20 @@ read by people and programs that the traces were not meant for.
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final
 
 import orjson
 
 from halo_daemon import __version__
 from halo_daemon.exchange.otlp_form import request_form
-from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.redact import redact_text, redact_value
+from halo_daemon.proto.redact_line import masked
 from halo_daemon.proto.semconv import facts_of, with_usage_apart
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 
 _SPANS_A_REQUEST = 500
 _NS_PER_US = 1_000
-_TEXTS: Final = ("name", "trace_state")
-_VALUES: Final = ("attributes", "scope_attributes")
-
-
-def masked(fields: JsonObject) -> JsonObject:
-    """A canonical line without the secrets in its texts; ids and times stay as they are."""
-    result = dict(fields)
-    for key in _TEXTS:
-        if isinstance(text := fields.get(key), str):
-            result[key] = redact_text(text).text
-    for key in _VALUES:
-        if key in fields:
-            result[key] = _masked_values(fields[key])
-    for key, inner in (("resource", "attributes"), ("status", "message")):
-        outer = fields.get(key)
-        if isinstance(outer, dict) and inner in outer:
-            result[key] = {**outer, inner: _masked_values(outer[inner])}
-    for key in ("events", "links"):
-        if isinstance(entries := fields.get(key), list):
-            result[key] = [_masked_entry(entry) for entry in entries]
-    return result
-
-
-def _masked_entry(entry: JsonValue) -> JsonValue:
-    """An event or a link; what names another span is left alone."""
-    if not isinstance(entry, dict):
-        return entry
-    kept: JsonObject = {
-        key: _masked_values(entry[key]) for key in ("name", "attributes") if key in entry
-    }
-    return {**entry, **kept}
-
-
-def _masked_values(value: JsonValue) -> JsonValue:
-    found, values = redact_value(value)
-    return found if values else value
 
 
 def halo_lines(traces: Iterable[Trace], *, unmasked: bool = False) -> Iterator[bytes]:
@@ -137,8 +101,8 @@ def _arguments(span: Span, *, with_values: bool) -> JsonObject:
         "output_tokens": span.output_tokens,
     }
     if with_values:
-        shown["input"] = _masked_values(span.attributes.get("input.value"))
-        shown["output"] = _masked_values(span.attributes.get("output.value"))
+        shown["input"] = redact_value(span.attributes.get("input.value"))[0]
+        shown["output"] = redact_value(span.attributes.get("output.value"))[0]
     return {key: value for key, value in shown.items() if value is not None and value != ""}
 
 

@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from halo_daemon.errors import ShuttingDownError
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import project_named
+from halo_daemon.proto.redact_line import Redaction
 from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.redacting_sink import RedactingSink
 from halo_daemon.store.writer import SpanWriter, WriterLimits
 from halo_daemon.testing.memory_sink import MemorySink
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of
 
 ReadBack = Callable[[str], bytes]
-Opened = tuple[MemorySink | SpanWriter, ReadBack]
+Opened = tuple[Any, ReadBack]
 
 
 def memory(tmp_path: Path) -> Opened:
@@ -45,7 +48,19 @@ def disk(tmp_path: Path) -> Opened:
     return sink, read_back
 
 
-@pytest.fixture(params=[memory, disk], ids=lambda factory: factory.__name__)
+def redacting(tmp_path: Path) -> Opened:
+    """One that takes secrets out before the real one."""
+    writer, read_back = disk(tmp_path)
+    return _Redacting(writer), read_back
+
+
+class _Redacting(RedactingSink):
+    def __init__(self, writer: MemorySink | SpanWriter) -> None:
+        super().__init__(writer.accept, Redaction(masks_secrets=True, dropped=("x.*",)))
+        self.aclose = writer.aclose
+
+
+@pytest.fixture(params=[memory, disk, redacting], ids=lambda factory: factory.__name__)
 async def opened(request, tmp_path):
     """Each sink in turn, empty, with its read-back function."""
     sink, read_back = request.param(tmp_path)

@@ -375,3 +375,21 @@ def test_an_export_says_where_it_comes_from(data, tmp_path):
     assert (tmp_path / "out.jsonl.provenance.json").read_bytes() == provenance
     assert json.loads(provenance)["spans"] == 3
     assert [one.name for one in tmp_path.glob(".*partial")] == []
+
+
+def test_an_import_takes_out_what_the_configuration_says(data, tmp_path):
+    """Secrets and dropped attributes of a file are not stored, as when they came by the port."""
+    config = tmp_path / "redaction.yaml"
+    config.write_text("redaction: {secrets: mask, drop_attributes: ['private.*']}\n")
+    key = "sk-proj-" + "a1" * 20
+    line = make_line(name=f"use {key}", attributes={"private.note": "mine", "kept": key})
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(line)
+
+    run(data, "import", "halo", str(file), "--project", "redacted", "--config", str(config))
+    shown = run(data, "export", "halo", "--project", "redacted", "--unmasked", "--since", "1h")
+
+    assert "[redacted:api-key]" in shown
+    assert key not in shown
+    assert "private.note" not in shown
+    assert '"kept"' in shown

@@ -9,10 +9,11 @@ from hypothesis import given, settings, strategies as st
 
 from halo_daemon.errors import ConfigError
 from halo_daemon.exchange.export_parquet import write_parquet
-from halo_daemon.exchange.exports import chrome_trace, halo_lines, masked, otlp_json_lines
+from halo_daemon.exchange.exports import chrome_trace, halo_lines, otlp_json_lines
 from halo_daemon.exchange.import_batches import EVER, Gathering, ImportSummary
 from halo_daemon.exchange.imports import project_namer
 from halo_daemon.exchange.incoming import Request
+from halo_daemon.proto.redact_line import masked
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.testing.memory_sink import MemorySink

@@ -175,7 +175,7 @@ async def test_one_otlp_span_of_wrong_types_costs_only_itself(tmp_path):
     summary = await imports.run("otlp", path)
 
     assert imports.span_ids() == [span_id_of(1), span_id_of(3)]
-    assert (summary.rejected_spans, summary.skipped["not an OTLP span"]) == (1, 1)
+    assert (summary.rejected_spans, summary.skipped["malformed_span"]) == (1, 1)
 
 
 @pytest.mark.parametrize(
