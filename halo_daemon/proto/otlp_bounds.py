@@ -18,6 +18,7 @@ Rule 2: what is dropped is counted in the message's own field for it.
 """
 
 import sys
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -64,10 +65,14 @@ class _Field(NamedTuple):
     """The field of the same message that counts what was left out; 0 for none."""
 
 
-class _Shape(dict[int, _Field]):
-    """The fields of a message that may repeat something, themselves or inside."""
+@dataclass
+class _Shape:
+    """A kind of message."""
 
-    has_limits = False
+    fields: dict[int, _Field]
+    """By tag: those that may repeat something, themselves or inside."""
+
+    has_limits: bool = False
     """Whether something is dropped of it, or of a message in it, where it has too much."""
 
 
@@ -126,7 +131,7 @@ class Bounds:
             self._free_looks -= 1
             if self._free_looks < 0:
                 raise too_many_parts(self._limits.max_parts)
-            field = shape.get(tag)
+            field = shape.fields.get(tag)
             if field is None:
                 if tag & 7 == VARINT:
                     seen[tag] = varint(body, content)[0] & MAX_DROPPED
@@ -146,7 +151,7 @@ class Bounds:
                 copied = after
         dropped = [
             (field.dropped_tag, seen[tag] - limit)
-            for tag, field in shape.items()
+            for tag, field in shape.fields.items()
             if field.dropped_tag and seen.get(tag, 0) > limit
         ]
         if not kept and not dropped:
@@ -167,8 +172,8 @@ class Bounds:
                 `DecodeLimits.max_parts`, or takes too many steps to count.
         """
         parts, steps = self._free_parts, self._free_steps
-        outer: list[tuple[int, int, _Shape]] = []
-        position, end, shape = 0, len(body), _shape(message)
+        outer: list[tuple[int, int, dict[int, _Field]]] = []
+        position, end, shape = 0, len(body), _shape(message).fields
         while True:
             try:
                 while position < end:
@@ -194,7 +199,7 @@ class Bounds:
                             raise too_many_parts(self._limits.max_parts)
                         if length >= field.walked_from_bytes and len(outer) < _MAX_DEPTH:
                             outer.append((position, end, shape))
-                            position, end, shape = start, min(position, end), field.inner
+                            position, end, shape = start, min(position, end), field.inner.fields
                     elif wire_type == VARINT:
                         while body[position] >= _MORE:
                             position += 1
@@ -216,13 +221,13 @@ class Bounds:
 def _shape(message: Descriptor) -> _Shape:
     if message.full_name in _SHAPES:
         return _SHAPES[message.full_name]
-    found = _SHAPES[message.full_name] = _Shape()
+    found = _SHAPES[message.full_name] = _Shape({})
     for field in message.fields:
         if field.message_type is None and not field.is_repeated:
             continue
-        inner = _Shape() if field.message_type is None else _shape(field.message_type)
+        inner = _Shape({}) if field.message_type is None else _shape(field.message_type)
         dropped = message.fields_by_name.get(f"dropped_{field.name}_count")
-        found[field.number << 3 | LENGTH] = _Field(
+        found.fields[field.number << 3 | LENGTH] = _Field(
             parts=_parts(field),
             inner=inner,
             walked_from_bytes=sys.maxsize if field.message_type is None else 1,

@@ -190,5 +190,5 @@ def _from_list(target: str) -> Reader:
     return Reader(read, "a list of GenAI events, as a JSON string")
 
 
-LISTED_INPUT = _from_list(INPUT_MESSAGES)
-LISTED_OUTPUT = _from_list(OUTPUT_MESSAGES)
+LISTED_INPUT: Final[Reader] = _from_list(INPUT_MESSAGES)
+LISTED_OUTPUT: Final[Reader] = _from_list(OUTPUT_MESSAGES)

@@ -6,7 +6,7 @@ status into an error. What is only found in a tool's answer or in a span event s
 ``halo.derived.error`` and leaves the status alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -29,6 +29,7 @@ _FLAGS: Final = ("is_error", "isError")
 _STATED: Final = "stated"
 _FLAGGED: Final = "flagged"
 _HANDLED: Final = (False, "False", "false")
+_NO_EVENTS: Final[Sequence[JsonObject]] = ()
 
 
 def judge_failure(
@@ -51,7 +52,7 @@ def judge_failure(
     """
     attributes: JsonObject = fields["attributes"]
     status: dict[str, str] = fields["status"]
-    events = fields.get("events", ())
+    events = fields.get("events", _NO_EVENTS)
     as_sent = status["code"]
     exception = _last_exception(events) if events else None
     signal = None
@@ -117,14 +118,14 @@ def _result_failed(result: JsonValue) -> bool:
     return bool(result.get("error")) or any(result.get(flag) is True for flag in _FLAGS)
 
 
-def _last_exception(events: list[JsonObject]) -> JsonObject | None:
+def _last_exception(events: Sequence[JsonObject]) -> JsonObject | None:
     for event in reversed(events):
         if event["name"] == "exception":
             return cast("JsonObject", event["attributes"])
     return None
 
 
-def _ends_in_exception(events: list[JsonObject]) -> bool:
+def _ends_in_exception(events: Sequence[JsonObject]) -> bool:
     return bool(events) and events[-1]["name"] == "exception"
 
 
