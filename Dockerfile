@@ -1,10 +1,12 @@
 # Two stages: the wheel and its dependencies are built apart from what runs.
 FROM python:3.13-slim-trixie AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+COPY pyproject.toml constraints.txt hatch_build.py README.md LICENSE ./
 COPY halo_daemon ./halo_daemon
+# The modules that every span goes through become extension modules; a minute or two.
 RUN python -m venv /opt/halo-daemon \
- && /opt/halo-daemon/bin/pip install --no-cache-dir -c constraints.txt .
+ && HALO_DAEMON_COMPILE=1 /opt/halo-daemon/bin/pip install --no-cache-dir -c constraints.txt .
 
 FROM python:3.13-slim-trixie
 COPY --from=build /opt/halo-daemon /opt/halo-daemon

@@ -32,7 +32,7 @@ check: lint types imports docs ## Lint, types, import contracts, generated docs
 lint: .venv/.stamp-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 types: .venv/.stamp-dev
-	$(BIN)/mypy halo_daemon tests bench scripts
+	$(BIN)/mypy halo_daemon tests bench scripts hatch_build.py
 imports: .venv/.stamp-dev
 	$(BIN)/lint-imports
 docs: .venv/.stamp-dev
@@ -67,24 +67,29 @@ fix: .venv/.stamp-dev ## Format, and fix what can be fixed
 coverage: .venv/.stamp-dev ## Tests with branch coverage
 	$(BIN)/coverage run -m pytest $(ARGS); $(BIN)/coverage combine -q && $(BIN)/coverage report
 
-bench: .venv/.stamp-dev ## Decode, ingest, store, analysis and agent figures
-	$(BIN)/python -m bench.decode
-	$(BIN)/python -m bench.ingest
-	$(BIN)/python -m bench.workers
-	$(BIN)/python -m bench.store
-	$(BIN)/python -m bench.analyze
-	$(BIN)/python -m bench.agent
+# The wheel in a place of its own, away from the checkout. COMPILE is empty for pure Python;
+# 1 compiles the modules of every span, as the image does; debug does so in half the time.
+WHEEL := .venv-wheel$(COMPILE)
+$(WHEEL)/.stamp: .venv/.stamp-dev hatch_build.py $(shell find halo_daemon -type f -not -name '*.pyc')
+	rm -rf $(WHEEL) && mkdir -p $(WHEEL)/run
+	HALO_DAEMON_COMPILE=$(COMPILE) $(PIP) wheel -q --no-deps --no-build-isolation -w $(WHEEL)/dist .
+	$(PYTHON) -m venv --without-pip $(WHEEL)
+	$(PYTHON) -m pip --python $(WHEEL)/bin/python --disable-pip-version-check install -q \
+	  -c constraints.txt "$$(ls $(CURDIR)/$(WHEEL)/dist/*.whl)[$(EXTRAS)]"
+	ln -s $(CURDIR)/bench $(CURDIR)/scripts $(WHEEL)/run
+	touch $@
 
-test-wheel: .venv/.stamp-dev ## Install the wheel in a new place and test that, not the checkout
-	rm -rf dist && $(PIP) wheel -q --no-deps --no-build-isolation -w dist .
-	work=$$(mktemp -d) && $(PYTHON) -m venv --without-pip $$work/v && \
-	$(PYTHON) -m pip --python $$work/v/bin/python install -q -c constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[dev]" && \
-	cd $$work && v/bin/python -m pytest -c $(CURDIR)/pyproject.toml --rootdir=$(CURDIR) $(CURDIR)/tests $(ARGS); \
-	s=$$?; rm -rf $$work; exit $$s
+test-wheel: $(WHEEL)/.stamp ## Test the installed wheel, not the checkout; COMPILE=1 for the compiled one
+	cd $(WHEEL)/run && ../bin/python -m pytest -c $(CURDIR)/pyproject.toml --rootdir=$(CURDIR) \
+	  $(CURDIR)/$(or $(TESTS),tests) $(ARGS)
+
+bench: $(WHEEL)/.stamp ## Decode, ingest, store, analysis and agent figures; COMPILE=1 as in the image
+	cd $(WHEEL)/run && for b in decode ingest workers store analyze agent; do \
+	  ../bin/python -m bench.$$b || exit; done
 
 constraints: ## Take newer versions and write them down; keep them if `make check test` passes
 	rm -rf .venv && : > constraints.txt && $(MAKE) .venv/.stamp-dev && \
 	$(PIP) list --format=freeze --exclude-editable > constraints.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-halo dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-halo .venv-wheel* dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
