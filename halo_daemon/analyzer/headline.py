@@ -28,6 +28,9 @@ def headline_of(report: Report) -> str:
     if examined == 0:
         return _nothing_read(report)
     read = f"{_plural(examined, 'trace')} examined"
+    skipped = _skipped(report)
+    if skipped:
+        read += f", {skipped:,} skipped"
     if not report.findings:
         weak = len(report.weak_signals)
         also = f"; {_plural(weak, 'weak signal')} below minimum support" if weak else ""
@@ -37,10 +40,14 @@ def headline_of(report: Report) -> str:
 
 
 def _nothing_read(report: Report) -> str:
-    skipped = sum(row.count for row in report.coverage.skipped)
+    skipped = _skipped(report)
     if skipped:
         return f"NOTHING WAS ANALYSED: {_plural(skipped, 'trace')} in the window, all skipped."
     return "NOTHING WAS ANALYSED: there is no trace in the window."
+
+
+def _skipped(report: Report) -> int:
+    return sum(row.count for row in report.coverage.skipped)
 
 
 def _in_words(finding: Finding) -> str:

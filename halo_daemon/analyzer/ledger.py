@@ -13,7 +13,7 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.rising import Occurrences
-from halo_daemon.analyzer.stats import newcombe
+from halo_daemon.analyzer.stats import newcombe, wilson
 from halo_daemon.findings import (
     DayCount,
     Finding,
@@ -24,6 +24,7 @@ from halo_daemon.findings import (
     Report,
     ResolvedFinding,
     Trend,
+    TrendPoint,
     TriageBook,
     decision_on,
     fold_onto,
@@ -146,7 +147,14 @@ def _is_looked_for(history: History) -> bool:
     return is_open and not history.superseded_by
 
 
-def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, now: str) -> Finding:
+def aged(
+    finding: Finding,
+    histories: Mapping[str, History],
+    book: TriageBook,
+    now: str,
+    *,
+    window_from: str,
+) -> Finding:
     """*finding* with its state, its dates, its trend and what people said of it."""
     history = histories.get(finding.finding_id)
     counts = finding.counts
@@ -163,7 +171,7 @@ def aged(finding: Finding, histories: Mapping[str, History], book: TriageBook, n
             "first_seen": first,
             "reports_seen": history.reports_seen + 1,
             "supersedes": history.supersedes,
-            "trend": _trend(finding, history),
+            "trend": _trend(finding, history, window_from),
         }
     return decided(finding.model_copy(update=update), histories, book, now)
 
@@ -195,7 +203,7 @@ def _version_key(version: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
-def _trend(finding: Finding, history: History) -> Trend:
+def _trend(finding: Finding, history: History, window_from: str) -> Trend:
     counts, before = finding.counts, history.counts
     interval = newcombe(
         counts.affected_traces, counts.eligible_traces, before.affected, before.eligible
@@ -205,7 +213,23 @@ def _trend(finding: Finding, history: History) -> Trend:
         diff=round(counts.rate - before.rate, 6),
         diff_ci95=(round(interval.low, 6), round(interval.high, 6)),
         series=(*history.series, counts.rate)[-_SHOWN_SERIES:],
+        points=tuple(_points(finding, history, window_from)),
         change=finding.trend.change if finding.trend else None,
+    )
+
+
+def _points(finding: Finding, history: History, window_from: str) -> Iterator[TrendPoint]:
+    earlier = [row for row in history.days if row.at < window_from[:10]]
+    for row in earlier[1 - _SHOWN_SERIES :]:
+        low, high = wilson(row.affected, row.eligible)
+        interval = round(low, 6), round(high, 6)
+        yield TrendPoint(at=row.at, affected=row.affected, eligible=row.eligible, ci95=interval)
+    counts = finding.counts
+    yield TrendPoint(
+        at=window_from[:10],
+        affected=counts.affected_traces,
+        eligible=counts.eligible_traces,
+        ci95=counts.ci95,
     )
 
 

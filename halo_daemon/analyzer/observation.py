@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.content import NO_TEXT, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.findings import Certainty, NotCheckedReason, Role
@@ -76,10 +76,10 @@ def quote(span: Span, role: Role, text: Text, needle: str = "") -> Quote:
     Cite *span* with the part of *text* that begins at *needle*, at most 400 characters.
 
     From the beginning of the text when *needle* is empty or not in it; without
-    words, as a whole span, when the text is empty.
+    words, as a whole span, when the text is empty; without a place, when it has no name.
     """
     if not text.value:
-        text, needle = Text("name", span.name), ""
+        text, needle = (Text("name", span.name) if span.name else NO_TEXT), ""
     start = max(0, text.value.find(needle)) if needle else 0
     length = len(needle) if needle and text.value.startswith(needle, start) else MAX_QUOTE_CHARS
     end = min(len(text.value), start + min(length, MAX_QUOTE_CHARS))

@@ -12,7 +12,8 @@ from halo_daemon.analyzer import figures
 from halo_daemon.analyzer.changes import changes_beside
 from halo_daemon.analyzer.cited import CitedSpan, SpanKey
 from halo_daemon.analyzer.safe_text import clean, segments
-from halo_daemon.analyzer.waterfall import trend_points, waterfall_of
+from halo_daemon.analyzer.trend_line import trend_of
+from halo_daemon.analyzer.waterfall import waterfall_of
 from halo_daemon.findings import Report, Severity, short_ids, to_json
 from halo_daemon.proto.trace import Trace
 
@@ -67,7 +68,7 @@ def render_html(
         waterfalls={
             finding.finding_id: waterfall_of(finding, traces or {}) for finding in report.findings
         },
-        trend_points=trend_points,
+        trend_of=trend_of,
         beside={row.finding_id: changes_beside(report, row) for row in report.findings},
         spans=spans or {},
         record=_record(report),

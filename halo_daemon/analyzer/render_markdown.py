@@ -159,6 +159,10 @@ def _association(found: Association) -> str:
 
 def _evidence(row: Evidence) -> Iterator[str]:
     where = f"[span:{_id(row.trace_id)}:{_id(row.span_id)}]"
+    if not row.quote:
+        yield f"{row.role}, {where}"
+        yield ""
+        return
     place = f"{code_span(row.attribute)} characters {row.char_start}–{row.char_end}"
     yield f"{row.role}, {where}, {place}:"
     yield ""

@@ -234,7 +234,16 @@ def _lived(
         begin = max(begin, first_start_unix_ns)
     window = WatchedWindow(begin, asked.window.to_unix_ns, occurrences.get(found.finding_id, ()))
     finding = with_rise(
-        aged(found, memory.histories, memory.triage, now), history, window, now_unix_ns
+        aged(
+            found,
+            memory.histories,
+            memory.triage,
+            now,
+            window_from=format_unix_ns(asked.window.from_unix_ns),
+        ),
+        history,
+        window,
+        now_unix_ns,
     )
     return with_ignores(finding, asked.settings.contract, now)
 

@@ -30,7 +30,7 @@ class MinerSettings:
     max_evidence: int = 6
     """Quoted spans a finding shows."""
 
-    max_trace_spans: int = 20_000
+    max_trace_spans: int = 100_000
     """Larger traces are left out and counted as oversized."""
 
     fdr_q: float = 0.05

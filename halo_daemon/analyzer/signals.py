@@ -18,6 +18,7 @@ from halo_daemon.proto.span import STATUS_ERROR, TOOL, Span
 SignalKind = Literal["status", "exception", "attribute", "text", "derived", "contract"]
 
 _HTTP_KEYS = ("http.response.status_code", "http.status_code")
+_NO_WORDS = frozenset({"", "null", "None", "{}", "[]", '""'})
 _HTTP_ERROR = 400
 _HEAD_CHARS = 400
 _STATING_NAMES = (
@@ -85,14 +86,15 @@ def _from_status(span: Span) -> ErrorSignal:
     event = _from_exception_event(span)
     result = tool_result(span)
     is_told = span.status_message.strip() and not says_nothing(core_message(span.status_message))
-    if is_told or (span.status_message.strip() and not result.value.strip()):
+    has_words = result.value.strip() not in _NO_WORDS
+    if is_told or (span.status_message.strip() and not has_words):
         kind_of = exception_type(core_message(span.status_message)) or _declared_type(span)
         if not kind_of and event:
             kind_of = event.error_type
         return ErrorSignal("status", span.status_message, kind_of, "status.message")
     if event:
         return event._replace(kind="status")
-    if result.value.strip():
+    if has_words:
         kind_of = exception_type(core_message(result.value)) or _declared_type(span)
         return ErrorSignal("status", result.value, kind_of, result.attribute)
     declared = _declared_type(span)

@@ -86,8 +86,12 @@ class TraceView:
 
     @property
     def is_open(self) -> bool:
-        """Whether more spans are expected; rules that need an end leave such a trace out."""
-        return self.trace.is_open
+        """
+        Whether more spans are expected, or are there and not at hand.
+
+        Rules that need an end leave such a trace out.
+        """
+        return self.trace.is_open or self.trace.cut is not None
 
     @computed_once
     def steps(self) -> tuple[Span, ...]:

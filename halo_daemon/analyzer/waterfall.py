@@ -77,14 +77,3 @@ def _bar(span: Span, begin: int, length: int, role: str) -> Bar:
         is_error=span.has_error_status,
         duration_ms=span.duration_ns // 1_000_000,
     )
-
-
-def trend_points(series: tuple[float, ...]) -> str:
-    """Points of a line of rates in a box of 100 by 24; ``""`` for fewer than two rates."""
-    if len(series) < 2:  # noqa: PLR2004 -- one rate is no line
-        return ""
-    top = max(series) or 1.0
-    step = 100 / (len(series) - 1)
-    return " ".join(
-        f"{place * step:.1f},{22 - rate / top * 20:.1f}" for place, rate in enumerate(series)
-    )

@@ -68,6 +68,17 @@ class RateChange(Record):
     """By permutation of the days, corrected with all other tests of the report."""
 
 
+class TrendPoint(Record):
+    """A finding's rate in one window."""
+
+    at: str
+    """The day on which the window began, ``YYYY-MM-DD``."""
+    affected: Count
+    eligible: Count
+    ci95: Interval
+    """Wilson interval of the rate."""
+
+
 class Trend(Record):
     """The rate against the previous window."""
 
@@ -78,6 +89,9 @@ class Trend(Record):
     q: Share | None = None
     series: tuple[float, ...] = ()
     """Rates of the last reports, oldest first, this one last."""
+    points: tuple[TrendPoint, ...] = ()
+    """The last windows that could show it, oldest first, this one last; none of those before
+    it overlap."""
     change: RateChange | None = None
     """None where no change stands out, and with fewer than eight days."""
 

@@ -40,7 +40,13 @@ def check_empty_results(view: TraceView) -> RuleOutput:
         )
     recorded = sum(bool(call.result.attribute) for call in lookups)
     eligible = frozenset(Population("span", call.agent, call.tool) for call in lookups)
-    return RuleOutput(tuple(observations.values()), eligible, checked=recorded, of=len(lookups))
+    return RuleOutput(
+        tuple(observations.values()),
+        eligible,
+        checked=recorded,
+        of=len(lookups),
+        not_checked={"not_recorded": len(lookups) - recorded},
+    )
 
 
 def is_lookup(tool: str) -> bool:

@@ -16,7 +16,7 @@ from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.render_sarif import render_sarif
 from halo_daemon.analyzer.render_text import render_text
 from halo_daemon.analyzer.safe_text import clean, code_span, fenced, in_ticks, markdown, one_line
-from halo_daemon.analyzer.waterfall import cited_traces, trend_points
+from halo_daemon.analyzer.waterfall import cited_traces
 from halo_daemon.findings import ReleaseDiff, report_schema, to_json
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import reader_of, report_of
@@ -136,13 +136,6 @@ def test_the_page_draws_the_steps_around_the_evidence():
 
     assert html.count("<rect") == 2
     assert re.findall(r"<script[^>]*>", html) == [DATA_BLOCK]
-
-
-def test_a_trend_is_a_line():
-    """Two rates or more make a line in its box; one makes none."""
-    assert trend_points((0.5,)) == ""
-    assert trend_points((0.0, 0.5, 0.25)) == "0.0,22.0 50.0,2.0 100.0,12.0"
-    assert trend_points((0.0, 0.0)) == "0.0,22.0 100.0,22.0"
 
 
 def test_the_page_needs_nothing_but_itself():
