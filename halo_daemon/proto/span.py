@@ -49,6 +49,8 @@ class Span:
     observation_kind: str = field(init=False)
     """``LLM``, ``TOOL``, ``AGENT``, ``CHAIN``, … or ``SPAN`` for the rest."""
 
+    _line_bytes: int = field(init=False, default=0, repr=False)
+
     def __post_init__(self) -> None:
         kind = self.attributes.get("inference.observation_kind")
         self.observation_kind = kind if kind and isinstance(kind, str) else "SPAN"
@@ -62,9 +64,11 @@ class Span:
             ValueError: *line* is not a canonical span.
         """
         try:
-            return cls.from_fields(orjson.loads(line))
+            span = cls.from_fields(orjson.loads(line))
         except (KeyError, TypeError, AttributeError) as exc:
             raise ValueError(f"not a canonical span: {exc!r}") from exc
+        span._line_bytes = len(line) - line.endswith(b"\n")  # noqa: SLF001 -- its own
+        return span
 
     @classmethod
     def from_fields(cls, fields: JsonObject) -> Self:
@@ -191,6 +195,11 @@ class Span:
     def has_derived_error(self) -> bool:
         """Whether an error signal stands outside the status."""
         return self.attributes.get("halo.derived.error") is True
+
+    @property
+    def line_bytes(self) -> int:
+        """Bytes of its stored line, without the newline."""
+        return self._line_bytes or len(self.to_line()) - 1
 
     def to_line(self) -> bytes:
         """The canonical line with its newline; equal to the one that was read."""

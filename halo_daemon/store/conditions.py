@@ -47,7 +47,7 @@ def record_of(span: Span) -> SpanRecord:
         input_tokens=span.input_tokens,
         output_tokens=span.output_tokens,
         cost_usd=span.cost_usd,
-        line_bytes=len(span.to_line()) - 1,
+        line_bytes=span.line_bytes,
     )
 
 

@@ -13,12 +13,14 @@ from halo_daemon.store.paths import ShardName
 from halo_daemon.store.shard_files import Extent
 
 _MAX_MARKS = 500
-_LINES = """
+_VERSIONS = """
 SELECT stem, offset, length, trace_id, span_id, parent_id IS NULL AND end_ns > 0, end_ns,
        received_ns, crc
 FROM spans JOIN shards ON shards.id = shard
 WHERE superseded = {superseded} AND trace_id IN ({marks})
 """
+# Two halves: each has a partial index of its own.
+_LINES = " UNION ALL ".join(_VERSIONS.replace("{superseded}", half) for half in "01")
 
 # One object for each shard: equal places in it are then found equal at the first look.
 _shard_name = lru_cache(maxsize=256)(ShardName)
@@ -97,15 +99,11 @@ def _lines(index: DayIndex, trace_ids: list[bytes]) -> Iterator[SpanLine]:
     day = index.day
     for start in range(0, len(trace_ids), _MAX_MARKS):
         chunk = trace_ids[start : start + _MAX_MARKS]
-        marks = ", ".join("?" * len(chunk))
-        # Two statements: each has a partial index of its own.
-        for superseded in (0, 1):
-            rows = index.connection.execute(
-                _LINES.format(superseded=superseded, marks=marks), chunk
-            )
-            for stem, offset, length, trace_id, span_id, is_root, end_ns, received_ns, crc in rows:
-                extent = Extent(_shard_name(day, stem), offset, length)
-                yield SpanLine(extent, trace_id, span_id, is_root, end_ns, received_ns, crc)
+        marks = ", ".join(f"?{place}" for place in range(1, len(chunk) + 1))
+        rows = index.connection.execute(_LINES.format(marks=marks), chunk)
+        for stem, offset, length, trace_id, span_id, is_root, end_ns, received_ns, crc in rows:
+            extent = Extent(_shard_name(day, stem), offset, length)
+            yield SpanLine(extent, trace_id, span_id, is_root, end_ns, received_ns, crc)
 
 
 def _winners(versions: Iterable[SpanLine]) -> list[SpanLine]:

@@ -167,7 +167,7 @@ def _entry(span: Span, depth: int) -> OutlineEntry:
         has_error=span.has_error_status or span.has_derived_error,
         start_unix_ns=span.start_unix_ns,
         duration_ms=span.duration_ns / 1e6,
-        line_bytes=len(span.to_line()) - 1,
+        line_bytes=span.line_bytes,
         folded_spans=0,
     )
 

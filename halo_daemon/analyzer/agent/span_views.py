@@ -100,9 +100,13 @@ def _outlined(
 def _shown(span: Span, limit_chars: int) -> JsonObject:
     # Where nothing but the flat form holds the messages, it is not a copy.
     flat = set() if _WHOLE.isdisjoint(span.attributes) else _flat_keys(span.attributes)
+    # No value of a short line is too long.
+    is_short = span.line_bytes <= limit_chars
     attributes: JsonObject = {
         key: value
-        if (value.__class__ is str and len(value) <= limit_chars) or value.__class__ in _NUMBERS
+        if is_short
+        or (value.__class__ is str and len(value) <= limit_chars)
+        or value.__class__ in _NUMBERS
         else _cut(value, limit_chars)
         for key, value in span.attributes.items()
         if value is not None and key not in flat

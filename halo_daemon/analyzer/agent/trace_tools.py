@@ -312,7 +312,7 @@ def _span_row(span: Span) -> JsonObject:
         "duration_ms": span.duration_ns // 1_000_000,
         "input_tokens": span.input_tokens,
         "output_tokens": span.output_tokens,
-        "bytes": len(span.to_line()),
+        "bytes": span.line_bytes,
         "input_preview": cut_text(first_text(span, ("input.value",)).value, _PREVIEW_CHARS),
         "output_preview": cut_text(first_text(span, ("output.value",)).value, _PREVIEW_CHARS),
     }
