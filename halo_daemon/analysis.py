@@ -43,7 +43,7 @@ from halo_daemon.findings import (
     split_rows,
     to_json,
 )
-from halo_daemon.notify.events import report_created
+from halo_daemon.notify.events import partial_runs, report_created
 from halo_daemon.notify.finding_events import Known, finding_events
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.paths import DataPaths
@@ -271,6 +271,7 @@ def _tell(
     events = (
         report_created(report, directory),
         *finding_events(report, changes, known, directory),
+        *partial_runs(report),
     )
     tell(config, events, now_unix_ns=time.time_ns())
 

@@ -196,7 +196,11 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         previous_report_id=previous.report_id if previous else None,
         run=_run_block(run),
         window=window,
-        engine=Engine(version=__version__, rules_version=RULES_VERSION),
+        engine=Engine(
+            version=__version__,
+            rules_version=RULES_VERSION,
+            partial_in_a_row=previous.engine.partial_in_a_row if previous else 0,
+        ),
         dataset=dataset,
         totals=totals_of(known, previous),
         data_quality=data_quality_of(known),
@@ -249,12 +253,20 @@ def _lived(
 
 
 def finish(report: Report, ended_unix_ns: int) -> Report:
-    """Stamp the end of the run into *report*; nothing else changes."""
+    """Stamp the end of the run into *report*, and how often in a row it was partial."""
     run = report.run.model_copy(update={"ended_at": format_unix_ns(ended_unix_ns)})
     started_ns = parse_unix_ns(report.run.started_at)
     wall_ms = max(0, ended_unix_ns - started_ns) // 1_000_000
-    engine = report.engine.model_copy(update={"wall_ms": wall_ms})
+    update = {"wall_ms": wall_ms, "partial_in_a_row": _partial_in_a_row(report.engine)}
+    engine = report.engine.model_copy(update=update)
     return report.model_copy(update={"run": run, "engine": engine})
+
+
+def _partial_in_a_row(engine: Engine) -> int:
+    """Runs without a model say nothing of how the model gets on."""
+    if engine.mode != "llm":
+        return engine.partial_in_a_row
+    return engine.partial_in_a_row + 1 if engine.status == "partial" else 0
 
 
 def _run_block(run: RunInfo) -> RunBlock:

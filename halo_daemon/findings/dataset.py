@@ -57,6 +57,8 @@ class Engine(Record):
     mode: Literal["llm", "deterministic"] = "deterministic"
     status: Literal["complete", "partial", "failed"] = "complete"
     reason: str | None = None
+    partial_in_a_row: Count = 0
+    """Runs with a model that left a partial report, without a complete one since."""
     version: str = ""
     rules_version: str = ""
     model: str | None = None

@@ -92,6 +92,9 @@ def report_created(report: Report, directory: Path) -> Event:
     )
 
 
+PARTIAL_RUNS_TOLD = 3
+
+
 class FailedRun(NamedTuple):
     """
     A scheduled run that left no report.
@@ -109,6 +112,34 @@ class FailedRun(NamedTuple):
     error: str
     hint: str = ""
     retry_after_s: float | None = None
+
+
+def partial_runs(report: Report) -> tuple[Event, ...]:
+    """
+    The event of three partial reports in a row, with the third of them; none for any other.
+
+    One partial report is a bad night; three say that the model's part does not work.
+    """
+    engine = report.engine
+    if engine.status != "partial" or engine.partial_in_a_row != PARTIAL_RUNS_TOLD:
+        return ()
+    error = f"{PARTIAL_RUNS_TOLD} runs in a row left a partial report: {engine.reason or 'unknown'}"
+    data: JsonObject = {
+        "project": report.project,
+        "schedule": report.run.schedule,
+        "engine": "llm",
+        "error": printable(error, _MAX_HEADLINE_CHARACTERS),
+        "hint": "look at the model's settings and its budget: `models.default`, `analysis.budget`",
+        "retry_after_s": None,
+        "report_id": report.report_id,
+    }
+    event = Event(
+        kind="failed",
+        key=f"run.failed/{report.project}/{report.report_id}",
+        body=document("run.failed", report.created_at, data),
+        project=report.project,
+    )
+    return (event,)
 
 
 def run_failed(run: FailedRun) -> Event:

@@ -4,16 +4,20 @@ import orjson
 import pytest
 from hypothesis import example, given, strategies as st
 
+from halo_daemon.analyzer.run import finish
 from halo_daemon.findings import Finding, Report, Triage
 from halo_daemon.findings.dataset import RunBlock, WindowBlock
 from halo_daemon.findings.report import Summary
 from halo_daemon.notify.events import (
     MAX_BODY_BYTES,
     FailedRun,
+    partial_runs,
     printable,
     report_created,
     run_failed,
 )
+from halo_daemon.testing.traces import TraceScript
+from tests.unit.analyzer.analysis import RUN, report_of
 
 INSTANT = "2026-11-20T03:00:00.000000000Z"
 
@@ -136,3 +140,22 @@ def test_a_failed_run_is_told_with_its_reason():
 def test_text_of_strangers_is_made_harmless(text, shown):
     """Controls, overrides and invisible characters are dropped, long texts cut."""
     assert printable(text, 10) == shown
+
+
+def test_three_partial_reports_in_a_row_are_a_failure_told_once():
+    """The third of them tells; runs without a model between count neither way."""
+    previous, told = None, []
+    nights = ["partial", "partial", "none", "partial", "partial", "complete", "partial"]
+    for night, status in enumerate(nights):
+        report = report_of([TraceScript().model("x")], previous=previous)
+        if status != "none":
+            update = {"mode": "llm", "status": status, "reason": "provider"}
+            report = report.model_copy(update={"engine": report.engine.model_copy(update=update)})
+        previous = finish(report, RUN.started_unix_ns)
+        told += [(night, event) for event in partial_runs(previous)]
+
+    ((night, event),) = told
+    assert night == 3
+    assert event.kind == "failed"
+    assert orjson.loads(event.body)["data"]["error"].endswith("partial report: provider")
+    assert previous.engine.partial_in_a_row == 1
