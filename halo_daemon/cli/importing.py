@@ -306,6 +306,8 @@ def _document(summary: "ImportSummary") -> dict[str, object]:
     return {
         "files": summary.files,
         "unchanged_files": summary.unchanged_files,
+        "continued_files": summary.continued_files,
+        "restarted_files": summary.restarted_files,
         "accepted_spans": summary.accepted_spans,
         "rejected_spans": summary.rejected_spans,
         "outside_spans": summary.outside_spans,
@@ -326,6 +328,13 @@ def _print_summary(summary: "ImportSummary", *, dry_run: bool) -> None:
         print_note(f"skipped {count}: {reason} (first: {summary.examples.get(reason, '')})")
     if summary.outside_spans:
         print_note(f"{summary.outside_spans} spans began outside --since and --until")
+    if summary.continued_files:
+        print_note(f"{summary.continued_files} files were read from where they were stored to")
+    if summary.restarted_files:
+        print_note(
+            f"{summary.restarted_files} files that were begun earlier were read from their start:"
+            " they changed, or are one document; what was stored before counts once"
+        )
     if summary.unchanged_files:
         print_note(f"{summary.unchanged_files} files are as they were: already imported")
     elif not summary.accepted_spans:

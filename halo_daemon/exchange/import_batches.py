@@ -42,6 +42,12 @@ class ImportSummary:
     unchanged_files: int = 0
     """Files that were read to their end before and did not change."""
 
+    continued_files: int = 0
+    """Files that were read from where an earlier import had stored them to."""
+
+    restarted_files: int = 0
+    """Files that were begun earlier and read from their start again."""
+
     accepted_spans: int = 0
     rejected_spans: int = 0
     """Spans that the decoder refused, such as those with invalid ids."""

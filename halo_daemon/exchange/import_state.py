@@ -87,6 +87,10 @@ class ImportState:
         except KeyError:
             return START
 
+    def has_begun(self, source: str, file: FileIdentity) -> bool:
+        """Whether an import of *file*, or of what had its name, was noted before."""
+        return f"{source}:{file.path}" in self._fields or self._entry(source, file) is not None
+
     def note(self, source: str, file: FileIdentity, place: Place, *, is_finished: bool) -> None:
         """Note, in memory, how far *file* is stored."""
         key = f"{source}:{file.path}"

@@ -143,6 +143,10 @@ class Import:
         start: Place | None = START
         if self.resume and self.state is not None and identity is not None:
             start = self.state.place_of(self.source, identity)
+            if start is not None and start.offset_bytes:
+                self.summary.continued_files += 1
+            elif start is not None and self.state.has_begun(self.source, identity):
+                self.summary.restarted_files += 1
         if start is None:
             self.summary.unchanged_files += 1
             return

@@ -35,6 +35,8 @@ _WRAPPER = re.compile(rb'\s*\{[^\[\]{}]{0,1000}?"(?:data|spans|observations|runs
 # A whole string, a bracket, or the quote of a string that does not end here.
 _TOKEN = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"|[{}\[\]"]', re.DOTALL)
 _BETWEEN_RECORDS = b" \t\r\n,[]"
+_OF_LISTS = (b"[", b",", b"]")
+"""How a list begins, and how it goes on behind one of its records."""
 _QUOTE, _BRACE, _BRACKET = b'"{['
 
 
@@ -157,8 +159,8 @@ def _has_lines(head: bytes) -> bool:
     text = head.lstrip()
     first, newline, rest = text.partition(b"\n")
     if not newline:
-        return not text.startswith((b"[", b","))
-    if text.startswith((b"[", b",")) or first.strip() == b"{":
+        return not text.startswith(_OF_LISTS)
+    if text.startswith(_OF_LISTS) or first.strip() == b"{":
         return _parses(first)
     # A first line that is damaged is told from a pretty-printed document by the others.
     return _parses(first) or any(

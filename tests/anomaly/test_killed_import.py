@@ -31,24 +31,53 @@ def otlp_line(number: int) -> str:
     return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
 
 
-def command(data: Path, file: Path) -> list[str]:
+def requests() -> str:
+    """A request a line."""
+    return "\n".join(map(otlp_line, range(SPANS)))
+
+
+def one_list() -> str:
+    """One list of observations, as an export has it."""
+    return json.dumps(
+        [
+            {
+                "id": f"o{number}",
+                "traceId": f"t{number // 10}",
+                "type": "SPAN",
+                "name": "work",
+                "startTime": "2026-08-29T10:00:00.000Z",
+                "endTime": "2026-08-29T10:00:01.000Z",
+                "input": "x" * 300,
+            }
+            for number in range(SPANS)
+        ]
+    )
+
+
+def command(source: str, data: Path, file: Path) -> list[str]:
     """The import as a user starts it."""
     return [
-        *(sys.executable, "-m", "halo_daemon", "import", "otlp", str(file)),
+        *(sys.executable, "-m", "halo_daemon", "import", source, str(file)),
         *("--project", "p", "--resume", "--data", str(data)),
     ]
 
 
 @pytest.mark.slow
-def test_an_import_killed_again_and_again_loses_and_doubles_nothing(tmp_path):
+@pytest.mark.parametrize(
+    ("source", "content"), [("otlp", requests), ("langfuse", one_list)], ids=["lines", "one-list"]
+)
+def test_an_import_killed_again_and_again_loses_and_doubles_nothing(tmp_path, source, content):
     """SIGKILL in the middle, three times, then `--resume`: every span is there and counts once."""
-    data, file = tmp_path / "data", tmp_path / "traces.jsonl"
-    file.write_text("\n".join(map(otlp_line, range(SPANS))))
+    data, file = tmp_path / "data", tmp_path / "traces.json"
+    file.write_text(content())
     environ = {**os.environ, "HOME": str(tmp_path)}
     kills = 0
     for _ in range(3):
         process = subprocess.Popen(
-            command(data, file), env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(source, data, file),
+            env=environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         noted = data / "imports.jsonl"
         before = noted.read_bytes() if noted.exists() else b""
@@ -59,14 +88,16 @@ def test_an_import_killed_again_and_again_loses_and_doubles_nothing(tmp_path):
             time.sleep(0.002)
         kills += process.wait() == -signal.SIGKILL
 
-    ended = subprocess.run(command(data, file), env=environ, capture_output=True, check=True)
-    again = subprocess.run(command(data, file), env=environ, capture_output=True, check=True)
+    final = command(source, data, file)
+    ended = subprocess.run(final, env=environ, capture_output=True, check=True)
+    again = subprocess.run(final, env=environ, capture_output=True, check=True)
 
     reader = LocalTraceReader(data, "p", settle_s=0.0, now_unix_ns=time.time_ns)
     overview = reader.overview(EVER)
     reader.close()
     assert kills >= 1
     assert b"spans stored" in ended.stdout
+    assert b"read from where they were stored to" in ended.stderr
     assert b"already imported" in again.stderr
     assert (overview.spans, overview.quarantined_lines) == (SPANS, 0)
     # A kill between a batch and its note stores that batch again, and nothing else.
