@@ -186,8 +186,8 @@ def _default(field: FieldInfo) -> object:
 
 def render(value: object, field: FieldInfo | None = None) -> str:
     """Write *value* in one line, as YAML would read it back; nothing for None."""
-    form = _form(field.metadata) if field is not None else None
-    if form is not None:
+    form = _form_of(field.annotation, field.metadata) if field is not None else None
+    if form is not None and value is not None:
         return form.format(value)
     if isinstance(value, BaseModel):
         given = (
@@ -229,6 +229,16 @@ def _name(model: Model, key: str) -> str:
 
 def _form(metadata: Iterable[object]) -> TextForm | None:
     return next((item for item in metadata if isinstance(item, TextForm)), None)
+
+
+def _form_of(annotation: Any, metadata: Iterable[object] = ()) -> TextForm | None:
+    """The form of a field's texts, also where the field may be nothing instead."""
+    form = _form(metadata)
+    if form is None and hasattr(annotation, "__metadata__"):
+        return _form(annotation.__metadata__)
+    if form is None and get_origin(annotation) in {Union, types.UnionType}:
+        return next(filter(None, map(_form_of, get_args(annotation))), None)
+    return form
 
 
 def kind_of(annotation: Any, metadata: Iterable[object] = ()) -> str:

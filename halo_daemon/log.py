@@ -5,9 +5,10 @@ Logs go to stderr: lines for people on a terminal, one JSON object a line
 elsewhere. Attribute values never belong in a log: they hold users' prompts.
 """
 
+import io
 import logging
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
@@ -19,11 +20,24 @@ _LEVELS = {
 }
 
 
+class _Stderr(io.TextIOBase):
+    """What is stderr at the time of writing: whoever replaces it gets the events."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
 def configure(
     *, level: str = "info", log_format: str = "auto", stream: TextIO | None = None
 ) -> None:
     """
-    Send structlog's events to *stream*, or to what is stderr now when it is None.
+    Send structlog's events to *stream*, or to what is stderr when they happen.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``; anything below is dropped.
@@ -32,7 +46,7 @@ def configure(
 
         stream: Where lines go; each is written in one call.
     """
-    stream = sys.stderr if stream is None else stream
+    stream = cast("TextIO", _Stderr()) if stream is None else stream
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(

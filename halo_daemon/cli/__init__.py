@@ -13,6 +13,7 @@ import typer
 
 from halo_daemon import __version__
 from halo_daemon.cli import (
+    about,
     analyze,
     ask,
     canary,
@@ -22,11 +23,15 @@ from halo_daemon.cli import (
     exporting,
     finding,
     importing,
+    init,
     keys,
+    notify,
     project,
     report,
     reproject,
     run,
+    schedule,
+    send,
     serve,
     status,
     store,
@@ -108,7 +113,9 @@ def _global_options(
     ctx.obj = GlobalOptions(config=config, data=data, yes=yes)
 
 
+app.command("init")(init.init)
 app.command("serve")(serve.serve)
+app.command("send")(send.send)
 app.command("analyze")(analyze.analyze)
 app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
@@ -124,8 +131,12 @@ app.add_typer(trace.app, name="trace")
 app.add_typer(finding.app, name="finding")
 app.add_typer(report.app, name="report")
 app.add_typer(run.app, name="run")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(notify.app, name="notify")
 app.add_typer(store.app, name="store")
 app.add_typer(config_command.app, name="config")
+app.command("completion")(about.completion)
+app.command("version")(about.version)
 project.app.add_typer(keys.app, name="keys")
 store.app.command("tidy")(tidy.tidy)
 trace.app.command("lint")(trace_lint.lint_traces)

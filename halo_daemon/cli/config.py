@@ -1,13 +1,14 @@
 """``halo-daemon config``: check and explain the configuration without starting anything."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halo_daemon.cli.addresses import why_taken
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_settings
-from halo_daemon.cli.output import print_table, printable
+from halo_daemon.cli.output import print_json, print_table, printable
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -101,6 +102,43 @@ def explain(
         typer.echo(f"the effective value is unknown: {printable(str(exc))}", err=True)
         values, origins = {}, {}
     print("\n\n".join(_explained(setting, values, origins) for setting in found))
+
+
+@app.command("diff")
+def diff(
+    ctx: typer.Context,
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Another file; the defaults when left out."),
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Print the values that differ from another file's, or from the defaults; secrets masked."""
+    import os
+
+    from halo_daemon.config import Config
+    from halo_daemon.config_file import VARIABLE_PREFIX, default_data_dir, load
+    from halo_daemon.config_keys import flat_values
+
+    ours = flat_values(load_settings(ctx, config=config, data=data).config)
+    # What the environment sets would be the same on both sides.
+    outside = {key: text for key, text in os.environ.items() if not key.startswith(VARIABLE_PREFIX)}
+    theirs = flat_values(load(other, outside) if other else Config())
+    if not other:
+        theirs["data.dir"] = str(default_data_dir(os.environ).expanduser())
+    rows = [
+        {"key": key, "value": ours.get(key), "other": theirs.get(key)}
+        for key in dict.fromkeys((*ours, *theirs))
+        if ours.get(key) != theirs.get(key)
+    ]
+    if as_json:
+        print_json("halo.config-diff/v1", {"differences": rows})
+        return
+    columns = ("key", "value", "other")
+    print_table(columns, [[row[column] or "-" for column in columns] for row in rows])
 
 
 @app.command("schema")

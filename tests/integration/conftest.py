@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-import halo_daemon.log  # noqa: F401 -- takes the real stderr, before a test replaces it
 from halo_daemon.cli import main
 
 
