@@ -149,13 +149,14 @@ class RiskScale:
 
 def decisive_span(view: TraceView, observations: Sequence[Observation]) -> str | None:
     """
-    Where the trace most likely went wrong; None when nothing speaks against it.
+    Where the trace most likely went wrong, if it did; None where nothing tells.
 
     The decision behind the last lasting occurrence, else behind the first. Where
     occurrences name no decision, the symptom. Where several agents share the work, what
     is weak counts if nothing is strong: one agent handed its failure to another. Where
     nothing was found and one agent directs others, the reply that the answer was taken
-    from: it went in unchecked.
+    from: it went in unchecked. Else the decision behind the last call that changed
+    something outside the agent: until then, all could still have been mended.
     """
     found = [one for one in observations if one.key.rule not in NO_BLAME]
     strong = [one for one in found if not one.is_weak]
@@ -171,7 +172,14 @@ def decisive_span(view: TraceView, observations: Sequence[Observation]) -> str |
         if blamed:
             return _last_lasting(view, blamed)
     answers = replies(view)
-    return answers[-1].span.span_id if answers else None
+    return answers[-1].span.span_id if answers else _last_change(view)
+
+
+def _last_change(view: TraceView) -> str | None:
+    for call in reversed(view.tool_calls):
+        if call.signal is None and changes_world(view, call.tool):
+            return (view.decision_of(call.span) or call.span).span_id
+    return None
 
 
 def _last_lasting(view: TraceView, blamed: list[tuple[bool, str]]) -> str:

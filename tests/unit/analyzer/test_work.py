@@ -3,8 +3,10 @@
 import pytest
 
 from halo_daemon.analyzer.delegation import replies
+from halo_daemon.analyzer.risk import decisive_span
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.proto.trace import Trace
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import observed, report_of
 
@@ -230,3 +232,23 @@ def test_a_directed_run_points_at_the_reply_its_answer_came_from():
     spans = said(*HUB).spans()
     assert calm.decisive_span_id == spans[4].span_id
     assert stuck.decisive_span_id == spans[2].span_id
+
+
+def test_a_run_without_a_finding_points_at_its_last_change():
+    """What it changed last is where to look first; what failed or only looked changed nothing."""
+    script = TraceScript()
+    for tool, error in (
+        ("refund_order", ""),
+        ("cancel_order", ""),
+        ("cancel_order", "boom"),
+        ("get_order", ""),
+    ):
+        arguments = {"n": len(script.spans())}
+        script.model("Next.", calls=[(tool, arguments)])
+        script.tool(tool, arguments, result="ok", error=error)
+    looks = TraceScript(2).model("Next.").tool("get_order", {}, result="ok")
+    calm = [call for call in script.spans() if not call.status_message]
+
+    view = TraceView(Trace.merge(calm, is_open=False), MinerSettings())
+    assert decisive_span(view, ()) == script.spans()[3].span_id
+    assert decisive_span(TraceView(looks.build(), MinerSettings()), ()) is None
