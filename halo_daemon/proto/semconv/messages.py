@@ -63,6 +63,7 @@ _URL_KEYS: Final = ("url", "uri", "image_url", "image")
 _BYTES: Final = frozenset({"blob", "file"})
 _SAID_BY_MODEL: Final = _CALLS | {"reasoning"}
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
+_PART_TYPES: Final = _CALLS | _ANSWERS | _TEXT_TYPES | {*_CONTENT_TYPES, "image", "document"}
 _MAX_WRAPPERS = 6
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 _FLAT_CALL: Final = re.compile(
@@ -356,7 +357,7 @@ def _from_flat_keys(fields: JsonObject) -> list[JsonValue]:
         item = items.setdefault(int(number), {})
         call = _FLAT_CALL.fullmatch(name)
         if call is None:
-            item[name.rpartition(".")[2]] = value
+            item[name.rpartition(".")[2]] = _listed_parts(value) or value
         else:
             place = int(number), int(call["place"] or 0)
             calls.setdefault(place, {})[call["field"]] = value
@@ -366,6 +367,19 @@ def _from_flat_keys(fields: JsonObject) -> list[JsonValue]:
             listed.append(calls[place])
     # By number, not by text: 10 stands after 2.
     return [items[number] for number in sorted(items)]
+
+
+def _listed_parts(value: JsonValue) -> list[JsonValue] | None:
+    """The parts in a text that is a JSON list of nothing else; None for any other text."""
+    found = parsed(value) if isinstance(value, str) and value.startswith("[{") else None
+    if not isinstance(found, list) or not all(map(_is_typed_part, found)):
+        return None
+    return found
+
+
+def _is_typed_part(item: JsonValue) -> bool:
+    kind = item.get("type") if isinstance(item, dict) else None
+    return isinstance(kind, str) and kind in _PART_TYPES
 
 
 def _read_pieces(value: JsonValue) -> JsonValue:

@@ -82,7 +82,7 @@ CLAUDE_CODE: Final = Convention(
         row(targets.AGENT_ID, "agent_id"),
         row(targets.USER, "user.account_uuid"),
         row(targets.FINISH_REASONS, "stop_reason", read=REASONS),
-        row(targets.FAILURE, "success", read=FALSE, only=ON_TOOLS),
+        row(targets.FAILURE, "success", read=FALSE, only=ON_TOOLS | ON_LLMS),
     ),
     scopes=("com.anthropic.claude_code",),
     signs=("span.type",),
