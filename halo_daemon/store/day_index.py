@@ -207,6 +207,11 @@ class DayIndex:
         """Every trace of the day, in no order."""
         return (row[0] for row in self.connection.execute("SELECT trace_id FROM traces"))
 
+    def last_trace_row(self) -> int:
+        """Row of the trace that came last; 0 when there is none. Rows of a file never change."""
+        (row,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
+        return int(row)
+
     def traces_after(self, row: int) -> list[NewTrace]:
         """Traces with a higher row, in order of row."""
         rows = self.connection.execute(

@@ -46,6 +46,7 @@ from halo_daemon.store.trace_totals import sum_traces
 _CHUNK_BYTES = 8 * 1024**2
 _CHUNK_TRACES = 500
 _NANOS = 10**9
+_ANY_ROW = 2**63 - 1
 _BY_START = attrgetter("start_unix_ns", "span_id")
 _EXTENT = attrgetter("extent")
 
@@ -197,25 +198,45 @@ class LocalTraceReader:
         return fitting_summaries(summaries, self._max_answer_bytes)
 
     def _trace_ids(self, day: str, window: Window) -> Iterator[tuple[bytes, int, int]]:
-        """Traces of one day alone in *window*, with bytes and versions, by ascending id."""
+        """
+        Traces of one day alone in *window*, with bytes and versions, by ascending id.
+
+        Those that were indexed by the first call: beside a fast writer there is always one more.
+        """
+        with self._lock:
+            last = self._index.ask(partial(self._last_row, day))
         after = b""
         while True:
             with self._lock:
-                rows = self._index.ask(partial(self._page, day, window, after))
+                rows = self._index.ask(partial(self._page, day, window, after, last))
             yield from rows
             if len(rows) < _CHUNK_TRACES:
                 return
             after = rows[-1][0]
 
-    def _page(self, day: str, window: Window, after: bytes) -> list[tuple[bytes, int, int]]:
+    def _last_row(self, day: str) -> tuple[str, int]:
+        """The index file of a day, and the last row of its traces."""
+        index = self._index.open_day(day)
+        return ("", 0) if index is None else (index.file, index.last_trace_row())
+
+    def _page(
+        self, day: str, window: Window, after: bytes, last: tuple[str, int]
+    ) -> list[tuple[bytes, int, int]]:
         index = self._index.open_day(day)
         if index is None:
             return []
         condition, parameters = traces_of_day(index, window)
         return index.connection.execute(
             "SELECT t.trace_id, t.bytes, t.spans + t.duplicates FROM traces t"  # noqa: S608 -- constants
-            f" WHERE t.trace_id > :after AND {condition} ORDER BY t.trace_id LIMIT :chunk",
-            {**parameters, "after": after, "chunk": _CHUNK_TRACES},
+            " WHERE t.trace_id > :after AND t.id <= :last"
+            f" AND {condition} ORDER BY t.trace_id LIMIT :chunk",
+            {
+                **parameters,
+                "after": after,
+                # In a file that was built again meanwhile every row is another.
+                "last": last[1] if index.file == last[0] else _ANY_ROW,
+                "chunk": _CHUNK_TRACES,
+            },
         ).fetchall()
 
     def _load(self, listed: Mapping[bytes, int]) -> Iterator[Trace]:

@@ -169,7 +169,8 @@ class TraceReader(Protocol):
 
         Whole, or as its first part, as `load_trace` does.
         Memory is bounded by the largest trace, not by the window; and time by what was
-        stored when it began: what arrives meanwhile may be left out.
+        stored when it began: a trace that arrives meanwhile is left out, unless an index has
+        to be built again; spans that arrive for one that is read later may be in it.
         """
 
 

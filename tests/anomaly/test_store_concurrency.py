@@ -8,10 +8,11 @@ from pathlib import Path
 
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import project_named
-from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.disk import Disk
+from halo_daemon.store.paths import DataPaths, day_of
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.retention import Retention, prune
-from halo_daemon.store.shard import ShardLimits
+from halo_daemon.store.shard import Shard, ShardLimits
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.store.writer import SpanWriter, WriterLimits
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
@@ -141,3 +142,32 @@ def test_pruning_beside_a_writer_deletes_no_trace_that_is_kept(tmp_path):
     stored = {trace.trace_id for trace in reader.iter_traces(EVERYTHING)}
     reader.close()
     assert stored == {trace_id_of(number) for number in range(1, SPANS + 1, 2)}
+
+
+def test_a_scan_ends_with_what_was_stored_when_it_began(tmp_path):
+    """Beside one who stores and indexes a trace with a later id for each that is read, it ends."""
+    day = DataPaths(tmp_path).project("default").day(day_of(START_UNIX_NS))
+    day.directory.mkdir(parents=True)
+    shard = Shard(Disk(), day.plain("101500Z-w0-000001"), day=day.day, opened_monotonic_s=0.0)
+    begin = 1_200
+    lines = [make_line(trace_id=trace_id_of(number)) for number in range(1, begin + 1)]
+    shard.append(b"".join(lines), received_unix_ns=START_UNIX_NS)
+    reader, other = (
+        LocalTraceReader(tmp_path, "default", settle_s=0, now_unix_ns=lambda: START_UNIX_NS)
+        for _ in range(2)
+    )
+
+    found = []
+    for number, trace in enumerate(reader.iter_traces(EVERYTHING), start=1):
+        found.append(trace.trace_id)
+        if number % 100 == 0:
+            late = make_line(trace_id=trace_id_of(begin + number))
+            shard.append(late, received_unix_ns=START_UNIX_NS)
+            other.overview(EVERYTHING)
+    stored = other.overview(EVERYTHING).traces
+    reader.close()
+    other.close()
+    shard.close()
+
+    assert found == [trace_id_of(number) for number in range(1, begin + 1)]
+    assert stored == begin + begin // 100
