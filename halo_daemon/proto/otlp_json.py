@@ -230,11 +230,11 @@ class _Walk:
         for index, span in enumerate(spans):
             try:
                 self._span(span)
-            except OutOfRangeError as exc:
-                exc.path.append(f"spans[{index}]")
-                raise
             except WrongTypeError as exc:
-                exc.path += (f"spans[{index}]", place)
+                exc.path.append(f"spans[{index}]")
+                if isinstance(exc, OutOfRangeError):
+                    raise
+                exc.path.append(place)
                 self.first_malformed = self.first_malformed or exc
                 self._lines.reject(MALFORMED_SPAN, _name_of(span))
 
