@@ -36,30 +36,32 @@ _ENVIRON = {
 
 
 def _request(chance, ids):
-    """The spans of *ids* in one trace for each of up to three projects."""
+    """The spans of *ids* in one request to up to three projects, and the ids of each."""
     cuts = sorted(chance.randint(0, len(ids)) for _ in PROJECTS[1:])
+    parts = [ids[begin:end] for begin, end in pairwise([0, *cuts, len(ids)])]
     request = request_of()
     del request.resource_spans[:]
-    for project, (begin, end) in zip(PROJECTS, pairwise([0, *cuts, len(ids)]), strict=True):
+    for project, part in zip(PROJECTS, parts, strict=True):
         spans = [
             base_span(
                 trace_id=os.urandom(8) + bytes.fromhex(span_id), span_id=bytes.fromhex(span_id)
             )
-            for span_id in ids[begin:end]
+            for span_id in part
         ]
         group = request_of(*spans).resource_spans[0]
         name = group.resource.attributes.add(key="openinference.project.name")
         name.value.string_value = project
         request.resource_spans.append(group)
-    return request.SerializeToString()
+    return request.SerializeToString(), parts
 
 
-def _send_until_killed(receiver, number, killed, acknowledged, enough):
+def _send_until_killed(receiver, number, killed, sent, acknowledged, enough):
     """Send batches of changing size; note a span only once its success was seen."""
     chance = random.Random(number)
     while not killed.is_set():
         ids = [new_span_id() for _ in range(chance.choice((1, 3, 20, 400)))]
-        body = _request(chance, ids)
+        body, parts = _request(chance, ids)
+        sent.extend(parts)
         try:
             if number % 2:
                 is_stored = receiver.export(body).code is OK
@@ -73,15 +75,19 @@ def _send_until_killed(receiver, number, killed, acknowledged, enough):
         enough.set()
 
 
-def _round(daemon: DaemonProcess, chance: random.Random) -> set[str]:
-    """Start, load, kill at a random point; the ids that were acknowledged."""
+def _round(daemon: DaemonProcess, chance: random.Random, sent: list[list[str]]) -> set[str]:
+    """
+    Start, load, kill at a random point; the ids that were acknowledged.
+
+    Adds what was *sent* to one project in one request.
+    """
     daemon.start()
     receiver = Receiver(http_address=daemon.http, grpc_address=daemon.grpc, data=daemon.data)
     killed, enough = threading.Event(), threading.Event()
     acknowledged: list[str] = []
     with ThreadPoolExecutor(SENDERS) as threads:
         for number in range(SENDERS):
-            threads.submit(_send_until_killed, receiver, number, killed, acknowledged, enough)
+            threads.submit(_send_until_killed, receiver, number, killed, sent, acknowledged, enough)
         assert enough.wait(300)
         killed.wait(chance.uniform(0.0, 0.1))
         daemon.kill()
@@ -114,14 +120,15 @@ def _read(data, project):
 
 @pytest.mark.slow
 def test_c73_kill_9_loses_no_acknowledged_span(tmp_path):
-    """After every crash each acknowledged span is there once for a reader, and no line is torn."""
+    """After every crash each acknowledged span is there once, and of no request a part."""
     chance = random.Random(7)
     daemon = DaemonProcess(tmp_path / "data", environ=_ENVIRON, start_timeout_s=300.0)
     acknowledged: set[str] = set()
+    sent: list[list[str]] = []
     for number in range(ROUNDS):
         if number % RECOVERY_EVERY == 1:
             _kill_while_it_starts(daemon, chance)
-        acknowledged |= _round(daemon, chance)
+        acknowledged |= _round(daemon, chance, sent)
 
     stored: list[str] = []
     with daemon:
@@ -133,4 +140,6 @@ def test_c73_kill_9_loses_no_acknowledged_span(tmp_path):
     assert len(acknowledged) > ROUNDS
     assert acknowledged <= set(stored)
     assert len(stored) == len(set(stored))
+    found = set(stored)
+    assert [part for part in sent if not (found.issuperset(part) or found.isdisjoint(part))] == []
     sys.stdout.write(f"{ROUNDS} rounds, {len(acknowledged)} acknowledged, {len(stored)} stored\n")
