@@ -124,6 +124,11 @@ def _truncated(script: TraceScript, _draw: Random) -> None:
     script.model("The refund was", finish="length", offers=TOOLS)
 
 
+def _cut_code(script: TraceScript, draw: Random) -> None:
+    topic = draw.choice(TOPICS)
+    script.model(f"I sort the rules for {topic}:\n```py\nfor rule in rules:\n    print(rule, key(")
+
+
 def _filtered(script: TraceScript, _draw: Random) -> None:
     script.model("", finish="content_filter", offers=TOOLS)
 
@@ -330,6 +335,7 @@ MODES: tuple[Mode, ...] = (
     Mode("almost the same call", frozenset({"near_repeat"}), _near_repeat),
     Mode("blind retry", frozenset({"blind_retry", *_ERRORS}), _blind_retry),
     Mode("cut output", frozenset({"truncated_output"}), _truncated),
+    Mode("code that breaks off", frozenset({"truncated_output"}), _cut_code),
     Mode("filtered output", frozenset({"filtered_output"}), _filtered),
     Mode("refunded twice", frozenset({"double_side_effect"}), _double_refund),
     Mode("claimed, not done", frozenset({"claimed_not_done"}), _claimed),

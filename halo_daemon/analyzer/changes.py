@@ -12,6 +12,8 @@ from halo_daemon.proto.times import format_unix_ns
 
 MAX_INVENTORY = 500
 _KINDS = frozenset({"agent", "model", "prompt", "service.version", "tool", "tool list"})
+SPAN_NAME = "span name"
+MAX_SPAN_NAMES = 100
 _WORSE = frozenset({"new", "regressed", "reopened"})
 _MAX_BESIDE = 5
 _MIN_TRACES = 3
@@ -30,6 +32,7 @@ def inventory_of(known: Partial) -> tuple[InventoryItem, ...]:
                 row[0] += 1
                 row[1] = min(row[1], facts.start_unix_ns)
     ranked = sorted(counted.items(), key=lambda item: (item[0].kind, -item[1][0], item[0]))
+    ranked += _span_names(known)
     ranked += sorted(_definitions(known))
     return tuple(
         InventoryItem(
@@ -41,6 +44,25 @@ def inventory_of(known: Partial) -> tuple[InventoryItem, ...]:
         )
         for feature, (traces, start) in ranked[:MAX_INVENTORY]
     )
+
+
+def _span_names(known: Partial) -> list[tuple[Feature, list[int]]]:
+    """Names of spans that are no tools, the most frequent first; at most a hundred."""
+    tools = {
+        (feature.agent, feature.name)
+        for facts in known.traces.values()
+        for feature in facts.features
+        if feature.kind == "tool"
+    }
+    rows = [
+        (
+            Feature(SPAN_NAME, population.agent, population.name),
+            [len(traces), min(known.traces[trace_id].start_unix_ns for trace_id in traces)],
+        )
+        for population, traces in known.eligible.items()
+        if population.unit == "span" and (population.agent, population.name) not in tools
+    ]
+    return sorted(rows, key=lambda row: (-row[1][0], row[0]))[:MAX_SPAN_NAMES]
 
 
 def _definitions(known: Partial) -> Iterator[tuple[Feature, list[int]]]:
@@ -62,8 +84,9 @@ def changes_since(
         return ()
     if MAX_INVENTORY in {len(inventory), len(previous.dataset.inventory)}:
         return ()
-    before = {_identity(item): item for item in previous.dataset.inventory if _is_used(item)}
-    now = {_identity(item): item for item in inventory if _is_used(item)}
+    kinds = _KINDS | _names_compared(previous.dataset.inventory, inventory)
+    before = {_identity(item): item for item in previous.dataset.inventory if item.kind in kinds}
+    now = {_identity(item): item for item in inventory if item.kind in kinds}
     new = [
         _changed("new", item)
         for identity, item in sorted(now.items())
@@ -91,9 +114,10 @@ def changes_beside(report: Report, finding: Finding) -> tuple[WhatChanged, ...]:
     return tuple(rows[:_MAX_BESIDE])
 
 
-def _is_used(item: InventoryItem) -> bool:
-    """Whether the row is of something used; how that is defined and works is a finding's matter."""
-    return item.kind in _KINDS
+def _names_compared(*inventories: tuple[InventoryItem, ...]) -> frozenset[str]:
+    """Names of spans, where both windows tell them, and tell all of them."""
+    counts = [sum(item.kind == SPAN_NAME for item in inventory) for inventory in inventories]
+    return frozenset({SPAN_NAME}) if all(0 < n < MAX_SPAN_NAMES for n in counts) else frozenset()
 
 
 def _identity(item: InventoryItem) -> tuple[str, str, str]:

@@ -104,7 +104,7 @@ class Outcomes(Record):
 
 class InventoryItem(Record):
     """
-    A tool, model, agent, prompt, tool list or version that the window's traces used.
+    A tool, model, agent, prompt, tool list, version or name of span in the window's traces.
 
     Rows of the kind ``tool definition`` say what a tool took: its name, a digest, and its
     parameters.

@@ -15,6 +15,12 @@ _CUT = frozenset({"length", "max_tokens", "max_length", "max_output_tokens", "in
 _FILTERED = frozenset({"content_filter", "content_filtered", "safety", "content-filter"})
 _LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
 _FENCE = "```"
+_CLOSED_ENDS = frozenset("}]`.!?")
+"""What a value in JSON or a sentence ends with: not every text that begins with a bracket is JSON."""
+
+_OPEN_ENDS = frozenset("([{,=+-*/\\.:&|<")
+"""What no line of a finished block of code ends with."""
+
 _TAIL_CHARS = 200
 
 
@@ -101,9 +107,13 @@ def _token_limit(call: ModelCall) -> int | None:
 
 
 def _is_unfinished(answer: str) -> bool:
-    """A JSON value that was opened and not closed, and nothing after it."""
+    """A JSON value or a block of code that was opened and not closed, and nothing after it."""
     text = answer.strip()
-    if text[:1] in ("{", "[") and text[-1:] not in ("}", "]", _FENCE[0]):
+    if _FENCE in text and text.count(f"\n{_FENCE}") + text.startswith(_FENCE) == 1:
+        # One fence alone opens a block. Some loops stop the model at the one that closes it.
+        code = text.rpartition(_FENCE)[2]
+        return len(code.splitlines()) > 1 and code.rstrip()[-1:] in _OPEN_ENDS
+    if text[:1] in ("{", "[") and text[-1:] not in _CLOSED_ENDS:
         return (
             len(text) > 1 and text[1:2] in ('"', "{", "[", "\n", " ") and parse_json(text) is None
         )

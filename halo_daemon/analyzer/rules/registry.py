@@ -63,7 +63,7 @@ RULES: tuple[Rule, ...] = (
     Rule("skipped_plan", 1, "plans", check_skipped_plans),
     Rule("span_error", 1, "span names", check_span_errors),
     Rule("tool_error", 2, "tools", check_tool_errors),
-    Rule("truncated_output", 1, "model calls", check_truncated),
+    Rule("truncated_output", 2, "model calls", check_truncated),
     Rule("ungrounded_answer", 2, "traces", check_grounding),
     Rule("unrecovered_error", 2, "leaf errors", check_unrecovered),
 )

@@ -73,6 +73,11 @@ FIRES = [
     ),
     pytest.param("truncated_output", TraceScript().model("a b", finish="length"), id="cut"),
     pytest.param("truncated_output", TraceScript().model('{"plan": ["a", "b'), id="unclosed JSON"),
+    pytest.param(
+        "truncated_output",
+        TraceScript().model("Run this:\n```py\nfor row in rows:\n    print(row, sum("),
+        id="unclosed code",
+    ),
     pytest.param("filtered_output", TraceScript().model(finish="content_filter"), id="filter"),
     pytest.param(
         "premature_end",
@@ -159,6 +164,21 @@ STAYS_QUIET = [
     ),
     pytest.param("truncated_output", TraceScript().model('{"a": 1}', finish="stop"), id="whole"),
     pytest.param("truncated_output", TraceScript().model("[1] is a source"), id="a footnote"),
+    pytest.param(
+        "truncated_output",
+        TraceScript().model("[ 2 + 2 ] is four, as anyone can see."),
+        id="a sentence after a bracket",
+    ),
+    pytest.param(
+        "truncated_output",
+        TraceScript().model("```py\nrows = load()\nprint(rows)"),
+        id="a loop that stops the model at the closing fence",
+    ),
+    pytest.param(
+        "truncated_output",
+        TraceScript().model("```py\nf(\n  1,\n```\nwhere f is (", finish=""),
+        id="a closed block",
+    ),
     pytest.param(
         "premature_end",
         TraceScript().model(calls=[("search", ASK)]).answer("done"),
