@@ -44,7 +44,7 @@ from halo_daemon.store.enclosing import (
 )
 from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, stem_of
 from halo_daemon.store.receipts import Receipts
-from halo_daemon.store.shard_files import ShardReader, open_shard, read_groups, read_lines
+from halo_daemon.store.shard_files import ShardReader, open_shard, read_block, read_groups
 from halo_daemon.store.span_row import (
     SPAN_COLUMNS,
     BadLine,
@@ -66,7 +66,7 @@ _PIECE_BYTES = 512 * 1024
 """What is read and parsed in one go stays in the processor's cache."""
 
 _Piece = tuple[int, bytes]
-"""An offset in a shard, and complete lines from there on."""
+"""An offset in a shard, complete lines from there on, and the beginning of another."""
 
 
 class Reach(NamedTuple):
@@ -386,11 +386,11 @@ def _pieces(reader: ShardReader, offset: int, shard_end: int) -> Iterator[_Piece
 
     end = offset + _BLOCK_BYTES
     while offset < end:
-        lines = read_lines(read, offset, _PIECE_BYTES)
-        if not lines:
+        data, lines_end = read_block(read, offset, _PIECE_BYTES)
+        if not lines_end:
             return
-        yield offset, lines
-        offset += len(lines)
+        yield offset, data
+        offset += lines_end
 
 
 def _bounds_of(rows: list[SpanRow]) -> day_totals.Bounds:

@@ -157,8 +157,8 @@ def parse_block(
     """
     Turn complete lines into rows, with ids counted from *first_id*.
 
-    *block* is whole lines, the last one ended by a newline, and begins at
-    *base_offset* of its *shard*; blank lines are skipped.
+    *block* is whole lines that begin at *base_offset* of its *shard*; what follows the last
+    newline is left, and blank lines are skipped.
 
     Returns:
         Rows in order of the lines; lines that are not canonical spans are counted apart.

@@ -7,6 +7,7 @@ finds the first of them, and only the rows of the part are ever in memory.
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from halo_daemon.errors import QueryError
@@ -31,6 +32,7 @@ FROM spans JOIN shards ON shards.id = shard
 WHERE trace_id = ? AND superseded = 0
 """
 _WINNER = f"{_WINNERS} AND span_id = ?"
+_WINNERS_BY_ID = f"{_WINNERS} ORDER BY span_id"
 _NEXT_WINNERS = f"""
 {_WINNERS} AND (start_ns, span_id) > (?, ?) ORDER BY start_ns, span_id LIMIT {_PAGE_ROWS}
 """
@@ -38,6 +40,10 @@ _REST = """
 SELECT count(*), coalesce(sum(length), 0) FROM spans
 WHERE trace_id = ? AND superseded = 0 AND (start_ns, span_id) > (?, ?)
 """
+
+
+_Started = tuple[int, SpanLine]
+"""The start of a span, and its line."""
 
 
 class _Place(NamedTuple):
@@ -131,17 +137,15 @@ def _rollups(days: Iterable[DayIndex], trace_id: bytes) -> list[_Rollup]:
     return [_Rollup(*row) for row in rows if row is not None]
 
 
-def _in_order(
-    days: Sequence[DayIndex], trace_id: bytes, after: _Place
-) -> Iterator[tuple[int, SpanLine]]:
+def _in_order(days: Sequence[DayIndex], trace_id: bytes, after: _Place) -> Iterator[_Started]:
     """Start and line of the spans behind a place, by start and then by id."""
     streams = [_day_in_order(day, trace_id, after) for day in days]
-    for start_ns, line in heapq.merge(*streams, key=lambda row: (row[0], row[1].span_id)):
+    for start_ns, line in heapq.merge(*streams, key=_place):
         if len(days) == 1 or not _is_beaten(line, days):
             yield start_ns, line
 
 
-def _day_in_order(day: DayIndex, trace_id: bytes, after: _Place) -> Iterator[tuple[int, SpanLine]]:
+def _day_in_order(day: DayIndex, trace_id: bytes, after: _Place) -> Iterator[_Started]:
     """The same, for the versions that count in one day."""
     while True:
         rows = day.connection.execute(_NEXT_WINNERS, (trace_id, *after)).fetchall()
@@ -167,18 +171,38 @@ def _look_at_many(
     """The same for a trace of several days, whose versions may beat each other."""
     spans = rest_spans = rest_bytes = 0
     has_ended_root = False
-    for day in days:
-        for row in day.connection.execute(_WINNERS, (trace_id,)):
-            line = _line_of(day, trace_id, row)
-            if _is_beaten(line, days):
-                continue
-            spans += 1
-            has_ended_root = has_ended_root or bool(line.is_ended_root)
-            if (row[0], line.span_id) > place:
-                rest_spans += 1
-                rest_bytes += line.extent.length
+    for start_ns, line in _merged(days, trace_id):
+        spans += 1
+        has_ended_root = has_ended_root or bool(line.is_ended_root)
+        if (start_ns, line.span_id) > place:
+            rest_spans += 1
+            rest_bytes += line.extent.length
     duplicates = sum(row.versions for row in rollups) - spans
     return _Whole(duplicates, has_ended_root, rest_spans, rest_bytes)
+
+
+def _merged(days: Sequence[DayIndex], trace_id: bytes) -> Iterator[_Started]:
+    """Start and line of the version of each span that counts, by id, as the indexes have them."""
+    streams = [_day_by_id(day, trace_id) for day in days]
+    for _, versions in groupby(heapq.merge(*streams, key=_span_id), key=_span_id):
+        yield max(versions, key=_rank)
+
+
+def _day_by_id(day: DayIndex, trace_id: bytes) -> Iterator[_Started]:
+    for row in day.connection.execute(_WINNERS_BY_ID, (trace_id,)):
+        yield row[0], _line_of(day, trace_id, row)
+
+
+def _place(started: _Started) -> _Place:
+    return _Place(started[0], started[1].span_id)
+
+
+def _span_id(started: _Started) -> bytes:
+    return started[1].span_id
+
+
+def _rank(started: _Started) -> tuple[int, int, Extent]:
+    return started[1].rank
 
 
 def _line_of(day: DayIndex, trace_id: bytes, row: Sequence[Any]) -> SpanLine:
@@ -186,9 +210,7 @@ def _line_of(day: DayIndex, trace_id: bytes, row: Sequence[Any]) -> SpanLine:
     return SpanLine(Extent(ShardName(day.day, stem), offset, length), trace_id, span_id, *rest)
 
 
-def _found(
-    days: Iterable[DayIndex], trace_id: bytes, span_id: bytes
-) -> Iterator[tuple[int, SpanLine]]:
+def _found(days: Iterable[DayIndex], trace_id: bytes, span_id: bytes) -> Iterator[_Started]:
     """Start and line of one span in each day that has it."""
     for day in days:
         row = day.connection.execute(_WINNER, (trace_id, span_id)).fetchone()
@@ -210,5 +232,5 @@ def _place_of(days: Iterable[DayIndex], trace_id: bytes, span_id: str) -> _Place
             f"cannot go on after span `{span_id[:_ID_CHARS]}`: trace {id_of(trace_id)} has none",
             hint="pass the span that the part before ended with",
         )
-    start_ns, line = max(found, key=lambda entry: entry[1].rank)
+    start_ns, line = max(found, key=_rank)
     return _Place(start_ns, line.span_id)
