@@ -88,6 +88,8 @@ class Draft:
     is_open: bool = False
     """Whether it was still running; its end is then missing, and not made up."""
     events: Sequence[DraftEvent] = ()
+    project: str = ""
+    """The project that the source has it in; empty to leave that to the resource."""
 
 
 def leftovers(
@@ -113,17 +115,24 @@ def request_of(source: str, drafts: Iterable[Draft], *, resource: JsonObject) ->
     ordered = list(drafts)
     _fill_starts(ordered)
     _fill_ends(ordered)
-    spans = [_span_form(source, draft) for draft in ordered]
+    spans: dict[str, list[JsonValue]] = {}
+    for draft in ordered:
+        spans.setdefault(draft.project, []).append(_span_form(source, draft))
     named: JsonObject = {key: value for key, value in resource.items() if value not in (None, "")}
     request: JsonObject = {
         "resourceSpans": [
             {
-                "resource": {"attributes": attributes_form(named)},
-                "scopeSpans": [{"scope": {"name": f"import.{source}"}, "spans": list(spans)}],
+                "resource": {"attributes": attributes_form(named | _project_key(project))},
+                "scopeSpans": [{"scope": {"name": f"import.{source}"}, "spans": those}],
             }
+            for project, those in spans.items()
         ]
     }
     return orjson.dumps(request)
+
+
+def _project_key(project: str) -> JsonObject:
+    return {"openinference.project.name": project} if project else {}
 
 
 def _fill_starts(drafts: list[Draft]) -> None:

@@ -71,6 +71,7 @@ def langsmith_draft(record: JsonObject) -> Draft:
         end_unix_ns=iso_unix_ns(record.get("end_time")),
         error=as_text(error) if error else None,
         is_open=record.get("status") == "pending",
+        project=text(record.get("session_name")),
         attributes={
             "input.value": as_text(record.get("inputs")),
             "output.value": as_text(record.get("outputs")),

@@ -506,6 +506,22 @@ async def test_no_input_ends_an_import(tmp_path, source, data):
     assert summary.files == 1
 
 
+async def test_langsmith_runs_go_to_their_own_projects(tmp_path):
+    """A run's `session_name` is its project; without one it is the file's name."""
+    root = "11111111-1111-4111-8111-11111111111"
+    runs = [
+        {"id": f"{root}{number}", "trace_id": f"{root}{number}", "dotted_order": "x", "name": "r",
+         "run_type": "chain", "start_time": "2026-09-01T00:00:00", "session_name": name}
+        for number, name in enumerate(("bot", "shop", None))
+    ]  # fmt: skip
+    path = tmp_path / "runs.jsonl"
+    path.write_bytes(b"\n".join(map(orjson.dumps, runs)))
+
+    summary, _ = await imported("langsmith", path)
+
+    assert summary.projects == {"bot": 1, "shop": 1, "runs": 1}
+
+
 async def test_an_unknown_source_is_told_with_those_there_are():
     """The message lists what can be imported."""
     with pytest.raises(ConfigError, match="`nope`") as caught:
