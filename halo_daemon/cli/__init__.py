@@ -6,12 +6,10 @@ command works with is imported when it is called, so that help stays fast.
 """
 
 import sys
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-from halo_daemon import __version__
 from halo_daemon.cli import (
     about,
     analyze,
@@ -65,14 +63,8 @@ app = typer.Typer(
 
 def _print_version(*, requested: bool) -> None:
     if requested:
-        print(f"halo-daemon {__version__}{', compiled' if _is_compiled() else ''}")
+        about.version()
         raise typer.Exit
-
-
-def _is_compiled() -> bool:
-    """Whether decoding runs as extension modules, as a build may ask for."""
-    spec = find_spec("halo_daemon.proto.line")
-    return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")
 
 
 @app.callback()

@@ -2,6 +2,7 @@
 
 import platform
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -22,13 +23,20 @@ class Shell(StrEnum):
     ZSH = "zsh"
 
 
+def is_compiled() -> bool:
+    """Whether decoding runs as extension modules, as a build may ask for."""
+    spec = find_spec("halo_daemon.proto.line")
+    return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")
+
+
 def version(*, as_json: JsonOption = False) -> None:
     """Print the version, and with --json what it runs on."""
     if as_json:
-        found = {"version": __version__, "python": platform.python_version()}
-        print_json("halo.version/v1", {**found, "platform": platform.platform()})
+        found = {"version": __version__, "compiled": is_compiled()}
+        machine = {"python": platform.python_version(), "platform": platform.platform()}
+        print_json("halo.version/v1", {**found, **machine})
     else:
-        print(f"{_PROGRAM} {__version__}")
+        print(f"{_PROGRAM} {__version__}{', compiled' if is_compiled() else ''}")
 
 
 def completion(shell: Annotated[Shell, typer.Argument(help="Whose syntax.")]) -> None:
