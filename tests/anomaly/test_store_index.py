@@ -12,7 +12,7 @@ from halo_daemon.store.catalog import NewTrace
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import DataPaths, DayPaths
 from halo_daemon.store.reader import LocalTraceReader
-from halo_daemon.store.trace_reader import Window
+from halo_daemon.store.trace_reader import Window, trace_parts
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
 
 EVERYTHING = Window(0, 2**63)
@@ -236,6 +236,40 @@ def test_a_number_too_large_for_a_double_costs_its_span_and_no_second_build(day,
 
     assert spans == SPANS + 1
     assert day.index.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("bad", [{3}, {1, 2}, {5, 6}, {1, 2, 3, 4, 5, 6}], ids=str)
+def test_a_part_of_a_large_trace_is_read_around_lines_that_went_bad(tmp_path, day, reader, bad):
+    """Damage costs the lines it hits, in whichever part they are; the other spans are all there."""
+    lines = {
+        number: make_line(
+            trace_id=trace_id_of(900),
+            span_id=span_id_of(number),
+            start_unix_ns=START_UNIX_NS + number,
+            attributes={"input.value": "x" * 20_000},
+        )
+        for number in range(1, 7)
+    }
+    shard = day.plain("210000Z-w0-000001")
+    shard.write_bytes(b"".join(lines.values()))
+    small = LocalTraceReader(
+        tmp_path,
+        "default",
+        settle_s=60.0,
+        now_unix_ns=lambda: START_UNIX_NS,
+        max_answer_bytes=50_000,
+    )
+    assert small.overview(EVERYTHING).spans == SPANS + 6
+    shard.write_bytes(
+        b"".join(b"#" * (len(x) - 1) + b"\n" if n in bad else x for n, x in lines.items())
+    )
+
+    spans = [
+        span for part in trace_parts(small.load_trace, trace_id_of(900)) for span in part.spans
+    ]
+    small.close()
+
+    assert [span.span_id for span in spans] == [span_id_of(n) for n in range(1, 7) if n not in bad]
 
 
 @pytest.mark.parametrize("cut_bytes", [0, 1, 8, 15, 17])
