@@ -5,6 +5,8 @@ Production uses `Disk` as it is; a test makes the n-th call fail by overriding
 a method. Reading needs no seam: whatever a read finds is handled by content.
 """
 
+import ctypes
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
@@ -17,6 +19,12 @@ from halo_daemon.store.paths import TEMPORARY_PREFIX
 DEFAULT_MIN_FREE_BYTES = 256 * 1024**2
 _FILE_MODE = 0o640
 _DIRECTORY_MODE = 0o750
+
+_write_out = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
+if _write_out is not None:
+    _write_out.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+_WRITE_AND_WAIT = 7
+"""SYNC_FILE_RANGE_WAIT_BEFORE, _WRITE and _WAIT_AFTER."""
 
 
 class Disk:
@@ -45,6 +53,22 @@ class Disk:
     def sync(self, fd: int) -> None:
         """Wait until what was written to *fd* is on stable storage."""
         os.fdatasync(fd) if hasattr(os, "fdatasync") else os.fsync(fd)
+
+    def order(self, fd: int) -> None:
+        """
+        Have what was written to *fd* reach the disk no later than what is written from now on.
+
+        A journal that commits in order, as those of ext4 and XFS do, then has it with the
+        next sync of any file, for a tenth of what a sync costs. Elsewhere it is a sync, or,
+        where the file system has no such order, only likely.
+        """
+        if _write_out is None:
+            self.sync(fd)
+        elif _write_out(fd, 0, 0, _WRITE_AND_WAIT):
+            error_number = ctypes.get_errno()
+            if error_number not in (errno.ENOSYS, errno.EINVAL):
+                raise OSError(error_number, os.strerror(error_number), "order")
+            self.sync(fd)
 
     def sync_directory(self, path: Path) -> None:
         """Wait until the names in the directory *path* are on stable storage."""

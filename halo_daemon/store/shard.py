@@ -109,7 +109,7 @@ class Shard:
         receipt = encode_receipt(end, received_unix_ns)
         # A lone line is torn or whole by itself.
         is_divisible = lines.find(b"\n", 0, len(lines) - 1) >= 0
-        self._note(receipt, syncs=is_divisible)
+        self._note(receipt, comes_first=is_divisible)
         try:
             write_fully(self._disk, self._fd, lines)
             self._disk.sync(self._fd)
@@ -129,13 +129,13 @@ class Shard:
                     os.close(fd)
         self._fd = self._receipts_fd = -1
 
-    def _note(self, receipt: bytes, *, syncs: bool = False) -> None:
+    def _note(self, receipt: bytes, *, comes_first: bool = False) -> None:
         if self._receipts_fd < 0:
             return
         try:
             write_fully(self._disk, self._receipts_fd, receipt)
-            if syncs:
-                self._disk.sync(self._receipts_fd)
+            if comes_first:
+                self._disk.order(self._receipts_fd)
         except OSError as exc:
             log.warning("receipts_lost", path=str(self.path), error=str(exc))
             os.close(self._receipts_fd)

@@ -75,6 +75,11 @@ class FailingDisk(Disk):
         self._count("sync")
         super().sync(fd)
 
+    def order(self, fd: int) -> None:
+        """Write out, unless it is this call's turn to fail."""
+        self._count("order")
+        super().order(fd)
+
     def sync_directory(self, path: Path) -> None:
         """Sync names, unless it is this call's turn to fail."""
         self._count("sync_directory")

@@ -68,6 +68,12 @@ class PowerCutDisk(Disk):
         self._synced[os.fstat(fd).st_ino] = Path(f"/proc/self/fd/{fd}").read_bytes()
         self._note()
 
+    def order(self, fd: int) -> None:
+        """Write out, and note: nothing that is written later is there without it."""
+        super().order(fd)
+        self._synced[os.fstat(fd).st_ino] = Path(f"/proc/self/fd/{fd}").read_bytes()
+        self._note()
+
     def sync_directory(self, path: Path) -> None:
         """Note what was removed unsynced, then sync the names in one directory, and note."""
         self._note()
