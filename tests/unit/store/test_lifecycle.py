@@ -111,26 +111,6 @@ def test_a_shard_in_use_is_neither_compressed_nor_pruned(tmp_path, days):
     ]
 
 
-def test_any_one_failing_call_of_compression_loses_nothing(tmp_path):
-    """Whichever system call fails, every span is still there, and a second run finishes."""
-    failing = 0
-    has_failed = True
-    while has_failed:
-        failing += 1
-        root = tmp_path / str(failing)
-        store_day(root, 0)
-        before = everything(root)
-        disk = FailingDisk(failing)
-
-        compress_sealed(DataPaths(root), older_than_s=0, now_unix_ns=NOW, disk=disk)
-        has_failed = disk.has_failed
-
-        assert everything(root) == before
-        compress_sealed(DataPaths(root), older_than_s=0, now_unix_ns=NOW)
-        assert everything(root) == before
-        assert not list(root.rglob("*.jsonl"))
-
-
 def test_dying_before_any_one_call_of_compression_loses_nothing(tmp_path):
     """Wherever the process ends, every span is there once, and the next run leaves no rest."""
     dying = 0
@@ -199,30 +179,6 @@ def test_pruning_leaves_files_that_are_not_ours(tmp_path, days):
     assert later.read_bytes() == b"of a later version"
     assert (days[1].directory / "a directory").is_dir()
     assert not days[3].directory.exists()
-
-
-def test_any_one_failing_call_of_pruning_leaves_whole_traces(tmp_path):
-    """Whichever system call fails, what should stay is whole, and a second run finishes."""
-    failing = 0
-    has_failed = True
-    while has_failed:
-        failing += 1
-        root = tmp_path / str(failing)
-        for number in range(2):
-            store_day(root, number)
-        wanted = {trace_id_of(number) for number in range(10, 21)}
-        before = [entry for entry in everything(root) if entry[0] in wanted]
-        disk = FailingDisk(failing)
-        project = DataPaths(root).project("default")
-        retention = Retention(max_age_s=3.5 * 86_400)
-
-        with contextlib.suppress(OSError):
-            prune(project, retention, now_unix_ns=NOW, disk=disk)
-        has_failed = disk.has_failed
-
-        assert [entry for entry in everything(root) if entry[0] in wanted] == before
-        prune(project, retention, now_unix_ns=NOW)
-        assert everything(root) == before
 
 
 class _WritingDisk(Disk):
