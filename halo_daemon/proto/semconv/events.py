@@ -41,13 +41,18 @@ _WHOLE: Final = {
 """All messages of one direction in one attribute of an event."""
 
 _DEFAULT_ROLES: Final = {INPUT_MESSAGES: "user", OUTPUT_MESSAGES: "assistant"}
-_WHOLE_EVENTS: Final = frozenset(
-    {
-        "gen_ai.client.inference.operation.details",
-        "gen_ai.content.prompt",
-        "gen_ai.content.completion",
-    }
-)
+_WHOLE_EVENTS: Final[dict[str, dict[str, str]]] = {
+    "gen_ai.client.inference.operation.details": _WHOLE,
+    "gen_ai.content.prompt": _WHOLE,
+    "gen_ai.content.completion": _WHOLE,
+    # LlamaIndex's own. What ended is told with what it was asked, which was told before.
+    "LLMChatStartEvent": {"messages": INPUT_MESSAGES},
+    "LLMCompletionStartEvent": {"prompt": INPUT_MESSAGES},
+    "LLMCompletionEndEvent": {"response.text": OUTPUT_MESSAGES},
+    "LLMPredictEndEvent": {"output": OUTPUT_MESSAGES},
+}
+"""Events with all messages of a direction, and the attributes that hold them."""
+
 _EVALUATION: Final = "gen_ai.evaluation.result"
 _SCORES: Final = (SCORE_NAME, SCORE_VALUE, SCORE_LABEL, SCORE_REASON)
 _BODY_KEYS: Final = ("content", "message", "body", "gen_ai.event.content")
@@ -82,7 +87,7 @@ class _Found:
         if name in _ROLES:
             self._add_message(name, _body(attributes))
         elif name in _WHOLE_EVENTS:
-            for key, target in _WHOLE.items():
+            for key, target in _WHOLE_EVENTS[name].items():
                 self._messages[target] += messages_of(attributes.get(key), _DEFAULT_ROLES[target])
         elif name in _DOCUMENT_EVENTS:
             fields = {key.removeprefix(f"{name}."): value for key, value in attributes.items()}

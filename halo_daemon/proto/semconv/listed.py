@@ -3,11 +3,21 @@
 from typing import Final
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
-from halo_daemon.proto.semconv.readers import Reader, as_text, compact_json, parsed
+from halo_daemon.proto.semconv.readers import (
+    NUMBER,
+    TEXT,
+    Reader,
+    as_text,
+    at,
+    compact_json,
+    holding,
+    parsed,
+)
 
 MAX_LISTED: Final = 10_001
 """Items written for one field; the rest stays in the raw attribute."""
 
+_SCORE_PARTS: Final = frozenset({"score", "label", "explanation"})
 _DECLARATIONS: Final = ("functionDeclarations", "function_declarations")
 _DOCUMENT_KEYS: Final = {
     "id": ("id", "document_id", "doc_id"),
@@ -108,8 +118,40 @@ def _first_number(value: JsonValue) -> JsonValue:
     return None if pair is None else pair[1]
 
 
+def _named_scores(value: JsonValue) -> tuple[str, JsonObject]:
+    """The first evaluation of flat keys ``NAME.label``, ``NAME.score``, and its fields."""
+    found: dict[str, JsonObject] = {}
+    for key, field in value.items() if isinstance(value, dict) else ():
+        name, _, part = key.rpartition(".")
+        if name and part in _SCORE_PARTS and field is not None:
+            found.setdefault(name, {})[part] = field
+    return next(
+        ((name, parts) for name, parts in found.items() if parts.keys() - {"explanation"}), ("", {})
+    )
+
+
+def _score_name(value: JsonValue) -> JsonValue:
+    return _named_scores(value)[0] or None
+
+
+def _of_named_score(part: str, reader: Reader) -> Reader:
+    def read(value: JsonValue) -> JsonValue:
+        return reader.read(_named_scores(value)[1].get(part))
+
+    return Reader(read, f"flat keys `NAME.{part}`")
+
+
+NAMED_SCORE: Final = {
+    "name": Reader(_score_name, "flat keys, `NAME` of `NAME.score` or `NAME.label`"),
+    "score": _of_named_score("score", NUMBER),
+    "label": _of_named_score("label", TEXT),
+    "explanation": _of_named_score("explanation", TEXT),
+}
+"""The first of the evaluations whose names stand in the keys, by part."""
+
 FIRST_NAME = Reader(_first_name, "the first name of a JSON object of numbers")
 FIRST_NUMBER = Reader(_first_number, "the first number of a JSON object of numbers")
 TOOL_LIST = Reader(_tools, "list of definitions, structured or JSON")
+REQUEST_TOOLS = holding(('"tools"',), at("tools", TOOL_LIST))
 FLAT_TOOLS = Reader(_flat_tools, "flat keys `N.name`, `N.description`, `N.parameters`")
 DOCUMENT_LIST = Reader(_documents, "list of documents, structured or JSON")

@@ -33,7 +33,7 @@ _ROLES: Final = {
     "response": "assistant",
 }
 _SPEAKERS: Final = frozenset({"user", "assistant", "system", "tool", *_ROLES})
-_PART_LISTS: Final = ("parts", "content", "contents")
+_PART_LISTS: Final = ("parts", "content", "contents", "blocks")
 _WRAPPERS: Final = (
     "messages", "choices", "message", "contents", "candidates", "generations", "prompt", "kwargs",
     "items", "completion", "output", "input",
@@ -54,9 +54,10 @@ _ANSWER_KEYS: Final = (
 )  # fmt: skip
 _ID_KEYS: Final = ("id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId", "ref")
 _NAME_KEYS: Final = ("name", "tool_name", "toolName", "tool.name")
-_ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters", "tool.args")
+_ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters", "tool.args", "tool_kwargs")
 _RESULT_KEYS: Final = ("response", "result", "output", "content", "text")
 _TEXT_KEYS: Final = ("text", "content", "thinking", "reasoning")
+_REASONING_KEYS: Final = ("reasoningContent", "reasoning_content", "reasoningText")
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", "user-prompt"})
 _CONTENT_TYPES: Final = {"thinking": "reasoning", "image_url": "image", "input_image": "image"}
 _URL_KEYS: Final = ("url", "uri", "image_url", "image")
@@ -64,6 +65,7 @@ _BYTES: Final = frozenset({"blob", "file"})
 _SAID_BY_MODEL: Final = _CALLS | {"reasoning"}
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
 _PART_TYPES: Final = _CALLS | _ANSWERS | _TEXT_TYPES | {*_CONTENT_TYPES, "image", "document"}
+_TYPE_KEYS: Final = ("type", "part_kind", "block_type")
 _MAX_WRAPPERS = 6
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 _FLAT_CALL: Final = re.compile(
@@ -198,8 +200,11 @@ def _read_body(item: JsonObject, message: JsonObject, parts: "_Parts") -> None:
         message["content"] = as_text(body)
     elif isinstance(item.get("text"), str):
         message["content"] = item["text"]
-    parts.calls += [_call(call) for call in _calls_beside(item) if isinstance(call, dict)]
-    answered = _first(item, _ID_KEYS[1:])
+    if not parts.calls:
+        # Some tell a call both among the parts and beside them.
+        parts.calls += [_call(call) for call in _calls_beside(item) if isinstance(call, dict)]
+    more = item.get("additional_kwargs")
+    answered = _first({**more, **item} if isinstance(more, dict) else item, _ID_KEYS[1:])
     if answered is not None:
         message["tool_call_id"] = as_text(answered)
     if isinstance(item.get("name"), str):
@@ -228,7 +233,7 @@ class _Parts:
             self.contents.append({"type": "text", "text": part})
         if not isinstance(part, dict):
             return
-        kind = part.get("type", part.get("part_kind"))
+        kind = _first(part, _TYPE_KEYS)
         if not isinstance(kind, str):
             kind = ""
         if kind in _CALLS or "tool.name" in part:
@@ -239,6 +244,8 @@ class _Parts:
             self.calls.append(_call(inner))
         elif isinstance(inner := _first(part, _ANSWER_KEYS), dict):
             self.answers.append(_answer(inner))
+        elif (thought := _thought(part)) is not None:
+            self.contents.append({"type": "reasoning", "text": thought})
         else:
             self._add_content(part, kind)
 
@@ -276,6 +283,17 @@ class _Parts:
         if message.keys() <= {"role", "name", "tool_call_id"}:
             return self.answers
         return [message, *self.answers]
+
+
+def _thought(part: JsonObject) -> str | None:
+    """The reasoning of a part that wraps it, once as LangChain does or twice as Bedrock."""
+    inner: JsonValue = part
+    for _ in _REASONING_KEYS:
+        if isinstance(inner, dict) and (wrapped := _first(inner, _REASONING_KEYS)) is not None:
+            inner = wrapped
+    if isinstance(inner, dict):
+        inner = None if inner is part else inner.get("text")
+    return inner if isinstance(inner, str) else None
 
 
 def _is_part(item: JsonObject) -> bool:

@@ -277,6 +277,12 @@ def _reasons(value: JsonValue) -> list[JsonValue] | None:
     return found or None
 
 
+def _message_reasons(value: JsonValue) -> list[JsonValue] | None:
+    # Text alone is what was said, not why it ended.
+    is_json = not isinstance(value, str) or value[:1] in {"[", "{"}
+    return _reasons(value) if is_json else None
+
+
 def _indexed_reasons(value: JsonValue) -> list[JsonValue] | None:
     if not isinstance(value, dict):
         return None
@@ -312,4 +318,9 @@ TRUE = Reader(_true, "true → derived flag")
 FALSE = Reader(_false, "false → derived flag")
 BEFORE_DOT = Reader(_before_dot, "the part before the dot")
 REASONS = Reader(_reasons, "one word, a list, or the `finish_reason` of messages")
+ANSWER_REASONS = holding(
+    ("finish_reason", "stop_reason"),
+    at_first(("choices", "finish_reason", "stop_reason"), REASONS),
+)
+MESSAGE_REASONS = Reader(_message_reasons, "the `finish_reason` of messages")
 INDEXED_REASONS = Reader(_indexed_reasons, "`N.finish_reason`")

@@ -24,17 +24,18 @@ from halo_daemon.proto.semconv.conventions.frameworks import (
     AGENTSCOPE,
     HAYSTACK,
     LANGTRACE,
-    LITELLM,
+    LLAMA_INDEX,
     LOONGSUITE,
-    MASTRA,
     N8N,
     SPRING_AI,
     SPRING_AI_KIND,
 )
+from halo_daemon.proto.semconv.conventions.gateways import LITELLM, PORTKEY
 from halo_daemon.proto.semconv.conventions.genai import GENAI, GENAI_OLD, GENAI_REQUESTED
 from halo_daemon.proto.semconv.conventions.halo import HALO
 from halo_daemon.proto.semconv.conventions.langchain import LANGSMITH, LANGSMITH_KIND
 from halo_daemon.proto.semconv.conventions.langfuse import LANGFUSE
+from halo_daemon.proto.semconv.conventions.mastra import MASTRA, MASTRA_FIRST
 from halo_daemon.proto.semconv.conventions.mlflow import GENKIT, MLFLOW
 from halo_daemon.proto.semconv.conventions.observers import LANGWATCH, TRACEROOT
 from halo_daemon.proto.semconv.conventions.openinference import OPENINFERENCE
@@ -95,8 +96,11 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     HAYSTACK,
     SPRING_AI,
     MASTRA,
+    MASTRA_FIRST,
     AGENTSCOPE,
     LITELLM,
+    PORTKEY,
+    LLAMA_INDEX,
     LOONGSUITE,
     LANGTRACE,
     N8N,

@@ -253,5 +253,7 @@ KOOG: Final = Convention(
         row(
             targets.WEAK_KIND, "koog.agent.strategy.name", "koog.strategy.name", read=always(CHAIN)
         ),
+        row(targets.INPUT_VALUE, "koog.node.input", read=CONTENT, only=NOT_ON_LLMS),
+        row(targets.OUTPUT_VALUE, "koog.node.output", read=CONTENT, only=NOT_ON_LLMS),
     ),
 )

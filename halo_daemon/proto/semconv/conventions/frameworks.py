@@ -1,4 +1,4 @@
-"""Frameworks and gateways with keys of their own: Haystack, Spring AI, Mastra and others."""
+"""Frameworks with keys of their own: Haystack, Spring AI, Mastra and others."""
 
 from typing import Final
 
@@ -16,7 +16,6 @@ from halo_daemon.proto.semconv.conventions.kinds import (
 from halo_daemon.proto.semconv.readers import (
     CONTENT,
     COUNT,
-    NUMBER,
     REASONS,
     TEXT,
     TRUE,
@@ -181,23 +180,31 @@ SPRING_AI: Final = Convention(
     ),
 )
 
-LITELLM: Final = Convention(
-    id="LL",
-    title="LiteLLM",
+_LLAMA_METHODS: Final = {
+    LLM: ("chat", "complete", "predict_and_call", "chat_with_tools"),
+    EMBEDDING: ("get_query_embedding", "get_text_embedding", "get_text_embedding_batch"),
+    RETRIEVER: ("retrieve",),
+    RERANKER: ("postprocess_nodes",),
+    TOOL: ("call_tool",),
+    AGENT: ("run", "run_agent_step"),
+    CHAIN: ("query", "synthesize", "predict", "structured_predict"),
+}
+_LLAMA_VARIANTS: Final = ("{}", "a{}", "stream_{}", "astream_{}")
+"""How a method is called where it is awaited, where it streams, and where both."""
+
+LLAMA_INDEX: Final = Convention(
+    id="LX",
+    title="LlamaIndex, its own spans: a class and the method that ran",
     rank=60,
-    prefixes=("litellm.", "hidden_params"),
-    rows=(
-        row(targets.WEAK_KIND, "litellm.guardrail.name", "guardrail_name", read=always(GUARDRAIL)),
-        row(targets.COST, "litellm.cost.total", "litellm.cost.usd", read=NUMBER),
-        row(targets.COST, "hidden_params", read=at("response_cost", NUMBER)),
-        row(
-            targets.USER,
-            "litellm.end_user.id",
-            "metadata.user_api_key_end_user_id",
-            "metadata.user_api_key_user_id",
-        ),
+    prefixes=("llamaindex.",),
+    rows=(row(targets.WEAK_KIND, "llamaindex.run_id", "llamaindex.step_name", read=always(CHAIN)),),
+    names=tuple(
+        NameRow(f"*.{variant.format(method)}", kind)
+        for kind, methods in _LLAMA_METHODS.items()
+        for method in methods
+        for variant in _LLAMA_VARIANTS
     ),
-    names=(NameRow("litellm_request", LLM), NameRow("raw_gen_ai_request", LLM)),
+    scopes=("llamaindex.opentelemetry.tracer",),
 )
 
 LOONGSUITE: Final = Convention(
@@ -284,61 +291,10 @@ N8N: Final = Convention(
         row(targets.WEAK_KIND, "n8n.workflow.id", read=always(CHAIN)),
         row(targets.AGENT_NAME, "n8n.node.name", only=ON_AGENTS),
         row(targets.TOOL_NAME, "n8n.node.name", only=ON_TOOLS),
+        row(targets.TOOL_PARAMETERS, "n8n.node.input", read=CONTENT, only=ON_TOOLS),
         row(targets.INPUT_VALUE, "n8n.node.input", read=CONTENT, only=NOT_ON_LLMS),
         row(targets.OUTPUT_VALUE, "n8n.node.output", read=CONTENT, only=NOT_ON_LLMS),
         row(targets.SESSION, "n8n.session.id"),
-    ),
-)
-
-_MASTRA_KINDS: Final = {
-    "agent_run": AGENT,
-    "model_generation": LLM,
-    "model_inference": LLM,
-    # Inside of a generation: its usage is the one that counts.
-    "model_step": CHAIN,
-    "model_chunk": CHAIN,
-    "tool_call": TOOL,
-    "mcp_tool_call": TOOL,
-    "client_tool_call": TOOL,
-    "rag_embedding": EMBEDDING,
-    "rag_vector_operation": RETRIEVER,
-    "processor_run": CHAIN,
-    "workflow_run": CHAIN,
-    "workflow_step": CHAIN,
-    "workflow_conditional": CHAIN,
-    "workflow_conditional_eval": CHAIN,
-    "workflow_parallel": CHAIN,
-    "workflow_loop": CHAIN,
-    "workflow_sleep": CHAIN,
-    "workflow_wait_event": CHAIN,
-    "generic": CHAIN,
-}
-
-
-def _of_each(name: str) -> tuple[str, ...]:
-    """The key of that name for each type of span."""
-    return tuple(f"mastra.{span_type}.{name}" for span_type in _MASTRA_KINDS)
-
-
-MASTRA: Final = Convention(
-    id="MA",
-    title="Mastra",
-    rank=60,
-    prefixes=("mastra.",),
-    rows=(
-        row(targets.KIND, "mastra.span.type", read=kinds(_MASTRA_KINDS)),
-        row(targets.INPUT_MESSAGES, *_of_each("input"), read=messages.INPUT, only=ON_LLMS),
-        row(targets.OUTPUT_MESSAGES, *_of_each("output"), read=messages.OUTPUT, only=ON_LLMS),
-        row(targets.INPUT_VALUE, *_of_each("input"), read=CONTENT, only=NOT_ON_LLMS),
-        row(targets.OUTPUT_VALUE, *_of_each("output"), read=CONTENT, only=NOT_ON_LLMS),
-        row(
-            targets.TOOL_NAME,
-            "mastra.tool_call.toolId",
-            "mastra.mcp_tool_call.toolId",
-            only=ON_TOOLS,
-        ),
-        row(targets.SESSION, "mastra.metadata.threadId", "mastra.metadata.sessionId"),
-        row(targets.USER, "mastra.metadata.userId"),
     ),
 )
 

@@ -3,11 +3,19 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import listed, messages, targets
-from halo_daemon.proto.semconv.conventions.kinds import ON_LLMS, ON_OTHERS, ON_RETRIEVERS, ON_TOOLS
+from halo_daemon.proto.semconv.conventions.kinds import (
+    NOT_ON_TOOLS,
+    ON_LLMS,
+    ON_OTHERS,
+    ON_RETRIEVERS,
+    ON_TOOLS,
+)
 from halo_daemon.proto.semconv.readers import (
+    ANSWER_REASONS,
     CONTENT,
     COUNT,
     INDEXED_REASONS,
+    MESSAGE_REASONS,
     NUMBER,
     REASONS,
     always,
@@ -151,8 +159,18 @@ GENAI: Final = Convention(
         row(targets.AGENT_NAME, "gen_ai.agent.name"),
         row(targets.AGENT_ID, "gen_ai.agent.id"),
         row(targets.TOOL_CALL_ID, "gen_ai.tool.call_id", only=ON_TOOLS),
-        row(targets.INPUT_MESSAGES, "gen_ai.input.messages", read=messages.INPUT),
-        row(targets.OUTPUT_MESSAGES, "gen_ai.output.messages", read=messages.OUTPUT),
+        row(
+            targets.INPUT_MESSAGES,
+            "gen_ai.input.messages",
+            read=messages.INPUT,
+            only=NOT_ON_TOOLS,
+        ),
+        row(
+            targets.OUTPUT_MESSAGES,
+            "gen_ai.output.messages",
+            read=messages.OUTPUT,
+            only=NOT_ON_TOOLS,
+        ),
         row(targets.OUTPUT_MESSAGES, "gen_ai.output", read=messages.OUTPUT, only=ON_LLMS),
         row(targets.INSTRUCTIONS, "gen_ai.system_instructions", read=messages.SYSTEM),
         row(targets.TOOLS, "gen_ai.tool.definitions", read=listed.TOOL_LIST),
@@ -160,8 +178,13 @@ GENAI: Final = Convention(
             targets.FINISH_REASONS,
             "gen_ai.response.finish_reason",
             "gen_ai.response.stop_reason",
-            "gen_ai.output.messages",
             read=REASONS,
+        ),
+        row(
+            targets.FINISH_REASONS,
+            "gen_ai.output.messages",
+            read=MESSAGE_REASONS,
+            only=NOT_ON_TOOLS,
         ),
         row(targets.TOOL_NAME, "gen_ai.tool.name", only=ON_TOOLS),
         row(
@@ -224,12 +247,14 @@ GENAI_OLD: Final = Convention(
             targets.INPUT_TOKENS,
             f"{_USAGE}.prompt_tokens",
             "gen_ai.response.prompt_tokens",
+            "gen_ai.response.input_tokens",
             read=COUNT,
         ),
         row(
             targets.OUTPUT_TOKENS,
             f"{_USAGE}.completion_tokens",
             "gen_ai.response.completion_tokens",
+            "gen_ai.response.output_tokens",
             read=COUNT,
         ),
         row(
@@ -276,6 +301,9 @@ GENAI_OLD: Final = Convention(
         row(targets.INPUT_MESSAGES, "gen_ai.prompt", read=messages.INPUT, only=ON_LLMS),
         row(targets.OUTPUT_MESSAGES, "gen_ai.completion", read=messages.OUTPUT, only=ON_LLMS),
         row(targets.FINISH_REASONS, "gen_ai.completion.*", read=INDEXED_REASONS),
+        # Gateways keep the provider's request and answer whole.
+        row(targets.FINISH_REASONS, "gen_ai.completion", read=ANSWER_REASONS, only=ON_LLMS),
+        row(targets.TOOLS, "gen_ai.prompt", read=listed.REQUEST_TOOLS, only=ON_LLMS),
         row(targets.INPUT_VALUE, "gen_ai.prompt", read=CONTENT, only=ON_OTHERS),
         row(targets.OUTPUT_VALUE, "gen_ai.completion", read=CONTENT, only=ON_OTHERS),
     ),

@@ -38,5 +38,7 @@ ON_OTHERS: Final = KINDS - TOKEN_KINDS
 """What is no model call: its usage is a total."""
 ON_RETRIEVERS: Final = frozenset({RETRIEVER})
 ON_TOOLS: Final = frozenset({TOOL})
+NOT_ON_TOOLS: Final = KINDS - {TOOL}
+"""Where messages are a conversation; on tools they are what it was given and what it gave."""
 NOT_ON_LLMS: Final = KINDS - {LLM}
 """Where input and output are values; on LLM spans they are messages."""

@@ -44,7 +44,13 @@ LANGFUSE: Final = Convention(
                 (targets.TOTAL_TOKENS, ("total", "total_tokens", "totalTokens")),
                 (
                     targets.CACHED_TOKENS,
-                    ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read"),
+                    (
+                        "input_cached_tokens",
+                        "cache_read_input_tokens",
+                        "input_cache_read",
+                        "prompt_tokens_details.cached_tokens",
+                        "input_tokens_details.cached_tokens",
+                    ),
                 ),
                 (
                     targets.CACHE_WRITE_TOKENS,
@@ -52,7 +58,13 @@ LANGFUSE: Final = Convention(
                 ),
                 (
                     targets.REASONING_TOKENS,
-                    ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens"),
+                    (
+                        "output_reasoning_tokens",
+                        "output_reasoning",
+                        "reasoning_tokens",
+                        "completion_tokens_details.reasoning_tokens",
+                        "output_tokens_details.reasoning_tokens",
+                    ),
                 ),
             )
             for name in names

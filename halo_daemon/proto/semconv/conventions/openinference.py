@@ -11,6 +11,7 @@ from halo_daemon.proto.semconv.conventions.kinds import (
     ON_TOOLS,
 )
 from halo_daemon.proto.semconv.readers import (
+    ANSWER_REASONS,
     COUNT,
     NUMBER,
     REASONS,
@@ -18,13 +19,13 @@ from halo_daemon.proto.semconv.readers import (
     always,
     at,
     at_first,
-    holding,
     kinds,
 )
 from halo_daemon.proto.semconv.rows import Convention, row
 from halo_daemon.proto.semconv.targets import EMBEDDING, RERANKER, RETRIEVER, SPAN, TOOL
 
 _TOKENS: Final = "llm.token_count"
+_EVALUATIONS: Final = ("eval.*", "trace_eval.*", "session_eval.*")
 
 OPENINFERENCE: Final = Convention(
     id="OI",
@@ -105,7 +106,7 @@ OPENINFERENCE: Final = Convention(
         row(
             targets.TOOLS,
             "llm.invocation_parameters",
-            read=holding(('"tools"',), at("tools", listed.TOOL_LIST)),
+            read=listed.REQUEST_TOOLS,
             only=ON_LLMS,
         ),
         row(
@@ -114,15 +115,7 @@ OPENINFERENCE: Final = Convention(
             "llm.response.finish_reason",
             read=REASONS,
         ),
-        row(
-            targets.FINISH_REASONS,
-            "output.value",
-            read=holding(
-                ("finish_reason", "stop_reason"),
-                at_first(("choices", "finish_reason", "stop_reason"), REASONS),
-            ),
-            only=ON_LLMS,
-        ),
+        row(targets.FINISH_REASONS, "output.value", read=ANSWER_REASONS, only=ON_LLMS),
         row(targets.TOOL_CALL_ID, "tool.id", "tool_call.id", only=ON_TOOLS),
         row(targets.SESSION, "session.id"),
         row(
@@ -139,5 +132,10 @@ OPENINFERENCE: Final = Convention(
         row(targets.SCORE_VALUE, "eval.score", "evaluation.score", read=NUMBER),
         row(targets.SCORE_LABEL, "eval.label", "evaluation.label"),
         row(targets.SCORE_REASON, "eval.explanation", "evaluation.explanation"),
+        # Arize names the evaluation in the key; of several the first is told.
+        row(targets.SCORE_NAME, *_EVALUATIONS, read=listed.NAMED_SCORE["name"]),
+        row(targets.SCORE_VALUE, *_EVALUATIONS, read=listed.NAMED_SCORE["score"]),
+        row(targets.SCORE_LABEL, *_EVALUATIONS, read=listed.NAMED_SCORE["label"]),
+        row(targets.SCORE_REASON, *_EVALUATIONS, read=listed.NAMED_SCORE["explanation"]),
     ),
 )

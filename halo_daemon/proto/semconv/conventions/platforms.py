@@ -213,7 +213,7 @@ BRAINTRUST: Final = Convention(
     ),
 )
 
-_ANSWERS: Final = ("output.value", "output")
+_ANSWERS: Final = ("output.value", "output", "gen_ai.completion")
 _WITHOUT_CACHE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -233,6 +233,7 @@ PROVIDERS_ANSWER: Final = Convention(
         row(
             targets.MODEL,
             "output.value",
+            "gen_ai.completion",
             "llm.invocation_parameters",
             read=holding(('"model"',), at("model", TEXT)),
             only=ON_LLMS,

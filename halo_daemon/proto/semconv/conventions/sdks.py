@@ -86,6 +86,7 @@ OPENAI_AGENTS: Final = Convention(
         row(targets.AGENT_NAME, "name", only=ON_AGENTS),
         row(targets.TOOL_NAME, "name", only=ON_TOOLS),
         row(targets.TOOL_PARAMETERS, "input", read=CONTENT, only=ON_TOOLS),
+        row(targets.SESSION, "group_id"),
     ),
     # The names are templates: what stands in their place is in the attributes.
     names=(
