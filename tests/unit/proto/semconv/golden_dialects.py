@@ -6,14 +6,21 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.unit.proto.decoding import attributes
-from tests.unit.proto.semconv.golden_requests import WEATHER, WEATHER_JSON, as_json, request, span
+from tests.unit.proto.semconv.golden_frameworks import FRAMEWORKS
+from tests.unit.proto.semconv.golden_requests import (
+    WEATHER,
+    WEATHER_JSON,
+    Dialect,
+    as_json,
+    request,
+    span,
+)
 
 ASKED = {"role": "user", "content": "Regnet es in Zürich?"}
 CALL = {"id": "call_9", "function": {"name": "get_weather", "arguments": WEATHER_JSON}}
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
-Spans = list[tuple[str, dict[str, Any]]]
 
-DIALECTS: dict[str, tuple[str, Spans]] = {
+DIALECTS: dict[str, Dialect] = FRAMEWORKS | {
     "openinference": (
         "openinference.instrumentation.smolagents",
         [

@@ -12,6 +12,8 @@ START_UNIX_NS = 1_787_300_000_000_000_000
 TRACE_ID = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
 WEATHER = {"city": "Zürich"}
 WEATHER_JSON = json.dumps(WEATHER, ensure_ascii=False, separators=(",", ":"))
+Dialect = tuple[str, list[tuple[str, dict[str, Any]]]]
+"""An instrumentation's scope, and the spans that it sends: their names and attributes."""
 
 
 def span(number: int, name: str, values: dict[str, Any], **fields: Any) -> Span:

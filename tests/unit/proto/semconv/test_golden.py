@@ -1,5 +1,7 @@
 import pytest
 
+from halo_daemon.proto.semconv.conventions import CONVENTIONS
+from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Convention
 from tests.unit.proto.semconv.golden_dialects import DIALECTS, dialect, message_events
 from tests.unit.proto.semconv.golden_requests import failed_tool, model_call
 
@@ -23,3 +25,33 @@ def test_messages_in_events(golden):
 def test_dialects(name, golden):
     """Each vocabulary gives the lines that were reviewed."""
     golden.check(f"dialect_{name}", dialect(name))
+
+
+def is_spoken(convention: Convention, keys: set[str], names: set[str]) -> bool:
+    """Whether one of these keys or span names stands in the table of *convention*."""
+    known = [key for row in convention.rows for key in row.keys]
+    families = tuple(key.removesuffix("*") for key in known if key.endswith(FAMILY_SUFFIX))
+    return (
+        not keys.isdisjoint(known)
+        or any(key.startswith(families) for key in keys)
+        or any(
+            pattern.replace("*", "") in name for pattern, _ in convention.names for name in names
+        )
+    )
+
+
+def test_no_convention_is_without_a_golden_line():
+    """Each table of the mapping is held by at least one reviewed line."""
+    requests = [*map(dialect, DIALECTS), message_events(), model_call(), failed_tool()]
+    spans = [
+        span
+        for request in requests
+        for resource_spans in request.resource_spans
+        for scope_spans in resource_spans.scope_spans
+        for span in scope_spans.spans
+    ]
+    keys = {entry.key for span in spans for entry in span.attributes}
+    names = {span.name for span in spans}
+
+    missing = [one.title for one in CONVENTIONS if not is_spoken(one, keys, names)]
+    assert missing == []
