@@ -144,4 +144,4 @@ def main() -> None:
     make_streams_safe()
     arguments = hoist_global_options(sys.argv[1:])
     with border(as_json="--json" in arguments):
-        app(arguments)
+        app(arguments, prog_name="halo-daemon")

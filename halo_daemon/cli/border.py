@@ -17,12 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from typer.core import TyperGroup
-
 from halo_daemon import __version__
 from halo_daemon.cli import exit_codes
 from halo_daemon.cli.output import print_error, print_error_json
 from halo_daemon.cli.terminal import is_verbose
+from halo_daemon.cli.usage import Verbs, usage_errors_told
 from halo_daemon.errors import (
     AmbiguousNameError,
     ConfigError,
@@ -36,17 +35,17 @@ from halo_daemon.errors import (
 _WRONG_WORDS = (ConfigError, UnknownNameError, AmbiguousNameError, QueryError)
 
 
-class Commands(TyperGroup):
-    """The commands; a broken pipe behind stdout is no failure of theirs."""
+class Commands(Verbs):
+    """The commands: a broken pipe behind stdout is no failure of theirs, a wrong word is ours."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """As in the base, which prints help and version here."""
-        with _ending_with_its_reader():
+        with _ending_with_its_reader(), usage_errors_told():
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command and bring out what it printed."""
-        with _ending_with_its_reader():
+        with _ending_with_its_reader(), usage_errors_told():
             return super().invoke(ctx)
 
 

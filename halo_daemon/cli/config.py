@@ -9,6 +9,7 @@ import typer
 from halo_daemon.cli.addresses import why_taken
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_settings
 from halo_daemon.cli.output import print_json, print_table, printable
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 
 EXIT_WARNINGS = 1
 
-app = typer.Typer(
-    help="Check and explain the configuration.", no_args_is_help=True, rich_markup_mode=None
-)
+app = noun("Check and explain the configuration.")
 
 
 @app.command("validate")

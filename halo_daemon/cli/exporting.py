@@ -28,15 +28,14 @@ from halo_daemon.cli.options import (
     UntilOption,
 )
 from halo_daemon.cli.output import print_note, write_file, write_output, write_stdout
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.proto.trace import Trace
     from halo_daemon.store.trace_reader import Window
 
-export_app = typer.Typer(
-    help="Write traces for other tools.", no_args_is_help=True, rich_markup_mode=None
-)
+export_app = noun("Write traces for other tools.")
 
 
 @export_app.command("halo")

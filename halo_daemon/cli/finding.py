@@ -17,6 +17,7 @@ from halo_daemon.cli.output import (
     print_table,
     printable,
 )
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from halo_daemon.analyzer.finding_desk import FindingDesk, KnownFinding
     from halo_daemon.findings import FindingState, Triage
 
-app = typer.Typer(help="Findings.", no_args_is_help=True, rich_markup_mode=None)
+app = noun("Findings.")
 
 _Finding = Annotated[str, typer.Argument(metavar="F", help="Id, or its beginning.")]
 _Project = Annotated[

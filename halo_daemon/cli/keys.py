@@ -7,12 +7,13 @@ import typer
 from halo_daemon.cli.opening import require_named_data
 from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption, load_config
 from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from halo_daemon.auth import KeyFile
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke ingest keys.")
+app = noun("Make, list and revoke ingest keys.")
 
 ProjectOption = Annotated[
     str | None,

@@ -15,13 +15,14 @@ from halo_daemon.cli.options import (
     load_config,
 )
 from halo_daemon.cli.output import Shape, print_note, print_rows, print_table, printable
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError, DeliveryError, UnknownNameError
 
 if TYPE_CHECKING:
     from halo_daemon.config import Config
     from halo_daemon.notify.message import Outcome
 
-app = typer.Typer(help="Notifications.", no_args_is_help=True, rich_markup_mode=None)
+app = noun("Notifications.")
 
 _COLUMNS = ("target", "type", "state", "waiting", "given_up", "url")
 _ROUTED = ("kind", "severity", "project")

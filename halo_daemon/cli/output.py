@@ -76,6 +76,12 @@ def print_note(text: str, *, hint: str = "") -> None:
         print(f"\nTry: {printable(hint)}", file=sys.stderr)
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown *word*: which is meant, or nothing."""
+    near = get_close_matches(word, list(known), n=1)
+    return f" – did you mean `{near[0]}`?" if near else ""
+
+
 def print_json(schema: str, document: Mapping[str, object]) -> None:
     """Print one document with its schema."""
     print(json.dumps({"schema": schema, **document}))
@@ -94,10 +100,8 @@ def select_fields(rows: Sequence[Mapping[str, object]], fields: str) -> list[dic
     known = list(rows[0]) if rows else wanted
     for field in wanted:
         if field not in known:
-            near = get_close_matches(field, known, n=1)
-            meant = f" – did you mean `{near[0]}`?" if near else ""
             raise ConfigError(
-                f"cannot show the field `{field[:80]}`: there is none{meant}",
+                f"cannot show the field `{field[:80]}`: there is none{did_you_mean(field, known)}",
                 hint=f"the fields are {', '.join(known)}",
             )
     return [{field: row[field] for field in wanted} for row in rows]

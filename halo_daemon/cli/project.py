@@ -17,13 +17,14 @@ from halo_daemon.cli.options import (
     confirm,
 )
 from halo_daemon.cli.output import Shape, print_fields, print_note, print_rows, print_table
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError, HaloError
 
 if TYPE_CHECKING:
     from halo_daemon.proto.project import Project
     from halo_daemon.store.projects import StoredProject
 
-app = typer.Typer(help="Projects.", no_args_is_help=True, rich_markup_mode=None)
+app = noun("Projects.")
 
 _EVER = "1970-01-01"
 _Name = Annotated[str, typer.Argument(metavar="PROJECT", help="Slug or name.")]

@@ -27,13 +27,14 @@ from halo_daemon.cli.output import (
     write_output,
 )
 from halo_daemon.cli.report_forms import Form, form_of, written
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.findings import Report
     from halo_daemon.store.reports import ReportStore
 
-app = typer.Typer(help="Reports.", no_args_is_help=True, rich_markup_mode=None)
+app = noun("Reports.")
 
 _Report = Annotated[str, typer.Argument(metavar="R", help="Id, or its beginning, or `latest`.")]
 _Project = Annotated[

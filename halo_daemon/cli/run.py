@@ -24,6 +24,7 @@ from halo_daemon.cli.output import (
     print_table,
     printable,
 )
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from halo_daemon.proto.json_value import JsonObject
 
-app = typer.Typer(help="Runs of the agent.", no_args_is_help=True, rich_markup_mode=None)
+app = noun("Runs of the agent.")
 
 _RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id, or its beginning.")]
 _FOLLOW_POLL_S = 0.2

@@ -7,11 +7,12 @@ import typer
 
 from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption, load_config
 from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
+from halo_daemon.cli.usage import noun
 
 if TYPE_CHECKING:
     from halo_daemon.config import ScheduleEntry
 
-app = typer.Typer(help="Analyses on schedule.", no_args_is_help=True, rich_markup_mode=None)
+app = noun("Analyses on schedule.")
 
 _COLUMNS = ("schedule", "cron", "timezone", "engine", "since", "next")
 

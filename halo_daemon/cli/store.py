@@ -18,12 +18,13 @@ from halo_daemon.cli.options import (
     quantity,
 )
 from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.store.maintenance import ProjectStats
 
-app = typer.Typer(help="The data directory.", no_args_is_help=True, rich_markup_mode=None)
+app = noun("The data directory.")
 
 _EXIT_DAMAGED = 1
 _YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

@@ -37,7 +37,8 @@ _ASCII: Final = {
 
 _FALLBACK: Final = "halo_ascii"
 _TAKES_VALUE: Final = "--color"
-_FLAGS: Final = frozenset({"--utc", "-q", "--quiet", "-v", "--verbose", "--yes"})
+GLOBAL_FLAGS: Final = frozenset({"--utc", "-q", "--quiet", "-v", "--verbose", "--yes"})
+"""What is heard before and after every verb, and takes no value."""
 _WORDINESS: Final = "HALO_DAEMON_WORDINESS"
 
 
@@ -68,7 +69,7 @@ def hoist_global_options(arguments: Sequence[str]) -> list[str]:
         if argument == "--":
             rest += [argument, *queue]
             break
-        if argument in _FLAGS or argument.startswith(f"{_TAKES_VALUE}="):
+        if argument in GLOBAL_FLAGS or argument.startswith(f"{_TAKES_VALUE}="):
             first.append(argument)
         elif argument == _TAKES_VALUE and queue and queue[0] != "--":
             first += [argument, queue.pop(0)]

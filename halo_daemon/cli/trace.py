@@ -34,6 +34,7 @@ from halo_daemon.cli.output import (
 )
 from halo_daemon.cli.trace_conditions import Wanted, search_spans
 from halo_daemon.cli.trace_tree import print_trace
+from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from halo_daemon.proto.trace import Trace
     from halo_daemon.store.records import TraceRecord
 
-app = typer.Typer(help="Stored traces.", no_args_is_help=True, rich_markup_mode=None)
+app = noun("Stored traces.")
 app.add_typer(export_app, name="export")
 
 _TraceId = Annotated[str, typer.Argument(metavar="TRACE", help="Id, or its beginning.")]

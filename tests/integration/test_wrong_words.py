@@ -1,5 +1,7 @@
 """Every command that reads: on no data, and on a wrong word."""
 
+import json
+
 import pytest
 
 OF_ALL = (
@@ -93,6 +95,67 @@ def test_a_wrong_word_is_an_error(run, tmp_path, line, told):
     assert status == 2
     assert err.startswith("error: ")
     assert told in err.partition("\n")[0]
+
+
+MISUSED = (
+    ("serv", "has no command `serv` – did you mean `serve`?", "halo-daemon --help"),
+    ("zzzz", "`halo-daemon` has no command `zzzz`", "halo-daemon --help"),
+    ("finding shwo F-1", "no command `shwo` – did you mean `show`?", "halo-daemon finding --help"),
+    ("project keys creat", "did you mean `create`?", "halo-daemon project keys --help"),
+    ("--quite", "has no option `--quite` – did you mean `--quiet`?", "halo-daemon --help"),
+    ("analyze --sinze 1h", "did you mean `--since`?", "halo-daemon analyze --help"),
+    ("finding list --verbos", "did you mean `--verbose`?", "halo-daemon finding list --help"),
+    ("finding list -z", "has no option `-z`", "halo-daemon finding list --help"),
+    ("finding show", "argument F is missing", "halo-daemon finding show --help"),
+    ("analyze --since", "--since: requires an argument", "--help"),
+    ("status --json=1", "--json: does not take a value", "--help"),
+    (
+        "analyze --engine lln",
+        "--engine: cannot take `lln`: not one of builtin, llm",
+        "analyze --help",
+    ),
+    ("analyze --budget-usd x", "--budget-usd: cannot take `x`: input should be", "analyze --help"),
+    ("schedule list --next 0", "--next: cannot take `0`: input should be", "list --help"),
+    ("analyze extra", "extra", "halo-daemon analyze --help"),
+    ("-q", "missing command", "halo-daemon --help"),
+)
+
+
+@pytest.mark.parametrize(("line", "told", "remedy"), MISUSED)
+def test_a_misused_command_is_told_as_every_error_is(run, line, told, remedy):
+    """Status 2, nothing on stdout, a line with what is wrong and a line with the way to the help."""
+    status, out, err = run(line)
+
+    assert (status, out) == (2, "")
+    first, blank, hint = err.splitlines()
+    assert first.startswith("error: ")
+    assert told in first
+    assert blank == ""
+    assert hint.startswith("Try: ")
+    assert hint.endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    "line", ["finding shwo --json", "run list --jsn --json", "run show --json"]
+)
+def test_a_misused_command_answers_a_program_in_json(run, line):
+    """Under `--json` a wrong word is the same document that other errors are."""
+    status, out, err = run(line)
+
+    assert (status, out) == (2, "")
+    error = json.loads(err)["error"]
+    assert error["code"] == "config"
+    assert error["message"]
+    assert error["hint"].endswith("--help")
+
+
+def test_a_noun_alone_shows_its_verbs(run):
+    """Whoever does not know the verbs is not told of a mistake."""
+    status, out, err = run("finding")
+
+    assert (status, out) == (2, "")
+    assert "Commands:" in err
+    assert "error" not in err
 
 
 def test_a_text_file_is_no_import(run, tmp_path):
