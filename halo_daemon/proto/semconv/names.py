@@ -1,11 +1,14 @@
 """What a span's name tells: its kind, and sometimes whose it is."""
 
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.rows import Convention
 
+_ID: Final = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID_CHARS = 37
 _MAX_NAMES = 4096
 _MAX_REMEMBERED_CHARS = 256
 _BY_RANK: Final = sorted(CONVENTIONS, key=lambda convention: convention.rank)
@@ -35,6 +38,9 @@ def name_in_name(name: str, scope_name: str, kind: str) -> str:
 
 
 def _looked_up(name: str, scope_name: str) -> _Match | None:
+    # LlamaIndex's first releases end a name with the id of its span.
+    if name[-_ID_CHARS:][:1] == "-" and _ID.fullmatch(name, len(name) - _ID_CHARS):
+        name = name[:-_ID_CHARS]
     # Names may be as long as a request: those do not come twice, and are not kept.
     is_short = len(name) + len(scope_name) <= _MAX_REMEMBERED_CHARS
     return _remembered(name, scope_name) if is_short else _match(name, scope_name)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from halo_daemon.proto.semconv import listed, messages, targets
+from halo_daemon.proto.semconv import listed, message_families, messages, targets
 from halo_daemon.proto.semconv.conventions.kinds import (
     NOT_ON_TOOLS,
     ON_LLMS,
@@ -290,13 +290,13 @@ GENAI_OLD: Final = Convention(
             targets.INPUT_MESSAGES,
             "gen_ai.prompt.*",
             "gen_ai.input.messages.*",
-            read=messages.INDEXED_INPUT,
+            read=message_families.INDEXED_INPUT,
         ),
         row(
             targets.OUTPUT_MESSAGES,
             "gen_ai.completion.*",
             "gen_ai.output.messages.*",
-            read=messages.INDEXED_OUTPUT,
+            read=message_families.INDEXED_OUTPUT,
         ),
         row(targets.INPUT_MESSAGES, "gen_ai.prompt", read=messages.INPUT, only=ON_LLMS),
         row(targets.OUTPUT_MESSAGES, "gen_ai.completion", read=messages.OUTPUT, only=ON_LLMS),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from halo_daemon.proto.semconv import listed, messages, targets
+from halo_daemon.proto.semconv import listed, message_families, messages, targets
 from halo_daemon.proto.semconv.conventions.kinds import (
     COMMON,
     ON_AGENTS,
@@ -92,9 +92,9 @@ OPENINFERENCE: Final = Convention(
         row(targets.COST, "llm.cost.total", read=NUMBER),
         row(targets.INPUT_COST, "llm.cost.prompt", read=NUMBER),
         row(targets.OUTPUT_COST, "llm.cost.completion", read=NUMBER),
-        row(targets.INPUT_MESSAGES, "llm.prompts.*", read=messages.INDEXED_INPUT),
+        row(targets.INPUT_MESSAGES, "llm.prompts.*", read=message_families.INDEXED_INPUT),
         row(targets.INPUT_MESSAGES, "llm.prompts", "llm.input_messages", read=messages.INPUT),
-        row(targets.OUTPUT_MESSAGES, "llm.choices.*", read=messages.INDEXED_OUTPUT),
+        row(targets.OUTPUT_MESSAGES, "llm.choices.*", read=message_families.INDEXED_OUTPUT),
         row(targets.OUTPUT_MESSAGES, "llm.output_messages", read=messages.OUTPUT),
         row(targets.TOOLS, "llm.tools", read=listed.TOOL_LIST),
         row(

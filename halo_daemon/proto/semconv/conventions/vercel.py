@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from halo_daemon.proto.semconv import listed, messages, targets
+from halo_daemon.proto.semconv import listed, message_families, messages, targets
 from halo_daemon.proto.semconv.conventions.kinds import NOT_ON_LLMS, ON_LLMS, ON_OTHERS, ON_TOOLS
 from halo_daemon.proto.semconv.readers import (
     BEFORE_DOT,
@@ -91,8 +91,8 @@ VERCEL: Final = Convention(
             read=messages.INPUT,
             only=ON_LLMS,
         ),
-        row(targets.OUTPUT_MESSAGES, "ai.response.*", read=messages.PIECES, only=ON_LLMS),
-        row(targets.OUTPUT_MESSAGES, "ai.result.*", read=messages.PIECES, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, "ai.response.*", read=message_families.PIECES, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, "ai.result.*", read=message_families.PIECES, only=ON_LLMS),
         row(targets.TOOLS, "ai.prompt.tools", read=listed.TOOL_LIST, only=ON_LLMS),
         row(targets.FINISH_REASONS, "ai.response.finishReason", "ai.finishReason", read=REASONS),
         row(targets.TOOL_NAME, "ai.toolCall.name", only=ON_TOOLS),
