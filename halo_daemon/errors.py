@@ -23,6 +23,7 @@ Every error halo-daemon raises on purpose.
   - AnalysisError             a run ended without a report
     + BudgetError               steps, tokens, dollars or seconds ran out
   - DeliveryError             a notification was not accepted by its target
+  - UnreachableError          the running daemon does not answer
 
 Anything else that escapes is a bug in halo-daemon.
 """
@@ -159,3 +160,7 @@ class BudgetError(AnalysisError):
 
 class DeliveryError(HaloError):
     """A notification was not accepted by its target."""
+
+
+class UnreachableError(HaloError):
+    """The running daemon does not answer; the command exits 5."""

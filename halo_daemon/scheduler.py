@@ -15,6 +15,9 @@ older than the last due time is put in line at once, and a window always begins
 where the last completed run ended. A failed run leaves the note as it is and is
 tried again twice, after a minute and after ten; then it waits for its next time. Its
 next run covers what it should have.
+
+An entry that a person paused is put in line as always and passed over when its turn
+comes. Its notes stand still meanwhile, so the first run after the pause covers it.
 """
 
 import asyncio
@@ -109,6 +112,13 @@ class _Waiting(NamedTuple):
     project: str
     entry: ScheduleEntry
     is_catch_up: bool
+    is_asked: bool = False
+    """Whether a person asked for it: it runs although its entry is paused."""
+
+    @property
+    def key(self) -> tuple[str, str, bool]:
+        """What is in line once at most."""
+        return self.project, self.entry.name, self.is_asked
 
 
 def zone_of(entry: ScheduleEntry) -> tzinfo:
@@ -199,6 +209,8 @@ class Scheduler:
         retry_after_s: Waits before a failed run is tried again.
 
         on_failure: Told of a run that failed, not of its further tries.
+
+        is_paused: Whether the entry of a name is paused; asked anew before each run.
     """
 
     def __init__(
@@ -211,10 +223,12 @@ class Scheduler:
         now_unix_ns: Callable[[], int],
         retry_after_s: Sequence[float] = RETRY_AFTER_S,
         on_failure: Callable[[RunFailure], Awaitable[None]] | None = None,
+        is_paused: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._entries = tuple(entries)
         self._retry_after_s = tuple(retry_after_s)
         self._on_failure = on_failure
+        self._is_paused = is_paused
         self._failures: Counter[tuple[str, str]] = Counter()
         self._retries: set[asyncio.TimerHandle] = set()
         self._projects = projects
@@ -222,7 +236,7 @@ class Scheduler:
         self._notes_of = notes_of
         self._now_unix_ns = now_unix_ns
         self._line: asyncio.Queue[_Waiting] = asyncio.Queue()
-        self._in_line: set[tuple[str, str]] = set()
+        self._in_line: set[tuple[str, str, bool]] = set()
 
     async def serve(self) -> None:
         """
@@ -236,8 +250,9 @@ class Scheduler:
                 self.catch_up()
                 while True:
                     waiting = await self._line.get()
-                    self._in_line.discard((waiting.project, waiting.entry.name))
-                    await self._run_one(waiting)
+                    self._in_line.discard(waiting.key)
+                    if self._may_run(waiting):
+                        await self._run_one(waiting)
         finally:
             for retry in self._retries:
                 retry.cancel()
@@ -262,6 +277,38 @@ class Scheduler:
         """Put the projects of *entry* in line; those that still wait are not put there twice."""
         self._put_in_line(entry, self._projects_of(entry), is_catch_up=False)
 
+    def ask(self, name: str) -> None:
+        """Put the projects of the entry *name* in line, also while it is paused."""
+        for entry in self._entries:
+            if entry.name == name:
+                self._put_in_line(entry, self._projects_of(entry), is_catch_up=False, is_asked=True)
+                return
+        log.warning("schedule_unknown", schedule=name, hint="restart to read the configuration")
+
+    async def run_now(self, entry: ScheduleEntry) -> dict[str, HaloError | None]:
+        """
+        Run *entry* once, outside `serve`: each project's error, None where a report was made.
+
+        Nothing is tried again and nobody is told: whoever called sees what failed.
+        """
+        errors: dict[str, HaloError | None] = {}
+        for project in self._projects_of(entry):
+            try:
+                await self._make(_Waiting(project, entry, is_catch_up=False), self._now_unix_ns())
+            except HaloError as exc:
+                errors[project] = exc
+            else:
+                errors[project] = None
+        return errors
+
+    def _may_run(self, waiting: _Waiting) -> bool:
+        if waiting.is_asked or not self._is_paused(waiting.entry.name):
+            return True
+        # A try that is not made ends the series; the next failure is told of anew.
+        del self._failures[waiting.project, waiting.entry.name]
+        log.info("schedule_paused", project=waiting.project, schedule=waiting.entry.name)
+        return False
+
     def _projects_of(self, entry: ScheduleEntry) -> list[str]:
         try:
             projects = self._projects()
@@ -275,15 +322,21 @@ class Scheduler:
         ]
 
     def _put_in_line(
-        self, entry: ScheduleEntry, projects: Sequence[str], *, is_catch_up: bool
+        self,
+        entry: ScheduleEntry,
+        projects: Sequence[str],
+        *,
+        is_catch_up: bool,
+        is_asked: bool = False,
     ) -> None:
         for project in projects:
-            if (project, entry.name) not in self._in_line:
-                self._in_line.add((project, entry.name))
-                self._line.put_nowait(_Waiting(project, entry, is_catch_up))
+            waiting = _Waiting(project, entry, is_catch_up, is_asked)
+            if waiting.key not in self._in_line:
+                self._in_line.add(waiting.key)
+                self._line.put_nowait(waiting)
 
     async def _run_one(self, waiting: _Waiting) -> None:
-        project, entry, is_catch_up = waiting
+        project, entry, is_catch_up, _ = waiting
         context = log.bind(project=project, schedule=entry.name, catch_up=is_catch_up)
         began_unix_ns = self._now_unix_ns()
         try:
@@ -308,7 +361,7 @@ class Scheduler:
         await self._tell(failure)
 
     async def _make(self, waiting: _Waiting, now_unix_ns: int) -> None:
-        project, entry, is_catch_up = waiting
+        project, entry, is_catch_up, _ = waiting
         notes = self._notes_of(project)
         last_unix_ns = notes.last_completed_unix_ns(entry.name)
         start = window_start(entry, last_unix_ns=last_unix_ns, now_unix_ns=now_unix_ns)

@@ -15,16 +15,37 @@ from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.scheduler import RunFailure, RunRequest, Scheduler
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.schedule_state import ScheduleState
+from halo_daemon.store.schedule_switches import ScheduleSwitches
+
+_REQUEST_POLL_S = 1.0
 
 
 @asynccontextmanager
 async def scheduled_analyses(config: Config, *, config_path: Path | None) -> AsyncIterator[None]:
     """
-    Run the configured analyses while the block runs.
+    Run the configured analyses while the block runs, and those that people ask for.
 
     Child processes read *config_path*, which is None where no file was named.
     Leaving the block stops the run at hand; it is made up for at the next start.
     """
+    scheduler = scheduler_of(config, config_path=config_path)
+    switches = ScheduleSwitches(config.data.dir)
+
+    async def take_requests() -> None:
+        while True:
+            for name in await asyncio.to_thread(switches.take_requests):
+                scheduler.ask(name)
+            await asyncio.sleep(_REQUEST_POLL_S)
+
+    async with (
+        in_background(scheduler.serve, name="scheduler"),
+        in_background(take_requests, name="schedule_requests"),
+    ):
+        yield
+
+
+def scheduler_of(config: Config, *, config_path: Path | None) -> Scheduler:
+    """Build the scheduler whose runs are child processes, which read *config_path*."""
     root = config.data.dir
     config_arguments = ["--config", str(config_path)] if config_path else []
 
@@ -59,13 +80,12 @@ async def scheduled_analyses(config: Config, *, config_path: Path | None) -> Asy
         )
         await asyncio.to_thread(tell, config, [event], now_unix_ns=time.time_ns())
 
-    scheduler = Scheduler(
+    return Scheduler(
         config.analysis.schedule,
         projects=DataPaths(root).slugs,
         run=run,
         notes_of=lambda project: ScheduleState(root, project),
         now_unix_ns=time.time_ns,
         on_failure=tell_of,
+        is_paused=ScheduleSwitches(root).is_paused,
     )
-    async with in_background(scheduler.serve, name="scheduler"):
-        yield

@@ -28,6 +28,7 @@ from halo_daemon.errors import (
     HaloError,
     QueryError,
     UnknownNameError,
+    UnreachableError,
 )
 
 # A project or finding that is not there, or a pattern that is none, is a wrong word on the
@@ -86,7 +87,7 @@ def border(*, as_json: bool) -> Iterator[None]:
         if is_verbose():
             traceback.print_exc()
         show(exc)
-        sys.exit(exit_codes.USAGE if isinstance(exc, _WRONG_WORDS) else exit_codes.FAILED)
+        sys.exit(_status_of(exc))
     except KeyboardInterrupt:
         sys.exit(exit_codes.INTERRUPTED)
     except OSError as exc:
@@ -99,6 +100,12 @@ def border(*, as_json: bool) -> Iterator[None]:
             traceback.print_exc()
         show(_bug(exc))
         sys.exit(exit_codes.FAILED)
+
+
+def _status_of(exc: HaloError) -> int:
+    if isinstance(exc, _WRONG_WORDS):
+        return exit_codes.USAGE
+    return exit_codes.UNREACHABLE if isinstance(exc, UnreachableError) else exit_codes.FAILED
 
 
 def _refused(exc: OSError) -> HaloError:

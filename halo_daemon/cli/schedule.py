@@ -1,20 +1,41 @@
 """``halo-daemon schedule``: the analyses that come back."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halo_daemon.cli.options import ConfigOption, DataOption, FieldsOption, JsonOption, load_config
-from halo_daemon.cli.output import Shape, print_note, print_rows, print_table
+from halo_daemon.cli.opening import settings_of
+from halo_daemon.cli.options import (
+    ConfigOption,
+    DataOption,
+    FieldsOption,
+    JsonOption,
+    load_config,
+    said_before,
+)
+from halo_daemon.cli.output import (
+    Shape,
+    did_you_mean,
+    print_note,
+    print_rows,
+    print_table,
+    printable,
+)
 from halo_daemon.cli.usage import noun
+from halo_daemon.errors import LockHeldError, UnknownNameError, UnreachableError
 
 if TYPE_CHECKING:
-    from halo_daemon.config import ScheduleEntry
+    from halo_daemon.config import Config, ScheduleEntry
 
 app = noun("Analyses on schedule.")
 
-_COLUMNS = ("schedule", "cron", "timezone", "engine", "since", "next")
+_COLUMNS = ("schedule", "state", "cron", "timezone", "engine", "since", "next")
+_TAKEN_WITHIN_S = 10.0
+_LOOK_PAUSE_S = 0.1
+
+_NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="As `analysis.schedule` says.")]
 
 
 @app.command("list")
@@ -29,10 +50,19 @@ def list_schedules(
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """List what `analysis.schedule` says, with the next times of each entry."""
+    """List what `analysis.schedule` says, which entries are paused, and their next times."""
+    from halo_daemon.store.schedule_switches import ScheduleSwitches
+
     settings = load_config(ctx, config=config, data=data)
     after = datetime.now(UTC)
-    rows = [_row(entry, times, after) for entry in settings.analysis.schedule]
+    switches = ScheduleSwitches(settings.data.dir)
+    rows = [
+        {
+            **_row(entry, times, after),
+            "state": "paused" if switches.is_paused(entry.name) else "active",
+        }
+        for entry in settings.analysis.schedule
+    ]
 
     def table() -> None:
         print_table(
@@ -43,6 +73,134 @@ def list_schedules(
             print_note("no schedule", hint="halo-daemon config explain analysis.schedule")
 
     print_rows(rows, Shape(as_json, fields), table, schema="halo.schedules/v1", key="schedules")
+
+
+@app.command("run")
+def run_schedule(
+    ctx: typer.Context,
+    name: _NameArgument,
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """
+    Run an entry once now, also a paused one.
+
+    A running daemon puts it in line, and this returns; without one it runs here. Exits 5
+    when the daemon does not take it, as one that was started with --no-schedule.
+    """
+    from halo_daemon.store.lock import DataLock
+    from halo_daemon.store.paths import DataPaths
+
+    settings = settings_of(ctx, config, data)
+    entry = _entry(settings, name)
+    try:
+        with DataLock(DataPaths(settings.data.dir)):
+            _run_here(settings, entry, config_path=config or said_before(ctx).config)
+    except LockHeldError as exc:
+        _ask_daemon(settings, entry, exc)
+
+
+@app.command("pause")
+def pause_schedule(
+    ctx: typer.Context,
+    name: _NameArgument,
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """
+    Let no further run of an entry begin, until it is resumed; a running daemon heeds it at once.
+
+    The first run after the pause covers what was received meanwhile, up to eight days.
+    """
+    from halo_daemon.store.schedule_switches import ScheduleSwitches
+
+    settings = settings_of(ctx, config, data)
+    entry = _entry(settings, name)
+    was_active = ScheduleSwitches(settings.data.dir).pause(entry.name)
+    print(f"{'paused' if was_active else 'already_paused'}: {entry.name}")
+
+
+@app.command("resume")
+def resume_schedule(
+    ctx: typer.Context,
+    name: _NameArgument,
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Let a paused entry run at its times again."""
+    from halo_daemon.store.schedule_switches import ScheduleSwitches
+
+    settings = settings_of(ctx, config, data)
+    entry = _entry(settings, name)
+    was_paused = ScheduleSwitches(settings.data.dir).resume(entry.name)
+    print(f"{'resumed' if was_paused else 'already_active'}: {entry.name}")
+
+
+def _entry(settings: "Config", name: str) -> "ScheduleEntry":
+    """
+    The entry of that name.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    entries = {entry.name: entry for entry in settings.analysis.schedule}
+    if name not in entries:
+        raise UnknownNameError(
+            f"cannot find schedule `{name[:80]}`{did_you_mean(name, entries)}",
+            hint="halo-daemon schedule list",
+        )
+    return entries[name]
+
+
+def _run_here(settings: "Config", entry: "ScheduleEntry", *, config_path: Path | None) -> None:
+    """
+    Run the entry in children of this process.
+
+    Raises:
+        HaloError: A project's run failed; the others ran.
+    """
+    import asyncio
+
+    from halo_daemon.scheduling import scheduler_of
+
+    scheduler = scheduler_of(settings, config_path=config_path)
+    errors = asyncio.run(scheduler.run_now(entry))
+    for project, error in errors.items():
+        print(f"{entry.name}\t{printable(project)}\t{'failed' if error else 'done'}")
+    if not errors:
+        print_note("no project to analyse", hint="point an exporter at `halo-daemon serve`")
+    for error in errors.values():
+        if error is not None:
+            raise error
+
+
+def _ask_daemon(settings: "Config", entry: "ScheduleEntry", held: LockHeldError) -> None:
+    """
+    Leave a request, and wait until the daemon took it.
+
+    Raises:
+        UnreachableError: It did not.
+    """
+    import time
+
+    from halo_daemon.store.schedule_switches import ScheduleSwitches
+
+    switches = ScheduleSwitches(settings.data.dir)
+    switches.ask(entry.name)
+    deadline_s = time.monotonic() + _TAKEN_WITHIN_S
+    while switches.is_asked(entry.name) and time.monotonic() < deadline_s:
+        time.sleep(_LOOK_PAUSE_S)
+    if switches.withdraw(entry.name):
+        raise UnreachableError(
+            f"cannot run schedule `{entry.name}`: {held}, and took no request"
+            f" within {_TAKEN_WITHIN_S:g} s",
+            hint="`halo-daemon analyze` runs beside it; or start it without --no-schedule",
+        )
+    print(f"in line: {entry.name}")
+    print_note("the daemon runs it; its log and `halo-daemon report list` tell how it went")
 
 
 def _row(entry: "ScheduleEntry", times: int, after: datetime) -> dict[str, object]:

@@ -7,6 +7,7 @@ Every file name of the data directory; no other module spells one.
     <root>/measures/<worker>.json                             while several workers run
     <root>/outbox/
     <root>/imports.jsonl
+    <root>/schedules/<name>.paused, <name>.asked
     <root>/projects/<slug>/project.json, findings.jsonl, schedule.json, outcomes.jsonl
     <root>/projects/<slug>/triage.yaml, contract.yaml         written by people
     <root>/projects/<slug>/pruning.json                       while traces are deleted
@@ -36,6 +37,8 @@ PLAIN_SUFFIX = ".jsonl"
 COMPRESSED_SUFFIX = ".jsonl.zst"
 RECEIPTS_SUFFIX = ".receipts"
 TORN_SUFFIX = ".torn"
+PAUSED_SUFFIX = ".paused"
+ASKED_SUFFIX = ".asked"
 TEMPORARY_PREFIX = ".tmp-"
 DOOMED_PREFIX = ".deleting-"
 """Of a deleted project that is not gone from the disk yet."""
@@ -280,6 +283,11 @@ class DataPaths:
     def outbox(self) -> Path:
         """Deliveries not yet accepted by their target."""
         return self.root / "outbox"
+
+    @property
+    def schedules(self) -> Path:
+        """What people said of schedule entries: a file for each, by its name."""
+        return self.root / "schedules"
 
     @property
     def imports(self) -> Path:

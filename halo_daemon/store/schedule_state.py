@@ -18,7 +18,7 @@ class ScheduleState:
     """
     The last completed run of each schedule of one project.
 
-    Only the daemon's scheduler writes it, so there is no lock.
+    Whoever holds the lock of the data directory writes it; it has none of its own.
     """
 
     def __init__(self, root: Path, project: str, *, disk: Disk | None = None) -> None:

@@ -9,6 +9,8 @@ import pytest
 from halo_daemon.demo.agents import AGENTS, generate
 from halo_daemon.demo.export import export
 from halo_daemon.quantities import parse_endpoint
+from halo_daemon.store.lock import DataLock
+from halo_daemon.store.paths import DataPaths
 from halo_daemon.testing.daemon import DaemonProcess
 
 pytestmark = pytest.mark.slow
@@ -83,8 +85,80 @@ def test_a_run_comes_when_it_is_due(tmp_path):
     assert report["dataset"]["traces"] == 6
 
 
-def _wait_for_log(daemon, event):
-    until = time.monotonic() + WAIT_S
+def _runs(data):
+    return list((data / "projects" / "support-bot" / "runs").glob("*/report.json"))
+
+
+def test_a_paused_entry_is_not_run_and_a_run_can_be_asked_for(tmp_path, run):
+    """A running daemon heeds the pause without a restart, and makes the run that is asked for."""
+    data = tmp_path / "data"
+    config = _settings(tmp_path, "* * * * *")
+    with DaemonProcess(data, arguments=config) as daemon:
+        paused = run(f"schedule pause nightly {' '.join(config)}", data)
+        _send_sample(daemon)
+        _wait_for_log(daemon, "schedule_paused", deadline_s=75.0)
+        assert not _runs(data)
+        asked = run(f"schedule run nightly {' '.join(config)}", data)
+        _wait_for_log(daemon, "scheduled_run_completed")
+
+    assert paused[:2] == (0, "paused: nightly\n")
+    assert asked[:2] == (0, "in line: nightly\n")
+    assert len(_runs(data)) == 1
+
+
+def test_without_a_daemon_an_entry_is_run_at_once_and_noted(tmp_path, run):
+    """The report is there when the command ends; the next start of the daemon repeats nothing."""
+    data = tmp_path / "data"
+    config = _settings(tmp_path, _other_hour())
+    with DaemonProcess(data) as daemon:
+        _send_sample(daemon)
+
+    status, out, _ = run(f"schedule run nightly {' '.join(config)}", data)
+
+    assert (status, out) == (0, "nightly\tsupport-bot\tdone\n")
+    with DaemonProcess(data, arguments=config):
+        time.sleep(1.5)
+    assert len(_runs(data)) == 1
+
+
+def test_a_daemon_that_takes_no_request_is_told(tmp_path, run):
+    """Status 5, who has the directory, a remedy; and no request is left behind."""
+    with DataLock(DataPaths(tmp_path)):
+        status, out, err = run("schedule run nightly", tmp_path)
+
+    assert (status, out) == (5, "")
+    assert "has it open, and took no request" in err
+    assert "Try: " in err
+    assert not list(DataPaths(tmp_path).schedules.iterdir())
+
+
+def test_a_pause_is_listed_and_lifted(tmp_path, run):
+    """`list` says the state; saying the same twice is no error; an unknown name is."""
+    (tmp_path / "data").mkdir()
+
+    def states():
+        listed = json.loads(run("schedule list --json", tmp_path / "data")[1])
+        return [(row["schedule"], row["state"]) for row in listed["schedules"]]
+
+    said = [
+        run(f"schedule {verb} nightly", tmp_path / "data")[1].strip()
+        for verb in ("pause", "pause", "resume", "resume", "pause")
+    ]
+    assert said == [
+        "paused: nightly",
+        "already_paused: nightly",
+        "resumed: nightly",
+        "already_active: nightly",
+        "paused: nightly",
+    ]
+    assert states() == [("nightly", "paused")]
+    status, _, err = run("schedule run nihgtly", tmp_path / "data")
+    assert status == 2
+    assert "did you mean `nightly`?" in err
+
+
+def _wait_for_log(daemon, event, deadline_s=WAIT_S):
+    until = time.monotonic() + deadline_s
     while event not in daemon.log_path.read_text() and time.monotonic() < until:
         time.sleep(0.05)
     assert event in daemon.log_path.read_text()

@@ -154,6 +154,7 @@ class _Bench:
         self.most_running = 0
         self.told: list[RunFailure] = []
         self.tell_error: Exception | None = None
+        self.paused: set[str] = set()
         self.scheduler = Scheduler(
             entries,
             projects=self._list_projects,
@@ -162,6 +163,7 @@ class _Bench:
             now_unix_ns=lambda: self.now_unix_ns,
             retry_after_s=retry_after_s,
             on_failure=self._tell,
+            is_paused=lambda name: name in self.paused,
         )
 
     async def _tell(self, failure: RunFailure) -> None:
@@ -398,3 +400,68 @@ async def test_the_timers_fire_when_an_entry_is_due(monkeypatch):
 
     assert (request.project, request.is_catch_up) == ("bot", False)
     assert next_due > datetime.now(UTC)
+
+
+async def test_a_paused_entry_runs_neither_when_due_nor_to_catch_up():
+    """Other entries go on, and the note of the paused one stands still for its next run."""
+    bench = _Bench(NIGHTLY, ROLLING)
+    bench.paused.add("nightly")
+
+    async with bench.serving():
+        await bench.scheduler.due(NIGHTLY)
+        await bench.scheduler.due(ROLLING)
+        requests = [await bench.runs.get()]
+        bench.paused.clear()
+        await bench.scheduler.due(NIGHTLY)
+        requests.append(await bench.runs.get())
+
+    assert [request.entry for request in requests] == [ROLLING, NIGHTLY]
+    assert bench.runs.empty()
+
+
+async def test_a_pause_is_heeded_by_runs_that_wait_already():
+    """Of two projects in line, the second is passed over when the pause comes during the first."""
+    bench = _Bench(NIGHTLY, ROLLING, projects=("a", "b"))
+    bench.ran_now()
+    bench.gate.clear()
+
+    async with bench.serving():
+        await bench.scheduler.due(NIGHTLY)
+        assert (await bench.runs.get()).project == "a"
+        bench.paused.add("nightly")
+        bench.gate.set()
+        await bench.scheduler.due(ROLLING)
+        assert (await bench.runs.get()).entry == ROLLING
+
+
+async def test_whoever_asks_gets_a_run_also_of_a_paused_entry():
+    """Asking twice while it waits gives one run; an unknown name gives none and ends nothing."""
+    bench = _Bench(NIGHTLY, ROLLING)
+    bench.ran_now()
+    bench.paused.add("nightly")
+
+    async with bench.serving():
+        bench.scheduler.ask("none")
+        bench.scheduler.ask("nightly")
+        bench.scheduler.ask("nightly")
+        assert (await bench.runs.get()).entry == NIGHTLY
+        await bench.scheduler.due(ROLLING)
+        assert (await bench.runs.get()).entry == ROLLING
+
+
+async def test_a_run_without_the_daemon_tells_what_became_of_each_project():
+    """The failed one keeps its note and nobody else is told; the other is noted as done."""
+    bench = _Bench(NIGHTLY, projects=("bad", "good"))
+
+    def fail(request: RunRequest) -> None:
+        if request.project == "bad":
+            raise AnalysisError("no report")
+
+    bench.fail = fail
+    errors = await bench.scheduler.run_now(NIGHTLY)
+
+    assert str(errors["bad"]) == "no report"
+    assert errors["good"] is None
+    assert bench.notes["bad"].last == {}
+    assert bench.notes["good"].last == {"nightly": NOW_NS}
+    assert bench.told == []
