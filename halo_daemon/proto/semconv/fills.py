@@ -15,6 +15,7 @@ from halo_daemon.proto.semconv.targets import (
     FILLED,
     INPUT_MESSAGES,
     INSTRUCTIONS,
+    NAMED_BY_SPAN,
     OUTPUT_MESSAGES,
     TOOL,
     TOOL_NAME,
@@ -51,7 +52,9 @@ def fill_absent(
         if is_any_cut(events):
             remarks[TRUNCATED] = True
     if plan.lacks_tool_name and TOOL_NAME not in found:
-        found[TOOL_NAME] = name_in_name(fields["name"], scope_name, TOOL) or None
+        name = fields["name"]
+        is_named = answer(plan.other.get(NAMED_BY_SPAN, ()), attributes) is not None
+        found[TOOL_NAME] = (name if is_named else name_in_name(name, scope_name, TOOL)) or None
     if INSTRUCTIONS in plan.other and INPUT_MESSAGES not in plan.sent:
         _prepend_instructions(plan, attributes, found)
     for target in FILLED:

@@ -62,7 +62,7 @@ CACHE_WRITE_TOKENS: Final = "cache write tokens"
 TOTAL_TOKENS: Final = "total tokens"
 INPUT_COST: Final = "cost of the input"
 OUTPUT_COST: Final = "cost of the output"
-NAMED_BY_SPAN: Final = "kind whose spans bear the agent's name"
+NAMED_BY_SPAN: Final = "kind whose spans bear the agent's or the tool's name"
 INSTRUCTIONS: Final = "system instructions"
 FAILURE: Final = "failure"
 

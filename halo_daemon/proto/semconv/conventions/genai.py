@@ -112,6 +112,8 @@ _OPERATIONS: Final = {
     "litellm.moderation": GUARDRAIL,
 }
 _USAGE: Final = "gen_ai.usage"
+_REQUEST: Final = ("gen_ai.prompt", "gen_ai.prompt_json")
+_ANSWER: Final = ("gen_ai.completion", "gen_ai.completion_json")
 _ARGUMENTS: Final = (
     "gen_ai.tool.call.arguments",
     "gen_ai.tool.args",
@@ -242,7 +244,8 @@ GENAI_OLD: Final = Convention(
     rank=50,
     rows=(
         row(targets.PROVIDER, "gen_ai.system", read=renamed({"gcp.vertex.agent": "google"})),
-        row(targets.WEAK_KIND, "gen_ai.completion", "gen_ai.completion.*", read=always(LLM)),
+        row(targets.PROVIDER, "gen_ai.model.provider"),
+        row(targets.WEAK_KIND, *_ANSWER, "gen_ai.completion.*", read=always(LLM)),
         row(
             targets.INPUT_TOKENS,
             f"{_USAGE}.prompt_tokens",
@@ -298,13 +301,13 @@ GENAI_OLD: Final = Convention(
             "gen_ai.output.messages.*",
             read=message_families.INDEXED_OUTPUT,
         ),
-        row(targets.INPUT_MESSAGES, "gen_ai.prompt", read=messages.INPUT, only=ON_LLMS),
-        row(targets.OUTPUT_MESSAGES, "gen_ai.completion", read=messages.OUTPUT, only=ON_LLMS),
+        row(targets.INPUT_MESSAGES, *_REQUEST, read=messages.INPUT, only=ON_LLMS),
+        row(targets.OUTPUT_MESSAGES, *_ANSWER, read=messages.OUTPUT, only=ON_LLMS),
         row(targets.FINISH_REASONS, "gen_ai.completion.*", read=INDEXED_REASONS),
         # Gateways keep the provider's request and answer whole.
-        row(targets.FINISH_REASONS, "gen_ai.completion", read=ANSWER_REASONS, only=ON_LLMS),
-        row(targets.TOOLS, "gen_ai.prompt", read=listed.REQUEST_TOOLS, only=ON_LLMS),
-        row(targets.INPUT_VALUE, "gen_ai.prompt", read=CONTENT, only=ON_OTHERS),
-        row(targets.OUTPUT_VALUE, "gen_ai.completion", read=CONTENT, only=ON_OTHERS),
+        row(targets.FINISH_REASONS, *_ANSWER, read=ANSWER_REASONS, only=ON_LLMS),
+        row(targets.TOOLS, *_REQUEST, read=listed.REQUEST_TOOLS, only=ON_LLMS),
+        row(targets.INPUT_VALUE, *_REQUEST, read=CONTENT, only=ON_OTHERS),
+        row(targets.OUTPUT_VALUE, *_ANSWER, read=CONTENT, only=ON_OTHERS),
     ),
 )

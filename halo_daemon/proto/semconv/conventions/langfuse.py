@@ -12,7 +12,7 @@ from halo_daemon.proto.semconv.conventions.kinds import (
 )
 from halo_daemon.proto.semconv.readers import CONTENT, COUNT, ERROR_WORD, NUMBER, at, kinds
 from halo_daemon.proto.semconv.rows import Convention, row
-from halo_daemon.proto.semconv.targets import AGENT, LLM
+from halo_daemon.proto.semconv.targets import AGENT, LLM, TOOL
 
 _TYPES: Final = COMMON | {"generation": LLM}
 _USAGE: Final = "langfuse.observation.usage_details"
@@ -29,8 +29,8 @@ LANGFUSE: Final = Convention(
         row(
             targets.NAMED_BY_SPAN,
             "langfuse.observation.type",
-            read=kinds({"agent": AGENT}),
-            only=ON_AGENTS,
+            read=kinds({"agent": AGENT, "tool": TOOL}),
+            only=ON_AGENTS | ON_TOOLS,
         ),
         row(targets.MODEL, "langfuse.observation.model.name"),
         *(

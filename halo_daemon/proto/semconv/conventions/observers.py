@@ -6,13 +6,14 @@ from halo_daemon.proto.semconv import listed, messages, targets
 from halo_daemon.proto.semconv.conventions.kinds import (
     COMMON,
     NOT_ON_LLMS,
+    ON_AGENTS,
     ON_LLMS,
     ON_RETRIEVERS,
     ON_TOOLS,
 )
 from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, at, at_first, kinds
 from halo_daemon.proto.semconv.rows import Convention, Row, row
-from halo_daemon.proto.semconv.targets import CHAIN, EVALUATOR, RETRIEVER
+from halo_daemon.proto.semconv.targets import AGENT, CHAIN, EVALUATOR, RETRIEVER, TOOL
 
 _LANGWATCH_KINDS: Final = COMMON | {
     "rag": RETRIEVER,
@@ -22,6 +23,7 @@ _LANGWATCH_KINDS: Final = COMMON | {
     "module": CHAIN,
     "task": CHAIN,
 }
+_NAMED: Final = {"agent": AGENT, "tool": TOOL}
 _CONTEXTS: Final = ("langwatch.contexts", "langwatch.rag.contexts", "langwatch.rag_contexts")
 
 
@@ -39,6 +41,12 @@ LANGWATCH: Final = Convention(
     prefixes=("langwatch.",),
     rows=(
         row(targets.KIND, "langwatch.span.type", read=kinds(_LANGWATCH_KINDS)),
+        row(
+            targets.NAMED_BY_SPAN,
+            "langwatch.span.type",
+            read=kinds(_NAMED),
+            only=ON_AGENTS | ON_TOOLS,
+        ),
         _metric(targets.INPUT_TOKENS, "promptTokens", "prompt_tokens"),
         _metric(targets.OUTPUT_TOKENS, "completionTokens", "completion_tokens"),
         _metric(targets.COST, "cost"),
@@ -78,6 +86,12 @@ TRACEROOT: Final = Convention(
     prefixes=("traceroot.",),
     rows=(
         row(targets.KIND, "traceroot.span.type", read=kinds(COMMON)),
+        row(
+            targets.NAMED_BY_SPAN,
+            "traceroot.span.type",
+            read=kinds(_NAMED),
+            only=ON_AGENTS | ON_TOOLS,
+        ),
         row(targets.MODEL, "traceroot.llm.model"),
         row(targets.INPUT_MESSAGES, "traceroot.span.input", read=messages.INPUT, only=ON_LLMS),
         row(targets.OUTPUT_MESSAGES, "traceroot.span.output", read=messages.OUTPUT, only=ON_LLMS),

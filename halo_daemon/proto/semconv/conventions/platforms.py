@@ -213,7 +213,7 @@ BRAINTRUST: Final = Convention(
     ),
 )
 
-_ANSWERS: Final = ("output.value", "output", "gen_ai.completion")
+_ANSWERS: Final = ("output.value", "output", "gen_ai.completion", "gen_ai.completion_json")
 _WITHOUT_CACHE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -234,6 +234,7 @@ PROVIDERS_ANSWER: Final = Convention(
             targets.MODEL,
             "output.value",
             "gen_ai.completion",
+            "gen_ai.completion_json",
             "llm.invocation_parameters",
             read=holding(('"model"',), at("model", TEXT)),
             only=ON_LLMS,

@@ -195,6 +195,12 @@ FRAMEWORKS: dict[str, Dialect] = {
             ("VectorIndexRetriever.retrieve", {}),
         ],
     ),
+    "cloudflare": (
+        "ai-gateway",
+        [
+            ("chat", {"gen_ai.request.model": "small", "gen_ai.model.provider": "openai", "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 4, "gen_ai.usage.cost": 0.001, "gen_ai.prompt_json": as_json({"messages": [ASKED], "tools": [TOOL]}), "gen_ai.completion_json": as_json({"choices": [{"message": {"role": "assistant", "tool_calls": [CALL]}, "finish_reason": "tool_calls"}]})}),
+        ],
+    ),
     "mastra_first": (
         "weather-app",
         [
