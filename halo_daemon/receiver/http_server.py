@@ -209,6 +209,8 @@ class _Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
+        if not self._has_host and self.parser.get_http_version() == "1.1":
+            raise ValueError("no host")  # RFC 9112, section 3.2
         if not self.url.startswith(b"/") and (host := httptools.parse_url(self.url).host):
             # Whom an absolute target names is asked, whatever the header says.
             self.headers[:] = [each for each in self.headers if each[0] != b"host"]

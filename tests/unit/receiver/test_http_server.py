@@ -199,3 +199,26 @@ async def test_an_absolute_target_says_which_host_is_meant():
         assert await _answer(reader) == b"HTTP/1.1 200 OK"
         assert await reader.readexactly(len(b"evil.example")) == b"evil.example"
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 Bad Request", id="1.1"),
+        pytest.param(
+            b"GET http://localhost/ HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 400 Bad Request",
+            id="1.1-absolute",
+        ),
+        pytest.param(b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b"HTTP/1.1 200 OK", id="1.1-empty"),
+        pytest.param(b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.1 200 OK", id="1.0"),
+    ],
+)
+async def test_a_request_without_host_is_refused_where_http_asks_for_one(head, status):
+    """HTTP/1.1 must name a host, be it an empty one, also beside an absolute target; 1.0 need not."""
+    async with _Running(_named_host) as server:
+        reader, writer = await server.connect()
+        writer.write(head)
+
+        assert await _answer(reader) == status
+        writer.close()
