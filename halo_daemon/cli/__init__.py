@@ -24,6 +24,7 @@ from halo_daemon.cli import (
     init,
     keys,
     notify,
+    notify_log,
     project,
     report,
     reproject,
@@ -130,6 +131,8 @@ app.add_typer(config_command.app, name="config")
 app.command("completion")(about.completion)
 app.command("version")(about.version)
 project.app.add_typer(keys.app, name="keys")
+notify.app.command("log")(notify_log.show_log)
+notify.app.command("redeliver")(notify_log.redeliver)
 store.app.command("tidy")(tidy.tidy)
 trace.app.command("lint")(trace_lint.lint_traces)
 

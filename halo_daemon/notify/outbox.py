@@ -125,6 +125,23 @@ class Outbox:
         except OSError as exc:
             raise _refused("bury a message", source, exc) from exc
 
+    def put_again(self, message: Message, *, now_unix_ns: int) -> None:
+        """
+        Have a message that waits or was given up tried at once, with all its attempts before it.
+
+        A crash on the way leaves it in both places; it is delivered under its one id.
+
+        Raises:
+            StoreError: The disk refused; the message is where it was.
+        """
+        fresh = replace(message, attempts=0, due_unix_ns=now_unix_ns)
+        self._write(self._path(self._pending, message), fresh)
+        dead = self._path(self._dead, message)
+        try:
+            dead.unlink(missing_ok=True)
+        except OSError as exc:
+            raise _refused("take a message out of the dead letters", dead, exc) from exc
+
     def dead_letters(self) -> list[Message]:
         """Every message that was given up, by time of creation."""
         found = (self._read(path) for path in self._files(self._dead))

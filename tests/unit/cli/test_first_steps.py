@@ -9,7 +9,9 @@ from halo_daemon.cli import app
 from halo_daemon.config import Config
 from halo_daemon.config_file import load
 from halo_daemon.config_keys import flat_values
-from halo_daemon.errors import ConfigError, DeliveryError, UnknownNameError
+from halo_daemon.errors import AmbiguousNameError, ConfigError, DeliveryError, UnknownNameError
+from halo_daemon.notify.message import Message
+from halo_daemon.notify.outbox import Outbox
 from halo_daemon.testing.webhook_server import WebhookServer
 
 SECRET = "whsec_" + "MDEy" * 8
@@ -147,6 +149,79 @@ def test_a_target_is_tried(run, tmp_path):
         run("notify", "test", "ops", *closed)
     with pytest.raises(UnknownNameError, match="no such target"):
         run("notify", "test", "opps", *closed)
+
+
+def _kept(tmp_path, number, target="ops"):
+    """The outbox with one more message, given up."""
+    outbox = Outbox(tmp_path / "data" / "outbox")
+    body = b'{"type": "finding.new", "data": {}}'
+    message = Message(f"msg_{number}", target, body, number, number, attempts=10)
+    outbox.put(message)
+    outbox.bury(message)
+    return outbox
+
+
+def test_a_message_that_was_given_up_is_tried_again(run, tmp_path):
+    """The target gets it under its id, and nothing is left; the log shows it until then."""
+
+    async def tried() -> tuple[str, str, list[str]]:
+        server = WebhookServer()
+        async with server.listening():
+            config = _config(tmp_path, server.url)
+            _kept(tmp_path, 1)
+            listed = run("notify", "log", "--json", *config).stdout
+            told = await asyncio.to_thread(run, "notify", "redeliver", "msg_1", *config)
+        return listed, told.stdout, [one.headers["webhook-id"] for one in server.received]
+
+    listed, told, received = asyncio.run(tried())
+
+    (row,) = json.loads(listed)["messages"]
+    assert (row["message"], row["state"], row["kind"]) == ("msg_1", "given up", "finding.new")
+    assert row["due"] is None
+    assert told == "ops accepted msg_1\n"
+    assert received == ["msg_1"]
+    config = _config(tmp_path, "http://127.0.0.1:9/x")
+    assert json.loads(run("notify", "log", "--json", *config).stdout)["messages"] == []
+
+
+def test_a_message_that_is_refused_again_waits(run, tmp_path):
+    """The failure is told, and the message is in line with one attempt behind it."""
+    config = _config(tmp_path, "http://127.0.0.1:9/x")
+    outbox = _kept(tmp_path, 1)
+
+    with pytest.raises(DeliveryError, match="did not accept msg_1"):
+        run("notify", "redeliver", "msg_1", *config)
+
+    assert [message.attempts for message in outbox.pending()] == [1]
+    assert outbox.dead_letters() == []
+
+
+def test_a_message_is_left_to_the_process_that_delivers(run, tmp_path):
+    """While another one delivers, the message is put in line for it."""
+    config = _config(tmp_path, "http://127.0.0.1:9/x")
+    with _kept(tmp_path, 1).claim():
+        assert run("notify", "redeliver", "msg_1", *config).stdout == "in line: msg_1\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "told"),
+    [
+        ("msg_9", UnknownNameError, "cannot find message `msg_9`"),
+        ("msg_", AmbiguousNameError, "2 begin so"),
+        ("msg_2", ConfigError, "no target `gone` is configured"),
+        ("msg_1", ConfigError, "nothing is taken at its address any more"),
+    ],
+)
+def test_a_message_that_cannot_be_delivered_is_left_where_it_is(run, tmp_path, word, error, told):
+    """An unknown or short id, a target that is not configured, or one that is gone."""
+    config = _config(tmp_path, "http://127.0.0.1:9/x")
+    _kept(tmp_path, 1).disable("ops", "http://127.0.0.1:9/x")
+    outbox = _kept(tmp_path, 2, target="gone")
+
+    with pytest.raises(error, match=told):
+        run("notify", "redeliver", word, *config)
+
+    assert len(outbox.dead_letters()) == 2
 
 
 def test_where_nobody_listens_sending_ends_with_5(run):
