@@ -1,19 +1,20 @@
 """Every command of the store beside a daemon under load, and what it leaves."""
 
 import http.client
+import io
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import pytest
 
+from halo_daemon.cli import app
+from halo_daemon.cli.border import border
 from halo_daemon.store.paths import DataPaths, day_of
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window
@@ -28,13 +29,15 @@ SPANS = 5
 
 OLD_TRACES = 40
 PROJECTS = ("p0", "p1")
-ROUNDS = 1
+ROUNDS = int(os.environ.get("HALO_STORE_ROUNDS", "1"))
+"""How often all commands run; more for a long run."""
+
 _DAY_NS = 86_400 * 10**9
-_BETWEEN_S = 0.01
+_BETWEEN_S = 0.02
 _ENVIRON = {
     "HALO_DAEMON__STORAGE__MIN_FREE": "1MiB",
     "HALO_DAEMON__STORAGE__SHARD__MAX_SIZE": "64KiB",
-    "HALO_DAEMON__STORAGE__TIDY_EVERY": "1s",
+    "HALO_DAEMON__STORAGE__TIDY_EVERY": "2s",
     "HALO_DAEMON__STORAGE__COMPRESS_AFTER": "0s",
     "HALO_DAEMON__STORAGE__RETENTION__MAX_AGE": "36h",
 }
@@ -135,14 +138,25 @@ def _store_old(data: Path, project: str, *, days_ago: int) -> None:
         os.utime(path, ns=(received, received))
 
 
-def _run(command: str, data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "halo_daemon", *command.split(), *arguments, "--data", str(data)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+class Ended(NamedTuple):
+    """A command that ended, with what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def _run(command: str, data: Path, *arguments: str) -> Ended:
+    """Run it as another process than the daemon's would: this one, which is started already."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+        pytest.raises(SystemExit) as ended,
+        border(as_json=False),
+    ):
+        app([*command.split(), *arguments, "--data", str(data)])
+    return Ended(int(ended.value.code or 0), stdout.getvalue(), stderr.getvalue())
 
 
 def _traces(data: Path, project: str) -> dict[str, int]:
@@ -169,17 +183,17 @@ def _without_old(found: dict[str, int]) -> dict[str, int]:
 
 def _back_up(data: Path, copy: Path) -> None:
     done = _run("store backup", data, str(copy))
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.stderr
 
 
 def _command_all(data: Path, pid: int) -> None:
     """Each command works, or is refused by name of the daemon."""
     for command in WORKING:
         done = _run(command, data)
-        assert done.returncode == 0, (command, done.stdout[-500:], done.stderr)
+        assert done.status == 0, (command, done.stdout[-500:], done.stderr)
     for command in REFUSED:
         done = _run(command, data)
-        assert done.returncode != 0, (command, done.stdout[-500:])
+        assert done.status != 0, (command, done.stdout[-500:])
         assert f"pid {pid} on" in done.stderr, (command, done.stderr)
         assert "has it open" in done.stderr, (command, done.stderr)
         assert "Try: " in done.stderr, (command, done.stderr)
@@ -198,7 +212,7 @@ def _restored(copy: Path) -> Path:
     restored = copy.with_name(f"{copy.name}-restored")
     for command, arguments in (("store restore", [str(copy)]), ("store verify", [])):
         done = _run(command, restored, *arguments)
-        assert done.returncode == 0, (command, done.stdout[-500:], done.stderr)
+        assert done.status == 0, (command, done.stdout[-500:], done.stderr)
     return restored
 
 
@@ -222,7 +236,7 @@ def test_store_commands_beside_a_daemon_under_load_cost_no_span(tmp_path):
             copies.append((tmp_path / f"copy{number}", stored))
             _back_up(data, copies[-1][0])
             _command_all(data, daemon.pid)
-            assert _run("store restore", data, str(copies[-1][0])).returncode != 0
+            assert _run("store restore", data, str(copies[-1][0])).status != 0
             for project, sender in senders.items():
                 _require_whole(data, project, set(sender.stored))
         assert [sender.error for sender in senders.values()] == ["", ""]
@@ -237,5 +251,5 @@ def test_store_commands_beside_a_daemon_under_load_cost_no_span(tmp_path):
         for project in PROJECTS:
             _require_whole(restored, project, stored[project])
     renamed = _run("project rename p0 q0", data)
-    assert renamed.returncode == 0, renamed.stderr
+    assert renamed.status == 0, renamed.stderr
     _require_whole(data, "q0", set(senders["p0"].stored))
