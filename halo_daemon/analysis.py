@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import structlog
-
 from halo_daemon.analyzer.brief import render_brief
 from halo_daemon.analyzer.cited import cited_spans, span_lines
 from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
@@ -43,22 +41,23 @@ from halo_daemon.findings import (
     split_rows,
     to_json,
 )
+from halo_daemon.log import get_logger
 from halo_daemon.notify.events import partial_runs, report_created
 from halo_daemon.notify.finding_events import Known, finding_events
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import StoredProject, find_project, list_projects
 from halo_daemon.store.query_engine import LocalQueries
-from halo_daemon.store.reader import LocalTraceReader
+from halo_daemon.store.reader import LocalTraceReader, open_reader
 from halo_daemon.store.reports import ReportStore
 from halo_daemon.store.scratch import is_read_only
 from halo_daemon.store.temporary import private_directory
-from halo_daemon.store.trace_reader import LoadTrace, TraceReader, Window, WindowBy
+from halo_daemon.store.trace_reader import LoadTrace, Window, WindowBy
 
 if TYPE_CHECKING:
     from halo_daemon.analyzer.agent.explain import DryRun
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _RUN_ID_RANDOM_BYTES = 2
 _NS_PER_S = 10**9
@@ -312,7 +311,13 @@ def _mined(
         previous=_previous(ReportStore(root, slug)),
         memory=memory,
         settings=MinerSettings(contract=contract),
-        open_reader=partial(_open_reader, config, slug),
+        open_reader=partial(
+            open_reader,
+            root,
+            slug,
+            settle_s=config.analysis.settle_s,
+            max_answer_bytes=config.storage.max_answer_bytes,
+        ),
         on_outcomes=on_outcomes,
         on_occurrences=on_occurrences,
         processes=min(os.cpu_count() or 1, _MAX_PROCESSES, 1 + spans // _SPANS_PER_PROCESS),
@@ -328,16 +333,6 @@ def _contract(request: AnalysisRequest, path: Path) -> Contract:
             raise
         log.error("contract_unreadable", error=str(exc), hint=exc.hint)  # noqa: TRY400 -- expected
         return NO_CONTRACT
-
-
-def _open_reader(config: Config, slug: str) -> TraceReader:
-    return LocalTraceReader(
-        config.data.dir,
-        slug,
-        settle_s=config.analysis.settle_s,
-        now_unix_ns=time.time_ns,
-        max_answer_bytes=config.storage.max_answer_bytes,
-    )
 
 
 def _explained(

@@ -28,11 +28,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from halo_daemon.config import Config
 from halo_daemon.deliveries import deliveries
 from halo_daemon.housekeeping import housekeeping
+from halo_daemon.log import get_logger
 from halo_daemon.receiving import Share, receiving, run_on_loop
 from halo_daemon.scheduling import scheduled_analyses
 from halo_daemon.shared_measures import clear as clear_measures
@@ -41,7 +40,7 @@ from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.recovery import recover
 from halo_daemon.workers import worker_processes
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 EXIT_INTERRUPTED = 130
 

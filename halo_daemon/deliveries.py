@@ -5,18 +5,17 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from random import SystemRandom
 
-import structlog
-
 from halo_daemon.background import in_background
 from halo_daemon.config import Config
 from halo_daemon.errors import OutboxFullError
+from halo_daemon.log import get_logger
 from halo_daemon.notify.courier import Courier, queue_event
 from halo_daemon.notify.events import Event
 from halo_daemon.notify.outbox import Outbox
 from halo_daemon.notify.targets import notifiers_of
 from halo_daemon.store.paths import DataPaths
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 def outbox_of(config: Config) -> Outbox:

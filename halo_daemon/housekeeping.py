@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import structlog
-
 from halo_daemon.background import in_background
 from halo_daemon.config import Config
 from halo_daemon.errors import HaloError
+from halo_daemon.log import get_logger
 from halo_daemon.own_command import run_command
 from halo_daemon.store.paths import DataPaths
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _FIRST_AFTER_S = 60.0
 _WALL_S = 3600.0

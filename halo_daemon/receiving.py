@@ -14,12 +14,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import structlog
-
 from halo_daemon.auth import KeyFile
 from halo_daemon.config import Config, RouteRule
 from halo_daemon.config_checks import is_loopback
 from halo_daemon.errors import ConfigError, StorageUnavailableError
+from halo_daemon.log import get_logger
 from halo_daemon.memory import keep_freed_memory, leave_start_up_to_itself
 from halo_daemon.metrics import CONTENT_TYPE, Family, render
 from halo_daemon.proto.batch import DecodeLimits
@@ -40,7 +39,7 @@ from halo_daemon.store.redacting_sink import RedactingSink, redaction_of
 from halo_daemon.store.shard import ShardLimits
 from halo_daemon.store.writer import SpanWriter, WriterLimits
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _PUBLISH_S = 1.0
 _DESCRIPTORS = 65_536

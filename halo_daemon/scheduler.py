@@ -30,7 +30,6 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import structlog
 import tzlocal
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -39,8 +38,9 @@ from cronsim import CronSim
 from halo_daemon.config import ScheduleEntry
 from halo_daemon.config_checks import five_field_cron
 from halo_daemon.errors import HaloError
+from halo_daemon.log import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 MAX_CATCH_UP_NS = 8 * 86_400 * 10**9
 """The longest window that a catch-up opens: a week, and a day to notice."""

@@ -28,15 +28,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
-import structlog
-
 from halo_daemon import log as log_setup
 from halo_daemon.config import Config
 from halo_daemon.errors import ConfigError, HaloError
+from halo_daemon.log import get_logger
 from halo_daemon.receiver.otlp import Ports
 from halo_daemon.receiving import Share, receiving, run_on_loop
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _READY = b"ready\n"
 _START_TIMEOUT_S = 120.0

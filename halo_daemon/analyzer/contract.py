@@ -8,7 +8,7 @@ from halo_daemon.proto.json_value import JsonObject
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Condition(_Section):

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from halo_daemon.errors import AmbiguousNameError, UnknownNameError
 from halo_daemon.findings import (
     Finding,
@@ -17,11 +15,12 @@ from halo_daemon.findings import (
     from_json,
     in_force,
 )
+from halo_daemon.log import get_logger
 from halo_daemon.store.ledger import LedgerStore
 from halo_daemon.store.reports import ReportStore
 from halo_daemon.store.triage import TriageFile
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class KnownFinding(NamedTuple):

@@ -9,8 +9,6 @@ import math
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-import structlog
-
 from halo_daemon.analyzer.content import NOTHING_USED, used_tokens, used_usd
 from halo_daemon.analyzer.features import features_of
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -40,10 +38,11 @@ from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.tool_lists import tool_lists_of
 from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.log import get_logger
 from halo_daemon.proto.semconv import spans_above
 from halo_daemon.proto.trace import Trace
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _NS_PER_MS = 1_000_000
 

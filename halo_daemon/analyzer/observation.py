@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from halo_daemon.analyzer.content import NO_TEXT, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.populations import Population
-from halo_daemon.findings import Certainty, NotCheckedReason, Role
 from halo_daemon.proto.span import Span
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Certainty, NotCheckedReason, Role
 
 MAX_QUOTE_CHARS = 400
 
@@ -18,7 +20,7 @@ class Quote(NamedTuple):
     """A cited span; the text is exactly ``value[start:end]`` of the named attribute."""
 
     span_id: str
-    role: Role
+    role: "Role"
     attribute: str
     start: int
     end: int
@@ -43,7 +45,7 @@ class Observation:
     quotes: tuple[Quote, ...]
     """The symptom first; then decision and recovery where there are any."""
 
-    certainty: Certainty = "candidate"
+    certainty: "Certainty" = "candidate"
     recovered: bool = False
     wasted: StepRange = NO_STEPS
     """Steps that would not have been needed."""
@@ -55,7 +57,7 @@ class Observation:
     """Too little to count on its own; kept for the weak signals."""
 
 
-_NOTHING: Mapping[NotCheckedReason, int] = MappingProxyType({})
+_NOTHING: Mapping["NotCheckedReason", int] = MappingProxyType({})
 
 
 class RuleOutput(NamedTuple):
@@ -67,11 +69,11 @@ class RuleOutput(NamedTuple):
 
     checked: int = 0
     of: int = 0
-    not_checked: Mapping[NotCheckedReason, int] = _NOTHING
+    not_checked: Mapping["NotCheckedReason", int] = _NOTHING
     """Units left out, by reason."""
 
 
-def quote(span: Span, role: Role, text: Text, needle: str = "") -> Quote:
+def quote(span: Span, role: "Role", text: Text, needle: str = "") -> Quote:
     """
     Cite *span* with the part of *text* that begins at *needle*, at most 400 characters.
 

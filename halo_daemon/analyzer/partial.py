@@ -12,7 +12,7 @@ of spans: of quotes only the best few of each finding are kept.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from halo_daemon.analyzer.features import Feature
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -24,7 +24,9 @@ from halo_daemon.analyzer.requests import Request
 from halo_daemon.analyzer.risk import RiskSignals
 from halo_daemon.analyzer.tool_lists import ToolList
 from halo_daemon.analyzer.trace_view import Subject
-from halo_daemon.findings import Certainty, NotCheckedReason, Role
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Certainty, NotCheckedReason, Role
 
 MAX_CASES = 4
 """Cases with quotes kept for each finding, recovered and not recovered ones apart."""
@@ -36,7 +38,7 @@ MAX_EXAMPLES = 3
 _T = TypeVar("_T", "Case", "Example")
 
 
-CERTAINTIES: tuple[Certainty, ...] = ("proved", "event", "candidate")
+CERTAINTIES: "tuple[Certainty, ...]" = ("proved", "event", "candidate")
 """From the surest to the least sure."""
 
 
@@ -44,7 +46,7 @@ class SpanRole(NamedTuple):
     """A span of a trace that a finding names."""
 
     span_id: str
-    role: Role
+    role: "Role"
     step: int
     """Place of the span among the steps of its trace."""
 
@@ -58,7 +60,7 @@ class Hit(NamedTuple):
     is_recovered: bool
     """Whether every occurrence was recovered from."""
     wasted: tuple[StepRange, ...]
-    certainty: Certainty
+    certainty: "Certainty"
     is_weak: bool
 
 
@@ -137,9 +139,9 @@ class Checked:
 
     checked: int = 0
     of: int = 0
-    not_checked: Counter[NotCheckedReason] = field(default_factory=Counter)
+    not_checked: Counter["NotCheckedReason"] = field(default_factory=Counter)
 
-    def add(self, checked: int, of: int, not_checked: Mapping[NotCheckedReason, int]) -> None:
+    def add(self, checked: int, of: int, not_checked: Mapping["NotCheckedReason", int]) -> None:
         """Add units."""
         self.checked += checked
         self.of += of

@@ -22,6 +22,7 @@ from halo_daemon.analyzer.content import (
 )
 from halo_daemon.analyzer.contract import at_pointer
 from halo_daemon.analyzer.masking import mask_name, mask_volatile, template_of
+from halo_daemon.analyzer.named_text import value_at
 from halo_daemon.analyzer.outcome import Outcome, outcome_of, status_outcome
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.settings import MinerSettings
@@ -29,7 +30,6 @@ from halo_daemon.analyzer.signals import ErrorSignal, error_signal
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
 from halo_daemon.analyzer.step_order import StepOrder
 from halo_daemon.analyzer.tool_call import ToolCall
-from halo_daemon.analyzer.verify import value_at
 from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.span import AGENT, LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace

@@ -10,16 +10,15 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 
-import structlog
-
 from halo_daemon.config_notify import NotifyConfig
 from halo_daemon.errors import StoreError
+from halo_daemon.log import get_logger
 from halo_daemon.notify.events import Event
 from halo_daemon.notify.message import Message, Notifier, Outcome, Verdict
 from halo_daemon.notify.outbox import Outbox
 from halo_daemon.notify.routes import targets_for
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _NANOS = 10**9
 _MINUTE_S, _HOUR_S = 60.0, 3_600.0

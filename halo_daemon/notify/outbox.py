@@ -23,14 +23,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import orjson
-import structlog
 
 from halo_daemon.errors import OutboxFullError, StoreError
+from halo_daemon.log import get_logger
 from halo_daemon.notify.message import Message
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.store.disk import Disk, write_atomically
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 MAX_PENDING = 10_000
 MAX_DEAD = 1_000

@@ -6,9 +6,9 @@ import os
 import resource
 from typing import Final
 
-import structlog
+from halo_daemon.log import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _LOOK_EVERY_S: Final = 1.0
 _TELL_EVERY_S: Final = 60.0

@@ -21,9 +21,9 @@ from typing import Final, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
-import structlog
 
 from halo_daemon.errors import ConfigError, IngestError
+from halo_daemon.log import get_logger
 from halo_daemon.proto.line import trimmed_message
 from halo_daemon.receiver.answers import told, trailers
 from halo_daemon.receiver.counters import Transport, TransportCounts, reason_of
@@ -43,7 +43,7 @@ from halo_daemon.receiver.routing import HeaderOf
 from halo_daemon.receiver.status import status_of
 from halo_daemon.receiver.tls import TlsContent, TlsFiles
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Handler = Callable[[bytes, Context], Awaitable[bytes]]

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from halo_daemon.errors import (
     ForbiddenError,
     IngestError,
     UnauthenticatedError,
     UnsupportedMediaError,
 )
+from halo_daemon.log import get_logger
 from halo_daemon.receiver.access import HostCheck
 from halo_daemon.receiver.answers import error_answer, told
 from halo_daemon.receiver.asgi import ClientGoneError, Exchange, Receive, Response, Scope, Send
@@ -41,7 +40,7 @@ from halo_daemon.receiver.status import (
     status_of,
 )
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 Page = Callable[[], Response]
 """Answers GET and HEAD of one path."""

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import httptools
-import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from halo_daemon.errors import ConfigError
+from halo_daemon.log import get_logger
 from halo_daemon.receiver.asgi import App
 from halo_daemon.receiver.tls import TlsFiles, server_context
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _BACKLOG: Final = 2048
 # One read of the transport may hold the end of a head and much of its body.

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-import structlog
-
 from halo_daemon.errors import ConfigError
+from halo_daemon.log import get_logger
 from halo_daemon.proto.batch import DecodeLimits
 from halo_daemon.receiver.access import HostCheck, KeyCheck
 from halo_daemon.receiver.cors import Cors
@@ -23,7 +22,7 @@ from halo_daemon.receiver.other_signals import OtherSignals
 from halo_daemon.receiver.routing import SERVICE_UNNAMED, TOO_MANY_PROJECTS, ProjectRouter
 from halo_daemon.receiver.sink import SpanSink
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _MAX_LOGGED_NAME: Final = 100
 _HINTS: Final = {

@@ -13,14 +13,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
+from halo_daemon.log import get_logger
 from halo_daemon.store.disk import Disk, write_fully
 from halo_daemon.store.paths import TEMPORARY_PREFIX, DataPaths, DayPaths, day_of
 from halo_daemon.store.rewrite import lock_plain
 from halo_daemon.store.seekable import DamagedShardError, SeekableReader, compress_blocks
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _PIECE_BYTES = 4 * 1024**2
 _NANOS = 10**9

@@ -32,8 +32,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-import structlog
-
+from halo_daemon.log import get_logger
 from halo_daemon.store import day_totals, index_schema as sql
 from halo_daemon.store.catalog import NewTrace
 from halo_daemon.store.database import StaleIndexError, inode_of, open_database, transaction
@@ -59,7 +58,7 @@ from halo_daemon.store.structure import add_structure
 from halo_daemon.store.trace_names import add_names
 from halo_daemon.store.trace_reader import Window, WindowBy
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _BLOCK_BYTES = 16 * 1024**2
 _PIECE_BYTES = 512 * 1024

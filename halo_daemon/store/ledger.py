@@ -12,15 +12,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
-import structlog
 from pydantic import ValidationError
 
 from halo_daemon.errors import StoreError
 from halo_daemon.findings import History, LedgerEntry, fold
+from halo_daemon.log import get_logger
 from halo_daemon.store.disk import Disk, held, write_fully
 from halo_daemon.store.paths import DataPaths
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _FILE_MODE = 0o640
 _TAIL_BYTES = 64 * 1024

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
-import structlog
 from pydantic import ValidationError
 
 from halo_daemon.errors import StoreError
 from halo_daemon.findings import KnownOutcome
+from halo_daemon.log import get_logger
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import DataPaths
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class OutcomeFile:

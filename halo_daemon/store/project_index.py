@@ -18,16 +18,15 @@ from contextlib import contextmanager
 from typing import TypeVar
 from weakref import WeakSet
 
-import structlog
-
 from halo_daemon.errors import StoreError
+from halo_daemon.log import get_logger
 from halo_daemon.store.catalog import Catalog
 from halo_daemon.store.database import IndexErrors, is_damage, is_sound, remove_database
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import DayPaths, ProjectPaths, day_of
 from halo_daemon.store.scratch import in_scratch, is_refused
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ again and the call repeated once; a line that is still unreadable is left out.
 """
 
 import heapq
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -401,3 +402,16 @@ def _latest(
     )
     for start, trace_id in rows:
         yield start, trace_id, day
+
+
+def open_reader(
+    root: Path, project: str, *, settle_s: float, max_answer_bytes: int
+) -> LocalTraceReader:
+    """A reader by the wall clock; another process that is told to open it loads the store alone."""
+    return LocalTraceReader(
+        root,
+        project,
+        settle_s=settle_s,
+        now_unix_ns=time.time_ns,
+        max_answer_bytes=max_answer_bytes,
+    )

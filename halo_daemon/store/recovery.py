@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import orjson
-import structlog
 
+from halo_daemon.log import get_logger
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import TEMPORARY_PREFIX, DataPaths, DayPaths
 from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.seekable import SeekableReader
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _BLOCK_BYTES = 64 * 1024
 

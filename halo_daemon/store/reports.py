@@ -13,13 +13,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-import structlog
-
 from halo_daemon.errors import StoreError
+from halo_daemon.log import get_logger
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import TEMPORARY_PREFIX, DataPaths
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 REPORT_JSON = "report.json"
 _NO_LINK = frozenset({errno.EISDIR, errno.EPERM, errno.ENOTSUP, errno.ENOSYS})

@@ -37,9 +37,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import orjson
-import structlog
 
 from halo_daemon.errors import StoreError
+from halo_daemon.log import get_logger
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.disk import Disk, held, write_atomically
 from halo_daemon.store.leftovers import remove_empty_days
@@ -49,7 +49,7 @@ from halo_daemon.store.rewrite import Part, ReceivedLine, lock_plain, replace_sh
 from halo_daemon.store.seekable import DamagedShardError
 from halo_daemon.store.shard_files import open_shard
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _NANOS = 10**9
 _MAX_PART_BYTES = 8 * 1024**2

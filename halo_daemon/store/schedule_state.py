@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import cast
 
 import orjson
-import structlog
 
 from halo_daemon.errors import StoreError
+from halo_daemon.log import get_logger
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.store.disk import Disk, write_atomically
 from halo_daemon.store.paths import DataPaths
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class ScheduleState:

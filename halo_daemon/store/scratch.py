@@ -15,12 +15,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import structlog
-
+from halo_daemon.log import get_logger
 from halo_daemon.store.paths import ProjectPaths
 from halo_daemon.store.temporary import process_directory
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _REFUSALS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _DATABASE_REFUSALS = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})

@@ -35,13 +35,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
+from halo_daemon.log import get_logger
 from halo_daemon.store.disk import Disk, write_fully
 from halo_daemon.store.paths import DayPaths, ProjectPaths, day_of, shard_stem
 from halo_daemon.store.receipts import encode_receipt
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO, NamedTuple, cast
 
 import orjson
-import structlog
 
 from halo_daemon.errors import ConfigError
+from halo_daemon.log import get_logger
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.paths import DataPaths, shard_stem
@@ -39,7 +39,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 MAX_LINE_BYTES = 64 * 1024**2
 """A longer line counts as damaged."""

@@ -9,16 +9,16 @@ import re
 from pathlib import Path
 
 import orjson
-import structlog
 from pydantic import ValidationError
 
 from halo_daemon.config_yaml import Node, read_document
 from halo_daemon.errors import ConfigError, StoreError
 from halo_daemon.findings import Triage
+from halo_daemon.log import get_logger
 from halo_daemon.store.disk import Disk, held, write_atomically
 from halo_daemon.store.paths import DataPaths
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _HEADER = "# Decisions about findings; see `halo-daemon finding --help`.\nfindings:\n"
 _ID = re.compile(r"F-[0-9A-HJKMNP-TV-Z]{12}")

@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from halo_daemon.errors import StoreError
+from halo_daemon.log import get_logger
 from halo_daemon.store.compress import compress_sealed
 from halo_daemon.store.leftovers import prune_quarantine
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.retention import Retention, finish_prune, prune
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 RetentionOf = Callable[[str], Retention]
 """What is kept of the project with this slug."""

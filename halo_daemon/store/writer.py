@@ -24,9 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Condition, Thread
 
-import structlog
-
 from halo_daemon.errors import IngestError, LimitError, ShuttingDownError, StorageUnavailableError
+from halo_daemon.log import get_logger
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import Project
 from halo_daemon.store.admission import Admission
@@ -35,7 +34,7 @@ from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import register_project
 from halo_daemon.store.shard import ProjectShards, ShardLimits
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _MAX_GROUP_BYTES = 32 * 1024**2
 _SEAL_CHECK_S = 30.0

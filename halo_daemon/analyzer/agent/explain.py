@@ -12,8 +12,6 @@ from pathlib import Path
 from traceback import format_exc
 from typing import Any
 
-import structlog
-
 from halo_daemon.analyzer.agent.budget import CLOSING_OUTPUT_TOKENS, SizeEstimator
 from halo_daemon.analyzer.agent.errors import Action, EngineError, ModelError
 from halo_daemon.analyzer.agent.events import EventSink, discard_event
@@ -26,12 +24,13 @@ from halo_daemon.analyzer.agent.toolbox import Tool
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.findings import Report
+from halo_daemon.log import get_logger
 from halo_daemon.proto.times import parse_unix_ns
 from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.query import TraceQueries
 from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy, iter_parts
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 DEFAULT_QUESTION = (
     "Examine the traces of this window. Explain the causes of what the rules found, find the "

@@ -16,8 +16,6 @@ from functools import cache
 from traceback import format_exc
 from typing import Generic
 
-import structlog
-
 from halo_daemon.analyzer.agent.answers import (
     DEFAULT_BUDGET_BYTES,
     NextCall,
@@ -29,10 +27,11 @@ from halo_daemon.analyzer.agent.arguments import Arguments, ToolArguments, read_
 from halo_daemon.analyzer.agent.errors import EngineToolError
 from halo_daemon.analyzer.agent.messages import ToolCall, ToolSchema, as_object
 from halo_daemon.errors import HaloError
+from halo_daemon.log import get_logger
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.redact import redact_value
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 DEFAULT_TIMEOUT_S = 60.0
 _MAX_ERROR_CHARS = 2_000

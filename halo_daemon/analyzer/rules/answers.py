@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from halo_daemon.analyzer.content import Text, records_result, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -13,8 +14,10 @@ from halo_daemon.analyzer.rules.quotations import attributed, first_made_up
 from halo_daemon.analyzer.rules.tool_words import runs_anything, words_of, writes
 from halo_daemon.analyzer.rules.totals import wrong_totals
 from halo_daemon.analyzer.trace_view import TraceView
-from halo_daemon.findings import Certainty
 from halo_daemon.proto.span import Span
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Certainty
 
 REFUSAL = "refusal"
 CLAIMED_NOTDONE = "claimed_not_done"

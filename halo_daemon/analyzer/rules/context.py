@@ -5,6 +5,7 @@ All are facts of cost. They are no failures unless they go with one.
 """
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from halo_daemon.analyzer.content import ModelCall, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -15,8 +16,10 @@ from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.model_use import bare_model
 from halo_daemon.analyzer.stats import median
 from halo_daemon.analyzer.trace_view import TraceView
-from halo_daemon.findings import Certainty
 from halo_daemon.proto.span import Span
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Certainty
 
 CONTEXT_GROWTH = "context_growth"
 FULL_WINDOW = "window"
@@ -73,7 +76,7 @@ def check_context_growth(view: TraceView) -> RuleOutput:
 
 
 def _fact(
-    key: FindingKey, cited: Quote, *, certainty: Certainty = "event", is_weak: bool = False
+    key: FindingKey, cited: Quote, *, certainty: "Certainty" = "event", is_weak: bool = False
 ) -> Observation:
     return Observation(key, (cited,), certainty=certainty, recovered=True, is_weak=is_weak)
 

@@ -9,6 +9,7 @@ used the same tool, or that ran a span of the same name.
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from halo_daemon.analyzer.content import Text
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -23,8 +24,10 @@ from halo_daemon.analyzer.observation import (
 from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.tool_words import purpose_of, runs_anything
 from halo_daemon.analyzer.trace_view import LeafError, Subject, TraceView
-from halo_daemon.findings import Certainty
 from halo_daemon.proto.span import LLM, TOOL, Span
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Certainty
 
 TOOL_ERROR = "tool_error"
 SPAN_ERROR = "span_error"

@@ -1,13 +1,15 @@
 """Model calls whose output was cut or held back."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from halo_daemon.analyzer.content import ModelCall, Text, parse_json, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.trace_view import TraceView
-from halo_daemon.findings import Certainty
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Certainty
 
 TRUNCATED_OUTPUT = "truncated_output"
 FILTERED_OUTPUT = "filtered_output"
@@ -26,7 +28,7 @@ _TAIL_CHARS = 200
 
 class _Cut(NamedTuple):
     kind: str
-    certainty: Certainty
+    certainty: "Certainty"
     words: Text
     needle: str = ""
 

@@ -1,7 +1,7 @@
 """Secrets in what is recorded, and what they led to."""
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from halo_daemon.analyzer.content import NO_TEXT, Text, text_of, tool_result
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -12,8 +12,10 @@ from halo_daemon.analyzer.rules.obeyed import Use, first_use
 from halo_daemon.analyzer.rules.tool_words import words_of
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
-from halo_daemon.findings import Role
 from halo_daemon.proto.span import TOOL, Span
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Role
 
 SECRET_IN_SPAN = "secret_in_span"  # noqa: S105 -- a rule's name
 PASSED_ON = "passed on"
@@ -104,7 +106,7 @@ def _recorded(view: TraceView, span: Span, found: _Found) -> Observation:
     return Observation(key, (_shown(span, "symptom", found.text, found.start),))
 
 
-def _shown(span: Span, role: Role, text: Text, start: int) -> Quote:
+def _shown(span: Span, role: "Role", text: Text, start: int) -> Quote:
     end = start + _SHOWN_CHARS
     return quote(span, role, text)._replace(start=start, end=end, text=text.value[start:end])
 

@@ -2,6 +2,7 @@
 
 import re
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from halo_daemon.analyzer.content import Text, parse_json, text_of
 from halo_daemon.analyzer.contract import Requirement, at_pointer
@@ -17,7 +18,9 @@ from halo_daemon.analyzer.rules.tool_words import (
 )
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
-from halo_daemon.findings import Certainty
+
+if TYPE_CHECKING:
+    from halo_daemon.findings import Certainty
 
 DOUBLE_SIDE_EFFECT = "double_side_effect"
 PRECONDITION = "precondition"
@@ -51,7 +54,7 @@ def check_double_side_effects(view: TraceView) -> RuleOutput:
     return RuleOutput(tuple(observations), view.span_populations, checked=units, of=units)
 
 
-def _once_only(view: TraceView, tool: str) -> Certainty | None:
+def _once_only(view: TraceView, tool: str) -> "Certainty | None":
     stated = view.settings.contract.tools.get(tool)
     if stated is not None:
         return "proved" if stated.side_effecting and not stated.idempotent else None
@@ -59,7 +62,7 @@ def _once_only(view: TraceView, tool: str) -> Certainty | None:
     return "candidate" if is_named and not looks(tool) else None
 
 
-def _again(view: TraceView, first: ToolCall, call: ToolCall, certainty: Certainty) -> Observation:
+def _again(view: TraceView, first: ToolCall, call: ToolCall, certainty: "Certainty") -> Observation:
     quotes = [quote(call.span, "symptom", call.arguments)]
     decision = view.decision_of(call.span)
     if decision:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from halo_daemon.analyzer.miner import mine
+from halo_daemon.analyzer.named_text import value_at
 from halo_daemon.analyzer.orders import find_order, find_order_in_name
 from halo_daemon.analyzer.run import analyze_window
 from halo_daemon.analyzer.settings import MinerSettings
-from halo_daemon.analyzer.verify import value_at
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import make_span, span_id_of, trace_id_of
 from halo_daemon.testing.traces import TraceScript
