@@ -1,7 +1,10 @@
+import orjson
 import pytest
 
+from halo_daemon.proto.semconv import project_fields
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Convention
+from tests.unit.proto.semconv.conftest import GOLDEN
 from tests.unit.proto.semconv.golden_dialects import DIALECTS, dialect, message_events
 from tests.unit.proto.semconv.golden_requests import failed_tool, model_call
 
@@ -25,6 +28,13 @@ def test_messages_in_events(golden):
 def test_dialects(name, golden):
     """Each vocabulary gives the lines that were reviewed."""
     golden.check(f"dialect_{name}", dialect(name))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.glob("*.jsonl")))
+def test_a_golden_line_read_again_is_the_same(name):
+    """Projecting a stored line of any vocabulary changes nothing."""
+    for line in (GOLDEN / name).read_bytes().splitlines():
+        assert orjson.dumps(project_fields(orjson.loads(line))) == line
 
 
 def is_spoken(convention: Convention, keys: set[str], names: set[str]) -> bool:
