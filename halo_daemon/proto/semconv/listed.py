@@ -141,7 +141,7 @@ def _of_named_score(part: str, reader: Reader) -> Reader:
     return Reader(read, f"flat keys `NAME.{part}`")
 
 
-NAMED_SCORE: Final = {
+NAMED_SCORE: Final[dict[str, Reader]] = {
     "name": Reader(_score_name, "flat keys, `NAME` of `NAME.score` or `NAME.label`"),
     "score": _of_named_score("score", NUMBER),
     "label": _of_named_score("label", TEXT),
@@ -152,6 +152,6 @@ NAMED_SCORE: Final = {
 FIRST_NAME = Reader(_first_name, "the first name of a JSON object of numbers")
 FIRST_NUMBER = Reader(_first_number, "the first number of a JSON object of numbers")
 TOOL_LIST = Reader(_tools, "list of definitions, structured or JSON")
-REQUEST_TOOLS = holding(('"tools"',), at("tools", TOOL_LIST))
+REQUEST_TOOLS: Final[Reader] = holding(('"tools"',), at("tools", TOOL_LIST))
 FLAT_TOOLS = Reader(_flat_tools, "flat keys `N.name`, `N.description`, `N.parameters`")
 DOCUMENT_LIST = Reader(_documents, "list of documents, structured or JSON")

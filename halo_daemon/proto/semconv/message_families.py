@@ -75,6 +75,6 @@ def _read_pieces(value: JsonValue) -> JsonValue:
     return cast("list[JsonValue]", found) or None
 
 
-INDEXED_INPUT = _indexed_reader("user")
-INDEXED_OUTPUT = _indexed_reader("assistant")
-PIECES = Reader(_read_pieces, "text, reasoning, object and toolCalls of one answer")
+INDEXED_INPUT: Final[Reader] = _indexed_reader("user")
+INDEXED_OUTPUT: Final[Reader] = _indexed_reader("assistant")
+PIECES: Final[Reader] = Reader(_read_pieces, "text, reasoning, object and toolCalls of one answer")

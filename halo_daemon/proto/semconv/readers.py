@@ -8,7 +8,7 @@ type); the next source in order of precedence is asked then. Readers never raise
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -318,9 +318,9 @@ TRUE = Reader(_true, "true → derived flag")
 FALSE = Reader(_false, "false → derived flag")
 BEFORE_DOT = Reader(_before_dot, "the part before the dot")
 REASONS = Reader(_reasons, "one word, a list, or the `finish_reason` of messages")
-ANSWER_REASONS = holding(
+ANSWER_REASONS: Final[Reader] = holding(
     ("finish_reason", "stop_reason"),
     at_first(("choices", "finish_reason", "stop_reason"), REASONS),
 )
-MESSAGE_REASONS = Reader(_message_reasons, "the `finish_reason` of messages")
+MESSAGE_REASONS: Final[Reader] = Reader(_message_reasons, "the `finish_reason` of messages")
 INDEXED_REASONS = Reader(_indexed_reasons, "`N.finish_reason`")
