@@ -261,5 +261,5 @@ class Courier:
             message_id=message.message_id,
             attempts=message.attempts,
             reason=reason,
-            hint="see `dead` in the outbox of the data directory",
+            hint="halo-daemon notify redeliver tries it again; notify log lists what was given up",
         )
