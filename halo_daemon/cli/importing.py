@@ -83,6 +83,9 @@ def import_traces(
     """Bring in traces of other tools, with or without a running daemon; twice changes nothing."""
     import asyncio
 
+    from halo_daemon.exchange.imports import require_source
+
+    require_source(source)
     settings = settings_of(ctx, config, data, may_be_new=True)
     paths = files or ([] if endpoint else _default_places(source))
     if follow and (dry_run or endpoint):

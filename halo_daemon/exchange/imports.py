@@ -11,6 +11,7 @@ twice stores nothing that counts twice.
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -71,6 +72,24 @@ class FileProgress(NamedTuple):
     is_finished: bool = False
 
 
+def require_source(source: str) -> None:
+    """
+    Refuse a source that nothing here reads.
+
+    Raises:
+        ConfigError: There is no such source; the nearest is named.
+    """
+    known = [*IMPORTERS, AUTO]
+    if source in known:
+        return
+    near = get_close_matches(source, known, n=1)
+    meant = f" – did you mean `{near[0]}`?" if near else ""
+    raise ConfigError(
+        f"cannot import `{source[:80]}`: no such source{meant}",
+        hint=f"one of {', '.join(IMPORTERS)}, or {AUTO}",
+    )
+
+
 @dataclass(kw_only=True)
 class Import:
     """
@@ -109,11 +128,7 @@ class Import:
             ConfigError: There is no such source.
             HaloError: The only file cannot be opened, or a batch was not accepted.
         """
-        if self.source not in {*IMPORTERS, AUTO}:
-            raise ConfigError(
-                f"cannot import `{self.source}`: no such source",
-                hint=f"one of {', '.join(IMPORTERS)}, or {AUTO}",
-            )
+        require_source(self.source)
         gathering = Gathering(project_namer(self.project, self.source), self.window, self.summary)
         for file in files:
             self.summary.files += 1

@@ -83,6 +83,8 @@ def test_a_mistyped_project_is_an_error(run, tmp_path, line):
         ("trace search status=banana --project p", "no status: error, ok, unset"),
         ("tail --count 1 --where kind=banana", "no kind: agent, chain"),
         ("export halo --project p -o .", "it is a directory"),
+        ("import claude-cod", "no such source – did you mean `claude-code`?"),
+        ("import zzzz trace.json", "cannot import `zzzz`: no such source"),
     ],
 )
 def test_a_wrong_word_is_an_error(run, tmp_path, line, told):
