@@ -70,3 +70,22 @@ def test_two_processes_write_the_same_report_as_one():
     )
 
     assert to_json(both) == to_json(alone)
+
+
+def test_a_process_of_the_miner_loads_the_miner_and_the_store_alone():
+    """What it imports holds no command line, configuration, report, logging or event loop."""
+    code = (
+        "import sys, halo_daemon.__main__, halo_daemon.analyzer.pool, halo_daemon.store.reader;"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+
+    assert b"halo_daemon.analyzer.miner" in loaded.split()
+    heavy = {
+        "asyncio",
+        "halo_daemon.cli",
+        "halo_daemon.config",
+        "halo_daemon.findings",
+        "structlog",
+    }
+    assert not heavy & set(loaded.decode().split())
