@@ -5,6 +5,7 @@ The text may give orders to the model (`injection`), or hold a secret (`security
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -72,21 +73,32 @@ def first_use(
     named as well.
     """
     moment = span.end_unix_ns if span.is_complete else span.start_unix_ns
-    later = [call for call in view.tool_calls if call.span.start_unix_ns >= moment]
-    acting = [
-        call
-        for call in later
-        if (changes_world(view, call.tool) or runs_anything(call.tool)) and is_use(call)
-    ]
-    if not values or not acting:
-        return None
-    known = [view.task_input.value]
-    for call in view.tool_calls:
-        if call.span is not span and call.span.start_unix_ns < moment:
-            known += [call.arguments.value, call.result.value]
-    new = [value for value in values if not any(value in before for before in known)]
-    for call in acting:
-        used = next((value for value in new if value in call.arguments.value), "")
-        if used:
-            return Use(call, used)
+    calls = view.tool_calls
+    new = list(dict.fromkeys(values))
+    for call in calls[bisect_left(calls, moment, key=_start) :]:
+        # The cheapest question first: of most values no later call knows.
+        used = [value for value in new if value in call.arguments.value]
+        if not used or not (_acts(view, call) and is_use(call)):
+            continue
+        for value in used:
+            if not _is_known_before(view, span, moment, value):
+                return Use(call, value)
+            new.remove(value)
     return None
+
+
+def _start(call: ToolCall) -> int:
+    return call.span.start_unix_ns
+
+
+def _acts(view: TraceView, call: ToolCall) -> bool:
+    return changes_world(view, call.tool) or runs_anything(call.tool)
+
+
+def _is_known_before(view: TraceView, span: Span, moment: int, value: str) -> bool:
+    """Whether the task, or a call before *moment* that is not *span*'s, named *value* as well."""
+    return value in view.task_input.value or any(
+        value in call.arguments.value or value in call.result.value
+        for call in view.tool_calls
+        if call.span is not span and call.span.start_unix_ns < moment
+    )

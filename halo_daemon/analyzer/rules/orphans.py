@@ -8,7 +8,7 @@ answer to it, or spans of that very tool are recorded and none is this call's.
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from halo_daemon.analyzer.rules.tool_choice import bare_name, call_id_of
 from halo_daemon.analyzer.rules.tool_words import finishes, hands_over
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
+from halo_daemon.proto.computed_once import computed_once
 
 NO_RESULT = "call without a result"
 _NEVER = 2**63
@@ -44,7 +45,7 @@ def lost_calls(view: TraceView) -> list[Observation]:
     for asked in _asked(view):
         lost = record.lost(asked)
         if lost:
-            works = any(record.successes_after(asked))
+            works = record.works_after(asked)
             observations.append(_observation(view, asked, lost, recovered=works))
     return observations
 
@@ -81,13 +82,61 @@ def _asked(view: TraceView) -> Iterator[_Asked]:
             yield _Asked(call, after, tool, tuple(asked))
 
 
+class _Runs:
+    """The recorded calls of one tool; what is asked of them takes no look at each."""
+
+    def __init__(self, calls: Sequence[ToolCall]) -> None:
+        """Take *calls* by start."""
+        self._calls = calls
+        self._starts = [ran.span.start_unix_ns for ran in calls]
+        self._ids = self._last_starts(call_id_of)
+        self._texts = self._last_starts(lambda ran: ran.arguments.value)
+        self._last_success = max(
+            (ran.span.start_unix_ns for ran in calls if ran.signal is None), default=-1
+        )
+
+    def number(self, since: int, until: int = _NEVER) -> int:
+        """How many began at *since* or later, and before *until*."""
+        return bisect_left(self._starts, until) - bisect_left(self._starts, since)
+
+    def has_worked(self, since: int) -> bool:
+        """Whether one that began at *since* or later worked."""
+        return self._last_success >= since
+
+    def all_have_ids(self, since: int) -> bool:
+        """Whether there are later ones, and each names the call that asked for it."""
+        return self.number(since) > 0 and self._ids.get("", -1) < since
+
+    def has_id(self, call_id: str, since: int) -> bool:
+        """Whether a later one answers the call of that id."""
+        return self._ids.get(call_id, -1) >= since
+
+    def has_arguments(self, text: str, since: int) -> bool:
+        """Whether a later one has these arguments, as they stand or in another order."""
+        if self._texts.get(text, -1) >= since:
+            return True
+        return self.number(since) > 0 and self._forms.get(canonical_arguments(text), -1) >= since
+
+    @computed_once
+    def _forms(self) -> dict[str, int]:
+        return self._last_starts(lambda ran: ran.canonical)
+
+    def _last_starts(self, key: Callable[[ToolCall], str]) -> dict[str, int]:
+        """When the last of each key began."""
+        return {key(ran): ran.span.start_unix_ns for ran in self._calls}
+
+
+_NO_RUNS = _Runs(())
+
+
 class _Record:
     """What a trace would show of a call that ran."""
 
     def __init__(self, view: TraceView) -> None:
-        self._spans: dict[str, list[ToolCall]] = {}
+        by_tool: dict[str, list[ToolCall]] = {}
         for ran in view.tool_calls:
-            self._spans.setdefault(bare_name(ran.span.tool_name), []).append(ran)
+            by_tool.setdefault(bare_name(ran.span.tool_name), []).append(ran)
+        self._runs = {tool: _Runs(calls) for tool, calls in by_tool.items()}
         self._asked_at: dict[str, list[int]] = {}
         for call in view.model_calls:
             for requested in call.requested:
@@ -97,43 +146,31 @@ class _Record:
 
     def lost(self, asked: _Asked) -> list[RequestedCall]:
         """Those of *asked* that the record shows to have no result."""
-        missing = self._without_span(asked)
-        if not missing:
-            return []
-        has_spans = asked.tool in self._spans
+        has_spans = asked.tool in self._runs
         found = []
-        for requested in missing:
+        for requested in self._without_span(asked):
             is_answered = self._is_answered(requested, asked)
             if is_answered is False or (is_answered is None and has_spans):
                 found.append(requested)
         return found
 
-    def successes_after(self, asked: _Asked) -> Iterator[ToolCall]:
-        """Calls of the tool that began after it was asked for, and worked."""
-        since = asked.call.span.start_unix_ns
-        for ran in self._spans.get(asked.tool, ()):
-            if ran.span.start_unix_ns >= since and ran.signal is None:
-                yield ran
+    def works_after(self, asked: _Asked) -> bool:
+        """Whether a call of the tool that began after it was asked for worked."""
+        return self._runs_of(asked).has_worked(asked.call.span.start_unix_ns)
+
+    def _runs_of(self, asked: _Asked) -> _Runs:
+        return self._runs.get(asked.tool, _NO_RUNS)
 
     def _without_span(self, asked: _Asked) -> list[RequestedCall]:
         """Those that no recorded call of the tool stands for: by id, by arguments, by number."""
-        since = asked.call.span.start_unix_ns
-        later = [r for r in self._spans.get(asked.tool, ()) if r.span.start_unix_ns >= since]
-        ids = {call_id_of(ran) for ran in later}
-        if ids and "" not in ids and all(one.call_id for one in asked.calls):
-            return [one for one in asked.calls if one.call_id not in ids]
-        texts = {ran.arguments.value for ran in later}
-        missing = [one for one in asked.calls if one.arguments.value not in texts]
-        if missing and later:
-            forms = {ran.canonical for ran in later}
-            missing = [
-                one for one in missing if canonical_arguments(one.arguments.value) not in forms
-            ]
+        runs, since = self._runs_of(asked), asked.call.span.start_unix_ns
+        if runs.all_have_ids(since) and all(one.call_id for one in asked.calls):
+            return [one for one in asked.calls if not runs.has_id(one.call_id, since)]
+        missing = [one for one in asked.calls if not runs.has_arguments(one.arguments.value, since)]
         # Some record arguments in another form; then there are as many spans as calls.
         starts = self._asked_at[asked.tool]
         at = bisect_right(starts, since)
-        until = starts[at] if at < len(starts) else _NEVER
-        ran = bisect_left([r.span.start_unix_ns for r in later], until)
+        ran = runs.number(since, starts[at] if at < len(starts) else _NEVER)
         in_other_form = ran + len(missing) - len(asked.calls)
         return missing[max(0, in_other_form) :] if ran < len(asked.calls) else []
 
