@@ -10,6 +10,12 @@ if TYPE_CHECKING:
 _SEEN_FROM_HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- a client's view of it
 
 
+def host_of(config: "Config") -> str:
+    """The host of the HTTP listener, as seen from this machine."""
+    host = config.receivers.otlp.http.endpoint.host
+    return _SEEN_FROM_HERE.get(host, host)
+
+
 def connection_to(config: "Config", *, timeout_s: float) -> http.client.HTTPConnection:
     """
     A connection that is not opened yet; over TLS where the listeners speak it.
@@ -21,7 +27,7 @@ def connection_to(config: "Config", *, timeout_s: float) -> http.client.HTTPConn
         OSError: The certificate cannot be read.
     """
     otlp = config.receivers.otlp
-    host = _SEEN_FROM_HERE.get(otlp.http.endpoint.host, otlp.http.endpoint.host)
+    host = host_of(config)
     port = otlp.http.endpoint.port
     if otlp.tls.pair is None:
         return http.client.HTTPConnection(host, port, timeout=timeout_s)

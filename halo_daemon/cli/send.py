@@ -12,7 +12,7 @@ import typer
 from halo_daemon.cli import exit_codes
 from halo_daemon.cli.options import ConfigOption, DataOption, header_of, load_config
 from halo_daemon.cli.output import print_note
-from halo_daemon.errors import ConfigError, DeliveryError
+from halo_daemon.errors import ConfigError, DeliveryError, UnreachableError
 
 if TYPE_CHECKING:
     from halo_daemon.config import Config
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PROJECT = "halo-send"
 _WAIT_S = 10.0
 _POLL_S = 0.1
-_SEEN_FROM_HERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- a client's view of it
 
 
 def send(
@@ -88,21 +87,21 @@ def _post(spans: "Sequence[JsonObject]", endpoint: str, headers: dict[str, str])
     except DeliveryError as exc:
         if not isinstance(exc.__cause__, httpx2.TransportError):
             raise
-        print_note(f"unreachable: {exc}", hint=exc.hint)
-        raise typer.Exit(exit_codes.UNREACHABLE) from exc
+        raise UnreachableError(str(exc), hint=exc.hint) from exc
 
 
 def _own(settings: "Config") -> str:
     """Where our own daemon listens, as seen from this machine."""
+    from halo_daemon.cli.own_endpoint import host_of
+
     otlp = settings.receivers.otlp
     if otlp.tls.pair is not None:
         raise ConfigError(
             "cannot send to our own listener: it speaks TLS",
             hint="name it with --endpoint https://HOST:PORT, as others see it",
         )
-    host = otlp.http.endpoint.host
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{_SEEN_FROM_HERE.get(host, shown)}:{otlp.http.endpoint.port}"
+    host = host_of(settings)
+    return f"http://{f'[{host}]' if ':' in host else host}:{otlp.http.endpoint.port}"
 
 
 def _test_spans(trace_id: str) -> "Iterator[JsonObject]":

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from halo_daemon.cli import app
+from halo_daemon.cli.border import border
 from halo_daemon.config import Config
 from halo_daemon.config_file import load
 from halo_daemon.config_keys import flat_values
@@ -226,7 +227,8 @@ def test_a_message_that_cannot_be_delivered_is_left_where_it_is(run, tmp_path, w
 
 def test_where_nobody_listens_sending_ends_with_5(run):
     """The exit status tells a daemon that is away from one that refuses."""
-    result = run("send", "--endpoint", "http://127.0.0.1:9")
+    with pytest.raises(SystemExit) as caught, border(as_json=False):
+        run("send", "--endpoint", "http://127.0.0.1:9")
 
-    assert result.exit_code == 5
+    assert caught.value.code == 5
     assert Config().receivers.otlp.http.endpoint.port == 4318
