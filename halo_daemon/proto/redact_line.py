@@ -1,6 +1,6 @@
 """Secrets out of a canonical line: which of its fields hold text of strangers, and which never do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -67,17 +67,17 @@ class Redaction:
 
 
 @lru_cache(maxsize=_MAX_KEYS)
-def _matches(key: str, patterns: Sequence[str]) -> bool:
+def _matches(key: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
-def _restored(kept: JsonObject, sent: JsonObject, allowed: Sequence[str]) -> JsonObject:
+def _restored(kept: JsonObject, sent: JsonObject, allowed: tuple[str, ...]) -> JsonObject:
     """*kept* with the span's own attributes and those of its resource as sent, where allowed."""
 
     def restore(masked_ones: JsonValue, sent_ones: JsonValue) -> JsonValue:
         if not (isinstance(masked_ones, dict) and isinstance(sent_ones, dict)):
             return masked_ones
-        let = {key: value for key, value in sent_ones.items() if _matches(key, tuple(allowed))}
+        let = {key: value for key, value in sent_ones.items() if _matches(key, allowed)}
         return {**masked_ones, **let}
 
     result = {**kept, "attributes": restore(kept.get("attributes"), sent.get("attributes"))}

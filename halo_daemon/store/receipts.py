@@ -14,9 +14,9 @@ reader shows some of its lines. A shard that is shorter than what was stored of 
 was damaged later: its complete lines count.
 
 The first record of a group of several lines reaches the disk before the group does
-(`Disk.order`); nothing is synced. Where the sidecar is missing, cut or damaged, the last readable record
-speaks for the rest, and before the first one the time in the shard's name; it is
-never a reason to fail.
+(`Disk.order`); nothing is synced. Where the sidecar is missing, cut or damaged, the last
+readable record speaks for the rest, and before the first one the time in the shard's
+name; it is never a reason to fail.
 """
 
 import struct
