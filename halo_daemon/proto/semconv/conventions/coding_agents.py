@@ -155,7 +155,10 @@ GEMINI_CLI: Final = Convention(
     prefixes=("gemini_cli.",),
     rows=(
         row(targets.MODEL, "model", only=ON_LLMS),
-        row(targets.PROVIDER, "model", "gen_ai.request.model", read=always("google"), only=ON_LLMS),
+        # Not by the requested model: that is filled in, and would be asked the next time.
+        row(
+            targets.PROVIDER, "model", "gen_ai.operation.name", read=always("google"), only=ON_LLMS
+        ),
         row(targets.INPUT_TOKENS, "input_token_count", read=COUNT),
         row(targets.OUTPUT_TOKENS, "output_token_count", read=COUNT),
         row(targets.CACHED_TOKENS, "cached_content_token_count", read=COUNT),
