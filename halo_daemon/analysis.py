@@ -92,6 +92,12 @@ class AnalysisRequest:
     notify: bool = True
     """Whether targets are told."""
 
+    question: str = ""
+    """What a person wants to know of the model; ``""`` for nothing."""
+
+    max_traces: int | None = None
+    """Traces of a project that are examined at most, a sample of them; None for all."""
+
     keep: bool = True
     """Whether the report is stored and the ledger goes on; a look at one finding keeps nothing."""
 
@@ -176,7 +182,7 @@ def plans(
         )
         queries = _queries(config, run.report.project)
         try:
-            plan = plan_of(config, run.report, reader, queries=queries)
+            plan = plan_of(config, run.report, reader, queries=queries, question=request.question)
             found.append((run.report.project, plan))
         finally:
             reader.close()
@@ -284,7 +290,7 @@ def _run_info(config: Config, request: AnalysisRequest, slug: str, started_unix_
         trigger=request.trigger,
         schedule=request.schedule,
         timezone=_local_zone(),
-        command=_command_again(slug, request.window),
+        command=_command_again(slug, request),
         config_hash=hashlib.sha256(config.analysis.model_dump_json().encode()).hexdigest()[:16],
     )
 
@@ -320,6 +326,7 @@ def _mined(
         ),
         on_outcomes=on_outcomes,
         on_occurrences=on_occurrences,
+        max_traces=request.max_traces,
         processes=min(os.cpu_count() or 1, _MAX_PROCESSES, 1 + spans // _SPANS_PER_PROCESS),
     )
 
@@ -362,7 +369,13 @@ def _explained(
     queries = _queries(config, report.project)
     try:
         return explained(
-            config, report, reader, model=model, queries=queries, journal_path=journal_path
+            config,
+            report,
+            reader,
+            model=model,
+            queries=queries,
+            journal_path=journal_path,
+            question=request.question,
         )
     finally:
         queries.close()
@@ -388,10 +401,14 @@ def rendered(report: Report, load_trace: LoadTrace) -> dict[str, bytes | Iterabl
 
 
 def _previous(reports: ReportStore) -> Report | None:
-    """Read the report before; one that cannot be read is as good as none, and is logged."""
+    """
+    Read the report before; one that cannot be read is as good as none, and is logged.
+
+    One of a sample is passed over: sums and names of a part are no measure for the whole.
+    """
     try:
-        document = reports.previous_report()
-        return from_json(document) if document is not None else None
+        documents = map(from_json, reports.earlier_reports())
+        return next((report for report in documents if report.coverage.sample is None), None)
     except (OSError, StoreError, ValueError) as exc:
         log.warning("previous_report_unreadable", error=str(exc)[:200])
         return None
@@ -404,11 +421,13 @@ def _run_id(started_unix_ns: int) -> str:
     return f"r_{moment:%Y%m%dT%H%M%S}{millis:03d}Z_{secrets.token_hex(_RUN_ID_RANDOM_BYTES)}"
 
 
-def _command_again(slug: str, window: Window) -> str:
+def _command_again(slug: str, request: AnalysisRequest) -> str:
+    window = request.window
+    most = f" --max-traces {request.max_traces}" if request.max_traces is not None else ""
     by = " --by start" if window.by is WindowBy.START else ""
     return (
         f"halo-daemon analyze --project {slug} --since {format_unix_ns(window.from_unix_ns)}"
-        f" --until {format_unix_ns(window.to_unix_ns)}{by}"
+        f" --until {format_unix_ns(window.to_unix_ns)}{by}{most}"
     )
 
 

@@ -63,6 +63,7 @@ def explained(
     model: ChatModel,
     queries: TraceQueries,
     journal_path: Path,
+    question: str = "",
 ) -> Report:
     """
     Let the model explain and extend *report*; closes *model*.
@@ -81,6 +82,8 @@ def explained(
         queries: The same traces, by index.
 
         journal_path: Where each step is kept.
+
+        question: What a person wants to know besides; ``""`` for nothing.
     """
 
     async def run() -> Report:
@@ -92,7 +95,7 @@ def explained(
                     reader,
                     model,
                     queries=queries,
-                    settings=_settings(config),
+                    settings=_settings(config, question),
                     journal_path=journal_path,
                     stop=stop,
                 )
@@ -113,16 +116,22 @@ def unexplained(report: Report, reason: str) -> Report:
 
 
 def plan_of(
-    config: Config, report: Report, reader: TraceReader, *, queries: TraceQueries
+    config: Config,
+    report: Report,
+    reader: TraceReader,
+    *,
+    queries: TraceQueries,
+    question: str = "",
 ) -> DryRun:
     """Say what `explained` would send and may cost; sends nothing."""
-    return dry_run(report, reader, _settings(config), queries=queries)
+    return dry_run(report, reader, _settings(config, question), queries=queries)
 
 
-def _settings(config: Config) -> ExplainSettings:
+def _settings(config: Config, question: str) -> ExplainSettings:
     model, budget = config.models.default, config.analysis.budget
     return ExplainSettings(
         model_name=model.model,
+        asked=question,
         price=_price(model),
         run=RunSettings(
             budget=Budget(

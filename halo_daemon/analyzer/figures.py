@@ -2,7 +2,7 @@
 
 import math
 
-from halo_daemon.findings import Cost, Counts, Finding, RateChange, ReleaseDiff
+from halo_daemon.findings import Cost, Counts, Finding, RateChange, ReleaseDiff, Report
 
 _THOUSAND = 1_000
 _MILLION = 1_000_000
@@ -38,6 +38,14 @@ def affected(counts: Counts) -> str:
     """``22/96 (23 %, 16–32)``."""
     share = f"{percent(counts.rate)}, {interval(counts.ci95)}"
     return f"{counts.affected_traces:,}/{counts.eligible_traces:,} ({share})"
+
+
+def coverage_in_words(report: Report) -> str:
+    """``coverage 96/96 traces``; of a sample, against the whole window."""
+    examined, sample = report.coverage.examined_traces, report.coverage.sample
+    if sample is not None:
+        return f"coverage {examined:,}/{sample.of:,} traces (a sample)"
+    return f"coverage {examined:,}/{report.dataset.traces:,} traces"
 
 
 def short_count(number: int) -> str:

@@ -27,7 +27,10 @@ def headline_of(report: Report) -> str:
     examined = report.coverage.examined_traces
     if examined == 0:
         return _nothing_read(report)
+    sample = report.coverage.sample
     read = f"{_plural(examined, 'trace')} examined"
+    if sample:
+        read = f"{examined:,} of {_plural(sample.of, 'trace')} examined"
     skipped = _skipped(report)
     if skipped:
         read += f", {skipped:,} skipped"

@@ -280,6 +280,9 @@ def entries_of(
     One more for each finding that began or ceased to escalate, and for each mute of *book*
     that ended because its finding got worse. *occurrences* by id are kept with the findings
     seen. Writing them is what makes the next report know this one.
+
+    A report of a sample says what it saw, and resolves what so many traces without it make
+    unlikely. It names no window: what it did not look at still counts as not looked at.
     """
     slots = occurrences or {}
     links = links_of(report.findings, histories, report.created_at, report.report_id)
@@ -291,7 +294,7 @@ def entries_of(
     return [
         *links,
         *lines,
-        *_escalations(report, histories),
+        *(() if report.coverage.sample else _escalations(report, histories)),
         *_absent_entries(report, histories),
         *_ended_mutes(report, histories, book or {}),
     ]
@@ -335,6 +338,7 @@ def _ended_mutes(
 
 def _seen_entry(report: Report, finding: Finding, occurrences: Occurrences) -> LedgerEntry:
     counts = finding.counts
+    begin, end = _watched(report)
     return LedgerEntry(
         at=report.created_at,
         type="seen",
@@ -344,8 +348,8 @@ def _seen_entry(report: Report, finding: Finding, occurrences: Occurrences) -> L
         title=finding.title,
         severity=finding.severity,
         parts=finding.fingerprint.parts,
-        window_from=report.window.from_,
-        window_to=report.window.to,
+        window_from=begin,
+        window_to=end,
         first_seen=finding.first_seen or "",
         last_seen=finding.last_seen or "",
         counts=LedgerCounts(
@@ -359,9 +363,17 @@ def _seen_entry(report: Report, finding: Finding, occurrences: Occurrences) -> L
     )
 
 
+def _watched(report: Report) -> tuple[str, str]:
+    """Begin and end of what was looked at as a whole; empty texts where only a sample was."""
+    window = report.window
+    return ("", "") if report.coverage.sample else (window.from_, window.to)
+
+
 def _absent_entries(report: Report, histories: Mapping[str, History]) -> Iterator[LedgerEntry]:
+    begin, end = _watched(report)
     for row in report.resolved:
         history = histories[row.finding_id]
+        exposure = row.exposure - history.exposure
         yield LedgerEntry(
             at=report.created_at,
             type="state",
@@ -369,7 +381,8 @@ def _absent_entries(report: Report, histories: Mapping[str, History]) -> Iterato
             report_id=report.report_id,
             from_=history.state,
             to=row.state,
-            window_from=report.window.from_,
-            window_to=report.window.to,
-            counts=LedgerCounts(eligible=row.exposure - history.exposure),
+            window_from=begin,
+            window_to=end,
+            # Of a window that is not named, nobody can tell whether the next one overlaps it.
+            counts=LedgerCounts(eligible=exposure * (report.coverage.sample is None)),
         )

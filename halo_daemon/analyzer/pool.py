@@ -31,10 +31,15 @@ OpenReader = Callable[[], TraceReader]
 
 
 def mine_in_parts(
-    open_reader: OpenReader, window: Window, settings: MinerSettings, *, processes: int
+    open_reader: OpenReader,
+    window: Window,
+    settings: MinerSettings,
+    *,
+    processes: int,
+    among: frozenset[str] | None = None,
 ) -> Partial:
     """
-    Mine *window* with *processes* processes; with one, in this process.
+    Mine *window*, or the traces *among* it, with *processes* processes; with one, in this process.
 
     Raises:
         StoreError: The traces cannot be read.
@@ -43,9 +48,9 @@ def mine_in_parts(
     if not 1 <= processes <= MAX_PROCESSES:
         raise ValueError(f"cannot mine with {processes} processes: 1 to {MAX_PROCESSES}")
     if processes == 1:
-        return mine(open_reader().iter_traces(window), settings)
+        return mine(open_reader().iter_traces(window, share=Share(0, 1, among)), settings)
     context = multiprocessing.get_context("spawn")
-    shares = _Shares(processes * _SHARES_A_PROCESS, context.Value("i", 0))
+    shares = _Shares(processes * _SHARES_A_PROCESS, context.Value("i", 0), among)
     with ProcessPoolExecutor(
         max_workers=processes - 1, mp_context=context, initializer=_begin, initargs=(shares,)
     ) as pool:
@@ -63,6 +68,7 @@ class _Shares(NamedTuple):
 
     number: int
     taken: "Synchronized[int]"
+    among: frozenset[str] | None
 
     def take(self) -> Iterator[Share]:
         """Shares that nobody has taken yet, as long as there are any."""
@@ -72,7 +78,7 @@ class _Shares(NamedTuple):
                 self.taken.value = place + 1
             if place >= self.number:
                 return
-            yield Share(place, self.number)
+            yield Share(place, self.number, self.among)
 
 
 def _mine_shares(

@@ -9,13 +9,14 @@ from halo_daemon.analyzer.figures import (
     affected,
     change,
     cost,
+    coverage_in_words,
     day_and_minute,
     percent,
     plural,
     release_difference,
     state_of,
 )
-from halo_daemon.analyzer.safe_text import code_span, escaped, fenced, markdown, one_line
+from halo_daemon.analyzer.safe_text import clean, code_span, escaped, fenced, markdown, one_line
 from halo_daemon.findings import Association, Evidence, Finding, Report, short_ids
 
 _MAX_LISTED = 50
@@ -31,6 +32,7 @@ def render_markdown(report: Report) -> str:
     lines = [*_front_matter(report), *_overview(report), *_table(report, names)]
     for finding in report.findings:
         lines += _finding(report, finding, names[finding.finding_id])
+    lines += _answer(report)
     lines += _changes(report)
     lines += _shorter(report, names)
     lines += _aside(report)
@@ -67,7 +69,7 @@ def _overview(report: Report) -> Iterator[str]:
     found, quotes = report.coverage.evidence_verified
     yield ""
     yield (
-        f"Coverage {report.coverage.examined_traces:,}/{report.dataset.traces:,} traces"
+        f"{coverage_in_words(report).capitalize()}"
         f" · evidence verified {found}/{quotes} · engine {report.engine.mode}"
         f" ({report.engine.status})"
     )
@@ -84,6 +86,19 @@ def _state_counts(report: Report) -> str:
         (counts.resolved, "resolved"),
     ]
     return ", ".join(f"{number} {state}" for number, state in stated if number) or "no findings"
+
+
+def _answer(report: Report) -> Iterator[str]:
+    if report.answer is None:
+        return
+    yield "## What was asked"
+    yield ""
+    yield markdown(report.answer.question)
+    yield ""
+    yield fenced(clean(report.answer.text))
+    yield ""
+    yield "The model's words: what was checked stands among the findings."
+    yield ""
 
 
 def _table(report: Report, names: dict[str, str]) -> Iterator[str]:

@@ -3,10 +3,17 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from halo_daemon.analyzer.figures import cost, interval, percent, plural, state_of
+from halo_daemon.analyzer.figures import (
+    cost,
+    coverage_in_words,
+    interval,
+    percent,
+    plural,
+    state_of,
+)
 from halo_daemon.analyzer.safe_text import one_line
 from halo_daemon.analyzer.wrapping import wrapped
-from halo_daemon.findings import Finding, Report, Severity, short_ids
+from halo_daemon.findings import MAX_ANSWER_CHARS, Finding, Report, Severity, short_ids
 
 _ORDER: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 _INDENT = "  "
@@ -27,7 +34,15 @@ def render_text(report: Report, *, width: int = 80) -> str:
         lines.append("")
         lines += _entries(report, width)
     lines += _aside(report, width)
+    if report.answer is not None:
+        lines += ["", *wrapped(f"Asked: {_paragraph(report.answer.question)}", width)]
+        for paragraph in report.answer.text.splitlines():
+            lines += wrapped(_paragraph(paragraph), width, first=_INDENT, then=_INDENT)
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _paragraph(text: str) -> str:
+    return one_line(text, limit=MAX_ANSWER_CHARS)
 
 
 def count_line(report: Report) -> str:
@@ -38,7 +53,7 @@ def count_line(report: Report) -> str:
     parts += [f"{severities[name]} {name}" for name in _ORDER if severities[name]]
     if quotes:
         parts.append(f"evidence verified {found}/{quotes}")
-    parts.append(f"coverage {report.coverage.examined_traces:,}/{report.dataset.traces:,} traces")
+    parts.append(coverage_in_words(report))
     return _SEPARATOR.join(parts)
 
 

@@ -33,6 +33,7 @@ from halo_daemon.analyzer.pool import OpenReader, mine_in_parts
 from halo_daemon.analyzer.rising import Occurrences, occurrences_by_id, with_rise
 from halo_daemon.analyzer.rules.feedback import NEGATIVE_FEEDBACK
 from halo_daemon.analyzer.rules.registry import RULE_IDS
+from halo_daemon.analyzer.sample import Sample, sample_of
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.sessions import add_asked_again
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
@@ -47,13 +48,14 @@ from halo_daemon.findings import (
     Report,
     Repro,
     RunBlock,
+    SampleOf,
     WatchedWindow,
     WindowBlock,
     fold_onto,
 )
 from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
 from halo_daemon.proto.trace import Trace
-from halo_daemon.store.trace_reader import TraceReader, Window
+from halo_daemon.store.trace_reader import Share, TraceReader, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Asked(NamedTuple):
     """Told what became of the window's traces, for later reports to learn from."""
     on_occurrences: Callable[[Mapping[str, Occurrences]], None] | None = None
     """Told when the findings occurred, by id, for later reports to compare with."""
+    sample: SampleOf | None = None
+    """None where the whole window is examined."""
 
 
 def analyze_window(
@@ -99,12 +103,13 @@ def analyze_window(
     settings: MinerSettings | None = None,
     open_reader: OpenReader | None = None,
     processes: int = 1,
+    max_traces: int | None = None,
     on_trace: Callable[[], None] | None = None,
     on_outcomes: Callable[[Iterable[KnownOutcome]], None] | None = None,
     on_occurrences: Callable[[Mapping[str, Occurrences]], None] | None = None,
 ) -> Report:
     """
-    Mine every trace of *window* and return the complete report.
+    Mine every trace of *window*, or a sample of *max_traces*, and return the complete report.
 
     Open traces are examined as well and counted; rules that need an end leave them
     out. A window without traces gives a complete report that says so. States come
@@ -119,10 +124,13 @@ def analyze_window(
         StoreError: The traces cannot be read.
     """
     chosen = settings or MinerSettings()
+    sample = sample_of(reader, window, max_traces) if max_traces is not None else None
+    among = sample.trace_ids if sample else None
     if open_reader is not None and processes > 1:
-        known = mine_in_parts(open_reader, window, chosen, processes=processes)
+        known = mine_in_parts(open_reader, window, chosen, processes=processes, among=among)
     else:
-        known = mine(_announced(reader.iter_traces(window), on_trace), chosen)
+        traces = reader.iter_traces(window, share=Share(0, 1, among))
+        known = mine(_announced(traces, on_trace), chosen)
     state_outcomes(known, outcomes or {})
     asked = Asked(
         project,
@@ -133,8 +141,15 @@ def analyze_window(
         chosen,
         on_outcomes,
         on_occurrences,
+        _sample_block(sample, max_traces),
     )
     return report_of(known, reader, asked)
+
+
+def _sample_block(sample: Sample | None, max_traces: int | None) -> SampleOf | None:
+    if sample is None or max_traces is None:
+        return None
+    return SampleOf(traces=len(sample.trace_ids), of=sample.of, max_traces=max_traces)
 
 
 def _announced(traces: Iterator[Trace], on_trace: Callable[[], None] | None) -> Iterator[Trace]:
@@ -168,7 +183,7 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     histories = fold_onto(histories, links)
     asked = asked._replace(memory=replace(asked.memory, histories=histories))
     occurrences = occurrences_by_id(known, assembled.groups)
-    if asked.on_occurrences is not None:
+    if asked.on_occurrences is not None and asked.sample is None:
         asked.on_occurrences(occurrences)
     first_start = min((facts.start_unix_ns for facts in known.traces.values()), default=0)
     findings = verify_findings(
@@ -202,11 +217,12 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
             partial_in_a_row=previous.engine.partial_in_a_row if previous else 0,
         ),
         dataset=dataset,
-        totals=totals_of(known, previous),
+        # Sums of a sample are no measure against those of a whole window.
+        totals=totals_of(known, previous if asked.sample is None else None),
         data_quality=data_quality_of(known),
         coverage=coverage_of(
             known, overview, [*findings, *weak], assembled, fdr_q=asked.settings.fdr_q
-        ),
+        ).model_copy(update={"sample": asked.sample}),
         findings=tuple(finding for finding in findings if finding.verified),
         unverified_claims=tuple(finding for finding in findings if not finding.verified),
         weak_signals=tuple(finding for finding in weak if finding.verified),
@@ -217,7 +233,7 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         resolved=resolved_rows(absent),
         privacy=Privacy(values_redacted=masked + masked_weak),
         repro=Repro(command=run.command, config_hash=run.config_hash),
-        limits=_limits(known, assembled),
+        limits=_limits(known, assembled, asked.sample),
     )
     return report.model_copy(update={"summary": summary_of(report)})
 
@@ -237,18 +253,18 @@ def _lived(
         # A first window may reach back to before the project was there.
         begin = max(begin, first_start_unix_ns)
     window = WatchedWindow(begin, asked.window.to_unix_ns, occurrences.get(found.finding_id, ()))
-    finding = with_rise(
-        aged(
-            found,
-            memory.histories,
-            memory.triage,
-            now,
-            window_from=format_unix_ns(asked.window.from_unix_ns),
-        ),
-        history,
-        window,
-        now_unix_ns,
+    finding = aged(
+        found,
+        memory.histories,
+        memory.triage,
+        now,
+        window_from=format_unix_ns(asked.window.from_unix_ns),
     )
+    if asked.sample is None:
+        finding = with_rise(finding, history, window, now_unix_ns)
+    elif history is not None:
+        # Occurrences in a sample say nothing of a rise: it is what it was.
+        finding = finding.model_copy(update={"escalating": history.is_escalating})
     return with_ignores(finding, asked.settings.contract, now)
 
 
@@ -287,8 +303,14 @@ def _window_block(window: Window, run: RunInfo) -> WindowBlock:
     )
 
 
-def _limits(known: Partial, assembled: Assembled) -> tuple[str, ...]:
+def _limits(known: Partial, assembled: Assembled, sample: SampleOf | None) -> tuple[str, ...]:
     limits = []
+    if sample is not None:
+        limits.append(
+            f"A sample of {sample.traces:,} of the window's {sample.of:,} traces was examined"
+            f" (--max-traces {sample.max_traces}): counts are those of the sample, and what few"
+            " traces show can be missing."
+        )
     if not any(row.outcome.verdict == "failed" for row in known.traces.values()):
         limits.append(
             "No trace is known to have failed, so nothing was tested against the outcome."

@@ -1,6 +1,7 @@
 """``halo-daemon analyze``: one run now."""
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
@@ -78,6 +79,13 @@ _DryRun = Annotated[
 ]
 _Usd = Annotated[float | None, typer.Option("--budget-usd", min=0, help="Dollars for the model.")]
 _Minutes = Annotated[int | None, typer.Option("--budget-minutes", min=1, help="Time for the run.")]
+_MaxTraces = Annotated[
+    int | None,
+    typer.Option("--max-traces", min=1, help="Examine a sample of so many traces a project."),
+]
+_Question = Annotated[
+    str, typer.Option("--question", metavar="TEXT", help="With --engine llm: what to answer too.")
+]
 _NoNotify = Annotated[bool, typer.Option("--no-notify", help="Tell no target.")]
 _Schedule = Annotated[
     str, typer.Option("--schedule", metavar="ENTRY", help="Run on behalf of a schedule entry.")
@@ -100,6 +108,8 @@ def analyze(
     dry_run: _DryRun = False,
     budget_usd: _Usd = None,
     budget_minutes: _Minutes = None,
+    max_traces: _MaxTraces = None,
+    question: _Question = "",
     no_notify: _NoNotify = False,
     schedule: _Schedule = "",
     config: ConfigOption = None,
@@ -116,6 +126,8 @@ def analyze(
     settings = load_config(
         ctx, config=config, data=data, overrides=_budget(budget_usd, budget_minutes)
     )
+    if question and engine is not Engine.LLM:
+        raise ConfigError("cannot answer --question: rules answer none", hint="add --engine llm")
     require_named_data(ctx, data)
     if finding:
         _require_known(settings, finding, tuple(project or ()))
@@ -136,6 +148,7 @@ def analyze(
         notify=not no_notify,
         is_kept=finding is None,
     )
+    request = replace(request, question=question, max_traces=max_traces)
     if dry_run:
         _say_plans(settings, request, output)
     else:

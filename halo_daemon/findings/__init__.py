@@ -16,6 +16,7 @@ from halo_daemon.findings.dataset import (
     NotCheckedReason,
     Outcomes,
     RunBlock,
+    SampleOf,
     ShardRange,
     Skipped,
     SpanRef,
@@ -61,9 +62,11 @@ from halo_daemon.findings.ledger import (
 )
 from halo_daemon.findings.outcomes import KnownOutcome, RiskCalibration, SignalWeight
 from halo_daemon.findings.report import (
+    MAX_ANSWER_CHARS,
     MAX_ROWS_INSIDE,
     SCHEMA_VERSION,
     TRACES_FILE,
+    Answered,
     Privacy,
     ReleaseDiff,
     Report,
@@ -83,10 +86,12 @@ from halo_daemon.findings.short_id import short_ids
 from halo_daemon.findings.triage import TriageBook, decision_on, in_force, is_silent
 
 __all__ = [
+    "MAX_ANSWER_CHARS",
     "MAX_QUOTE_CHARS",
     "MAX_ROWS_INSIDE",
     "SCHEMA_VERSION",
     "TRACES_FILE",
+    "Answered",
     "Association",
     "Certainty",
     "Cost",
@@ -128,6 +133,7 @@ __all__ = [
     "Role",
     "RootCause",
     "RunBlock",
+    "SampleOf",
     "Severity",
     "ShardRange",
     "SignalWeight",

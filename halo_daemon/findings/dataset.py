@@ -240,10 +240,26 @@ class CoverageRule(Record):
     not_checked: tuple[NotChecked, ...] = ()
 
 
+class SampleOf(Record):
+    """Which part of a window was looked at, where it was not the whole."""
+
+    traces: Count
+    """Traces that were chosen."""
+
+    of: Count
+    """Traces of the window."""
+
+    max_traces: Count
+    """How many were wanted at most."""
+
+
 class Coverage(Record):
     """What was looked at; printed in every rendering."""
 
     examined_traces: Count = 0
+    sample: SampleOf | None = None
+    """None where the whole window was read."""
+
     skipped: tuple[Skipped, ...] = ()
     quarantined_lines: Count = 0
     llm_viewed_traces: Count = 0

@@ -51,6 +51,7 @@ class LedgerEntry(Record):
     parts: tuple[str, ...] = ()
     """The finding's fingerprint."""
     window_from: Instant = ""
+    """Of the window that was looked at; empty where only a sample of one was."""
     window_to: Instant = ""
     first_seen: Instant = ""
     last_seen: Instant = ""
@@ -261,7 +262,8 @@ def _seen(history: History, entry: LedgerEntry) -> History:
 
 def _with_day(history: History, entry: LedgerEntry) -> tuple[DayCount, ...]:
     counts = entry.counts
-    if not counts.eligible or entry.window_from < history.exposed_until:
+    is_whole = entry.window_from and counts.eligible
+    if not is_whole or entry.window_from < history.exposed_until:
         return history.days
     day = DayCount(entry.window_from[:_DAY_CHARS], counts.affected, counts.eligible)
     return (*history.days, day)[-MAX_SERIES:]

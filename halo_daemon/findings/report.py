@@ -117,6 +117,16 @@ class Privacy(Record):
     quotes: Literal["full", "short", "none"] = "full"
 
 
+MAX_ANSWER_CHARS: Final = 20_000
+
+
+class Answered(Record):
+    """What a person asked of the model, and its answer: its words, not checked as findings are."""
+
+    question: str
+    text: str = Field(max_length=MAX_ANSWER_CHARS)
+
+
 class Repro(Record):
     """How to make this report again."""
 
@@ -162,6 +172,8 @@ class Report(Record):
     privacy: Privacy = Privacy()
     repro: Repro = Repro()
     questions: tuple[str, ...] = ()
+    answer: Answered | None = None
+    """None where nothing was asked or no answer came."""
     limits: tuple[str, ...] = ()
 
 

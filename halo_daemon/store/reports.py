@@ -10,7 +10,7 @@ in the run's directory meanwhile.
 import errno
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from halo_daemon.errors import StoreError
@@ -116,8 +116,16 @@ class ReportStore:
 
     def previous_report(self) -> bytes | None:
         """``report.json`` of the run that completed last; None before the first."""
-        run = self.latest()
-        return (run / REPORT_JSON).read_bytes() if run else None
+        return next(self.earlier_reports(), None)
+
+    def earlier_reports(self) -> Iterator[bytes]:
+        """``report.json`` of every run that has one, that which completed last first."""
+        latest = self.latest()
+        if latest is not None:
+            yield (latest / REPORT_JSON).read_bytes()
+        for run in self.list():
+            if latest is None or run != latest.name:
+                yield (self._paths.runs / run / REPORT_JSON).read_bytes()
 
     def _link_latest(self, run: Path) -> None:
         latest = self._paths.latest

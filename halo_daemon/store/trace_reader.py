@@ -57,9 +57,13 @@ class Share(NamedTuple):
 
     place: int
     parts: int
+    among: frozenset[str] | None = None
+    """The traces that are divided; None for all."""
 
     def has(self, trace_id: str) -> bool:
         """Whether the trace belongs to this part."""
+        if self.among is not None and trace_id not in self.among:
+            return False
         if self.parts == 1:
             return True
         digest = blake2b(trace_id.encode(), digest_size=4).digest()
@@ -87,11 +91,13 @@ class TraceSummary:
     """Spans with status ERROR."""
     input_tokens: int
     output_tokens: int
+    session_id: str
+    """The one session that its spans name; ``""`` when none or several."""
 
     @property
     def size_bytes(self) -> int:
         """What it counts in an answer."""
-        names = (self.root_name, self.service_name)
+        names = (self.root_name, self.service_name, self.session_id)
         return _SUMMARY_BYTES + sum(len(name.encode("utf-8", "replace")) for name in names)
 
 

@@ -11,7 +11,8 @@ _MAX_MARKS = 500
 
 _FIGURES = """
 SELECT trace_id, missing_parents, first_start_ns, end_ns, last_received_ns, spans, error_spans,
-       input_tokens, output_tokens
+       input_tokens, output_tokens,
+       CASE WHEN first_session = last_session THEN first_session ELSE '' END
 FROM traces WHERE trace_id IN ({marks})
 """
 _FIRST_ROOT = """
@@ -53,4 +54,5 @@ def summary_of(trace: StoredTrace) -> TraceSummary:
         error_spans=trace.error_spans,
         input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
         output_tokens=sum(span.output_tokens or 0 for span in trace.counted),
+        session_id=trace.session,
     )

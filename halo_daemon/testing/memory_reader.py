@@ -165,7 +165,8 @@ class MemoryReader:
 
     def _summary(self, trace: Trace) -> TraceSummary:
         root = trace.roots[0] if trace.roots else None
-        usage = facts_of(trace).usage
+        facts = facts_of(trace)
+        usage = facts.usage
         return TraceSummary(
             trace_id=trace.trace_id,
             root_name=root.name if root else "",
@@ -177,6 +178,7 @@ class MemoryReader:
             error_spans=sum(span.has_error_status for span in trace.spans),
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
+            session_id=facts.session_id,
         )
 
 

@@ -12,7 +12,7 @@ from halo_daemon.proto.trace import Trace
 from halo_daemon.store.paths import DataPaths, day_of, shard_stem
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.receipts import encode_receipt
-from halo_daemon.store.trace_reader import TraceReader, Window, WindowBy, parts_of
+from halo_daemon.store.trace_reader import Share, TraceReader, Window, WindowBy, parts_of
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
 
@@ -205,6 +205,39 @@ def test_iteration_is_in_order_of_trace_id(opened):
     found = [trace.trace_id for trace in reader.iter_traces(EVERYTHING)]
 
     assert found == [trace_id_of(number) for number in (5, 12, 77, 900)]
+
+
+def test_only_the_traces_asked_for_are_iterated(opened):
+    """A share among some traces holds these alone, whole; one that is not there is left out."""
+    reader, deliver = opened
+    for number in (900, 5, 77, 12):
+        deliver(make_line(trace_id=trace_id_of(number)))
+    among = frozenset(map(trace_id_of, (900, 12, 4)))
+
+    found = [trace.trace_id for trace in reader.iter_traces(EVERYTHING, share=Share(0, 1, among))]
+
+    assert found == [trace_id_of(12), trace_id_of(900)]
+
+
+@pytest.mark.parametrize("apart", [SECOND, DAY], ids=["one day", "two days"])
+@pytest.mark.parametrize(
+    ("named", "session"),
+    [
+        pytest.param((None, None), "", id="none"),
+        pytest.param((None, "a"), "a", id="one"),
+        pytest.param(("a", "b"), "", id="several"),
+    ],
+)
+def test_a_trace_is_listed_with_the_one_session_that_it_names(opened, named, session, apart):
+    """Spans that name none do not count; several sessions are none."""
+    reader, deliver = opened
+    for number, name in enumerate(named, 1):
+        line = make_line(span_id=span_id_of(number), attributes={"inference.session_id": name})
+        deliver(line, received=START_UNIX_NS + number * apart)
+
+    (summary,) = reader.list_traces(EVERYTHING)
+
+    assert summary.session_id == session
 
 
 def test_the_root_is_the_earliest_span_without_a_stored_parent(opened):

@@ -218,3 +218,28 @@ def test_an_accepted_finding_passes_the_gate(data, tmp_path):
 
     assert _analyze(data, *gate).returncode == 3
     assert _analyze(data, *gate, "--baseline", str(baseline)).returncode == 0
+
+
+def test_a_sample_says_what_it_is_and_is_no_measure_for_the_next(data, tmp_path):
+    """--max-traces is stated in the report, and the next report is held against the one before."""
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, symlinks=True)
+    options = ("--project", "research", "--since", "1h", "--format", "json")
+    first, sample, last = (
+        json.loads(_analyze(copy, *options, *more).stdout)
+        for more in ((), ("--max-traces", "4"), ())
+    )
+
+    assert sample["coverage"]["sample"] == {"traces": 4, "of": 12, "max_traces": 4}
+    assert sample["dataset"]["traces"] == 4
+    assert sample["repro"]["command"].endswith("--max-traces 4")
+    assert last["coverage"]["sample"] is None
+    assert last["previous_report_id"] == first["report_id"]
+
+
+def test_a_question_needs_a_model(data):
+    """--question without --engine llm is a usage error that says what to add."""
+    done = _analyze(data, "--question", "why do refunds fail?")
+
+    assert done.returncode == 2
+    assert "--engine llm" in done.stderr

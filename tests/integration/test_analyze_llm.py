@@ -93,6 +93,21 @@ def test_a_dry_run_sends_nothing(data):
         assert server.requests == []
 
 
+def test_a_question_is_put_to_the_model_and_answered_in_the_report(data):
+    """The model is asked it, and its answer stands in every form of the report."""
+    question = "Why do refunds fail?"
+    with ScriptedModelServer((ANSWER,)) as server:
+        run = _analyze(data, server, "--question", question, "--format", "json")
+        asked = json.dumps(server.requests[0].messages)
+
+    report = json.loads(run.stdout)
+    answer = "Refunds fail because they were made before."
+    directory = data / "projects" / "support-bot" / "runs" / report["report_id"]
+    assert question in asked
+    assert report["answer"] == {"question": question, "text": answer}
+    assert all(answer in (directory / f"report.{form}").read_text() for form in ("md", "html"))
+
+
 def _finding(data, *words):
     """What a person says of findings, in a process of its own."""
     command = [sys.executable, "-m", "halo_daemon", "finding", *words, "--data", str(data)]

@@ -48,6 +48,11 @@ class ExplainSettings:
     """For the report and the table of windows."""
 
     question: str = DEFAULT_QUESTION
+    """What the model is told to do."""
+
+    asked: str = ""
+    """What a person wants to know besides; the answer stands in the report."""
+
     price: Price | None = None
     """None when it is unknown; then dollars do not bind."""
 
@@ -95,7 +100,7 @@ async def explain(
     """
     source = TraceSource(reader, window_of(report), queries)
     run = _run_of(report, source, model, settings=settings, journal_path=journal_path, sink=sink)
-    task = [Message(Role.USER, settings.question)]
+    task = [Message(Role.USER, _task_of(settings))]
     try:
         end = await _unless_stopped(run, task, stop)
     except EngineError as exc:
@@ -104,7 +109,13 @@ async def explain(
         # The text alone: a renderer of tracebacks could print locals, and they hold traces.
         log.warning("agent_failed", error=type(exc).__name__, trace=format_exc(limit=-8))
         return _failed(report, run, "failed", f"it failed with {type(exc).__name__}")
-    return merge(report, end)
+    return merge(report, end, asked=settings.asked)
+
+
+def _task_of(settings: ExplainSettings) -> str:
+    if not settings.asked:
+        return settings.question
+    return f"{settings.question}\n\nIn your final answer, answer this question: {settings.asked}"
 
 
 def _run_of(
@@ -247,7 +258,7 @@ async def _first_request_bytes(
     """The size of what a run would send first; 0 when its budget allows no request."""
     model = _Measuring()
     run = _run_of(report, source, model, settings=settings, journal_path=None, sink=discard_event)
-    await run.go([Message(Role.USER, settings.question)])
+    await run.go([Message(Role.USER, _task_of(settings))])
     return model.request_bytes
 
 

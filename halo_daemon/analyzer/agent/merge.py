@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from halo_daemon.analyzer.agent.session import RunEnd
 from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.findings import (
+    MAX_ANSWER_CHARS,
+    Answered,
     Engine,
     EngineBudget,
     EngineTokens,
@@ -26,12 +28,17 @@ from halo_daemon.findings import (
     severity_rank,
 )
 from halo_daemon.findings.finding import MAX_EVIDENCE
+from halo_daemon.proto.redact import redact_text
 
 _EVIDENCE_ROLES = {"decision": 0, "symptom": 1, "recovery": 2, "counterexample": 3}
 
 
-def merge(report: Report, end: RunEnd) -> Report:
-    """The deterministic *report* with what the model found and how its run ended."""
+def merge(report: Report, end: RunEnd, *, asked: str = "") -> Report:
+    """
+    The deterministic *report* with what the model found and how its run ended.
+
+    Where a person *asked* something, the model's last answer stands beside the findings.
+    """
     explained = _explained(report.findings, end)
     joined = [
         _joined(finding, explained.get(finding.finding_id, [])) for finding in report.findings
@@ -58,6 +65,7 @@ def merge(report: Report, end: RunEnd) -> Report:
                 }
             ),
             "questions": (*report.questions, *end.outcome.questions),
+            "answer": _answered(asked, end),
             "limits": (
                 *report.limits,
                 *(f"{tools} was not offered: {why}." for tools, why in end.missing.items()),
@@ -67,6 +75,13 @@ def merge(report: Report, end: RunEnd) -> Report:
         }
     )
     return merged.model_copy(update={"summary": summary_of(merged)})
+
+
+def _answered(asked: str, end: RunEnd) -> Answered | None:
+    if not asked or not end.outcome.answer:
+        return None
+    text = redact_text(end.outcome.answer).text
+    return Answered(question=redact_text(asked).text, text=text[:MAX_ANSWER_CHARS])
 
 
 def engine_block(engine: Engine, end: RunEnd) -> Engine:
