@@ -77,7 +77,7 @@ def _compress_if_due(disk: Disk, day: DayPaths, stem: str, due_unix_ns: int) -> 
 def _compress(disk: Disk, day: DayPaths, stem: str, fd: int) -> Compressed:
     target = day.compressed(stem)
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{target.name}")
-    temporary.unlink(missing_ok=True)
+    disk.unlink(temporary)
     plain = hashlib.sha256()
     try:
         out = disk.create(temporary)
@@ -90,11 +90,11 @@ def _compress(disk: Disk, day: DayPaths, stem: str, fd: int) -> Compressed:
         _require_equal(temporary, plain.digest())
         disk.rename(temporary, target)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        disk.unlink(temporary)
         raise
     disk.sync_directory(day.directory)
     plain_bytes = os.fstat(fd).st_size
-    day.plain(stem).unlink()
+    disk.unlink(day.plain(stem))
     disk.sync_directory(day.directory)
     return Compressed(1, plain_bytes, target.stat().st_size)
 

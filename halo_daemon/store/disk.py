@@ -86,6 +86,10 @@ class Disk:
         """Give *source* the name *target*, replacing what had it."""
         source.replace(target)
 
+    def unlink(self, path: Path) -> None:
+        """Take the name *path* away; nothing happens where there is none."""
+        path.unlink(missing_ok=True)
+
     def free_bytes(self, path: Path) -> int:
         """What the file system of *path* has left for this user."""
         found = os.statvfs(path)
@@ -155,7 +159,7 @@ def write_atomically(disk: Disk, path: Path, data: bytes | Iterable[bytes]) -> N
         OSError: The disk refused; the old file is as it was.
     """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
-    temporary.unlink(missing_ok=True)
+    disk.unlink(temporary)
     try:
         fd = disk.create(temporary)
         try:
@@ -166,6 +170,6 @@ def write_atomically(disk: Disk, path: Path, data: bytes | Iterable[bytes]) -> N
             os.close(fd)
         disk.rename(temporary, path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        disk.unlink(temporary)
         raise
     disk.sync_directory(path.parent)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from halo_daemon.store.disk import Disk
 from halo_daemon.store.paths import (
     RECEIPTS_SUFFIX,
     TEMPORARY_PREFIX,
@@ -51,6 +52,7 @@ def prune_quarantine(
     now_unix_ns: int,
     max_bytes: int = MAX_QUARANTINED_BYTES,
     dry_run: bool = False,
+    disk: Disk | None = None,
 ) -> PrunedQuarantine:
     """
     Delete the torn tails of one project that are not kept, then the days that hold nothing more.
@@ -77,21 +79,22 @@ def prune_quarantine(
         else:
             gone.append(piece)
     if not dry_run:
+        disk = disk or Disk()
         for piece in reversed(gone):
-            piece.path.unlink(missing_ok=True)
-        _remove_empty_shards(paths, now_unix_ns)
-        remove_empty_days(paths)
+            disk.unlink(piece.path)
+        _remove_empty_shards(disk, paths, now_unix_ns)
+        remove_empty_days(disk, paths)
     return PrunedQuarantine(len(gone), sum(piece.size_bytes for piece in gone))
 
 
-def remove_empty_days(paths: ProjectPaths) -> None:
+def remove_empty_days(disk: Disk, paths: ProjectPaths) -> None:
     """Remove the days without shards and torn tails; what is not ours stays, and its day."""
     for day in paths.days():
         if day.stems() or _pieces(day, is_over=True):
             continue
         for path in day.directory.iterdir():
             if _is_left_over(day, path):
-                path.unlink(missing_ok=True)
+                disk.unlink(path)
         # What else is there stays: files of others, and a shard that was begun meanwhile.
         with suppress(OSError):
             day.quarantine.rmdir()
@@ -123,7 +126,7 @@ def _is_empty_shard(day: DayPaths, stem: str, now_unix_ns: int) -> bool:
     return status.st_size == 0 and status.st_mtime_ns < now_unix_ns - _EMPTY_KEPT_NS
 
 
-def _remove_empty_shards(paths: ProjectPaths, now_unix_ns: int) -> None:
+def _remove_empty_shards(disk: Disk, paths: ProjectPaths, now_unix_ns: int) -> None:
     """Unlink the empty shards of days that hold nothing else."""
     for day in paths.days():
         if not _has_no_lines(day, now_unix_ns):
@@ -134,7 +137,7 @@ def _remove_empty_shards(paths: ProjectPaths, now_unix_ns: int) -> None:
                 continue
             try:
                 if os.fstat(fd).st_size == 0:
-                    day.plain(stem).unlink(missing_ok=True)
+                    disk.unlink(day.plain(stem))
             finally:
                 os.close(fd)
 

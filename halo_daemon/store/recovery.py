@@ -49,7 +49,7 @@ def recover(paths: DataPaths, *, disk: Disk | None = None) -> list[TornTail]:
     disk = disk or Disk()
     found = []
     for day in _days(paths):
-        _remove_leftovers(day)
+        _remove_leftovers(disk, day)
         for stem in day.stems():
             try:
                 tail = _mend(disk, day, stem)
@@ -103,9 +103,9 @@ def _days(paths: DataPaths) -> Iterator[DayPaths]:
         yield from paths.project(slug).days()
 
 
-def _remove_leftovers(day: DayPaths) -> None:
+def _remove_leftovers(disk: Disk, day: DayPaths) -> None:
     for path in day.directory.glob(f"{TEMPORARY_PREFIX}*"):
-        path.unlink(missing_ok=True)
+        disk.unlink(path)
 
 
 def _mend(disk: Disk, day: DayPaths, stem: str) -> TornTail | None:

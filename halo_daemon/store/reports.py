@@ -130,12 +130,12 @@ class ReportStore:
     def _link_latest(self, run: Path) -> None:
         latest = self._paths.latest
         temporary = latest.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-latest")
-        temporary.unlink(missing_ok=True)
+        self._disk.unlink(temporary)
         try:
             temporary.symlink_to(Path(run.parent.name) / run.name)
             self._disk.rename(temporary, latest)
         except OSError as exc:
-            temporary.unlink(missing_ok=True)
+            self._disk.unlink(temporary)
             if exc.errno not in _NO_LINK:
                 raise
             log.warning("latest_not_linked", path=str(latest), error=str(exc))

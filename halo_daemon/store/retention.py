@@ -181,8 +181,8 @@ def _carry_out(
     """Change the shards, then forget what was noted; returns the plans that came about."""
     done = [plan for plan in plans if _replace(disk, plan)]
     _forget(index, {plan.day.day for plan in done})
-    remove_empty_days(paths)
-    paths.pruning.unlink(missing_ok=True)
+    remove_empty_days(disk, paths)
+    disk.unlink(paths.pruning)
     disk.sync_directory(paths.directory)
     return done
 

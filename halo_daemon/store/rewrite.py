@@ -46,7 +46,7 @@ def replace_shard(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part] | 
         if parts is not None:
             _write(disk, day, stem, parts)
         for path in (day.plain(stem), day.compressed(stem), day.receipts(stem)):
-            path.unlink(missing_ok=True)
+            disk.unlink(path)
         disk.sync_directory(day.directory)
     finally:
         if fd >= 0:
@@ -80,7 +80,7 @@ def lock_plain(day: DayPaths, stem: str) -> int | None:
 def _write(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part]) -> None:
     receipts = b""
     temporary = day.directory / f"{TEMPORARY_PREFIX}{os.getpid()}-{stem}"
-    temporary.unlink(missing_ok=True)
+    disk.unlink(temporary)
     fd = disk.create(temporary)
     try:
         end = 0
@@ -91,16 +91,16 @@ def _write(disk: Disk, day: DayPaths, stem: str, parts: Iterable[Part]) -> None:
             write_fully(disk, fd, b"".join(line.data for line in part))
         disk.sync(fd)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        disk.unlink(temporary)
         raise
     finally:
         os.close(fd)
     if _is_there(day, stem, temporary):
-        temporary.unlink()
+        disk.unlink(temporary)
         return
     new_stem = _take_free_stem(disk, day, stem)
     # Left behind by a run that did not come to the rename.
-    day.receipts(new_stem).unlink(missing_ok=True)
+    disk.unlink(day.receipts(new_stem))
     receipts_fd = disk.create(day.receipts(new_stem))
     try:
         write_fully(disk, receipts_fd, receipts)

@@ -95,6 +95,11 @@ class FailingDisk(Disk):
         self._count("rename")
         super().rename(source, target)
 
+    def unlink(self, path: Path) -> None:
+        """Unlink, unless it is this call's turn to fail."""
+        self._count("unlink")
+        super().unlink(path)
+
     def free_bytes(self, path: Path) -> int:  # noqa: ARG002 -- the same answer everywhere
         """What the test says."""
         return self.free

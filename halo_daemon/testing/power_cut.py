@@ -48,6 +48,7 @@ class PowerCutDisk(Disk):
         self._root = root
         self._names: dict[Path, dict[str, int]] = {}
         self._synced: dict[int, bytes] = {}
+        self._unlinked: Moment = {}
         self.moments: list[Moment] = [{}]
 
     def create(self, path: Path) -> int:
@@ -76,10 +77,21 @@ class PowerCutDisk(Disk):
         self._synced[os.fstat(fd).st_ino] = Path(f"/proc/self/fd/{fd}").read_bytes()
         self._note()
 
-    def sync_directory(self, path: Path) -> None:
-        """Note what was removed unsynced, then sync the names in one directory, and note."""
+    def unlink(self, path: Path) -> None:
+        """Unlink, and note: until its directory is synced, the file may be there again."""
+        there: Moment = {}
+        self._collect(path.parent, there)
+        name = path.relative_to(self._root)
+        super().unlink(path)
+        if name in there:
+            self._unlinked[name] = there[name]
         self._note()
+
+    def sync_directory(self, path: Path) -> None:
+        """Sync the names in one directory, and note."""
         super().sync_directory(path)
+        for name in [name for name in self._unlinked if self._root / name.parent == path]:
+            del self._unlinked[name]
         self._names[path] = {entry.name: entry.inode() for entry in os.scandir(path)}
         self._note()
 
@@ -101,6 +113,8 @@ class PowerCutDisk(Disk):
         moment: Moment = {}
         self._collect(self._root, moment)
         self.moments.append(moment)
+        if self._unlinked:
+            self.moments.append(self._unlinked | moment)
 
     def _collect(self, directory: Path, moment: Moment) -> None:
         for name, inode in self._names.get(directory, {}).items():
