@@ -1,16 +1,17 @@
 import json
 
 import orjson
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from halo_daemon.proto.semconv import facts_of, lint, project_fields
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
+from halo_daemon.proto.semconv.targets import FILLED, INGEST_WARNING, REMARKS, TAIL
 from halo_daemon.proto.span import Span as StoredSpan
 from halo_daemon.proto.trace import Trace
 from halo_daemon.testing.canonical_line import check_line
 from tests.conformance.requests import END_UNIX_NS, START_UNIX_NS, request_of
-from tests.unit.proto.decoding import any_value, attribute, attributes, from_protobuf
+from tests.unit.proto.decoding import any_value, attribute, attributes, from_both
 
 KEYS = sorted(
     {
@@ -20,6 +21,7 @@ KEYS = sorted(
         for key in row.keys
     }
     | {"llm.input_messages.0.message.role", "llm.tools.0.tool.json_schema", "gen_ai.prompt.1.role"}
+    | {*FILLED, *TAIL, INGEST_WARNING, *REMARKS, "halo.client.inference.user_id"}
 )
 NAMES = sorted(
     {name.pattern.replace("*", "x") for convention in CONVENTIONS for name in convention.names}
@@ -43,8 +45,43 @@ MESSAGES = [
     '{"messages":[[{"type":"human","content":"x"}]],"usage":{"inputTokens":3}}',
     '{"error":"no"}', '[{"role":', "plain", '"quoted"', "{}", "null",
 ]  # fmt: skip
+CALLED = {"id": "1", "function": {"name": "f", "arguments": "{}"}}
+ANSWERS = [
+    {
+        "choices": [
+            {
+                "message": {"role": "assistant", "content": "Yes", "tool_calls": [CALLED]},
+                "finish_reason": "stop",
+            }
+        ],
+        "model": "m",
+        "usage": {
+            "prompt_tokens": 3,
+            "completion_tokens": 4,
+            "prompt_tokens_details": {"cached_tokens": 1},
+        },
+    },
+    {
+        "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "x"}],
+        "usage": {"input_tokens": 1},
+    },
+    {"message": {"role": "model", "content": [{"text": "Yes"}]}, "finishReason": "stop"},
+    {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+        "model": "m",
+    },
+    [{"id": "1", "score": 0.5, "content": "doc"}],
+    {"isError": True, "content": [{"type": "text", "text": "bad"}]},
+    {"success": False, "error": "x"},
+    {"a": 1},
+]
+"""What models, gateways and tools answer, whole."""
+
 VALUES = st.one_of(
     st.sampled_from(KINDS), st.sampled_from(MESSAGES), st.integers(0, 90), st.booleans(),
+    st.sampled_from(ANSWERS), st.sampled_from([*map(json.dumps, ANSWERS), '"{\\"a\\":1}"']),
     st.sampled_from(["12", "7.5", "", "Boom", 500, 404, None, 0.25, "a\u2028b"]),
     st.sampled_from([["a"], [{"role": "user", "content": "y"}], {"input": 4, "output": 1}, [["z"]]]),
 )  # fmt: skip
@@ -133,13 +170,28 @@ SPANS = st.builds(
 
 
 def decoded(spans, scope=""):
-    """The line objects of *spans* in one request."""
+    """The line objects of *spans* in one request, the same from both encodings."""
     request = request_of(*spans)
     request.resource_spans[0].scope_spans[0].scope.name = scope
-    return from_protobuf(request.SerializeToString()).spans
+    return from_both(request).spans
+
+
+TOTALS_SENT = Span(
+    trace_id=b"\1" * 16,
+    span_id=b"\2" * 8,
+    end_time_unix_nano=1,
+    attributes=attributes(
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.usage.cache_read.input_tokens": 0,
+            "halo.aggregate.cached_input_tokens": "LLM",
+        }
+    ),
+)
 
 
 @given(st.lists(SPANS, max_size=3), st.sampled_from(SCOPES))
+@example([TOTALS_SENT], "")
 @settings(max_examples=100, deadline=None)
 def test_projecting_a_projected_line_changes_nothing(spans, scope):
     """With the mapping that wrote it, a line comes back byte for byte."""

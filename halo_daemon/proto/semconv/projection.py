@@ -259,10 +259,10 @@ def _set_totals_apart(tail: JsonObject, remarks: JsonObject) -> None:
             tail[target] = None
 
 
-def _replaced(attributes: JsonObject, tail: JsonObject) -> JsonObject:
+def _replaced(attributes: JsonObject, own: JsonObject) -> JsonObject:
     """What the client sent under the daemon's own keys, where the daemon says otherwise."""
     replaced: JsonObject = {}
-    for key, value in tail.items():
+    for key, value in own.items():
         sent = attributes.get(key)
         if sent is not None and (sent != value or type(sent) is not type(value)):
             replaced[CLIENT_PREFIX + key] = sent
@@ -270,13 +270,14 @@ def _replaced(attributes: JsonObject, tail: JsonObject) -> JsonObject:
 
 
 def _write_remarks(attributes: JsonObject, repairs: list[str], remarks: JsonObject) -> None:
+    own = {key: remarks.pop(key) for key in REMARKS if key in remarks}
+    remarks = _replaced(attributes, own) | remarks
     if repairs:
         earlier = attributes.get(INGEST_WARNING)
-        sent = (
-            [code for code in earlier if isinstance(code, str)] if isinstance(earlier, list) else []
-        )
-        attributes[INGEST_WARNING] = [*dict.fromkeys([*sent, *repairs])]
-    for key in REMARKS:
-        if key in remarks:
-            attributes[key] = remarks.pop(key)
-    attributes.update(remarks)
+        known = earlier if isinstance(earlier, list) else []
+        if earlier is not None and not (known and all(isinstance(code, str) for code in known)):
+            remarks.setdefault(CLIENT_PREFIX + INGEST_WARNING, earlier)
+        codes = [code for code in known if isinstance(code, str)]
+        attributes[INGEST_WARNING] = [*dict.fromkeys([*codes, *repairs])]
+    attributes |= own
+    attributes |= remarks

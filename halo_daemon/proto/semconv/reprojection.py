@@ -57,8 +57,9 @@ def project_fields(fields: JsonObject) -> JsonObject:
     }
     warnings = remarks.pop(INGEST_WARNING, [])
     repairs = [str(code) for code in warnings] if isinstance(warnings, list) else []
+    totals = [key for key in AGGREGATES.values() if key in remarks]
     written = project_span(projected, context, repairs, remarks)
-    _keep_known(raw, tail, written)
+    _keep_known(raw, tail, written, totals)
     return projected
 
 
@@ -82,8 +83,10 @@ def _parts(stored: JsonObject) -> tuple[JsonObject, JsonObject, JsonObject]:
     )
 
 
-def _keep_known(attributes: JsonObject, tail: JsonObject, written: JsonObject) -> None:
-    """Keep what the line knew and the mapping of today does not."""
+def _keep_known(
+    attributes: JsonObject, tail: JsonObject, written: JsonObject, totals: list[str]
+) -> None:
+    """Keep what the line knew and the mapping of today does not; *totals* were remarked."""
     if tail and written[KIND] == SPAN != tail[KIND]:
         attributes[KIND] = written[KIND] = tail[KIND]
     for key in SCALARS:
@@ -92,7 +95,7 @@ def _keep_known(attributes: JsonObject, tail: JsonObject, written: JsonObject) -
             continue
         if tail.get(key) and not written[key]:
             attributes[key] = tail[key]
-        if is_usage and attributes[key] is not None:
+        if is_usage and attributes[key] is not None and AGGREGATES[key] in totals:
             # A model call's own usage is no total of others.
             attributes.pop(AGGREGATES[key], None)
 

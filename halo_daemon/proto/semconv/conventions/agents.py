@@ -16,6 +16,7 @@ from halo_daemon.proto.semconv.readers import (
     ERROR_WORD,
     REASONS,
     TEXT,
+    Reader,
     always,
     at,
     matching,
@@ -26,6 +27,7 @@ from halo_daemon.proto.semconv.targets import AGENT, CHAIN, GUARDRAIL, LLM, RETR
 
 _ADK: Final = "gcp.vertex.agent"
 _EMPTY: Final = frozenset({"{}", "N/A"})
+_GIVEN: Final[Reader] = unless(_EMPTY, CONTENT)
 
 SMOLAGENTS: Final = Convention(
     id="SM",
@@ -187,20 +189,20 @@ ADK: Final = Convention(
         row(
             targets.TOOL_PARAMETERS,
             f"{_ADK}.tool_call_args",
-            read=unless(_EMPTY, CONTENT),
+            read=_GIVEN,
             only=ON_TOOLS,
         ),
         row(
             targets.INPUT_VALUE,
             f"{_ADK}.tool_call_args",
             f"{_ADK}.data",
-            read=unless(_EMPTY, CONTENT),
+            read=_GIVEN,
             only=NOT_ON_LLMS,
         ),
         row(
             targets.OUTPUT_VALUE,
             f"{_ADK}.tool_response",
-            read=unless(_EMPTY, CONTENT),
+            read=_GIVEN,
             only=ON_TOOLS,
         ),
         row(

@@ -10,6 +10,7 @@ from halo_daemon.proto.semconv.readers import (
     FALSE,
     NUMBER,
     REASONS,
+    Reader,
     always,
     kinds,
     unless,
@@ -18,6 +19,7 @@ from halo_daemon.proto.semconv.rows import Convention, NameRow, row
 from halo_daemon.proto.semconv.targets import AGENT, CHAIN, LLM, TOOL
 
 _REDACTED: Final = frozenset({"<REDACTED>"})
+_SHOWN: Final[Reader] = unless(_REDACTED, CONTENT)
 _SPAN_TYPES: Final = {
     "interaction": AGENT,
     "claude_code.interaction": AGENT,
@@ -55,7 +57,7 @@ CLAUDE_CODE: Final = Convention(
             read=unless(_REDACTED, messages.OUTPUT),
             only=ON_LLMS,
         ),
-        row(targets.INPUT_VALUE, "user_prompt", read=unless(_REDACTED, CONTENT), only=ON_AGENTS),
+        row(targets.INPUT_VALUE, "user_prompt", read=_SHOWN, only=ON_AGENTS),
         row(targets.TOOL_NAME, "tool_name", only=ON_TOOLS),
         row(targets.TOOL_CALL_ID, "tool_use_id", only=ON_TOOLS),
         row(
@@ -65,7 +67,7 @@ CLAUDE_CODE: Final = Convention(
             "file_path",
             "skill_name",
             "subagent_type",
-            read=unless(_REDACTED, CONTENT),
+            read=_SHOWN,
             only=ON_TOOLS,
         ),
         row(
@@ -75,7 +77,7 @@ CLAUDE_CODE: Final = Convention(
             "file_path",
             "skill_name",
             "subagent_type",
-            read=unless(_REDACTED, CONTENT),
+            read=_SHOWN,
             only=ON_TOOLS,
         ),
         row(targets.AGENT_NAME, "subagent_type", "agent_type"),

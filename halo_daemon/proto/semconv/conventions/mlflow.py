@@ -20,6 +20,7 @@ from halo_daemon.proto.semconv.readers import (
     NUMBER,
     REASONS,
     TEXT,
+    Reader,
     at,
     kinds,
     quoted,
@@ -35,6 +36,7 @@ _TYPES: Final = COMMON | {
     "task": CHAIN,
 }
 _USAGE: Final = "mlflow.chat.tokenUsage"
+_CONTENT: Final[Reader] = quoted(CONTENT)
 
 MLFLOW: Final = Convention(
     id="ML",
@@ -70,9 +72,9 @@ MLFLOW: Final = Convention(
         ),
         row(targets.TOOLS, "mlflow.chat.tools", read=quoted(listed.TOOL_LIST)),
         row(targets.TOOL_NAME, "mlflow.spanFunctionName", read=quoted(TEXT), only=ON_TOOLS),
-        row(targets.TOOL_PARAMETERS, "mlflow.spanInputs", read=quoted(CONTENT), only=ON_TOOLS),
-        row(targets.INPUT_VALUE, "mlflow.spanInputs", read=quoted(CONTENT), only=NOT_ON_LLMS),
-        row(targets.OUTPUT_VALUE, "mlflow.spanOutputs", read=quoted(CONTENT), only=NOT_ON_LLMS),
+        row(targets.TOOL_PARAMETERS, "mlflow.spanInputs", read=_CONTENT, only=ON_TOOLS),
+        row(targets.INPUT_VALUE, "mlflow.spanInputs", read=_CONTENT, only=NOT_ON_LLMS),
+        row(targets.OUTPUT_VALUE, "mlflow.spanOutputs", read=_CONTENT, only=NOT_ON_LLMS),
         row(
             targets.DOCUMENTS,
             "mlflow.spanOutputs",

@@ -11,7 +11,7 @@ from halo_daemon.proto.semconv.conventions.kinds import (
     ON_RETRIEVERS,
     ON_TOOLS,
 )
-from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, at, at_first, kinds
+from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, Reader, at, at_first, kinds
 from halo_daemon.proto.semconv.rows import Convention, Row, row
 from halo_daemon.proto.semconv.targets import AGENT, CHAIN, EVALUATOR, RETRIEVER, TOOL
 
@@ -23,6 +23,7 @@ _LANGWATCH_KINDS: Final = COMMON | {
     "module": CHAIN,
     "task": CHAIN,
 }
+_VALUE: Final[Reader] = at("value", CONTENT)
 _NAMED: Final = {"agent": AGENT, "tool": TOOL}
 _CONTEXTS: Final = ("langwatch.contexts", "langwatch.rag.contexts", "langwatch.rag_contexts")
 
@@ -62,10 +63,10 @@ LANGWATCH: Final = Convention(
             read=at("value", messages.OUTPUT),
             only=ON_LLMS,
         ),
-        row(targets.TOOL_PARAMETERS, "langwatch.input", read=at("value", CONTENT), only=ON_TOOLS),
-        row(targets.INPUT_VALUE, "langwatch.input", read=at("value", CONTENT), only=NOT_ON_LLMS),
+        row(targets.TOOL_PARAMETERS, "langwatch.input", read=_VALUE, only=ON_TOOLS),
+        row(targets.INPUT_VALUE, "langwatch.input", read=_VALUE, only=NOT_ON_LLMS),
         row(targets.INPUT_VALUE, "langwatch.input", read=CONTENT, only=NOT_ON_LLMS),
-        row(targets.OUTPUT_VALUE, "langwatch.output", read=at("value", CONTENT), only=NOT_ON_LLMS),
+        row(targets.OUTPUT_VALUE, "langwatch.output", read=_VALUE, only=NOT_ON_LLMS),
         row(targets.OUTPUT_VALUE, "langwatch.output", read=CONTENT, only=NOT_ON_LLMS),
         row(
             targets.DOCUMENTS,
