@@ -42,6 +42,24 @@ class _MinuteStarts(dict[str, int]):
 _MINUTE_STARTS: Final = _MinuteStarts()
 
 
+class _SecondStarts(dict[str, int]):
+    """The text before the nanoseconds, its point included, to nanoseconds since the epoch."""
+
+    def __missing__(self, text: str) -> int:
+        # Spans of a trace share their minutes: a calendar is needed once for each.
+        second = _SECONDS.get(text[_MINUTE_CHARS:_SECOND_CHARS])
+        if second is None or text[_SECOND_CHARS:] != ".":
+            raise ValueError(f"`{text}` is not the beginning of a canonical time")
+        start = (_MINUTE_STARTS[text[:_MINUTE_CHARS]] + second) * _NANOS
+        if len(self) >= _MAX_SECONDS:
+            self.clear()
+        self[text] = start
+        return start
+
+
+_SECOND_STARTS: Final = _SecondStarts()
+
+
 def format_unix_ns(unix_ns: int) -> str:
     """
     Write a time as the 30 characters ``YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ``.
@@ -60,8 +78,6 @@ def parse_unix_ns(text: str) -> int:
     Raises:
         ValueError: *text* is not of that form.
     """
-    second = _SECONDS.get(text[_MINUTE_CHARS:_SECOND_CHARS])
-    if second is None or len(text) != 30 or text[19] != "." or text[29] != "Z":  # noqa: PLR2004 -- the fixed form
+    if len(text) != 30 or text[29] != "Z":  # noqa: PLR2004 -- the fixed form
         raise ValueError(f"`{text[:40]}` is not a canonical time")
-    # Spans of a trace share their minutes: a calendar is needed once for each.
-    return (_MINUTE_STARTS[text[:_MINUTE_CHARS]] + second) * _NANOS + int(text[20:29])
+    return _SECOND_STARTS[text[:20]] + int(text[20:29])

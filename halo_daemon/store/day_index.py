@@ -88,6 +88,7 @@ class DayIndex:
 
     Attributes:
         paths: The day's files.
+        day: The UTC day of receipt.
         connection: For questions.
         file: Names this very index file; one that is built again has another name.
         has_shared: Whether some traces have rows elsewhere too.
@@ -110,18 +111,16 @@ class DayIndex:
         (identity,) = self.connection.execute(
             "SELECT value FROM meta WHERE key = 'identity'"
         ).fetchone()
-        self.file = f"{paths.day}/{identity}"
+        self.day = paths.day
+        self.file = f"{self.day}/{identity}"
         # As text: these are asked for before every answer.
         self._directory, self._path = os.fspath(paths.directory), os.fspath(paths.index)
         self._inode = inode_of(self._path)
+        # Another file at the index's path changes the directory as well.
+        self._is_beside_spans = paths.derived is None
         self.has_shared = False
         self._shapes: dict[Shape, int] = {}
         self._reached: Reach | None = None
-
-    @property
-    def day(self) -> str:
-        """The UTC day of receipt."""
-        return self.paths.day
 
     @property
     def is_current_file(self) -> bool:
@@ -132,18 +131,19 @@ class DayIndex:
         """Close the file."""
         self.connection.close()
 
-    def is_behind(self, *, may_grow: bool) -> bool:
+    def is_unchanged(self, *, may_grow: bool) -> bool:
         """
-        Whether shards changed since they were all indexed by this object.
+        Whether this is still the index, and no shard changed since they were all in it.
 
         A day that is over (*may_grow* is false) changes only with its directory's
         entries, which one look tells.
         """
-        if self._reached is None:
-            return True
-        if self._directory_changed_ns() != self._reached.changed_unix_ns:
-            return True
-        return may_grow and self._sizes() != self._reached.sizes_bytes
+        return (
+            self._reached is not None
+            and self._directory_changed_ns() == self._reached.changed_unix_ns
+            and (self._is_beside_spans or self.is_current_file)
+            and (not may_grow or self._sizes() == self._reached.sizes_bytes)
+        )
 
     def reach(self) -> Reach:
         """How far the shards go by now."""

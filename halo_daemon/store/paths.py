@@ -33,6 +33,8 @@ _NANOS = 10**9
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SHARD = re.compile(r"([0-9]{6})Z-w([0-9]{1,4})-([0-9]{6,12})")
 
+_SPANS = "spans"
+
 PLAIN_SUFFIX = ".jsonl"
 COMPRESSED_SUFFIX = ".jsonl.zst"
 RECEIPTS_SUFFIX = ".receipts"
@@ -153,10 +155,14 @@ class DayPaths:
         return sorted({stem for name in names if (stem := stem_of(name)) is not None})
 
 
-@lru_cache(maxsize=4096)
-def _day_paths(spans: Path, name: str, derived: Path | None) -> DayPaths | None:
-    """The day that an entry of *spans* is the directory of; None for other entries."""
-    return DayPaths(spans / name, derived) if _is_day(name) else None
+@lru_cache(maxsize=64)
+def _days_among(
+    project: Path, names: tuple[str, ...], derived: Path | None
+) -> tuple["DayPaths", ...]:
+    """The days that entries beside each other are the directories of, oldest first."""
+    return tuple(
+        DayPaths(project / _SPANS / name, derived) for name in sorted(names) if _is_day(name)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +186,7 @@ class ProjectPaths:
     @property
     def spans(self) -> Path:
         """The directory of days."""
-        return self.directory / "spans"
+        return self.directory / _SPANS
 
     @property
     def pruning(self) -> Path:
@@ -237,15 +243,17 @@ class ProjectPaths:
         assert _is_day(day), day
         return DayPaths(self.spans / day, self.derived)
 
-    def days(self) -> list[DayPaths]:
-        """Every day that has a directory, oldest first; empty for a new project."""
-        spans = self.spans
+    def days(self) -> tuple[DayPaths, ...]:
+        """
+        Every day that has a directory, oldest first; empty for a new project.
+
+        The same object as before where nothing changed: this is asked before every answer.
+        """
         try:
-            names = os.listdir(spans)  # noqa: PTH208 -- asked before every answer
+            names = os.listdir(f"{self.directory}/{_SPANS}")  # noqa: PTH208 -- makes no paths
         except (FileNotFoundError, NotADirectoryError):
-            return []
-        found = (_day_paths(spans, name, self.derived) for name in sorted(names))
-        return [day for day in found if day is not None]
+            names = []
+        return _days_among(self.directory, tuple(names), self.derived)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ Where the data directory may not be written, derived files go elsewhere (`scratc
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 from weakref import WeakSet
@@ -44,10 +44,13 @@ class ProjectIndex:
         self.paths = paths
         self._now_unix_ns = now_unix_ns
         self._days: dict[str, DayIndex] = {}
+        self._places: tuple[DayPaths, ...] = ()
+        self._place_of: dict[str, DayPaths] = {}
         self._catalog: Catalog | None = None
         self._shared: dict[bytes, list[str]] = {}
         self._shared_count = 0
         self._told: WeakSet[DayIndex] = WeakSet()
+        self._knows_shared = False
 
     def close(self) -> None:
         """Close every file; the next call opens them again."""
@@ -57,6 +60,7 @@ class ProjectIndex:
             self._catalog.close()
             self._catalog = None
         self._shared, self._shared_count = {}, 0
+        self._knows_shared = False
 
     @property
     def days(self) -> list[DayIndex]:
@@ -138,13 +142,18 @@ class ProjectIndex:
     def _catch_up(self) -> None:
         self._refresh_catalog()
         places = self.paths.days()
-        self._forget_days({place.day for place in places})
+        if places is not self._places:
+            self._places, self._place_of = places, {place.day: place for place in places}
+        self._forget_days(self._place_of.keys())
         # A shard takes spans of its own UTC day only; one day of margin is for a clock
         # that was set back.
         growing_from = day_of(self._now_unix_ns() - _DAY_NS)
-        for place in places:
-            self._catch_up_day(place, may_grow=place.day >= growing_from)
-        self._refresh_shared()
+        for day, place in self._place_of.items():
+            self._catch_up_day(day, place, may_grow=day >= growing_from)
+        # Entries come with new spans, and this object has seen no others.
+        if not self._knows_shared:
+            self._refresh_shared()
+            self._knows_shared = True
 
     def _remove_damaged(self) -> None:
         """Throw away what SQLite finds damaged, or everything when it finds nothing."""
@@ -183,33 +192,35 @@ class ProjectIndex:
                 remove_database(self.paths.catalog)
                 self._catalog = Catalog(self.paths)
 
-    def _forget_days(self, present: set[str]) -> None:
-        for day in self._days.keys() - present:
+    def _forget_days(self, present: Collection[str]) -> None:
+        for day in [day for day in self._days if day not in present]:
             self._days.pop(day).close()
 
-    def _catch_up_day(self, place: DayPaths, *, may_grow: bool) -> None:
+    def _catch_up_day(self, day: str, place: DayPaths, *, may_grow: bool) -> None:
         try:
-            self._try_catch_up_day(place, may_grow=may_grow)
+            index = self._days.get(day)
+            if index is None or not index.is_unchanged(may_grow=may_grow):
+                self._index_day(day, place)
         except IndexErrors as exc:
             if not place.directory.is_dir():
-                self._forget_days(self._days.keys() - {place.day})
+                self._forget_days(self._days.keys() - {day})
                 return
             if not is_damage(exc):
                 raise
-            self._report(place.day, exc)
-            self.rebuild(place.day)
-            self._try_catch_up_day(place, may_grow=may_grow)
+            self._report(day, exc)
+            self.rebuild(day)
+            self._index_day(day, place)
 
-    def _try_catch_up_day(self, place: DayPaths, *, may_grow: bool) -> None:
-        index = self._days.get(place.day)
+    def _index_day(self, day: str, place: DayPaths) -> None:
+        self._knows_shared = False
+        index = self._days.get(day)
         if index is not None and not index.is_current_file:
-            self._days.pop(place.day).close()
+            self._days.pop(day).close()
             index = None
         if index is None:
             with self._locked():
-                index = self._days[place.day] = DayIndex(place)
-        if index.is_behind(may_grow=may_grow):
-            self._index_new(index)
+                index = self._days[day] = DayIndex(place)
+        self._index_new(index)
 
     def _index_new(self, index: DayIndex) -> None:
         assert self._catalog is not None

@@ -123,11 +123,16 @@ class LocalTraceReader:
         key = trace_key(trace_id)
         if key is None:
             return None
-        with self._lock:
-            size_bytes = self._index.answer(lambda: stored_size(self._index.days_of(key), key))
-        if after or size_bytes > self._max_answer_bytes:
+        if after:
+            with self._lock:
+                self._index.catch_up()
             return self._load_part(key, after)
-        return next(self._load({key: 0}), None)
+        with self._lock:
+            stored = self._index.answer(lambda: self._find_whole(key))
+            loaded = self._read_lines(stored or {})
+        if stored is None:
+            return self._load_part(key, "")
+        return next(self._load({key: 0}, loaded), None)
 
     def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
         """Load every trace of *window*; see `TraceReader.iter_traces`."""
@@ -240,7 +245,16 @@ class LocalTraceReader:
             },
         ).fetchall()
 
-    def _load(self, listed: Mapping[bytes, int]) -> Iterator[Trace]:
+    def _find_whole(self, trace_id: bytes) -> dict[bytes, TraceLines] | None:
+        """The lines of a trace, unless they are too many for one answer; then None."""
+        days = self._index.days_of(trace_id)
+        if stored_size(days, trace_id) > self._max_answer_bytes:
+            return None
+        return find_lines({day: [trace_id] for day in days})
+
+    def _load(
+        self, listed: Mapping[bytes, int], loaded: dict[bytes, _Loaded] | None = None
+    ) -> Iterator[Trace]:
         """
         Load traces in the given order; damaged lines are indexed anew once, then left out.
 
@@ -248,9 +262,11 @@ class LocalTraceReader:
         would chase it for ever.
 
         *listed* gives the bytes that an index names for each: one that has less is damaged.
+        *loaded* is what is read of them already, where it is.
         """
         trace_ids = list(listed)
-        loaded = self._read(trace_ids)
+        if loaded is None:
+            loaded = self._read(trace_ids)
         for place, trace_id in enumerate(trace_ids):
             found = loaded.get(trace_id)
             trace, damaged_days = self._parse(*found) if found else (None, set())
@@ -319,13 +335,14 @@ class LocalTraceReader:
             self._index.catch_up()
 
     def _read(self, trace_ids: list[bytes]) -> dict[bytes, _Loaded]:
-        """Look traces up and read their lines in order of place, which disks like."""
+        """Look traces up and read their lines."""
         with self._lock:
-            stored = self._index.ask(lambda: self._look_up(trace_ids))
-            wanted = sorted(
-                (line for trace in stored.values() for line in trace.lines), key=_EXTENT
-            )
-            found = self._files.read([line.extent for line in wanted])
+            return self._read_lines(self._index.ask(lambda: self._look_up(trace_ids)))
+
+    def _read_lines(self, stored: Mapping[bytes, TraceLines]) -> dict[bytes, _Loaded]:
+        """Read the lines of traces in order of place, which disks like."""
+        wanted = sorted((line for trace in stored.values() for line in trace.lines), key=_EXTENT)
+        found = self._files.read([line.extent for line in wanted])
         loaded = {trace_id: _Loaded(trace, []) for trace_id, trace in stored.items()}
         for line, data in zip(wanted, found, strict=True):
             loaded[line.trace_id].lines.append((line, data))

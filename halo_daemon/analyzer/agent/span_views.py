@@ -21,7 +21,6 @@ SPAN_VALUE_CHARS = 16_384
 VIEW_BUDGET_BYTES = 150_000
 
 _FLAT = re.compile(r"(?:llm\.(?:input|output)_messages|mcp\.tools)\.[0-9]+\.")
-_FLAT_PREFIXES = ("llm.", "mcp.")
 _WHOLE = {"llm.input_messages", "llm.output_messages", "input.value"}
 _NUMBERS = frozenset({int, float, bool})
 _DROPPED_KEY = "__halo_dropped_flat_projections"
@@ -71,17 +70,26 @@ def view(trace: Trace, spans: Iterable[Span], *, limit_chars: int, budget_bytes:
 
 
 def _fitting(
-    trace: Trace, spans: Iterable[Span], *, limit_chars: int, budget_bytes: int
+    trace: Trace, spans: Sequence[Span], *, limit_chars: int, budget_bytes: int
 ) -> JsonObject | None:
     """The spans in full; None as soon as they are too large together."""
     shown: list[JsonValue] = []
     size_bytes = 0
+    surely_fits = _surely_fits(spans, limit_chars, budget_bytes)
     for span in spans:
         shown.append(_shown(span, limit_chars))
+        if surely_fits:
+            continue
         size_bytes += len(orjson.dumps(shown[-1]))
         if size_bytes > budget_bytes:
             return None
     return {"trace_id": trace.trace_id, "spans": shown, "oversized": None}
+
+
+def _surely_fits(spans: Sequence[Span], limit_chars: int, budget_bytes: int) -> bool:
+    """Whether the lengths of lines tell already: without a value to cut, no more is shown."""
+    sizes = [span.line_bytes for span in spans]
+    return sum(sizes) <= budget_bytes and max(sizes, default=0) <= limit_chars
 
 
 def _outlined(
@@ -98,29 +106,34 @@ def _outlined(
 
 
 def _shown(span: Span, limit_chars: int) -> JsonObject:
-    # Where nothing but the flat form holds the messages, it is not a copy.
-    flat = set() if _WHOLE.isdisjoint(span.attributes) else _flat_keys(span.attributes)
-    # No value of a short line is too long.
-    is_short = span.line_bytes <= limit_chars
+    flat = _flat_keys(span.attributes)
     attributes: JsonObject = {
-        key: value
-        if is_short
-        or (value.__class__ is str and len(value) <= limit_chars)
-        or value.__class__ in _NUMBERS
-        else _cut(value, limit_chars)
-        for key, value in span.attributes.items()
-        if value is not None and key not in flat
+        key: value for key, value in span.attributes.items() if value is not None
     }
+    for key in flat:
+        attributes.pop(key, None)
+    # No value of a short line is too long.
+    if span.line_bytes > limit_chars:
+        attributes = {key: _cut(value, limit_chars) for key, value in attributes.items()}
     if flat:
         attributes[_DROPPED_KEY] = len(flat)
     return {**span.fields, "attributes": attributes}
 
 
-def _flat_keys(attributes: JsonObject) -> set[str]:
-    return {key for key in attributes if key.startswith(_FLAT_PREFIXES) and _FLAT.match(key)}
+def _flat_keys(attributes: JsonObject) -> list[str]:
+    # Nearly no span has any, which a look at all keys together tells.
+    keys = "\n".join(attributes)
+    if "_messages." not in keys and "mcp.tools." not in keys:
+        return []
+    # Where nothing but the flat form holds the messages, it is not a copy.
+    if _WHOLE.isdisjoint(attributes):
+        return []
+    return [key for key in attributes if _FLAT.match(key)]
 
 
 def _cut(value: JsonValue, limit_chars: int) -> JsonValue:
+    if value.__class__ in _NUMBERS:
+        return value
     if isinstance(value, (str, list, dict)):
         text = value if isinstance(value, str) else orjson.dumps(value).decode()
         return value if len(text) <= limit_chars else cut_text(text, limit_chars)
