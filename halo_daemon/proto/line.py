@@ -54,24 +54,24 @@ KIND_NAMES: Final = tuple(
     for name in ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 )
 STATUS_NAMES: Final = tuple(f"STATUS_CODE_{name}" for name in ("UNSET", "OK", "ERROR"))
-_KINDS = len(KIND_NAMES)
-_STATUSES = len(STATUS_NAMES)
+_KINDS: Final = len(KIND_NAMES)
+_STATUSES: Final = len(STATUS_NAMES)
 _SPAN_TYPE: Final = "logfire.span_type"
 _PENDING: Final = "pending_span"
 _PENDING_PARENT: Final = "logfire.pending_parent_id"
 _SENT_SPAN_ID: Final = "halo.client.span_id"
-_MAX_MESSAGE_BYTES = 1024
-_MAX_SHOWN_NAME_CHARS = 100
-_TRACE_ID_DIGITS = 32
-_SPAN_ID_DIGITS = 16
-_ZERO_TRACE_ID = "0" * _TRACE_ID_DIGITS
-_ZERO_SPAN_ID = "0" * _SPAN_ID_DIGITS
-_HEX_DIGITS = "0123456789abcdef"
-_NO_PROJECT = Project("", "")
-_NO_SCOPE = ScopeContext()
-_NO_JSON = orjson.Fragment(b"{}")
-_dumps = orjson.dumps
-_NEWLINE = orjson.OPT_APPEND_NEWLINE
+_MAX_MESSAGE_BYTES: Final = 1024
+_MAX_SHOWN_NAME_CHARS: Final = 100
+_TRACE_ID_DIGITS: Final = 32
+_SPAN_ID_DIGITS: Final = 16
+_ZERO_TRACE_ID: Final = "0" * _TRACE_ID_DIGITS
+_ZERO_SPAN_ID: Final = "0" * _SPAN_ID_DIGITS
+_HEX_DIGITS: Final = "0123456789abcdef"
+_NO_PROJECT: Final = Project("", "")
+_NO_SCOPE: Final = ScopeContext()
+_NO_JSON: Final = orjson.Fragment(b"{}")
+_dumps: Final = orjson.dumps
+_NEWLINE: Final = orjson.OPT_APPEND_NEWLINE
 
 LineFields = dict[str, Any]
 """The object of one line while it is built: JSON, but for parts already serialised."""
@@ -216,14 +216,14 @@ class RequestLines:
         Raises:
             LimitError: The lines have more than `DecodeLimits.max_line_bytes`.
         """
-        span_id = fields["span_id"]
+        span_id: str = fields["span_id"]
         reason = OWN_TELEMETRY if self._is_own else _defect(fields["trace_id"], span_id)
         if reason:
             self.reject(reason, fields["name"])
             return
         if self._outer_repairs:
             repairs[:0] = self._outer_repairs
-        parent = fields["parent_span_id"]
+        parent: str = fields["parent_span_id"]
         if parent and (len(parent) != _SPAN_ID_DIGITS or parent in (span_id, _ZERO_SPAN_ID)):
             _repair_parent(fields, repairs)
         if ends_early:
@@ -325,14 +325,14 @@ def _is_span_id(text: str) -> bool:
 
 
 def _name_enums(fields: LineFields) -> None:
-    kind = fields["kind"]
+    kind: int = fields["kind"]
     if 0 <= kind < _KINDS:
         fields["kind"] = KIND_NAMES[kind]
     else:
         fields["kind"] = KIND_NAMES[0]
         fields["kind_raw"] = kind
-    status = fields["status"]
-    code = status["code"]
+    status: dict[str, Any] = fields["status"]
+    code: int = status["code"]
     if 0 <= code < _STATUSES:
         status["code"] = STATUS_NAMES[code]
     else:

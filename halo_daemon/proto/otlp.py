@@ -19,7 +19,7 @@ itself would take, so that both encodings accept the same requests.
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, TypeVar, cast
 
@@ -40,7 +40,6 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.line import LineFields, RequestLines, ResourceParts, ScopeParts
 from halo_daemon.proto.otlp_bounds import Bounds, largest_harmless_bytes
 from halo_daemon.proto.otlp_pairs import (
-    Pair,
     Pairs,
     RawResourceSpans,
     RawScopeSpans,
@@ -69,7 +68,6 @@ _DESCRIPTORS: Final = {
 _M = TypeVar("_M", ResourceSpans, ScopeSpans)
 _PLAIN: Final = frozenset({"string_value", "int_value", "bool_value"})
 _DROPPED: Final = ("dropped_attributes_count", "dropped_events_count", "dropped_links_count")
-_NONE_DROPPED: Final = [0, 0, 0]
 _extras_of: Final = attrgetter("flags", "events", "links", *_DROPPED)
 """Fields that few spans have, in one step: asking for one costs as much as for a used one."""
 
@@ -163,7 +161,7 @@ class _Walk:
     def __init__(self, lines: RequestLines, limits: DecodeLimits) -> None:
         self._lines = lines
         self._max_depth = limits.max_depth
-        self._pair_of: Callable[[Any], Pair] = Pairs(self._value_of).__getitem__
+        self._pairs = Pairs(self._value_of)
         self.may_be_foreign = False
 
     def walk(self, request: ExportTraceServiceRequest) -> None:
@@ -224,11 +222,9 @@ class _Walk:
         )
 
     def _spans(self, spans: Sequence[Span], done: tuple[str, ...] = ()) -> None:
-        add = self._lines.add
-        attributes_of = self._attributes
         for span in spans[:]:
-            start = span.start_time_unix_nano
-            end = span.end_time_unix_nano
+            start: int = span.start_time_unix_nano
+            end: int = span.end_time_unix_nano
             status = span.status
             fields: LineFields = {
                 "trace_id": span.trace_id.hex(),
@@ -242,23 +238,24 @@ class _Walk:
                 "status": {"code": status.code, "message": status.message},
                 "resource": None,
                 "scope": None,
-                "attributes": attributes_of(span.attributes),
+                "attributes": self._attributes(span.attributes),
             }
-            repairs = list(done)
-            flags, events, links, *dropped = _extras_of(span)
+            repairs = [*done]
+            flags, events, links, attributes_lost, events_lost, links_lost = _extras_of(span)
             if flags:
                 fields["flags"] = flags
             if events:
                 fields["events"] = [self._event(event) for event in events]
             if links:
                 fields["links"] = [self._link(link, repairs) for link in links]
-            if dropped != _NONE_DROPPED:
+            if attributes_lost or events_lost or links_lost:
+                dropped = (attributes_lost, events_lost, links_lost)
                 fields |= {
                     key: count for key, count in zip(_DROPPED, dropped, strict=True) if count
                 }
             if not start and not end and may_be_foreign(fields["name"]):
                 self.may_be_foreign = True
-            add(fields, repairs, ends_early=0 < end < start)
+            self._lines.add(fields, repairs, ends_early=0 < end < start)
 
     def _event(self, event: Span.Event) -> JsonObject:
         self._lines.take_parts(MESSAGE_PARTS)
@@ -288,12 +285,12 @@ class _Walk:
             fields["flags"] = flags
         return fields
 
-    def _attributes(self, raw_pairs: Sequence[object]) -> JsonObject:
+    def _attributes(self, raw_pairs: Sequence[Any]) -> JsonObject:
         # The last of duplicate keys wins at the place of the first: a dict's own rule.
         # A slice takes them out of the message at once, which is quicker than one by one.
         raw_pairs = raw_pairs[:]
         self._lines.take_parts(len(raw_pairs))
-        found = dict(map(self._pair_of, raw_pairs))
+        found = self._pairs.taken(raw_pairs)
         if len(found) != len(raw_pairs):
             self._lines.warnings[DUPLICATE_KEYS] += len(raw_pairs) - len(found)
         if "" in found:

@@ -6,8 +6,8 @@ Theory of operation
 
 A message object for each key and for each value is most of what decoding costs. So
 requests are parsed with attributes left as the bytes of each pair, and the pairs of a
-request are remembered by these bytes: most name things (a model, an operation, a
-service), and those that repeat are looked up without a step in Python.
+request are remembered by these bytes, short ones: most name things (a model, an
+operation, a service), and repeat.
 
 A pair that was not seen before is taken apart by hand when it is a short key with a
 text, a double or a count of a few bytes and encoded in the usual way, byte for byte as
@@ -20,9 +20,9 @@ Rule 2: only plain values and absent ones are remembered, because lists and obje
 changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -35,16 +35,17 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
-from halo_daemon.proto.json_value import JsonValue
+from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.otlp_wire import varint_bytes
 from halo_daemon.proto.value import json_double
 
-Pair = tuple[str, JsonValue]
+Pair = tuple[str, Any]
+"""Key and value, which is a `JsonValue`; checking that for each would cost more than reading it."""
 
 MAX_REMEMBERED: Final = 1024
 """Pairs remembered of one request, the first ones."""
 
-MAX_REMEMBERED_BYTES: Final = 256
+MAX_REMEMBERED_BYTES: Final = 128
 """Longer pairs are mostly what somebody said, and nobody says it twice."""
 
 _PLAIN: Final = frozenset({"string_value", "int_value", "bool_value"})
@@ -56,9 +57,11 @@ _MORE: Final = 0x80
 
 _SHORT_COUNT: Final = b"\x12\x02\x18"
 _COUNT: Final = b"\x12\x03\x18"
-_COUNT_BYTES: Final = 5
+_COUNT_BYTES: Final = 2
 _LONG_COUNT: Final = b"\x12\x04\x18"
+_LONG_COUNT_BYTES: Final = 3
 _DOUBLE: Final = b"\x12\x09\x21"
+_DOUBLE_BYTES: Final = 8
 _HEAD_BYTES: Final = 3
 _double_at: Final = Struct("<d").unpack_from
 _NEVER: Final = b"\xff"
@@ -101,58 +104,73 @@ RawTraceRequest, RawResourceSpans, RawScopeSpans = _raw_classes()
 """The same messages on the same wire, except that the items of ``attributes`` are bytes."""
 
 
-class Pairs(dict[bytes, Pair]):
+class Pairs:
     """
-    The pairs of one request by their bytes; asking for one that is not there decodes it.
-
-    Asking raises `google.protobuf.message.DecodeError` for bytes that are no pair, and
-    what *value_of* raises.
+    The pairs of one request, those that repeat remembered by their bytes.
 
     Args:
         value_of: Reads a value that is not plain: neither text nor a number or a boolean.
     """
 
     def __init__(self, value_of: Callable[[AnyValue], JsonValue]) -> None:
-        super().__init__()
         self._value_of = value_of
+        self._remembered: dict[bytes, Pair] = {}
 
-    def __missing__(self, raw: bytes) -> Pair:
+    def __len__(self) -> int:
+        """How many pairs are remembered."""
+        return len(self._remembered)
+
+    def taken(self, raw_pairs: Sequence[bytes]) -> JsonObject:
+        """
+        The attributes in *raw_pairs*; of equal keys the last wins, at the place of the first.
+
+        Raises:
+            google.protobuf.message.DecodeError: One of them is no pair.
+        """
+        found: JsonObject = {}
+        remembered = self._remembered
+        for raw in raw_pairs:
+            # Text that is too long to be remembered need not be hashed.
+            pair = remembered.get(raw) if len(raw) <= MAX_REMEMBERED_BYTES else None
+            key, value = self._read(raw) if pair is None else pair
+            found[key] = value
+        return found
+
+    def _read(self, raw: bytes) -> Pair:
         try:
             end = raw[1] + 2
             key = _KEYS[raw[:end]]
             if key is None:
                 return self._parsed(raw)
-            rest = len(raw) - end
-            if raw.startswith(head := _TEXT_HEADS[rest], end):
-                pair: Pair = key, raw[end + len(head) :].decode()
-            elif (
-                rest == _COUNT_BYTES and raw[-1] < _MORE <= raw[-2] and raw.startswith(_COUNT, end)
-            ):
-                # Tokens of most calls; asking a function costs as much as reading them.
-                pair = key, raw[-2] - _MORE + _MORE * raw[-1]
+            head = _TEXT_HEADS[len(raw) - end]
+            start = end + len(head)
+            if raw[end:start] == head:
+                pair: Pair = key, raw[start:].decode()
             elif (number := _number(raw, end)) is not None:
                 pair = key, number
             else:
                 return self._parsed(raw)
         except (IndexError, UnicodeDecodeError):
             return self._parsed(raw)
-        if len(raw) <= MAX_REMEMBERED_BYTES and len(self) < MAX_REMEMBERED:
-            self[raw] = pair
+        self._remember(raw, pair)
         return pair
 
     def _parsed(self, raw: bytes) -> Pair:
         message = KeyValue.FromString(raw)
         value = message.value
         which = value.WhichOneof("value")
-        if which is None:
-            pair = message.key, self._value_of(value)
-        elif which in _PLAIN:
-            pair = message.key, getattr(value, which)
+        if which in _PLAIN:
+            pair: Pair = message.key, getattr(value, which)
         else:
-            return message.key, self._value_of(value)
-        if len(raw) <= MAX_REMEMBERED_BYTES and len(self) < MAX_REMEMBERED:
-            self[raw] = pair
+            pair = message.key, self._value_of(value)
+            if which is not None:
+                return pair
+        self._remember(raw, pair)
         return pair
+
+    def _remember(self, raw: bytes, pair: Pair) -> None:
+        if len(raw) <= MAX_REMEMBERED_BYTES and len(self._remembered) < MAX_REMEMBERED:
+            self._remembered[raw] = pair
 
 
 def _number(raw: bytes, start: int) -> JsonValue:
@@ -162,14 +180,21 @@ def _number(raw: bytes, start: int) -> JsonValue:
     None when it is none, when it has another number of bytes than those read here, or when
     it is not encoded in the usual way.
     """
+    content = start + _HEAD_BYTES
+    head = raw[start:content]
     last = raw[-1]
-    match len(raw) - start - _HEAD_BYTES:
-        case 1 if last < _MORE and raw.startswith(_SHORT_COUNT, start):
+    if head == _COUNT:
+        # Tokens of most calls.
+        if len(raw) - content == _COUNT_BYTES and last < _MORE <= raw[content]:
+            return raw[content] - _MORE + _MORE * last
+    elif head == _SHORT_COUNT:
+        if len(raw) - content == 1 and last < _MORE:
             return last
-        case 3 if last < _MORE <= min(raw[-3:-1]) and raw.startswith(_LONG_COUNT, start):
-            return raw[-3] - _MORE + _MORE * (raw[-2] - _MORE + _MORE * last)
-        case 8 if raw.startswith(_DOUBLE, start):
-            return json_double(_double_at(raw, start + _HEAD_BYTES)[0])
+    elif head == _LONG_COUNT:
+        if len(raw) - content == _LONG_COUNT_BYTES and last < _MORE <= min(raw[content:-1]):
+            return raw[content] - _MORE + _MORE * (raw[content + 1] - _MORE + _MORE * last)
+    elif head == _DOUBLE and len(raw) - content == _DOUBLE_BYTES:
+        return json_double(_double_at(raw, content)[0])
     return None
 
 

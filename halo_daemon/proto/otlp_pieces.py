@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from halo_daemon.errors import LimitError
 from halo_daemon.proto.batch import MESSAGE_PARTS, DecodeLimits, too_many_parts, too_many_spans
-from halo_daemon.proto.otlp_wire import fields
+from halo_daemon.proto.otlp_wire import field_at, fields
 
 RUN_BYTES: Final = 256 * 1024
 """Records side by side are parsed together up to that size; smaller requests as a whole."""
@@ -133,19 +133,21 @@ class _Splitter:
         runs: list[Run] = []
         free = before = self._free_records
         run_start = run_end = start
-        for tag, at, _, after in fields(body, start, end):
-            if tag == _RECORDS:
+        while start < end:
+            # Not `fields`: an object for each record would be the most of this loop.
+            tag, _, after = field_at(body, start, end)
+            if tag != _RECORDS:
+                head.append(body[start:after])
+            else:
                 free -= 1
                 if free < 0:
                     raise self._too_many_records(self._max_records)
-                if at == run_end and after - run_start <= run_bytes:
-                    run_end = after
-                    continue
-                if run_end > run_start:
-                    runs.append(Run(run_start, run_end))
-                run_start, run_end = at, after
-            else:
-                head.append(body[at:after])
+                if start != run_end or after - run_start > run_bytes:
+                    if run_end > run_start:
+                        runs.append(Run(run_start, run_end))
+                    run_start = start
+                run_end = after
+            start = after
         if run_end > run_start:
             runs.append(Run(run_start, run_end))
         self._free_records = free

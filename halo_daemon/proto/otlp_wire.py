@@ -47,29 +47,38 @@ def fields(body: bytes, start: int = 0, end: int | None = None) -> Iterator[Fiel
     Raises:
         MalformedError: While iterating, at the first field that is none.
     """
-    position = start
     end = len(body) if end is None else end
-    while position < end:
-        at = position
-        tag = body[position]
-        position += 1
-        if tag >= _MORE:
-            tag, position = _tag(body, at)
-        if tag & 7 == LENGTH:
-            if position + 1 >= end:
-                length, content = varint(body, position)
-            elif (length := body[position]) < _MORE:
-                content = position + 1
-            elif (second := body[position + 1]) < _MORE:
-                length, content = length - _MORE + _MORE * second, position + 2
-            else:
-                length, content = varint(body, position)
-            position = content + length
+    while start < end:
+        tag, content, after = field_at(body, start, end)
+        yield Field(tag, start, content, after)
+        start = after
+
+
+def field_at(body: bytes, start: int, end: int) -> tuple[int, int, int]:
+    """
+    Tag, start of the content and end of the field at *start*, in a message that ends at *end*.
+
+    Raises:
+        MalformedError: There is none.
+    """
+    tag, position = body[start], start + 1
+    if tag >= _MORE:
+        tag, position = _tag(body, start)
+    if tag & 7 == LENGTH:
+        if position + 1 >= end:
+            length, content = varint(body, position)
+        elif (length := body[position]) < _MORE:
+            content = position + 1
+        elif (second := body[position + 1]) < _MORE:
+            length, content = length - _MORE + _MORE * second, position + 2
         else:
-            content, position = position, _end_of_scalar(body, position, tag)
-        if position > end or tag < _MIN_TAG:
-            raise MalformedError
-        yield Field(tag, at, content, position)
+            length, content = varint(body, position)
+        after = content + length
+    else:
+        content, after = position, _end_of_scalar(body, position, tag)
+    if after > end or tag < _MIN_TAG:
+        raise MalformedError
+    return tag, content, after
 
 
 _MIN_TAG: Final = 8

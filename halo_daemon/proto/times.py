@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_NANOS = 10**9
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_SECONDS = 4096
-_MAX_MINUTES = 4096
-_MINUTE_CHARS = len("1970-01-01T00:00")
-_SECOND_CHARS = len("1970-01-01T00:00:00")
+_NANOS: Final = 10**9
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_SECONDS: Final = 4096
+_MAX_MINUTES: Final = 4096
+_MINUTE_CHARS: Final = len("1970-01-01T00:00")
+_SECOND_CHARS: Final = len("1970-01-01T00:00:00")
 _SECONDS: Final = {f":{second:02d}": second for second in range(60)}
 
 

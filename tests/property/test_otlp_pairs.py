@@ -54,9 +54,15 @@ def by_parser(raw):
 def by_bytes(raw, pairs):
     """What *pairs* give for the bytes; None for no pair."""
     try:
-        return pairs[raw]
+        return taken(pairs, raw)
     except ProtobufDecodeError:
         return None
+
+
+def taken(pairs, raw):
+    """The key and the value of one pair."""
+    ((key, value),) = pairs.taken([raw]).items()
+    return key, value
 
 
 def new_pairs():
@@ -143,12 +149,12 @@ def test_what_is_remembered_has_a_bound():
     """Pairs beyond the bound, long ones and lists are decoded each time they come."""
     pairs = new_pairs()
     for number in range(2 * MAX_REMEMBERED):
-        pairs[attribute("k", f"value {number}").SerializeToString()]
+        pairs.taken([attribute("k", f"value {number}").SerializeToString()])
     assert len(pairs) == MAX_REMEMBERED
 
     pairs = new_pairs()
-    pairs[attribute("k", "x" * 1000).SerializeToString()]
-    pairs[attribute("k", [1]).SerializeToString()]
+    pairs.taken([attribute("k", "x" * 1000).SerializeToString()])
+    pairs.taken([attribute("k", [1]).SerializeToString()])
     assert len(pairs) == 0
 
 
@@ -157,7 +163,7 @@ def test_a_list_of_one_span_is_not_that_of_another():
     pairs = Pairs(lambda value: [item.int_value for item in value.array_value.values])
     raw = KeyValue(key="k", value=AnyValue(array_value={"values": [{"int_value": 1}]}))
 
-    first, second = (pairs[raw.SerializeToString()][1] for _ in range(2))
+    first, second = (taken(pairs, raw.SerializeToString())[1] for _ in range(2))
 
     assert first == second == [1]
     assert first is not second

@@ -87,7 +87,7 @@ def _signal(
     found = None
     for key, read, _, _ in plan.failures:
         value = attributes[key]
-        if value.__class__ is int and value < _FIRST_HTTP_ERROR:
+        if type(value) is int and value < _FIRST_HTTP_ERROR:
             # An HTTP status as most are; no other signal is a number.
             continue
         signal = read(value)

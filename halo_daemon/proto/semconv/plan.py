@@ -39,6 +39,7 @@ from halo_daemon.proto.semconv.targets import (
     TOOL,
     TOOL_NAME,
     TOTAL_TOKENS,
+    VALUES,
     WEAK_KIND,
 )
 
@@ -82,6 +83,8 @@ class Plan:
     failures: tuple[Source, ...]
     sent: frozenset[str]
     """The fields of `FILLED` that the span has itself."""
+    values: tuple[str, ...]
+    """The fields of `VALUES` that the span has itself, or that its attributes may fill."""
     names: tuple[str, ...]
     """The fields that hold a model's or an agent's name."""
     lacks_tool_name: bool
@@ -133,7 +136,7 @@ class KeyPlan:
         if self._kind_key is None:
             return None
         text = attributes[self._kind_key]
-        if text.__class__ is not str:
+        if not isinstance(text, str):
             return None
         plan = self._by_answer.get(text)
         if plan is None and isinstance(kind := self.kind[0].read(text), str):
@@ -167,6 +170,7 @@ class KeyPlan:
             other={target: sources[target] for target in _OTHER if target in sources},
             failures=sources.get(FAILURE, ()),
             sent=self._sent,
+            values=tuple(target for target in VALUES if target in self._sent or target in sources),
             names=tuple(
                 target
                 for target in (MODEL, AGENT_NAME, AGENT_ID)

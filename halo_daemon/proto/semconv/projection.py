@@ -35,14 +35,13 @@ from halo_daemon.proto.semconv.targets import (
     INGEST_WARNING,
     INPUT_COST,
     INPUT_TOKENS,
-    INPUT_VALUE,
     KIND,
     KIND_MIRROR,
+    KINDS,
     LLM,
     NAMED_BY_SPAN,
     OUTPUT_COST,
     OUTPUT_TOKENS,
-    OUTPUT_VALUE,
     PROJECT,
     REMARKS,
     SCHEMA_VERSION,
@@ -50,18 +49,16 @@ from halo_daemon.proto.semconv.targets import (
     TAIL,
     TOKEN_KINDS,
     TOOL,
-    TOOL_PARAMETERS,
     TOTAL_TOKENS,
     TRUNCATED,
+    VALUES,
 )
 from halo_daemon.proto.separators import without_separators
 
 REPLACED_SEPARATOR: Final = "replaced_separator"
 SCHEMA: Final = 1
-_VALUES: Final = (INPUT_VALUE, OUTPUT_VALUE, TOOL_PARAMETERS)
-"""Fields that hold JSON as one text, which an SDK may have cut."""
-
-_MAX_TAILS: Final = 1024
+_MAX_PROJECTS: Final = 1024
+"""Projects whose tails are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +71,18 @@ class ScopeContext:
     """Whether the spans come from a shard and not from a sender."""
     gate: str = field(init=False, repr=False)
     """Which attributes count only because the scope is this one (`plan.gate_of`)."""
+    tails: dict[str, JsonObject] = field(init=False, repr=False)
+    """By kind: the keys of every line with no more known than that; not to be changed."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gate", gate_of(self.scope_name))
+        object.__setattr__(self, "tails", _tails(self.project_slug))
+
+
+@lru_cache(maxsize=_MAX_PROJECTS)
+def _tails(project_slug: str) -> dict[str, JsonObject]:
+    known: JsonObject = {SCHEMA_VERSION: SCHEMA, PROJECT: project_slug, AGENT_NAME: ""}
+    return {kind: dict.fromkeys(TAIL) | known | {KIND: kind} for kind in KINDS}
 
 
 def project_span(
@@ -106,7 +112,7 @@ def project_span(
     kind = plan.kind
     remarks = {} if remarks is None else remarks
     _complete(fields, plan, context, remarks)
-    tail = _tail(context.project_slug, kind)
+    tail = context.tails[kind]
     if keys.sends_tail:
         tail = tail.copy()
     else:
@@ -139,31 +145,24 @@ def _complete(
     if plan.failures or has_events or (kind == TOOL and may_say_failed(attributes)):
         judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
     # Looked at when all is filled, so that a stored line reads the same.
-    for key in _VALUES:
-        if key in attributes and is_cut(attributes[key]):
+    for key in plan.values if not has_events else VALUES:
+        if is_cut(attributes.get(key)):
             remarks[TRUNCATED] = True
     if plan.mirrors_kind:
         attributes[KIND_MIRROR] = kind
-
-
-@lru_cache(maxsize=_MAX_TAILS)
-def _tail(project_slug: str, kind: str) -> JsonObject:
-    """The keys of every line with no more known than these two; not to be changed."""
-    known: JsonObject = {SCHEMA_VERSION: SCHEMA, PROJECT: project_slug, KIND: kind, AGENT_NAME: ""}
-    return dict.fromkeys(TAIL) | known
 
 
 def _read_scalars(plan: Plan, attributes: JsonObject, tail: JsonObject) -> None:
     # What most attributes hold is looked at here: calling a reader costs more than all else.
     for target, key in plan.texts:
         text = attributes[key]
-        if text.__class__ is str and text:
+        if type(text) is str and text:
             tail[target] = text
         else:
             _set(tail, target, answer(plan.scalars[target], attributes))
     for target, key in plan.counts:
         count = attributes[key]
-        if count.__class__ is int and count >= 0:
+        if type(count) is int and count >= 0:
             tail[target] = count
         else:
             _set(tail, target, answer(plan.scalars[target], attributes))

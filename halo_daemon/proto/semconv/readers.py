@@ -14,13 +14,14 @@ import orjson
 
 from halo_daemon.proto.json_value import JsonValue
 
-_MAX_COUNT = 2**63 - 1
-_MAX_NUMBER_CHARS = 32
-_JSON_START = re.compile(r'\[\s*["\[{]|\{\s*"')
-_OPENING = frozenset("[{")
-_CLOSING = frozenset("]}")
-_REASON_KEYS = ("finish_reason", "finishReason", "stop_reason", "stopReason")
-_HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
+_loads: Final = orjson.loads
+_MAX_COUNT: Final = 2**63 - 1
+_MAX_NUMBER_CHARS: Final = 32
+_JSON_START: Final = re.compile(r'\[\s*["\[{]|\{\s*"')
+_OPENING: Final = ("[", "{")
+_CLOSING: Final = ("]", "}")
+_REASON_KEYS: Final = ("finish_reason", "finishReason", "stop_reason", "stopReason")
+_HTTP_STATUS: Final = re.compile(r"[1-5][0-9]{2}")
 
 
 class Reader(NamedTuple):
@@ -64,7 +65,7 @@ def parsed(value: JsonValue) -> JsonValue:
     if not isinstance(value, str):
         return value
     try:
-        found: JsonValue = orjson.loads(value)
+        found: JsonValue = _loads(value)
     except orjson.JSONDecodeError:
         return None
     return found
@@ -85,9 +86,9 @@ def _parsed_again(value: JsonValue) -> JsonValue:
 
 def is_cut(value: JsonValue) -> bool:
     """Whether *value* begins as a JSON object or list and ends in the middle of it."""
-    if not isinstance(value, str) or value[:1] not in _OPENING or value[-1:] in _CLOSING:
+    if not isinstance(value, str) or not value.startswith(_OPENING) or value.endswith(_CLOSING):
         return False
-    return _JSON_START.match(value) is not None and value.rstrip()[-1:] not in _CLOSING
+    return _JSON_START.match(value) is not None and not value.rstrip().endswith(_CLOSING)
 
 
 def as_text(value: JsonValue) -> str:

@@ -102,6 +102,9 @@ FILLED: Final = (
 
 A field was sent when its key is there, or one that begins with it and a dot."""
 
+VALUES: Final = (INPUT_VALUE, OUTPUT_VALUE, TOOL_PARAMETERS)
+"""Those of them that hold JSON as one text, which an SDK may have cut."""
+
 LISTS: Final = frozenset({INPUT_MESSAGES, OUTPUT_MESSAGES, TOOLS, DOCUMENTS})
 """Those of them that are written as flat keys: one attribute with all of it is not enough."""
 
