@@ -48,10 +48,11 @@ from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import StoredProject, find_project, list_projects
 from halo_daemon.store.query_engine import LocalQueries
-from halo_daemon.store.reader import LocalTraceReader, open_reader
+from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.reports import ReportStore
 from halo_daemon.store.scratch import is_read_only
 from halo_daemon.store.temporary import private_directory
+from halo_daemon.store.trace_loader import open_loader
 from halo_daemon.store.trace_reader import LoadTrace, Window, WindowBy
 
 if TYPE_CHECKING:
@@ -318,7 +319,7 @@ def _mined(
         memory=memory,
         settings=MinerSettings(contract=contract),
         open_reader=partial(
-            open_reader,
+            open_loader,
             root,
             slug,
             settle_s=config.analysis.settle_s,

@@ -1,25 +1,39 @@
-"""What a project states about its tools, optional: `contract.yaml`."""
+"""
+What a project states about its tools, optional: `contract.yaml`.
 
-from typing import Literal
+Every process of the miner has it, so it is plain; `contract_file` reads and checks it.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
-from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+
+_MAX_NAME_CHARS = 200
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Section:
+    """How a section is read: a key that no field has is a mistake, ``in`` is no name here."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar = {
+        "extra": "forbid",
+        "alias_generator": lambda name: name.rstrip("_"),
+    }
 
 
+@dataclass(frozen=True, slots=True)
 class Condition(_Section):
     """A value in a result that means failure."""
 
     pointer: str
     """JSON pointer into the result, as in ``/status``."""
 
-    in_: tuple[JsonValue, ...] = Field(alias="in")
+    in_: tuple[Any, ...]
+    """``in`` in the file."""
 
 
+@dataclass(frozen=True, slots=True)
 class Requirement(_Section):
     """A tool that must have succeeded before."""
 
@@ -28,11 +42,12 @@ class Requirement(_Section):
     """JSON pointer into the arguments that must be equal in both calls; ``""`` for any."""
 
 
+@dataclass(frozen=True, slots=True)
 class ToolContract(_Section):
     """What holds for one tool."""
 
-    input_schema: dict[str, JsonValue] | None = None
-    output_schema: dict[str, JsonValue] | None = None
+    input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
     side_effecting: bool = False
     idempotent: bool = True
     polling: bool = False
@@ -40,14 +55,16 @@ class ToolContract(_Section):
     requires: tuple[Requirement, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
 class OutcomeRule(_Section):
     """An attribute that says whether a trace failed."""
 
     attribute: str
     failed_below: float | None = None
-    failed_when: tuple[JsonValue, ...] = ()
+    failed_when: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
 class GroupingWhen(_Section):
     """Which findings a grouping rule takes; empty fields take all."""
 
@@ -58,13 +75,20 @@ class GroupingWhen(_Section):
     """Text that the template must contain."""
 
 
+@dataclass(frozen=True, slots=True)
 class Grouping(_Section):
     """A rule that puts findings together under one name."""
 
     when: GroupingWhen
-    merge_as: str = Field(min_length=1, max_length=200)
+    merge_as: str
+    """1 to 200 characters."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.merge_as) <= _MAX_NAME_CHARS:
+            raise ValueError(f"`merge_as` has 1 to {_MAX_NAME_CHARS} characters")
 
 
+@dataclass(frozen=True, slots=True)
 class Ignore(_Section):
     """A finding that is accepted for a time."""
 
@@ -73,11 +97,12 @@ class Ignore(_Section):
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class Contract(_Section):
     """The whole file; every part may be left out."""
 
     version: Literal[1] = 1
-    tools: dict[str, ToolContract] = Field(default_factory=dict)
+    tools: dict[str, ToolContract] = field(default_factory=dict)
     off_limits: tuple[str, ...] = ()
     """Hosts and path patterns, ``*`` for any characters, that must not be used as sources."""
 
@@ -87,16 +112,6 @@ class Contract(_Section):
 
 
 NO_CONTRACT = Contract()
-
-
-def contract_of(document: object) -> Contract:
-    """
-    Check a parsed contract file.
-
-    Raises:
-        ValueError: It is not a contract; the message names every mistake.
-    """
-    return Contract.model_validate(document or {})
 
 
 def at_pointer(value: JsonValue, pointer: str) -> JsonValue:

@@ -2,14 +2,25 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from halo_daemon.analyzer.contract import NO_CONTRACT, Contract, contract_of
+from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
 from halo_daemon.config_yaml import read_document
 from halo_daemon.errors import ConfigError
 from halo_daemon.store.triage import plain
 
 _MAX_BYTES = 1024**2
+_CONTRACT = TypeAdapter(Contract)
+
+
+def contract_of(document: object) -> Contract:
+    """
+    Check a parsed contract file.
+
+    Raises:
+        ValueError: It is not a contract; the message names every mistake.
+    """
+    return _CONTRACT.validate_python(document or {})
 
 
 def read_contract(path: Path) -> Contract:

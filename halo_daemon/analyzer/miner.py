@@ -39,7 +39,7 @@ from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.tool_lists import tool_lists_of
 from halo_daemon.analyzer.trace_view import Subject, TraceView
 from halo_daemon.log import get_logger
-from halo_daemon.proto.semconv import spans_above
+from halo_daemon.proto.ancestry import spans_above
 from halo_daemon.proto.trace import Trace
 
 log = get_logger()

@@ -20,13 +20,13 @@ from typing import NamedTuple
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.settings import MinerSettings
-from halo_daemon.store.trace_reader import Share, TraceReader, Window
+from halo_daemon.store.trace_reader import Share, TraceStream, Window
 
 MAX_PROCESSES = 64
 _EXIT_ORPHANED = 1
 _SHARES_A_PROCESS = 8
 
-OpenReader = Callable[[], TraceReader]
+OpenReader = Callable[[], TraceStream]
 """Opens a reader of the same traces in another process; must be picklable."""
 
 

@@ -11,7 +11,7 @@ a trace of a million spans is not read whole for each few that are added.
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from halo_daemon.proto.semconv import spans_above
+from halo_daemon.proto.ancestry import spans_above
 from halo_daemon.store import index_schema as sql
 from halo_daemon.store.span_row import SPAN_COLUMNS, SpanRow, TraceRows
 

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple, Protocol
 from pydantic import Field
 
 from halo_daemon.store.filters import SpanFilter, TraceFilter, Value
-from halo_daemon.store.records import SpanRecord, TraceRecord, TraceTotals
+from halo_daemon.store.records import SpanRecord, TraceRecord
 from halo_daemon.store.trace_reader import Window
 
 MAX_PAGE = 500
@@ -99,6 +99,39 @@ class Bucket(StrEnum):
 
     HOUR = "hour"
     DAY = "day"
+
+
+class TraceTotals(Value):
+    """What the traces of a filter hold together; zeros and empty lists when there are none."""
+
+    traces: int = 0
+    spans: int = 0
+    duplicate_spans: int = 0
+    error_traces: int = 0
+    """Traces with a span of status ERROR."""
+    signal_traces: int = 0
+    """Traces with an error signal of any kind."""
+    error_spans: int = 0
+    tool_error_spans: int = 0
+    spans_without_agent: int = 0
+    missing_parents: int = 0
+    skewed_spans: int = 0
+    open_traces: int = 0
+    """No span without a parent has ended."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    line_bytes: int = 0
+    start_unix_ns: int = 0
+    """The earliest start."""
+    end_unix_ns: int = 0
+    """The latest end; 0 while no span has ended."""
+    services: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    agent_ids: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
 
 
 class AggregateQuery(Value):

@@ -36,8 +36,8 @@ from halo_daemon.store.query import (
     SpanQuery,
     TracePage,
     TraceQuery,
+    TraceTotals,
 )
-from halo_daemon.store.records import TraceTotals
 from halo_daemon.store.rollups import window_condition
 from halo_daemon.store.shape_counts import count_spans
 from halo_daemon.store.shard_files import Extent, ShardFiles

@@ -6,8 +6,6 @@ Rows come from the store thousands at a time, and are plain tuples.
 
 from typing import NamedTuple
 
-from halo_daemon.store.filters import Value
-
 
 class SpanRecord(NamedTuple):
     """One span as the index knows it."""
@@ -125,36 +123,3 @@ class TraceRecord(NamedTuple):
     def duration_ms(self) -> float:
         """The same in milliseconds."""
         return self.duration_ns / 1e6
-
-
-class TraceTotals(Value):
-    """What the traces of a filter hold together; zeros and empty lists when there are none."""
-
-    traces: int = 0
-    spans: int = 0
-    duplicate_spans: int = 0
-    error_traces: int = 0
-    """Traces with a span of status ERROR."""
-    signal_traces: int = 0
-    """Traces with an error signal of any kind."""
-    error_spans: int = 0
-    tool_error_spans: int = 0
-    spans_without_agent: int = 0
-    missing_parents: int = 0
-    skewed_spans: int = 0
-    open_traces: int = 0
-    """No span without a parent has ended."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    line_bytes: int = 0
-    start_unix_ns: int = 0
-    """The earliest start."""
-    end_unix_ns: int = 0
-    """The latest end; 0 while no span has ended."""
-    services: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    tools: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
-    agent_ids: tuple[str, ...] = ()
-    projects: tuple[str, ...] = ()

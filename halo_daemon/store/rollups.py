@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from halo_daemon.proto.semconv import spans_above
+from halo_daemon.proto.ancestry import spans_above
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import ShardName
 from halo_daemon.store.project_index import ProjectIndex

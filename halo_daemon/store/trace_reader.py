@@ -180,6 +180,13 @@ class TraceReader(Protocol):
         """
 
 
+class TraceStream(Protocol):
+    """`TraceReader.iter_traces`, for those that need nothing else."""
+
+    def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
+        """See `TraceReader.iter_traces`."""
+
+
 class LoadTrace(Protocol):
     """`TraceReader.load_trace`, for those that need nothing else."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.records import TraceTotals
+from halo_daemon.store.query import TraceTotals
 from halo_daemon.store.rollups import StoredTrace
 from halo_daemon.store.trace_names import names_of
 from halo_daemon.store.trace_query import matching_traces, shared_that_match, sums_of_day

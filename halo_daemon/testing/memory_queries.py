@@ -22,6 +22,7 @@ from halo_daemon.store.query import (
     TraceOrder,
     TracePage,
     TraceQuery,
+    TraceTotals,
 )
 from halo_daemon.store.records import (
     MAX_STEPS,
@@ -29,7 +30,6 @@ from halo_daemon.store.records import (
     TraceNames,
     TraceRecord,
     TraceSteps,
-    TraceTotals,
 )
 from halo_daemon.store.span_search import ValueSearch
 from halo_daemon.store.trace_reader import TraceReader, Window, parts_of

@@ -19,9 +19,9 @@ from halo_daemon.store.query import (
     TraceOrder,
     TracePage,
     TraceQuery,
+    TraceTotals,
 )
 from halo_daemon.store.query_engine import LocalQueries
-from halo_daemon.store.records import TraceTotals
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.memory_queries import MemoryQueries
 from halo_daemon.testing.spans import START_UNIX_NS, span_id_of, trace_id_of

@@ -6,8 +6,8 @@ from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.masking import template_of
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.store.filters import SpanFilter, TraceFilter
-from halo_daemon.store.query import MAX_PAGE, SpanQuery, TraceQuery
-from halo_daemon.store.records import SpanRecord, TraceTotals
+from halo_daemon.store.query import MAX_PAGE, SpanQuery, TraceQuery, TraceTotals
+from halo_daemon.store.records import SpanRecord
 
 MAX_ERROR_SPANS = 5_000
 """Errors that are sorted into templates; the latest ones where there are more."""

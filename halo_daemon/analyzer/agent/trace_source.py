@@ -14,8 +14,15 @@ from halo_daemon.analyzer.masking import template_of
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.filters import TraceFilter
-from halo_daemon.store.query import MAX_PAGE, SearchQuery, TracePage, TraceQueries, TraceQuery
-from halo_daemon.store.records import TraceRecord, TraceTotals
+from halo_daemon.store.query import (
+    MAX_PAGE,
+    SearchQuery,
+    TracePage,
+    TraceQueries,
+    TraceQuery,
+    TraceTotals,
+)
+from halo_daemon.store.records import TraceRecord
 from halo_daemon.store.trace_reader import TraceReader, Window, parts_of
 
 MAX_COMPARED = 20_000

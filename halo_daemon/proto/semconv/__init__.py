@@ -8,7 +8,6 @@ from halo_daemon.proto.semconv.trace_pass import (
     Usage,
     UsageMismatch,
     facts_of,
-    spans_above,
     with_usage_apart,
 )
 
@@ -23,6 +22,5 @@ __all__ = [
     "lint",
     "project_fields",
     "project_span",
-    "spans_above",
     "with_usage_apart",
 ]

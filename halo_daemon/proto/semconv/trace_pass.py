@@ -6,10 +6,11 @@ another one and repeats its tokens, that an agent's totals differ from its child
 which session and agent a span without either belongs to.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
+from halo_daemon.proto.ancestry import spans_above
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.semconv.targets import (
     AGGREGATES,
@@ -21,7 +22,6 @@ from halo_daemon.proto.semconv.targets import (
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 
-Id = TypeVar("Id", bound=Hashable)
 _TOKENS: Final = (INPUT_TOKENS, OUTPUT_TOKENS, CACHED_TOKENS, REASONING_TOKENS)
 
 
@@ -74,30 +74,6 @@ class TraceFacts:
     """The user, likewise."""
     agents: dict[str, str] = field(default_factory=dict)
     """The agent of each span: its own, else that of the nearest enclosing span with one."""
-
-
-def spans_above(parents: Mapping[Id, Id | None], calls: Iterable[Id]) -> set[Id]:
-    """
-    Every span with one of *calls* somewhere below it.
-
-    Args:
-        parents: The parent of each span; a parent that is no key is not stored.
-        calls: Spans that report usage of their own.
-
-    Returns:
-        Ids, among which those of calls are the enclosing ones. Spans of a cycle are not
-        above each other, only above what hangs on them. Takes time linear in the spans.
-    """
-    above: set[Id] = set()
-    for call in calls:
-        walked: set[Id] = set()
-        span = parents.get(call)
-        while span is not None and span in parents and not (span in above or span in walked):
-            walked.add(span)
-            span = parents[span]
-        if call not in walked:
-            above |= walked
-    return above
 
 
 def facts_of(trace: Trace) -> TraceFacts:

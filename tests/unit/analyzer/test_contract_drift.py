@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from halo_daemon.analyzer.contract import contract_of
 from halo_daemon.analyzer.contract_drift import add_contract_drift
+from halo_daemon.analyzer.contract_file import contract_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.settings import MinerSettings

@@ -3,7 +3,7 @@ from random import Random
 import pytest
 
 from bench.faults.catalogue import MODES, clean_steps, runs
-from halo_daemon.analyzer.contract import contract_of
+from halo_daemon.analyzer.contract_file import contract_of
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.rules.model_use import is_same_family
 from halo_daemon.analyzer.rules.side_effects import is_source

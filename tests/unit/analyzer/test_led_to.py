@@ -4,7 +4,7 @@ import pytest
 
 from halo_daemon.analyzer.brief import render_brief
 from halo_daemon.analyzer.changes import changes_beside
-from halo_daemon.analyzer.contract import contract_of
+from halo_daemon.analyzer.contract_file import contract_of
 from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.rules.tool_words import purpose_of

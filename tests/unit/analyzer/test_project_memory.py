@@ -1,7 +1,6 @@
 import pytest
 
-from halo_daemon.analyzer.contract import contract_of
-from halo_daemon.analyzer.contract_file import read_contract
+from halo_daemon.analyzer.contract_file import contract_of, read_contract
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.project_memory import ProjectMemory
 from halo_daemon.analyzer.settings import MinerSettings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from halo_daemon.analyzer.contract import contract_of
+from halo_daemon.analyzer.contract_file import contract_of
 from halo_daemon.analyzer.finding_desk import FindingDesk
 from halo_daemon.analyzer.fingerprint import FindingKey, finding_id
 from halo_daemon.analyzer.project_memory import ProjectMemory
