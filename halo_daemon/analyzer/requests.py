@@ -73,7 +73,9 @@ def request_of(text: str) -> Request:
         lowered = word.casefold().replace("\u2019", "'")
         if lowered in _GOES_ON:
             return NO_REQUEST
-        if _DIGIT.search(word) or (place and word[:1].isupper() and lowered not in _EMPTY_WORDS):
+        if (not word.isalpha() and _DIGIT.search(word)) or (
+            place and word[:1].isupper() and lowered not in _EMPTY_WORDS
+        ):
             names.append(lowered)
         elif lowered not in _EMPTY_WORDS:
             stems.add(lowered[:_STEM_CHARS].rstrip("s"))

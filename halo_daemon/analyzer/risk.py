@@ -123,9 +123,9 @@ def _stale_results(view: TraceView) -> int:
     for call in view.tool_calls:
         known.update(call.arguments.value[:_NOVELTY_CHARS].split())
         words = set(call.result.value[:_NOVELTY_CHARS].split())
-        fresh = words - known
-        stale += len(fresh) <= _STALE_SHARE * len(words)
-        known |= fresh
+        before = len(known)
+        known |= words
+        stale += len(known) - before <= _STALE_SHARE * len(words)
     return stale
 
 
