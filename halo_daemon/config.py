@@ -195,9 +195,11 @@ class RedactionConfig(Section):
     `import`. What is shown to a model, written in a report or exported is always masked.
     """
 
-    secrets: Literal["keep", "mask"] = "keep"
-    """Whether keys, tokens, passwords and card numbers in texts are replaced by
-    `[redacted:<rule>]`; costs about as much as decoding."""
+    secrets: Literal["keep", "mask", "hash", "drop"] = "keep"
+    """What becomes of keys, tokens, passwords and card numbers in texts: `mask` replaces each by
+    `[redacted:<rule>]`; `hash` by `[redacted:<rule>#<hash>]`, the same for equal secrets, with
+    `redaction.key` of the data directory; `drop` leaves out the attributes that hold one, and
+    masks names and messages. Costs about as much as decoding."""
 
     drop_attributes: tuple[Annotated[str, AfterValidator(not_blank)], ...] = ()
     """Attributes that are not stored, as patterns with `*` and `?`, such as

@@ -104,7 +104,7 @@ async def receiving(
         keys = _key_check(config, paths)
         router = _router(config, paths)
         shared = SharedMeasures(paths.measures, share.worker)
-        redaction = redaction_of(config.redaction)
+        redaction = redaction_of(config.redaction, paths)
         receiver = OtlpReceiver(
             RedactingSink(writer.accept, redaction) if redaction.is_needed else writer,
             settings=_receiver_settings(config, share, ports, is_open=keys.is_open),

@@ -172,7 +172,7 @@ async def storing(job: ImportJob) -> "AsyncIterator[Storing]":
         now_monotonic_s=time.monotonic,
         limits=WriterLimits(min_free_bytes=job.settings.storage.min_free_bytes),
     )
-    redaction = redaction_of(job.settings.redaction)
+    redaction = redaction_of(job.settings.redaction, DataPaths(root))
     sink = RedactingSink(writer.accept, redaction) if redaction.is_needed else writer
     try:
         yield Storing(sink.accept, ImportState(DataPaths(root).imports))

@@ -3,12 +3,16 @@ Secrets out of text, before it is shown to a model, a journal or a reader of rep
 
 Each rule is a pattern anchored in something that only secrets have: a
 provider's prefix, a key's name, a check digit. What it finds becomes
-``[redacted:<rule>]``, so that a quote of masked text is still a quote.
+``[redacted:<rule>]``, so that a quote of masked text is still a quote. What is stored can
+have a keyed hash in it besides, ``[redacted:<rule>#<hash>]``: equal secrets are then seen
+to be equal, by those who do not know them.
 """
 
+import hmac
 import re
+from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from halo_daemon.proto.json_value import JsonValue
 
@@ -79,18 +83,38 @@ _RULES = (
     _rule(
         "url-password",
         "://",
-        r"://[^\s/:@\"'<>]{1,128}:(?P<secret>[^\s/@\"'<>]{1,256})@",
+        r"://[^\s/:@\"'<>]{1,128}:(?P<secret>(?!\[redacted)[^\s/@\"'<>]{1,256})@",
     ),
 )
 # Begins with a digit, not with what must not stand before it: so most text is skipped at once.
 _CARD = re.compile(r"\d(?<![\d.]\d)[ -]?(?:\d[ -]?){11,17}\d(?![\d.])")
 _CARD_STARTS = frozenset("23456")
 _MAX_KEY_CHARS = 200
+# Twice six digits of a hash are too long to meet by chance.
+_HALF_HASH_CHARS: Final[int] = 6
+
+Mark = Callable[[str, str], str]
+"""What stands in the place of a secret, given the name of its rule and the secret."""
 
 
-def redact_text(text: str) -> Redacted:
+def masked_as(rule: str, secret: str) -> str:
+    """The mark that says nothing of the secret."""
+    del secret
+    return f"[redacted:{rule}]"
+
+
+def hashed_as(key: bytes, rule: str, secret: str) -> str:
+    """The mark that is the same for the same secret, and tells nothing without *key*."""
+    digest = hmac.digest(key, secret.encode("utf-8", "surrogatepass"), "sha256").hex()
+    left, right = digest[:_HALF_HASH_CHARS], digest[_HALF_HASH_CHARS : 2 * _HALF_HASH_CHARS]
+    # With a digit and a letter in it, it is never a card's number, and always a changing part
+    # to what groups errors by their texts. A colon before it would look like `password: …`.
+    return f"[redacted:{rule}#{left}0a{right}]"
+
+
+def redact_text(text: str, mark: Mark = masked_as) -> Redacted:
     """
-    Take secrets out of *text*.
+    Take secrets out of *text*, and put a *mark* in the place of each.
 
     Linear in the length of *text*; text without secrets comes back as the same object.
     """
@@ -98,42 +122,44 @@ def redact_text(text: str) -> Redacted:
     values = 0
     for name, anchors, pattern in _RULES:
         if any(anchor in lowered for anchor in anchors):
-            text, found = pattern.subn(partial(_mask, f"[redacted:{name}]"), text)
+            text, found = pattern.subn(partial(_replaced, name, mark), text)
             values += found
     cards = [match for match in _CARD.finditer(text) if _is_card(match[0])]
     for match in reversed(cards):
-        text = f"{text[: match.start()]}[redacted:card]{text[match.end() :]}"
+        digits = "".join(char for char in match[0] if char.isdigit())
+        text = f"{text[: match.start()]}{mark('card', digits)}{text[match.end() :]}"
     return Redacted(text, values + len(cards))
 
 
-def redact_value(value: JsonValue) -> tuple[JsonValue, int]:
+def redact_value(value: JsonValue, mark: Mark = masked_as) -> tuple[JsonValue, int]:
     """*value* with every text in it redacted, keys included, and how many were taken out."""
     if isinstance(value, str):
-        return redact_text(value)
+        return redact_text(value, mark)
     if isinstance(value, list):
-        items = [redact_value(item) for item in value]
+        items = [redact_value(item, mark) for item in value]
         return [item for item, _ in items], sum(found for _, found in items)
     if isinstance(value, dict):
-        fields = {_redact_key(key): redact_value(item) for key, item in value.items()}
+        fields = {_redact_key(key, mark): redact_value(item, mark) for key, item in value.items()}
         found = sum(key.values + inner for key, (_, inner) in fields.items())
         return {key.text: item for key, (item, _) in fields.items()}, found
     return value, 0
 
 
-def _redact_key(key: str) -> Redacted:
-    return _redact_short(key) if len(key) <= _MAX_KEY_CHARS else redact_text(key)
+def _redact_key(key: str, mark: Mark) -> Redacted:
+    return _redact_short(key, mark) if len(key) <= _MAX_KEY_CHARS else redact_text(key, mark)
 
 
 _redact_short = lru_cache(maxsize=4_096)(redact_text)
 """Keys are few and come again in every span."""
 
 
-def _mask(mark: str, match: re.Match[str]) -> str:
+def _replaced(rule: str, mark: Mark, match: re.Match[str]) -> str:
     whole = match[0]
     if "secret" not in match.re.groupindex:
-        return mark
+        return mark(rule, whole)
     start, end = match.span("secret")
-    return f"{whole[: start - match.start()]}{mark}{whole[end - match.start() :]}"
+    secret = mark(rule, match["secret"])
+    return f"{whole[: start - match.start()]}{secret}{whole[end - match.start() :]}"
 
 
 def _is_card(text: str) -> bool:

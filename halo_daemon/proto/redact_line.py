@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
-from halo_daemon.proto.redact import redact_text, redact_value
+from halo_daemon.proto.redact import Mark, masked_as, redact_text, redact_value
 
 _TEXTS: Final = ("name", "trace_state")
 _OWN_KEYS: Final = "inference."
@@ -16,19 +16,48 @@ _OWN_KEYS: Final = "inference."
 _MAX_KEYS: Final = 4096
 
 
-def masked(fields: JsonObject) -> JsonObject:
+def masked(fields: JsonObject, mark: Mark = masked_as) -> JsonObject:
     """A canonical line without the secrets in its texts; ids and times stay as they are."""
+
+    def of_attributes(attributes: JsonObject) -> JsonObject:
+        found = _masked_values(attributes, mark)
+        return found if isinstance(found, dict) else attributes
+
+    return _with_attributes(_with_masked_texts(fields, mark), of_attributes)
+
+
+def without_secrets(fields: JsonObject) -> JsonObject:
+    """
+    A canonical line without the attributes that hold secrets, or whose keys do.
+
+    Texts that every line has, and attributes of ours, are masked: they cannot be left out.
+    """
+
+    def of_attributes(attributes: JsonObject) -> JsonObject:
+        kept: JsonObject = {}
+        for key, value in attributes.items():
+            found, values = redact_value({key: value})
+            if not values:
+                kept[key] = value
+            elif key.startswith(_OWN_KEYS) and isinstance(found, dict):
+                kept.update(found)
+        return kept
+
+    return _with_attributes(_with_masked_texts(fields, masked_as), of_attributes)
+
+
+def _with_masked_texts(fields: JsonObject, mark: Mark) -> JsonObject:
     result = dict(fields)
     for key in _TEXTS:
         if isinstance(text := fields.get(key), str):
-            result[key] = redact_text(text).text
+            result[key] = redact_text(text, mark).text
     status = fields.get("status")
     if isinstance(status, dict) and "message" in status:
-        result["status"] = {**status, "message": _masked_values(status["message"])}
+        result["status"] = {**status, "message": _masked_values(status["message"], mark)}
     for key in ("events", "links"):
         if isinstance(entries := result.get(key), list):
-            result[key] = [_masked_name(entry) for entry in entries]
-    return _with_attributes(result, _masked_attributes)
+            result[key] = [_masked_name(entry, mark) for entry in entries]
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +66,28 @@ class Redaction:
     What is taken out of spans before they are stored.
 
     Attributes:
-        masks_secrets: Whether secrets in texts are replaced.
+        secrets: What becomes of a line with secrets in its texts: `masked`,
+            `without_secrets`, or `masked` with a mark of its own; None keeps them.
         dropped: Attributes to leave out, as patterns with ``*`` and ``?``.
         allowed: Attributes that are stored as they came, as such patterns.
     """
 
-    masks_secrets: bool = False
+    secrets: Callable[[JsonObject], JsonObject] | None = None
     dropped: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
 
     @property
     def is_needed(self) -> bool:
         """Whether anything is ever taken out."""
-        return self.masks_secrets or bool(self.dropped)
+        return self.secrets is not None or bool(self.dropped)
 
     def line(self, fields: JsonObject) -> JsonObject:
         """The canonical line as it is to be stored; equal to *fields* where nothing is taken out."""
-        kept = masked(fields) if self.masks_secrets else fields
-        if self.masks_secrets and self.allowed:
-            kept = _restored(kept, fields, self.allowed)
+        kept = fields
+        if self.secrets is not None:
+            kept = self.secrets(fields)
+            if self.allowed:
+                kept = _restored(kept, fields, self.allowed)
         return _with_attributes(kept, self._without_dropped) if self.dropped else kept
 
     def _without_dropped(self, attributes: JsonObject) -> JsonObject:
@@ -109,18 +141,13 @@ def _with_own_attributes(outer: JsonValue, change: Callable[[JsonObject], JsonOb
     return {**outer, "attributes": change(attributes)}
 
 
-def _masked_attributes(attributes: JsonObject) -> JsonObject:
-    found = _masked_values(attributes)
-    return found if isinstance(found, dict) else attributes
-
-
-def _masked_name(entry: JsonValue) -> JsonValue:
+def _masked_name(entry: JsonValue, mark: Mark) -> JsonValue:
     """An event with its name masked; what names another span is left alone."""
     if not isinstance(entry, dict) or "name" not in entry:
         return entry
-    return {**entry, "name": _masked_values(entry["name"])}
+    return {**entry, "name": _masked_values(entry["name"], mark)}
 
 
-def _masked_values(value: JsonValue) -> JsonValue:
-    found, values = redact_value(value)
+def _masked_values(value: JsonValue, mark: Mark) -> JsonValue:
+    found, values = redact_value(value, mark)
     return found if values else value

@@ -3,7 +3,7 @@ Every file name of the data directory; no other module spells one.
 
 ::
 
-    <root>/lock, keys.json
+    <root>/lock, keys.json, redaction.key
     <root>/measures/<worker>.json                             while several workers run
     <root>/outbox/
     <root>/imports.jsonl
@@ -266,6 +266,11 @@ class DataPaths:
     def keys(self) -> Path:
         """The ingest keys, hashed."""
         return self.root / "keys.json"
+
+    @property
+    def redaction_key(self) -> Path:
+        """With which secrets are hashed; there once `redaction.secrets` was `hash`."""
+        return self.root / "redaction.key"
 
     @property
     def measures(self) -> Path:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import cast
 
 import orjson
@@ -9,7 +10,10 @@ import orjson
 from halo_daemon.config import RedactionConfig
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.json_value import JsonObject
-from halo_daemon.proto.redact_line import Redaction
+from halo_daemon.proto.redact import hashed_as
+from halo_daemon.proto.redact_line import Redaction, masked, without_secrets
+from halo_daemon.store.paths import DataPaths
+from halo_daemon.store.redaction_key import redaction_key
 
 Accept = Callable[[Sequence[SpanBatch]], Awaitable[None]]
 """The sink behind: `SpanSink.accept`."""
@@ -46,10 +50,29 @@ def _lines(batch: SpanBatch) -> list[bytes]:
     return [line + b"\n" for line in bytes(batch.lines).split(b"\n")[:-1]]
 
 
-def redaction_of(settings: RedactionConfig) -> Redaction:
-    """What the configuration says is taken out."""
+def redaction_of(settings: RedactionConfig, paths: DataPaths) -> Redaction:
+    """
+    What the configuration says is taken out.
+
+    Raises:
+        StoreError: Secrets are to be hashed, and their key cannot be read or made.
+    """
     return Redaction(
-        masks_secrets=settings.secrets == "mask",
+        secrets=_secrets_out(settings, paths),
         dropped=settings.drop_attributes,
         allowed=settings.allow,
     )
+
+
+def _secrets_out(
+    settings: RedactionConfig, paths: DataPaths
+) -> Callable[[JsonObject], JsonObject] | None:
+    match settings.secrets:
+        case "keep":
+            return None
+        case "mask":
+            return masked
+        case "hash":
+            return partial(masked, mark=partial(hashed_as, redaction_key(paths.redaction_key)))
+        case "drop":
+            return without_secrets

@@ -10,7 +10,7 @@ import pytest
 from halo_daemon.errors import ShuttingDownError
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import project_named
-from halo_daemon.proto.redact_line import Redaction
+from halo_daemon.proto.redact_line import Redaction, masked
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.redacting_sink import RedactingSink
 from halo_daemon.store.writer import SpanWriter, WriterLimits
@@ -56,7 +56,7 @@ def redacting(tmp_path: Path) -> Opened:
 
 class _Redacting(RedactingSink):
     def __init__(self, writer: MemorySink | SpanWriter) -> None:
-        super().__init__(writer.accept, Redaction(masks_secrets=True, dropped=("x.*",)))
+        super().__init__(writer.accept, Redaction(secrets=masked, dropped=("x.*",)))
         self.aclose = writer.aclose
 
 

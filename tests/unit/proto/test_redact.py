@@ -1,9 +1,11 @@
 import string
+from functools import partial
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from halo_daemon.proto.redact import redact_text, redact_value
+from halo_daemon.analyzer.masking import template_of
+from halo_daemon.proto.redact import hashed_as, masked_as, redact_text, redact_value
 
 KEY = "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0"
 
@@ -64,10 +66,53 @@ def test_every_text_of_a_value_is_redacted():
     )
 
 
+_SECRETS = (f"sk-{KEY}", "pwd=hunter2-x", "https://app:s3cr3t@db/x", "4111 1111 1111 1111")
+
+
+@pytest.mark.parametrize("mark", [masked_as, partial(hashed_as, b"key")], ids=["mask", "hash"])
 @settings(deadline=None)
-@given(st.text(alphabet=string.printable, max_size=300))
-def test_redacting_twice_changes_nothing_more(text):
-    """Masked text holds no secret."""
-    once = redact_text(text).text
+@given(
+    st.lists(
+        st.text(alphabet=string.printable, max_size=100) | st.sampled_from(_SECRETS), max_size=5
+    )
+)
+def test_redacting_twice_changes_nothing_more(mark, texts):
+    """Masked and hashed text hold no secret, for what masks and hashes again."""
+    once = redact_text(" ".join(texts), mark).text
 
     assert redact_text(once).text == once
+    assert redact_text(once, mark).text == once
+
+
+@pytest.mark.parametrize("secret", _SECRETS)
+def test_a_hash_is_the_same_for_the_same_secret_and_key_alone(secret):
+    """Equal secrets have equal marks wherever they stand; another secret or key has another."""
+    here, there = (
+        redact_text(f"{start} {secret}", partial(hashed_as, b"key")).text.split(" ", 1)[1]
+        for start in ("here", "there:")
+    )
+    other = redact_text(secret.replace("1", "7").replace("r", "q"), partial(hashed_as, b"key"))
+    elsewhere = redact_text(secret, partial(hashed_as, b"other"))
+
+    assert here == there
+    assert secret not in here
+    assert here not in {other.text, elsewhere.text}
+
+
+def test_a_card_is_the_same_however_it_is_grouped():
+    """Blanks and dashes between the digits do not change its hash."""
+    marks = {
+        redact_text(text, partial(hashed_as, b"key")).text
+        for text in ("4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111")
+    }
+
+    assert len(marks) == 1
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.binary(max_size=8), st.sampled_from(["a", "b"]))
+def test_errors_with_hashed_secrets_are_one_error(key, secret):
+    """What groups errors by their texts takes the hash for a part that changes."""
+    text = f"invalid key {hashed_as(key, 'api-key', secret)} given"
+
+    assert template_of(text) == "invalid key [redacted:api-key#<hex>] given"
