@@ -1,16 +1,19 @@
 """
-Generate the reference page of the configuration from its model.
+Generate the reference pages of the configuration and of the command line.
 
-``python -m scripts.reference`` writes it; ``--check`` only compares, and fails
-where the page on disk is not what the model says.
+``python -m scripts.reference`` writes them; ``--check`` only compares, and fails
+where a page on disk is not what the model, or the commands, say.
 """
 
 import sys
 from pathlib import Path
 
 from halo_daemon.config_keys import Setting, settings
+from scripts.cli_reference import render_cli_page
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference" / "configuration.md"
+_DIRECTORY = Path(__file__).parents[1] / "docs" / "reference"
+PAGE = _DIRECTORY / "configuration.md"
+CLI_PAGE = _DIRECTORY / "cli.md"
 
 _INTRODUCTION = """\
 # Configuration reference
@@ -63,16 +66,16 @@ def _row(setting: Setting) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check the page; 1 when a check finds a difference."""
-    page = render_page()
-    if "--check" not in arguments:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(page, encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page:
-        return 0
-    print(f"{PAGE} is not what the model says: run python -m scripts.reference", file=sys.stderr)
-    return 1
+    """Write or check the pages; 1 when a check finds a difference."""
+    status = 0
+    for path, page in ((PAGE, render_page()), (CLI_PAGE, render_cli_page())):
+        if "--check" not in arguments:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(page, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != page:
+            print(f"{path} is out of date: run python -m scripts.reference", file=sys.stderr)
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -77,11 +77,17 @@ _Finding = Annotated[
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="With --engine llm: say what would be sent; send nothing.")
 ]
-_Usd = Annotated[float | None, typer.Option("--budget-usd", min=0, help="Dollars for the model.")]
-_Minutes = Annotated[int | None, typer.Option("--budget-minutes", min=1, help="Time for the run.")]
+_Usd = Annotated[
+    float | None, typer.Option("--budget-usd", metavar="USD", min=0, help="Dollars for the model.")
+]
+_Minutes = Annotated[
+    int | None, typer.Option("--budget-minutes", metavar="MINUTES", min=1, help="Time for the run.")
+]
 _MaxTraces = Annotated[
     int | None,
-    typer.Option("--max-traces", min=1, help="Examine a sample of so many traces a project."),
+    typer.Option(
+        "--max-traces", metavar="N", min=1, help="Examine a sample of so many traces a project."
+    ),
 ]
 _Question = Annotated[
     str, typer.Option("--question", metavar="TEXT", help="With --engine llm: what to answer too.")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from halo_daemon.cli import exit_codes
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
+from halo_daemon.errors import UnreachableError
 
 if TYPE_CHECKING:
     from halo_daemon.config import Config
     from halo_daemon.proto.trace import Trace
 
-EXIT_FAILED = 1
-EXIT_UNREACHABLE = 5
 PROJECT = "halo-canary"
 
 _SPANS_PER_TRACE = 3
@@ -27,7 +27,8 @@ _MILLIS = 1000.0
 _OK = 200
 
 TracesOption = Annotated[
-    int, typer.Option("--traces", min=1, max=1000, help="Traces of three spans to send.")
+    int,
+    typer.Option("--traces", metavar="N", min=1, max=1000, help="Traces of three spans to send."),
 ]
 KeyOption = Annotated[
     str,
@@ -71,14 +72,21 @@ def canary(
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Send known spans to the running daemon, read them back, compare."""
+    """
+    Send known spans to the running daemon, read them back, compare.
+
+    Exits 1 when a span did not come back as it was sent, 5 when the daemon does not answer.
+    """
     settings = load_config(ctx, config=config, data=data)
     try:
         outcome = run(settings, traces=traces, key=key)
     except OSError as exc:
         endpoint = settings.receivers.otlp.http.endpoint
-        print(f"unreachable at {endpoint.host}:{endpoint.port}: {exc}")
-        raise typer.Exit(EXIT_UNREACHABLE) from exc
+        raise UnreachableError(
+            f"cannot send known spans: no answer at {endpoint.host}:{endpoint.port}:"
+            f" {exc.strerror or exc}",
+            hint="start `halo-daemon serve`, or name its port in `receivers.otlp.http.endpoint`",
+        ) from exc
     if as_json:
         fields = {**outcome._asdict(), "error_ratio": outcome.error_ratio}
         print(json.dumps({"schema": "halo.canary/v1", **fields}))
@@ -89,7 +97,7 @@ def canary(
             f"slowest acknowledgement {outcome.slowest_ms:.0f} ms"
         )
     if outcome.error_ratio:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(exit_codes.FAILED)
 
 
 def run(config: "Config", *, traces: int, key: str = "") -> Outcome:

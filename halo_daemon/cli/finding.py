@@ -194,7 +194,7 @@ def mute(
 def feedback(
     ctx: typer.Context,
     finding: _Finding,
-    verdict: Verdict,
+    verdict: Annotated[Verdict, typer.Argument(help="Whether it is one.")],
     *,
     note: _Note = "",
     project: _Project = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 
-from halo_daemon.errors import ConfigError
+from halo_daemon.errors import ConfigError, HaloError
 
 if TYPE_CHECKING:
     from halo_daemon.config import Config
@@ -31,6 +31,7 @@ FieldsOption = Annotated[
 OutputOption = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")
 ]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 ProjectsOption = Annotated[
     list[str] | None,
     typer.Option("--project", metavar="NAME", help="Only this project; may be repeated."),
@@ -76,7 +77,7 @@ def confirm(ctx: typer.Context, question: str, *, yes: bool, otherwise: str = ""
 
     Raises:
         ConfigError: Nobody can be asked.
-        typer.Abort: The answer is no.
+        HaloError: The answer is not yes.
     """
     if yes or said_before(ctx).yes:
         return
@@ -84,7 +85,9 @@ def confirm(ctx: typer.Context, question: str, *, yes: bool, otherwise: str = ""
         raise ConfigError(
             f"cannot go on unasked: {question}", hint=f"add --yes to do it{otherwise}"
         )
-    typer.confirm(question, abort=True)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise HaloError("nothing was done: the answer was not yes")
 
 
 def load_config(

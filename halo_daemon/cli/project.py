@@ -14,6 +14,7 @@ from halo_daemon.cli.options import (
     FieldsOption,
     JsonOption,
     UntilOption,
+    YesOption,
     confirm,
 )
 from halo_daemon.cli.output import Shape, print_fields, print_note, print_rows, print_table
@@ -181,7 +182,7 @@ def delete(
     ctx: typer.Context,
     name: _Name,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:

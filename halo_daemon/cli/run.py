@@ -152,7 +152,11 @@ def retry_run(
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Go on with a run that stopped early, as it was asked; the key comes from $OPENAI_API_KEY."""
+    """
+    Go on with a run that stopped early, as it was asked; the key comes from $OPENAI_API_KEY.
+
+    Exits 4 when a budget ended it again.
+    """
     from halo_daemon.cli.agent_runs import answer, kept_question
 
     settings = load_config(ctx, config=config, data=data)
@@ -173,7 +177,11 @@ def replay_run(
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Run again from the journal, without a model; fails where it would ask something else."""
+    """
+    Run again from the journal, without a model; fails where it would ask something else.
+
+    Exits 4 where a budget had ended the run.
+    """
     from halo_daemon.cli.agent_runs import replay
 
     settings = load_config(ctx, config=config, data=data)

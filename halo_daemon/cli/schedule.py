@@ -1,5 +1,6 @@
 """``halo-daemon schedule``: the analyses that come back."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +44,7 @@ def list_schedules(
     ctx: typer.Context,
     *,
     times: Annotated[
-        int, typer.Option("--next", min=1, max=100, help="Times to tell of each.")
+        int, typer.Option("--next", metavar="N", min=1, max=100, help="Times to tell of each.")
     ] = 1,
     as_json: JsonOption = False,
     fields: FieldsOption = "",
@@ -80,6 +81,7 @@ def run_schedule(
     ctx: typer.Context,
     name: _NameArgument,
     *,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -96,9 +98,9 @@ def run_schedule(
     entry = _entry(settings, name)
     try:
         with DataLock(DataPaths(settings.data.dir)):
-            _run_here(settings, entry, config_path=config or said_before(ctx).config)
+            _run_here(settings, entry, config or said_before(ctx).config, as_json=as_json)
     except LockHeldError as exc:
-        _ask_daemon(settings, entry, exc)
+        _ask_daemon(settings, entry, exc, as_json=as_json)
 
 
 @app.command("pause")
@@ -106,6 +108,7 @@ def pause_schedule(
     ctx: typer.Context,
     name: _NameArgument,
     *,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -119,7 +122,7 @@ def pause_schedule(
     settings = settings_of(ctx, config, data)
     entry = _entry(settings, name)
     was_active = ScheduleSwitches(settings.data.dir).pause(entry.name)
-    print(f"{'paused' if was_active else 'already_paused'}: {entry.name}")
+    _say(entry, "paused" if was_active else "already_paused", as_json=as_json)
 
 
 @app.command("resume")
@@ -127,6 +130,7 @@ def resume_schedule(
     ctx: typer.Context,
     name: _NameArgument,
     *,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -136,7 +140,15 @@ def resume_schedule(
     settings = settings_of(ctx, config, data)
     entry = _entry(settings, name)
     was_paused = ScheduleSwitches(settings.data.dir).resume(entry.name)
-    print(f"{'resumed' if was_paused else 'already_active'}: {entry.name}")
+    _say(entry, "resumed" if was_paused else "already_active", as_json=as_json)
+
+
+def _say(entry: "ScheduleEntry", outcome: str, *, as_json: bool) -> None:
+    if as_json:
+        document = {"schema": "halo.schedule/v1", "schedule": entry.name, "outcome": outcome}
+        print(json.dumps(document))
+    else:
+        print(f"{outcome.replace('in_line', 'in line')}: {entry.name}")
 
 
 def _entry(settings: "Config", name: str) -> "ScheduleEntry":
@@ -155,7 +167,9 @@ def _entry(settings: "Config", name: str) -> "ScheduleEntry":
     return entries[name]
 
 
-def _run_here(settings: "Config", entry: "ScheduleEntry", *, config_path: Path | None) -> None:
+def _run_here(
+    settings: "Config", entry: "ScheduleEntry", config_path: Path | None, *, as_json: bool
+) -> None:
     """
     Run the entry in children of this process.
 
@@ -168,8 +182,16 @@ def _run_here(settings: "Config", entry: "ScheduleEntry", *, config_path: Path |
 
     scheduler = scheduler_of(settings, config_path=config_path)
     errors = asyncio.run(scheduler.run_now(entry))
-    for project, error in errors.items():
-        print(f"{entry.name}\t{printable(project)}\t{'failed' if error else 'done'}")
+    rows = [
+        {"project": project, "outcome": "failed" if error else "done"}
+        for project, error in errors.items()
+    ]
+    if as_json:
+        document = {"schema": "halo.schedule-run/v1", "schedule": entry.name, "projects": rows}
+        print(json.dumps(document, ensure_ascii=False))
+    else:
+        for row in rows:
+            print(f"{entry.name}\t{printable(row['project'])}\t{row['outcome']}")
     if not errors:
         print_note("no project to analyse", hint="point an exporter at `halo-daemon serve`")
     for error in errors.values():
@@ -177,7 +199,9 @@ def _run_here(settings: "Config", entry: "ScheduleEntry", *, config_path: Path |
             raise error
 
 
-def _ask_daemon(settings: "Config", entry: "ScheduleEntry", held: LockHeldError) -> None:
+def _ask_daemon(
+    settings: "Config", entry: "ScheduleEntry", held: LockHeldError, *, as_json: bool
+) -> None:
     """
     Leave a request, and wait until the daemon took it.
 
@@ -199,7 +223,7 @@ def _ask_daemon(settings: "Config", entry: "ScheduleEntry", held: LockHeldError)
             f" within {_TAKEN_WITHIN_S:g} s",
             hint="`halo-daemon analyze` runs beside it; or start it without --no-schedule",
         )
-    print(f"in line: {entry.name}")
+    _say(entry, "in_line", as_json=as_json)
     print_note("the daemon runs it; its log and `halo-daemon report list` tell how it went")
 
 

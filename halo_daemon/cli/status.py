@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_daemon.cli import exit_codes
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_config
 
 if TYPE_CHECKING:
     from halo_daemon.config import Config
-
-EXIT_UNREACHABLE = 5
 
 _OK = 200
 _TIMEOUT_S = 3.0
@@ -38,7 +37,7 @@ def status(
     else:
         print(f"{state} at {where}" + (f": {detail}" if detail else ""))
     if code != _OK:
-        raise typer.Exit(EXIT_UNREACHABLE)
+        raise typer.Exit(exit_codes.UNREACHABLE)
 
 
 def _ask(config: "Config", path: str) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from halo_daemon.cli.options import (
     FieldsOption,
     JsonOption,
     ProjectsOption,
+    YesOption,
     confirm,
     quantity,
 )
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 app = noun("The data directory.")
 
 _EXIT_DAMAGED = 1
-_YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.command("stats")
@@ -205,10 +205,10 @@ def prune(
         str, typer.Option("--max-size", metavar="SIZE", help="Keep so many bytes of lines.")
     ] = "",
     max_traces: Annotated[
-        int | None, typer.Option("--max-traces", min=0, help="Keep so many traces.")
+        int | None, typer.Option("--max-traces", metavar="N", min=0, help="Keep so many traces.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    yes: _YesOption = False,
+    yes: YesOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:

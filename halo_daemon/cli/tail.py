@@ -44,10 +44,13 @@ def tail(
     ] = TailFormat.PRETTY,
     as_json: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
     interval_s: Annotated[
-        float, typer.Option("--interval", min=0.05, max=60.0, help="Seconds between looks.")
+        float,
+        typer.Option(
+            "--interval", metavar="SECONDS", min=0.05, max=60.0, help="Seconds between looks."
+        ),
     ] = 0.5,
     count: Annotated[
-        int | None, typer.Option("--count", min=1, help="Leave after so many spans.")
+        int | None, typer.Option("--count", metavar="N", min=1, help="Leave after so many spans.")
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,

@@ -63,7 +63,9 @@ def list_traces(
     errors: Annotated[bool, typer.Option("--errors", help="Only those with errors.")] = False,
     tool: Annotated[str, typer.Option("--tool", help="Only those that ran this tool.")] = "",
     session: Annotated[str, typer.Option("--session", help="Only those of this session.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=500)] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=500, help="Traces.")
+    ] = 50,
     as_json: JsonOption = False,
     fields: FieldsOption = "",
     config: ConfigOption = None,
@@ -172,9 +174,20 @@ def search_traces(
     since: SinceOption = "24h",
     until: UntilOption = "now",
     project: ProjectOption = "",
-    ignore_case: Annotated[bool, typer.Option("-i", "--ignore-case")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="Spans.")] = 50,
-    time_limit_s: Annotated[float, typer.Option("--time-limit", min=0.1, max=600)] = 30.0,
+    ignore_case: Annotated[
+        bool, typer.Option("-i", "--ignore-case", help="Upper and lower case alike.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=500, help="Spans.")] = 50,
+    time_limit_s: Annotated[
+        float,
+        typer.Option(
+            "--time-limit",
+            metavar="SECONDS",
+            min=0.1,
+            max=600,
+            help="Seconds, of the whole search.",
+        ),
+    ] = 30.0,
     after: Annotated[str, typer.Option("--after", help="Go on from an earlier answer.")] = "",
     as_json: JsonOption = False,
     fields: FieldsOption = "",

@@ -52,3 +52,4 @@ def test_no_daemon_is_another_exit_status(daemon):
     ended = _canary(daemon, "127.0.0.1:1")
 
     assert ended.returncode == 5
+    assert "serve" in json.loads(ended.stderr)["error"]["hint"]

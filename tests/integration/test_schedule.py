@@ -152,6 +152,13 @@ def test_a_pause_is_listed_and_lifted(tmp_path, run):
         "paused: nightly",
     ]
     assert states() == [("nightly", "paused")]
+    assert json.loads(run("schedule pause nightly --json", tmp_path / "data")[1]) == {
+        "schema": "halo.schedule/v1",
+        "schedule": "nightly",
+        "outcome": "already_paused",
+    }
+    ran = json.loads(run("schedule run nightly --json", tmp_path / "data")[1])
+    assert ran == {"schema": "halo.schedule-run/v1", "schedule": "nightly", "projects": []}
     status, _, err = run("schedule run nihgtly", tmp_path / "data")
     assert status == 2
     assert "did you mean `nightly`?" in err
