@@ -29,6 +29,7 @@ READER = shop_reader()
 RULES = report_of(READER)
 PRICE = Price(2.0, 8.0)
 OUTPUT_TOKENS = 400
+SCHEMA = jsonschema.Draft202012Validator(report_schema())
 
 
 def fault(action: Action, **more) -> ModelError:
@@ -227,7 +228,7 @@ def test_every_end_leaves_a_valid_report_with_all_rules(script, budget, share, t
     """However a run ends, its report validates and keeps what rules found (R17, P-04)."""
     reports = [explained(Provider(script, share), budget, turns) for _ in range(2)]
 
-    jsonschema.validate(json.loads(to_json(reports[0])), report_schema())
+    SCHEMA.validate(json.loads(to_json(reports[0])))
     assert from_json(to_json(reports[0])) == reports[0]
     assert to_json(reports[0]) == to_json(reports[1])
     assert {f.finding_id for f in RULES.findings} <= {f.finding_id for f in reports[0].findings}

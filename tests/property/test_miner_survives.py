@@ -17,6 +17,7 @@ from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.spans import make_span
 
+SCHEMA = jsonschema.Draft202012Validator(report_schema())
 KEYS = [
     "input.value", "output.value", "tool.name", "tool.parameters", "tool.id", "error.type",
     "http.status_code", "halo.derived.error", "halo.truncated", "feedback.score", "eval.label",
@@ -112,7 +113,7 @@ def test_no_span_stops_a_report(found):
     assert failed == []
     assert report.unverified_claims == ()
     assert report.coverage.examined_traces == len({span.trace_id for span in found})
-    jsonschema.validate(json.loads(to_json(report)), report_schema())
+    SCHEMA.validate(json.loads(to_json(report)))
     assert from_json(to_json(report)) == report
     for render in (render_text, render_markdown, render_junit, render_sarif):
         assert render(report)
