@@ -14,7 +14,8 @@ Rule 1: a record that carries a trace and a span becomes a child of that span.
 Rule 2: one without belongs to its session: the trace id is derived from the session's
 id, and within it the events of one prompt hang under that prompt.
 
-Rule 3: ids depend on the record alone, so a record that is delivered twice is one span.
+Rule 3: ids depend on the record alone, not on its encoding, so a record that is delivered
+twice is one span.
 """
 
 import hashlib
@@ -47,6 +48,7 @@ _SESSION_KEYS: Final = (
     "gen_ai.conversation.id",
 )
 _PROMPT_KEYS: Final = ("prompt.id", "prompt_id")
+_ID_KEYS: Final = ("traceId", "spanId")
 _TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"(?!0{16})[0-9a-f]{16}")
 _SEVERITY_ERROR: Final = 17
@@ -133,7 +135,11 @@ def _spans_of_runs(body: bytes, runs: Iterable[Run], bounds: Bounds) -> Iterator
         if not _MAY_BE_EVENT.search(body, start, end):
             continue
         for record in _objects(_fields_of(body[start:end], ScopeLogs, bounds), "logRecords"):
-            if span := _span_of(record, ids_are_base64=True):
+            for key in _ID_KEYS:
+                # The library's JSON writes bytes in base64, ids included.
+                if isinstance(written := record.get(key), str):
+                    record[key] = b64decode(written).hex()
+            if span := _span_of(record):
                 yield span
 
 
@@ -163,7 +169,10 @@ def spans_of_json_logs(body: bytes, limits: DecodeLimits) -> LogSpans:
             spans: list[JsonValue] = []
             for record in _objects(scope_logs, "logRecords"):
                 records += 1
-                if span := _span_of(record, ids_are_base64=False):
+                for key in _ID_KEYS:
+                    if isinstance(written := record.get(key), str):
+                        record[key] = written.lower()
+                if span := _span_of(record):
                     spans.append(span)
             events += len(spans)
             if spans:
@@ -178,14 +187,15 @@ def _log_spans(resources: list[JsonValue], events: int, records: int) -> LogSpan
     return LogSpans(body, events, records - events)
 
 
-def _span_of(record: JsonObject, *, ids_are_base64: bool) -> JsonObject | None:
+def _span_of(record: JsonObject) -> JsonObject | None:
+    """The span of a record, in OTLP/JSON both; None for one that is no event."""
     attributes: JsonObject = {
         str(pair.get("key")): pair.get("value") for pair in _objects(record, "attributes")
     }
     name = _event_name(record, attributes)
     if not name:
         return None
-    trace_id, parent_id = _hex_ids(record, ids_are_base64=ids_are_base64)
+    trace_id, parent_id = _valid_ids(record)
     prompt = next(filter(None, (_text(attributes.get(key)) for key in _PROMPT_KEYS)), "")
     identity = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
     if not trace_id:
@@ -264,21 +274,13 @@ def _status(record: JsonObject, attributes: JsonObject) -> JsonObject:
     return {"code": _STATUS_ERROR, "message": reason} if has_failed else {}
 
 
-def _hex_ids(record: JsonObject, *, ids_are_base64: bool) -> tuple[str, str]:
+def _valid_ids(record: JsonObject) -> tuple[str, str]:
     """Trace and span id of the record; both ``""`` unless it has a valid trace."""
-    trace_id, span_id = (_hex_id(record.get(key), ids_are_base64) for key in ("traceId", "spanId"))
-    if not _TRACE_ID.fullmatch(trace_id):
+    trace_id, span_id = (record.get(key) for key in _ID_KEYS)
+    if not isinstance(trace_id, str) or not _TRACE_ID.fullmatch(trace_id):
         return "", ""
-    return trace_id, span_id if _SPAN_ID.fullmatch(span_id) else ""
-
-
-def _hex_id(value: JsonValue, is_base64: bool) -> str:  # noqa: FBT001 -- one of two notations
-    if not isinstance(value, str):
-        return ""
-    if not is_base64:
-        return value.lower()
-    # The library's JSON writes bytes in base64, ids included.
-    return b64decode(value).hex()
+    is_span_id = isinstance(span_id, str) and _SPAN_ID.fullmatch(span_id)
+    return trace_id, cast("str", span_id) if is_span_id else ""
 
 
 def _digest(content: bytes, purpose: str, *, digits: int) -> str:
