@@ -137,7 +137,7 @@ def test_events_of_a_run_killed_after_the_ledger_reach_the_webhook(config, hook)
     with DaemonProcess(
         config.parent / "data", arguments=("--no-schedule", "--config", str(config))
     ):
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while queued(config) and time.monotonic() < until:
             time.sleep(0.05)
 

@@ -87,7 +87,7 @@ def run(tmp_path: Path, root: Path, *command: str) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 

@@ -13,7 +13,7 @@ from tests.conformance.conftest import daemon_in, receiver_of
 SPANS = 50
 
 
-def _exporter(receiver, kind, *, gzip, project, timeout_s=10):
+def _exporter(receiver, kind, *, gzip, project, timeout_s=60):
     if kind == "grpc":
         return GrpcExporter(
             f"http://{receiver.grpc_address}",

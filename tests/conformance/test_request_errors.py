@@ -292,7 +292,7 @@ def test_c35_other_grpc_compressions_are_refused_for_good(receiver, compression,
         (b"grpc-encoding", compression),
         (b"x-project-name", project.encode()),
     )
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(sent)
         received = b""
         while b"grpc-status" not in received:

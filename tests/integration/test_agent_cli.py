@@ -315,11 +315,11 @@ def signalled(server, trace_file, data, number: int) -> int:
          "--base-url", server.base_url, "--data", str(data)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 300
     while len(server.requests) < 2 and time.monotonic() < deadline_s:
         time.sleep(0.02)
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     return process.returncode
 
 

@@ -189,7 +189,7 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=300)
 
     [journal] = (tmp_path / "data").rglob("journal.jsonl")
     records = [json.loads(line) for line in journal.read_bytes().splitlines()]

@@ -19,7 +19,7 @@ def _analyze(data, *arguments):
         [sys.executable, "-m", "halo_daemon", "analyze", "--data", str(data), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

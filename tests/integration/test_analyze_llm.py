@@ -37,7 +37,7 @@ def _analyze(data, server, *arguments):
         [*command, "--engine", "llm", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         env={**os.environ, "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-test-1"},
     )
@@ -111,7 +111,7 @@ def test_a_question_is_put_to_the_model_and_answered_in_the_report(data):
 def _finding(data, *words):
     """What a person says of findings, in a process of its own."""
     command = [sys.executable, "-m", "halo_daemon", "finding", *words, "--data", str(data)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout
 

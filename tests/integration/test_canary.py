@@ -22,7 +22,7 @@ def _canary(daemon, http):
         env={"HALO_DAEMON__RECEIVERS__OTLP__HTTP__ENDPOINT": http, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

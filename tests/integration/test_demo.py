@@ -33,7 +33,7 @@ def demo(tmp_path_factory):
             "OTEL_EXPORTER_OTLP_HEADERS": "x-project-name=wrong",
             "HALO_DAEMON__NONSENSE": "1",
         },
-        timeout=120,
+        timeout=300,
         check=False,
     )
     paths = [Path(match) for match in re.findall(r"Report +(\S+report\.html)", run.stdout)]
@@ -107,6 +107,6 @@ def test_without_exit_the_demo_stays_until_ctrl_c(tmp_path):
         assert answer.status == 200
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(30) == 130
+    assert process.wait(300) == 130
     assert list(tmp_path.iterdir()) == []
     process.stdout.close()

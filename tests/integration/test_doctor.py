@@ -14,7 +14,7 @@ def _doctor(data, **environ):
         [sys.executable, "-m", "halo_daemon", "doctor", "--json", "--data", str(data)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         env={**os.environ, **environ},
     )

@@ -169,7 +169,7 @@ def test_stock_halo_opens_a_shard_unchanged(stored, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
     assert run.returncode == 0, run.stderr[-2000:]

@@ -27,7 +27,7 @@ def _halo(daemon, *arguments, environ=None):
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -31,7 +31,7 @@ def _tidy(data, **environ):
         [sys.executable, "-m", "halo_daemon", "store", "tidy", "--data", str(data)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         env={**os.environ, **environ},
     )
@@ -78,7 +78,7 @@ def test_a_running_daemon_tidies_as_often_as_it_is_told(data):
         "HALO_DAEMON__STORAGE__TIDY_EVERY": "1s",
     }
     with DaemonProcess(data, environ=environ) as daemon:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while '"traces": 7' not in daemon.log_path.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -102,7 +102,7 @@ def test_a_pass_below_no_daemon_does_nothing(data):
         [sys.executable, "-m", "halo_daemon", "store", "tidy", "--below-daemon", "--data", data],
         env={**os.environ, "HALO_DAEMON__STORAGE__RETENTION__MAX_TRACES": "5"},
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

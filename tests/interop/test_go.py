@@ -23,7 +23,7 @@ def test_spans_of_the_go_sdk_arrive_once_and_whole(go_sender, receiver, kind, co
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
     spans = receiver.spans("from-go")

@@ -39,7 +39,7 @@ def _calls(python, instrumentation: str, kind: str, receiver) -> dict[str, dict[
             [python, HERE / "python/call.py", instrumentation, kind, url, model.base_url, "called"],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert sent.returncode == 0, sent.stderr

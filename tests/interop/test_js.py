@@ -22,7 +22,7 @@ def test_spans_of_the_javascript_sdk_arrive_once_and_whole(js_sender, receiver, 
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
     ids = json.loads(sent.stdout)

@@ -59,7 +59,7 @@ async def test_a_head_that_does_not_come_is_cut_off(sent):
         writer.write(sent)
 
         try:
-            rest = await asyncio.wait_for(reader.read(), 5)
+            rest = await asyncio.wait_for(reader.read(), 60)
         except ConnectionError:
             rest = b""
 
@@ -76,7 +76,7 @@ async def test_a_connection_too_many_is_closed_at_once():
         second, second_writer = await server.connect()
 
         try:
-            rest = await asyncio.wait_for(second.read(), 5)
+            rest = await asyncio.wait_for(second.read(), 60)
         except ConnectionError:
             rest = b""
         first_writer.write(_REQUEST)
@@ -106,7 +106,7 @@ async def test_stopping_lets_the_answer_in_work_be_sent():
         may_end.set()
 
         assert await _answer(reader) == b"HTTP/1.1 200 OK"
-        assert await asyncio.wait_for(reader.read(), 5) == b"done"
+        assert await asyncio.wait_for(reader.read(), 60) == b"done"
         with pytest.raises(ConnectionError):
             await server.connect()
         writer.close()
@@ -145,7 +145,7 @@ async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for_without_en
         writer.write(b"x")
 
         try:
-            rest = await asyncio.wait_for(reader.read(), 5)
+            rest = await asyncio.wait_for(reader.read(), 60)
         except ConnectionError:
             rest = b""
 

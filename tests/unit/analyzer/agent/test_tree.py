@@ -152,7 +152,7 @@ async def test_only_so_many_children_run_at_once():
                 most = max(most, running)
                 if running == 3:
                     gate.set()
-                await asyncio.wait_for(gate.wait(), 5)
+                await asyncio.wait_for(gate.wait(), 60)
                 running -= 1
             return await super().complete(request, on_text=on_text)
 
