@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from bench.faults import unsafe
+from bench.faults import payloads, unsafe
 from bench.faults.steps import TOOLS, TOPICS, call, order
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
@@ -48,6 +48,8 @@ def clean_steps(script: TraceScript, draw: Random) -> None:
         )
     if draw.random() < 0.2:
         call(script, "list_alerts", {"since": f"{draw.randrange(24)} h"}, result="[]")
+    if draw.random() < 0.1:
+        payloads.mentions_errors(script, draw)
     if draw.random() < 0.1:
         topics = draw.sample(TOPICS, 2)
         _conversation(script, *(f"How does the {topic} of worn shoes work?" for topic in topics))
@@ -327,6 +329,10 @@ MODES: tuple[Mode, ...] = (
     Mode("tool error, recovered", _ERRORS, _recovered),
     Mode("rate limit", frozenset({"infra_error"}), _rate_limit),
     Mode("error in a result", _ERRORS, _text_error),
+    Mode("page of a proxy", frozenset({"infra_error"}), payloads.page_of_a_proxy),
+    Mode("status in a body", _ERRORS, payloads.status_in_a_body),
+    Mode("error in German", _ERRORS, payloads.error_in_german),
+    Mode("errors in a list", _ERRORS, payloads.errors_in_a_list),
     Mode("refused arguments", frozenset({"bad_arguments"}), _refused_arguments),
     Mode("arguments off schema", frozenset({"bad_arguments"}), _schema_break),
     Mode("made-up tool", frozenset({"made_up_tool"}), _made_up_tool),

@@ -2,17 +2,15 @@
 Error signals of a span: what says that it failed, and where that stands.
 
 The status counts first, then a recorded exception, then attributes that state a
-failure, then the text of a tool's result. The text rule is anchored to the start
-of the result, so that a page or a log *about* errors is not taken for one.
+failure, then what a tool's result tells of itself (`told_failure`).
 """
 
 import re
 from typing import Literal, NamedTuple
 
-from halo_daemon.analyzer.content import parse_json, text_of, tool_arguments, tool_result
+from halo_daemon.analyzer.content import text_of, tool_arguments, tool_result
 from halo_daemon.analyzer.masking import core_message, exception_type, says_nothing
-from halo_daemon.analyzer.orders import holds_any
-from halo_daemon.proto.json_value import JsonValue
+from halo_daemon.analyzer.told_failure import failure_in
 from halo_daemon.proto.span import STATUS_ERROR, TOOL, Span
 
 SignalKind = Literal["status", "exception", "attribute", "text", "derived", "contract"]
@@ -21,24 +19,6 @@ _HTTP_KEYS = ("http.response.status_code", "http.status_code")
 _NO_WORDS = frozenset({"", "null", "None", "{}", "[]", '""'})
 _HTTP_ERROR = 400
 _HEAD_CHARS = 400
-_STATING_NAMES = (
-    '"error"',
-    '"success"',
-    '"status"',
-    '"ok"',
-    '"is_error"',
-    '"isError"',
-)
-"""Members of a JSON result that may say that it is an error."""
-_ERROR_TEXT = re.compile(
-    r"\s*(?:"
-    r"(?:\[?(?:error|fatal|exception|failed|failure)\]?\s*:)"
-    r"|(?:error (?:executing|calling|running|while|in|occurred)\b)"
-    r"|(?:(?:[a-z_]\w*\.)*[a-z]\w*(?:Error|Exception)\s*[:(])"
-    r"|Traceback \(most recent call last\)"
-    r")",
-    re.IGNORECASE,
-)
 _EXIT_CODE = re.compile(
     r"\s*<?(?:exit|return)[ _-]?(?:code|status)>?\s*(?:is|[:=])?\s*(-?[1-9][0-9]*)\b", re.IGNORECASE
 )
@@ -129,22 +109,13 @@ def _from_attributes(span: Span) -> ErrorSignal | None:
 
 def _from_result(span: Span) -> ErrorSignal | None:
     result = tool_result(span)
-    head = result.value[:_HEAD_CHARS]
-    if head[:1] in ("{", "["):
-        message = _stated_error(parse_json(result.value)) if _may_state(result.value) else ""
-        if message:
-            return ErrorSignal("text", message, exception_type(message), result.attribute)
+    code = _EXIT_CODE.match(result.value[:_HEAD_CHARS])
+    failed = not _is_no_match(code[1], span) if code else _has_trailer(result.value)
+    message = result.value if failed else failure_in(result.value)
+    if not message:
         return None
-    code = _EXIT_CODE.match(head)
-    if code and not _is_no_match(code[1], span):
-        return ErrorSignal(
-            "text", result.value, exception_type(core_message(result.value)), result.attribute
-        )
-    if _ERROR_TEXT.match(head) or _has_trailer(result.value):
-        return ErrorSignal(
-            "text", result.value, exception_type(core_message(result.value)), result.attribute
-        )
-    return None
+    kind_of = exception_type(core_message(message))
+    return ErrorSignal("text", message, kind_of, result.attribute)
 
 
 def _has_trailer(result: str) -> bool:
@@ -155,25 +126,3 @@ def _has_trailer(result: str) -> bool:
 def _is_no_match(exit_code: str, span: Span) -> bool:
     """Exit status 1 of a search or a comparison says "nothing found", not "failed"."""
     return exit_code == "1" and _SEARCH_COMMAND.search(tool_arguments(span).value) is not None
-
-
-def _may_state(result: str) -> bool:
-    """A cheap no: a list states nothing, nor does an object without any of the names."""
-    return result[0] == "{" and (holds_any(result, _STATING_NAMES) or "\\u" in result)
-
-
-def _stated_error(result: JsonValue) -> str:
-    """The message of a JSON result that states its own failure; ``""`` when it does not."""
-    if not isinstance(result, dict):
-        return ""
-    error = result.get("error")
-    if isinstance(error, dict):
-        return text_of(error.get("message")) or text_of(error)
-    if isinstance(error, str) and error.strip():
-        return error
-    flagged = result.get("is_error") is True or result.get("isError") is True
-    flagged = flagged or result.get("success") is False or result.get("ok") is False
-    flagged = flagged or result.get("status") in ("error", "failed", "failure")
-    if not flagged:
-        return ""
-    return text_of(result.get("message") or result.get("content")) or "the result says it failed"

@@ -52,7 +52,7 @@ def test_a_finding_is_counted_over_the_traces_that_could_show_it():
     assert finding.counts.eligible_traces == 20
     assert finding.counts.ci95 == (0.080658, 0.416017)
     assert finding.severity == "high"
-    assert finding.source == "rule:tool_error@2"
+    assert finding.source == "rule:tool_error@3"
 
 
 def test_evidence_names_symptom_decision_and_counterexample():
@@ -102,7 +102,7 @@ def test_no_findings_says_what_was_read():
 
     assert report.summary.headline == "No findings: 5 traces examined."
     assert all(row.of >= row.checked for row in report.coverage.rules)
-    assert {row.rule for row in report.coverage.rules} >= {"tool_error@2", "made_up_tool@1"}
+    assert {row.rule for row in report.coverage.rules} >= {"tool_error@3", "made_up_tool@1"}
 
 
 def test_a_finding_known_from_the_last_report_is_ongoing():
@@ -164,7 +164,7 @@ def test_open_traces_are_examined_and_counted():
     report = analyze_window(reader, project="support", window=WINDOW, run=RUN)
 
     assert report.dataset.open_traces == 4
-    assert [f.source for f in report.findings] == ["rule:tool_error@2"]
+    assert [f.source for f in report.findings] == ["rule:tool_error@3"]
     (row,) = [row for row in report.coverage.rules if row.rule == "premature_end@2"]
     assert (row.checked, row.of) == (0, 4)
 
@@ -192,7 +192,7 @@ def test_a_step_is_charged_to_one_finding():
 
     report = report_of(scripts)
 
-    assert {f.source for f in report.findings} == {"rule:tool_error@2", "rule:blind_retry@1"}
+    assert {f.source for f in report.findings} == {"rule:tool_error@3", "rule:blind_retry@1"}
     assert sum(f.cost.wasted_tokens for f in report.findings) == 10_000
 
 

@@ -1,0 +1,264 @@
+"""
+Results that tell of a failure of their own although the call went through.
+
+Errors come back in many clothes: as a sentence, in any language, as the page of a proxy,
+as a status line, as an object that some protocol wraps them in. Every pattern is anchored
+to where an error stands when it is all that came back, so that a page or a log *about*
+errors, a count of them, or a record that happens to have a status is not taken for one.
+"""
+
+import re
+
+from halo_daemon.analyzer.content import parse_json, text_of
+from halo_daemon.analyzer.orders import holds_any
+from halo_daemon.proto.json_value import JsonObject, JsonValue
+
+_HEAD_CHARS = 400
+_SHORT_CHARS = 600
+"""A refusal is short; what begins alike and goes on for longer is a text about something."""
+_PAGE_CHARS = 2_000
+_LIST_CHARS = 20_000
+_LISTED = 20
+_MAX_DEPTH = 3
+_HTTP_ERRORS = range(400, 600)
+
+_REASON = (
+    r"(?:bad request|unauthori[sz]ed|payment required|forbidden|not found|method not allowed"
+    r"|not acceptable|request time-?out|conflict|gone|payload too large|unsupported media type"
+    r"|unprocessable (?:entity|content)|too many requests|internal server error|not implemented"
+    r"|bad gateway|service (?:temporarily )?unavailable|gateway time-?out)"
+)
+_NOTHING = r"(?!\s*(?:(?:none|nil|null|n/a|no errors?|no)\W*(?:$|\n)|(?![45][0-9]{2}\s*(?:$|\n))-?[0-9][0-9.,]*%?\s*(?:$|[\n,;%/.]|errors?\b)))"
+"""What follows a word for errors where there are none, or where they are only counted."""
+
+_ERROR_WORD = (
+    r"(?:error|fatal|exception|failed|failure|fehler|erreur|errore|erro|fout|fel|virhe|chyba|hata"
+    r"|błąd|ошибка|помилка|错误|錯誤|エラー|오류|에러|خطأ|lỗi)"
+)
+_KIND_OF_ERROR = (
+    r"(?:api|mcp|tool|function|http|runtime|database|db|sql|network|server|client|internal|parse"
+    r"|syntax|type|value|validation|authentication|authorization|connection|timeout|system"
+    r"|unexpected|unhandled|uncaught|fatal|critical|request|execution|compilation|ssl|tls|dns|rpc"
+    r"|grpc|graphql|json|permission|file|query)"
+)
+_TEXT = re.compile(
+    r"[\s\"'`*_#<(\[❌✗✘✖⛔🚫🛑❗⚠\ufe0f]{0,8}(?:"
+    rf"{_ERROR_WORD}[\]*_)]{{0,3}}\s*[:：][*_]{{0,2}}{_NOTHING}"
+    rf"|(?:{_KIND_OF_ERROR} ){{1,2}}error(?: ?[(\[#]?-?\w{{1,10}}[)\]]?)?\s*:{_NOTHING}"
+    r"|error(?: ?\(\w{1,12}\)| ?\[\w{1,12}\]| code:? [45][0-9]{2})\s*[-:]"
+    r"|error (?:executing|calling|running|while|in|occurred)\b"
+    r"|error de (?:conexión|red|servidor|autenticación)\b"
+    r"|an? (?:unexpected |internal |unknown )?error (?:has )?(?:occurred|happened|was encountered)\b"
+    r"|(?:tool_use_)?error>"
+    r"|(?:(?:[a-z_]\w*\.)*[a-z]\w*(?:error|exception)\s*(?::|\([\"']))"
+    r"|traceback \(most recent call last\)"
+    r"|exception in thread \""
+    r"|uncaught (?:\w+error|exception)\b|unhandled (?:exception|promise rejection|\w+rejection)\b"
+    r"|panic: |thread '[^'\n]{0,60}' panicked at|segmentation fault\b|core dumped"
+    r"|\[errno -?[0-9]+\]|curl: \([0-9]+\) "
+    r"|(?:tool|function)(?: (?:execution|call|invocation))? failed\b"
+    r"|(?:command|process|request|query|script) (?:failed|exited) with (?:exit |status |error )*(?:code )?[1-9]"
+    r"|(?:[\w./-]{1,40}: )(?:(?:line )?[0-9]+: )?[\w./-]{1,60}: (?:command )?not found\s*(?:$|\n)"
+    rf"|http(?:/[0-9.]{{1,3}})? [45][0-9]{{2}}(?:\s*(?:$|\n|[,;:(-])|\s+{_REASON}\b)"
+    r"|(?:http )?status(?: code)?\s*[:=]\s*[45][0-9]{2}\s*(?:$|\n|[,;(-])"
+    rf"|[45][0-9]{{2}}[:\s-]{{1,3}}(?:{_REASON}|client error|server error)\b\s*(?:$|\n|[:.,;(-]|for\b)"
+    r")"
+)
+_SHORT_TEXT = re.compile(
+    r"[\s\"'`*_(\[❌✗✘✖⛔🚫🛑❗⚠\ufe0f]{0,8}(?:"
+    r"(?:failed|unable) to (?!find\b|locate\b|identify\b|determine\b)[a-z]+\b"
+    r"|(?:could not|couldn'?t|cannot|can'?t) (?:be )?(?:access|authenticat|connect|contact|creat|delet|download"
+    r"|establish|execut|fetch|load|open|pars|process|reach|read|resolve|retriev|save|send|start|updat|upload|writ)"
+    r"|(?:permission|access) denied\b(?! errors?\b)"
+    r"|connection (?:refused|reset|aborted|timed out|closed unexpectedly)\b"
+    r"|(?:request |operation |connection |read |call )?time(?:d )?[ -]?out(?: (?:after|of|waiting|while)\b|[.!\s]*$)"
+    rf"|(?!not found|conflict|gone)(?:{_REASON}|not (?:authenticated|authorized|permitted)|rate limit(?:ed| exceeded)|quota exceeded)[.!\s]*$"
+    r")"
+)
+_PAGE = re.compile(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype html|html)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<(title|h1)\b[^>]{0,200}>\s*([^<]{1,200}?)\s*</\1", re.IGNORECASE)
+_PAGE_TITLE = re.compile(
+    rf"(?:(?:http )?(?:error|status)[:\s]{{1,3}})?[45][0-9]{{2}}(?:\s*$|[\s:|.–—-]{{1,4}}(?:{_REASON}|error)\b)"
+    rf"|(?:error|access denied|{_REASON})\s*(?:$|[|:–—-]\s*error\b)"
+)
+
+_PRINTED = re.compile(r"\{'(?:error|Error|errorMessage)': ?(['\"])(.{1,300}?)\1\s*[,}]")
+"""An object as Python prints it, which is no JSON."""
+
+_FAILED_WORDS = frozenset({"error", "failed", "failure"})
+_NO_ERROR = frozenset(
+    {"", "0", "false", "n/a", "nil", "no", "no error", "none", "null", "ok", "success"}
+)
+_MESSAGES = (
+    *("message", "error_message", "errorMessage", "errmsg", "msg", "error", "detail", "title"),
+    *("reason", "description", "error_description", "content", "body"),
+)
+_CODES = ("statusCode", "status_code", "httpStatus", "http_status", "status", "code")
+_ERROR_CODES = ("error_code", "errorCode", "errcode")
+_OF_A_FAILURE = frozenset(
+    {*_MESSAGES, *_CODES, *_ERROR_CODES, "data", "details", "errors", "extensions", "instance"}
+    | {"path", "requestId", "request_id", "statusText", "success", "timestamp", "traceId"}
+    | {"trace_id", "type", "ok", "headers", "url", "method"}
+)
+"""Members of an object that is nothing but the news of a failure."""
+
+_WRAPPERS = frozenset({"result", "response", "output", "content", "body", "detail", "message"})
+_NAMES = (
+    *('"error', '"Error', '"err', '"success"', '"status', '"ok"', '"is_error"', '"isError"'),
+    *('"code"', '"http', '"__type"', '"detail"', '"content"', '"result"', '"response"'),
+    *('"output"', '"body"', '"message"', '"text"'),
+)
+"""One of these is in every JSON result that tells of a failure."""
+
+
+def failure_in(result: str) -> str:
+    """The words for the failure that *result* tells of; ``""`` when it tells of none."""
+    head = result[:_HEAD_CHARS].lstrip()
+    if head[:1] == "{" or (head[:1] == "[" and len(result) <= _LIST_CHARS):
+        if holds_any(result, _NAMES) or "\\u" in result:
+            parsed = parse_json(result)
+            if parsed is not None:
+                return _stated(parsed)
+        if head[0] == "{":
+            printed = _PRINTED.match(head)
+            return printed[2] if printed and printed[2].casefold() not in _NO_ERROR else ""
+    elif head[:1] == '"' and len(result) <= _SHORT_CHARS:
+        parsed = parse_json(result)
+        if isinstance(parsed, str):
+            return failure_in(parsed) if parsed[:1] != '"' else ""
+    return _told(result, head)
+
+
+def _told(result: str, head: str) -> str:
+    small = head.lower()
+    if _TEXT.match(small) or (len(result) <= _SHORT_CHARS and _SHORT_TEXT.match(small)):
+        return result
+    return _page_error(result) if head[:1] == "<" else ""
+
+
+def _page_error(result: str) -> str:
+    """The title or the first heading of a page that is nothing but an error."""
+    page = result[:_PAGE_CHARS]
+    if not _PAGE.match(page):
+        return ""
+    titles = (match[2] for match in _TITLE.finditer(page))
+    return next((title for title in titles if _PAGE_TITLE.match(title.lower())), "")
+
+
+def _stated(result: JsonValue, depth: int = 0) -> str:
+    """The message of a JSON result that states its own failure; ``""`` when it does not."""
+    if depth > _MAX_DEPTH:
+        return ""
+    if isinstance(result, str):
+        return failure_in(result) if depth else ""
+    if isinstance(result, list):
+        return _stated_by_all(result, depth)
+    if not isinstance(result, dict):
+        return ""
+    return (
+        _error_of(result)
+        or _flagged(result)
+        or _listed_errors(result)
+        or _coded(result)
+        or _wrapped(result, depth)
+    )
+
+
+def _stated_by_all(results: list[JsonValue], depth: int) -> str:
+    """A list failed when everything in it did: of a batch, part may have gone well."""
+    if not 0 < len(results) <= _LISTED or not all(isinstance(one, dict) for one in results):
+        return ""
+    found = [_part_text(one) or _stated(one, depth + 1) for one in results[:1]]
+    if _part_text(results[0]):
+        return failure_in(_part_text(results[0]))
+    found += [_stated(one, depth + 1) for one in results[1:]]
+    return found[0] if all(found) else ""
+
+
+def _part_text(part: JsonValue) -> str:
+    """The text of a content part as protocols for tools have it."""
+    if isinstance(part, dict) and part.get("type") == "text":
+        return text_of(part.get("text"))
+    return ""
+
+
+def _error_of(result: JsonObject) -> str:
+    error = result.get("error")
+    if error is None:
+        error = result.get("Error")
+    if isinstance(error, dict):
+        return text_of(error.get("message")) or (text_of(error) if error else "")
+    if isinstance(error, str):
+        return "" if error.strip().casefold() in _NO_ERROR else error
+    if error is True:
+        return _message_of(result) or "the result says it failed"
+    message = result.get("errorMessage")
+    return message if isinstance(message, str) and message.strip() else ""
+
+
+def _flagged(result: JsonObject) -> str:
+    status = result.get("status")
+    if (
+        result.get("is_error") is True
+        or result.get("isError") is True
+        or result.get("success") in (False, "false", "False")
+        or result.get("ok") is False
+        or (isinstance(status, str) and status.casefold() in _FAILED_WORDS)
+        or (_is_exception(result.get("__type")) and _message_of(result))
+    ):
+        return _message_of(result) or "the result says it failed"
+    return ""
+
+
+def _is_exception(name: JsonValue) -> bool:
+    return isinstance(name, str) and name.endswith(("Exception", "Error"))
+
+
+def _message_of(result: JsonObject) -> str:
+    for name in _MESSAGES:
+        value = result.get(name)
+        if isinstance(value, list):
+            value = next(filter(None, map(_part_text, value)), text_of(value) if value else "")
+        if value and not isinstance(value, bool):
+            return text_of(value)
+    return ""
+
+
+def _listed_errors(result: JsonObject) -> str:
+    """Errors in a list, where nothing else came back: a linter's are its findings."""
+    errors = result.get("errors")
+    if not isinstance(errors, list) or not errors or result.get("data"):
+        return ""
+    if not _OF_A_FAILURE.issuperset(result):
+        return ""
+    first = errors[0]
+    return (
+        _message_of(first) if isinstance(first, dict) else first if isinstance(first, str) else ""
+    )
+
+
+def _coded(result: JsonObject) -> str:
+    """A status of HTTP or a code of an error, with words for it and nothing else."""
+    message = _message_of(result)
+    if not message or result.get("data"):
+        return ""
+    for name in _ERROR_CODES:
+        if result.get(name) not in (None, 0, "0", "", False):
+            return message
+    if not _OF_A_FAILURE.issuperset(result):
+        return ""
+    for name in _CODES:
+        code = result.get(name)
+        if isinstance(code, str) and code.isdecimal():
+            code = int(code)
+        if isinstance(code, int) and not isinstance(code, bool) and code in _HTTP_ERRORS:
+            return f"HTTP {code}: {message}"
+    return ""
+
+
+def _wrapped(result: JsonObject, depth: int) -> str:
+    """What is wrapped in a single member."""
+    if len(result) != 1:
+        return ""
+    [(name, value)] = result.items()
+    return _stated(value, depth + 1) if name in _WRAPPERS else ""

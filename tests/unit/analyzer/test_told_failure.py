@@ -1,0 +1,128 @@
+"""What a result tells of its own failure, and what only looks like it."""
+
+import pytest
+
+from halo_daemon.analyzer.told_failure import failure_in
+
+FAILURES = (
+    "Error: customer 7 is locked",
+    "Error: 503",
+    "Error (404): no page",
+    "❌ Error: the index is closed",
+    "**Error**: the index is closed",
+    "Fehler: Verbindung abgelehnt",
+    "Erreur : connexion refusée",
+    "错误：连接被拒绝",
+    "エラー: 接続できません",
+    "Ошибка: нет соединения",
+    "오류: 연결이 거부됨",
+    "Error de conexión: sin respuesta",
+    "An error occurred while calling the tool",
+    "MCP error -32602: Invalid arguments for tool search",
+    "API Error: 529 overloaded",
+    "Error code: 429 - too fast",
+    "Uncaught TypeError: x is not a function",
+    "ValueError('no such key')",
+    "psycopg2.OperationalError: could not connect",
+    'Exception in thread "main" java.lang.IllegalStateException: closed',
+    "thread 'main' panicked at src/main.rs:2",
+    "[Errno 2] No such file or directory: 'x'",
+    "curl: (7) Failed to connect to localhost port 80",
+    "bash: line 1: foo: command not found",
+    "Request failed with status code 500",
+    "Process exited with code 2",
+    "HTTP/1.1 404 Not Found\nContent-Type: text/html",
+    "HTTP 503",
+    "429 Too Many Requests",
+    "Failed to fetch the page",
+    "Could not connect to the database",
+    "Permission denied",
+    "Timeout after 30 s",
+    "<tool_use_error>File has not been read yet</tool_use_error>",
+    '"Error: quoted as JSON"',
+    '{"error": {"code": -32601, "message": "Method not found"}, "jsonrpc": "2.0", "id": 7}',
+    '{"error": true, "message": "no such order"}',
+    '{"errors": [{"message": "Cannot query field x"}], "data": null}',
+    '{"errorMessage": "Task timed out", "errorType": "Sandbox.Timedout"}',
+    '{"errcode": 40001, "errmsg": "invalid credential"}',
+    '{"status": "FAILED", "reason": "quota"}',
+    '{"status": 500, "message": "Internal Server Error"}',
+    '{"statusCode": "503", "body": "upstream"}',
+    '{"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "id is missing"}',
+    '{"success": "false", "message": "closed"}',
+    '{"isError": true, "content": [{"type": "text", "text": "Unknown id 5"}]}',
+    '{"content": [{"type": "text", "text": "Error: unknown id"}]}',
+    '[{"type": "text", "text": "Error: unknown id"}]',
+    '{"__type": "ThrottlingException", "message": "Rate exceeded"}',
+    '{"detail": "Not authenticated"}',
+    '{"result": {"error": "the table is locked"}}',
+    "{'error': 'the table is locked'}",
+    "<html>\r\n<head><title>502 Bad Gateway</title></head><body>nginx</body></html>",
+    '<!DOCTYPE html><html lang="en"><head><title>Access denied | Error 1020</title></head></html>',
+)
+
+NO_FAILURES = (
+    "",
+    "No results found",
+    "Not found",
+    "error: 0",
+    "Errors: 0",
+    "Error: 0 errors found",
+    "failed: 0, passed: 12",
+    "Failure: none",
+    "Error rate: 3%",
+    "Standard error: 0.3",
+    "Error budget: 99.9",
+    "1 failed, 3 passed",
+    "Error handling in Python: a guide",
+    "Failed states: a book about nations",
+    "Failed login attempts: 3",
+    "Timeout settings: 30 s",
+    "404 pages printed",
+    "500 Internal documents were read",
+    "HTTP 404 is a status code that means there is nothing",
+    "Permission denied errors are explained here",
+    "error.log\nmain.py",
+    "Fehlerbehandlung: ein Leitfaden",
+    "Failed to " + "describe at length how the experiment of 1911 went on, " * 20,
+    "The log says:\nTraceback (most recent call last)",
+    '{"error": null, "id": 1}',
+    '{"error": "none"}',
+    '{"error": ""}',
+    '{"errors": []}',
+    '{"errors": [{"line": 3, "message": "unused import"}], "file": "a.py"}',
+    '{"errors": [{"message": "slow"}], "data": {"order": 1}}',
+    '{"code": 200, "message": "ok"}',
+    '{"code": 500, "name": "Part 500"}',
+    '{"status": 404, "name": "room 404", "title": "Room"}',
+    '{"error_rate": 0.02, "status": "ok"}',
+    '{"error_code": 0, "message": "done"}',
+    '{"data": {"error": "of measurement"}}',
+    '[{"error": "row 3"}, {"id": 4}]',
+    '{"content": [{"type": "text", "text": "How errors are handled: a guide"}]}',
+    "<html><head><title>Error handling - docs</title></head></html>",
+    "<html><head><title>What is HTTP 404?</title></head></html>",
+    "<html><head><title>500 days of summer</title></head></html>",
+)
+
+
+@pytest.mark.parametrize("result", FAILURES)
+def test_a_failure_is_told_in_any_form(result):
+    """Sentences, status lines, pages and objects that are all that came back are failures."""
+    assert failure_in(result)
+
+
+@pytest.mark.parametrize("result", NO_FAILURES)
+def test_what_only_mentions_errors_is_none(result):
+    """Counts, texts about errors, records with a status and empty findings stay quiet."""
+    assert failure_in(result) == ""
+
+
+def test_the_message_of_an_object_is_what_it_says():
+    """The status stands before the words, so that kinds of errors can be told apart."""
+    assert failure_in('{"status": 429, "message": "slow down"}') == "HTTP 429: slow down"
+
+
+def test_deep_nesting_ends():
+    """An object in an object is looked into a few times, however deep it goes."""
+    assert failure_in('{"result":' * 5_000 + '{"error":"x"}' + "}" * 5_000) == ""
