@@ -7,7 +7,8 @@ come back, of one task: longer and harder runs fail more, whatever they use.
 Rule 2: every test of a report, of findings and of features, goes into one
 correction for their number.
 
-Rule 3: a feature that marks nearly the same traces as a better one says nothing new.
+Rule 3: a feature that marks nearly the same traces as a better one says nothing new, nor
+does what runs did where nearly all of them have a finding that goes with failure.
 """
 
 from bisect import bisect_right
@@ -201,19 +202,28 @@ def _association(odds: Odds, q: float, adjusted_for: tuple[str, ...]) -> Associa
 
 
 def _distinct(found: list[tuple[_Test, Association]]) -> list[Contrast]:
-    """Discovered features that go with failure, without those that mark the same traces."""
+    """Discovered features that go with failure, without those that say nothing new."""
     ranked = sorted(
         found, key=lambda row: (row[0].feature is not None, row[1].q, row[0].feature or ())
     )
     kept: list[frozenset[str]] = []
+    explained: list[frozenset[str]] = []
     contrasts = []
     for test, association in ranked:
         if any(_overlap(test.traces, other) >= _SAME_TRACES for other in kept):
             continue
         kept.append(test.traces)
-        if test.feature and association.odds_ratio > 1:
+        if association.odds_ratio <= 1:
+            continue
+        if test.feature is None:
+            explained.append(test.traces)
+        elif test.feature.kind in ATTRIBUTES or not _is_within(test.traces, explained):
             contrasts.append(Contrast(test.feature, test.traces, association))
     return contrasts
+
+
+def _is_within(traces: frozenset[str], explained: list[frozenset[str]]) -> bool:
+    return any(len(traces & other) >= _SAME_TRACES * len(traces) for other in explained)
 
 
 def _overlap(left: frozenset[str], right: frozenset[str]) -> float:

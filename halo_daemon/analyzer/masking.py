@@ -107,6 +107,11 @@ _ERROR_WORDS = re.compile(
     r"|unable|undefined|missing|unexpected|refused|exception)\b",
     re.IGNORECASE,
 )
+_MAX_PAYLOAD_CHARS = 4_000
+_PAYLOAD_MESSAGE = tuple(
+    re.compile(rf"[\"'](?:{names})[\"']:\s*([\"'])(?!\1)((?:\\.|(?!\1).){{1,1000}})\1\s*[,}}]")
+    for names in ("message", "error|detail|errorMessage|error_message|msg")
+)
 _TRACEBACK = "Traceback (most recent call last)"
 _EXCEPTION = re.compile(
     r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Timeout|Exit|Interrupt))\b(?::\s*|\s*$)"
@@ -119,9 +124,32 @@ def core_message(text: str) -> str:
 
     The last line of a traceback, else the first line that says something; of the
     output of a failed command the line that names an exception or an error, and of
-    a chain ``… due to: …`` the innermost cause. Empty for blank text.
+    a chain ``… due to: …`` the innermost cause. Of an object that a service answered with,
+    what it says. Empty for blank text.
     """
     scanned = text[:_MAX_SCANNED_CHARS]
+    line = _core_line(scanned)
+    return _unwrapped(line, scanned) if "{" in line else line
+
+
+def _unwrapped(line: str, text: str) -> str:
+    """
+    *line* with the message of the object that it ends with, or begins, in the object's place.
+
+    Clients put the whole answer of a service into their error: all but the message is
+    quoted, and would be masked, so that all errors of a client would look alike.
+    """
+    if not line.endswith(("{", "}")):
+        return line
+    before, _, _ = line.partition("{")
+    start = text.find(line) + len(before)
+    payload = text[start : start + _MAX_PAYLOAD_CHARS]
+    found = (match[2] for pattern in _PAYLOAD_MESSAGE if (match := pattern.search(payload)))
+    message = next(found, "")
+    return f"{before}{message}".strip() if message else line
+
+
+def _core_line(scanned: str) -> str:
     at = scanned.find(_TRACEBACK)
     head = scanned[:at] if at >= 0 else scanned
     causes = _CAUSE.split(head)

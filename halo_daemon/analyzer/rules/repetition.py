@@ -46,7 +46,12 @@ def check_repeated_calls(view: TraceView) -> RuleOutput:
 
 
 def _repeats(view: TraceView, subject: Subject, changes: Sequence[int]) -> Iterator[list[ToolCall]]:
-    """Runs of equal calls of one tool with equal results, each longer than one."""
+    """
+    Runs of equal calls of one tool with equal results, each longer than one.
+
+    A run that the same call ends with another result was waiting for that, whatever the
+    tool is called.
+    """
     if repeats_are_normal(subject.name) or _is_polling(view, subject.name):
         return
     runs: dict[str, list[ToolCall]] = {}
@@ -55,7 +60,7 @@ def _repeats(view: TraceView, subject: Subject, changes: Sequence[int]) -> Itera
             continue
         run = runs.setdefault(call.canonical, [])
         if run and not _is_again(run[-1], call, changes):
-            if len(run) > 1:
+            if len(run) > 1 and not _has_come(run[-1], call, changes):
                 yield run
             run = runs[call.canonical] = []
         run.append(call)
@@ -69,8 +74,16 @@ def _is_polling(view: TraceView, tool: str) -> bool:
 
 def _is_again(before: ToolCall, call: ToolCall, changes: Sequence[int]) -> bool:
     """Whether nothing that changes state ran in between, and the result stayed the same."""
-    changed_between = changes[call.position - 1] - changes[before.position]
-    return changed_between == 0 and call.has_result_of(before)
+    return _is_untouched(before, call, changes) and call.has_result_of(before)
+
+
+def _has_come(before: ToolCall, call: ToolCall, changes: Sequence[int]) -> bool:
+    """Whether the result became another one without the agent's doing."""
+    return _is_untouched(before, call, changes) and not call.has_result_of(before)
+
+
+def _is_untouched(before: ToolCall, call: ToolCall, changes: Sequence[int]) -> bool:
+    return changes[call.position - 1] == changes[before.position]
 
 
 def _is_comparable(call: ToolCall) -> bool:

@@ -183,3 +183,26 @@ def test_outcomes_come_from_people_first(attributes, status, outcome):
     trace = TraceScript().build().merge([span])
 
     assert outcome_of(trace, span) == outcome
+
+
+def test_what_failing_calls_change_in_a_run_is_no_finding_beside_them():
+    """Where the runs of a sequence all have an error that goes with failure, the error is told."""
+    scripts = []
+    for number in range(1, 121):
+        script = TraceScript(number, task=f"task {number}")
+        fails = number % 4 == 0
+        if fails:
+            error = "RuntimeError: no backend"
+            script.model("x").tool("find", {"n": number}, error=error)
+            # Half of them try another way, which nothing else does.
+            tools = ("ask", "wait", "ask") if number % 8 == 0 else ("ask", "read")
+        else:
+            tools = ("find", "read") if number % 8 < 4 else ("find", "read", "find")
+        for tool in tools:
+            script.model("x").tool(tool, {"n": number, "of": tool}, result=f"r{number}")
+        scripts.append(script.answer("done").outcome("failed" if fails else "ok"))
+
+    sources = {f.source for f in report_of(scripts).findings}
+
+    assert "rule:tool_error@3" in sources
+    assert "rule:contrast@1" not in sources

@@ -115,3 +115,25 @@ def test_progress_is_not_masked_away():
     assert mask_volatile('{"request_id": "abcd1234", "n": 1}') == mask_volatile(
         '{"request_id": "ffff9999", "n": 1}'
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "Error code: 400 - {'error': {'message': \"The model's window is full.\", 'code': 'x'}}",
+            "Error code: 400 - The model's window is full.",
+        ),
+        (
+            'Error code: 529 - {"type":"error","error":{"type":"x","message":"Overloaded"}}',
+            "Error code: 529 - Overloaded",
+        ),
+        ('{\n  "error": {\n    "message": "no such key"\n  }\n}', "no such key"),
+        ('{"detail":"Not authenticated"}', "Not authenticated"),
+        ('order {"message": "hello"} is unknown', 'order {"message": "hello"} is unknown'),
+        ("bad set {1, 2}", "bad set {1, 2}"),
+    ],
+)
+def test_the_object_of_an_error_is_what_it_says(text, says):
+    """What a service answered with tells its errors apart, not that it answered with an object."""
+    assert core_message(text) == says

@@ -128,6 +128,11 @@ STAYS_QUIET = [
     pytest.param(
         "repeated_call", calls(*[("get_status", ASK, "running")] * 5), id="a tool that polls"
     ),
+    pytest.param(
+        "repeated_call",
+        calls(*[("get_job", ASK, "running")] * 5, ("get_job", ASK, "done")),
+        id="a wait for a change that came",
+    ),
     pytest.param("repeated_call", calls(*[("list_all", {}, "x")] * 3), id="no arguments"),
     pytest.param(
         "repeated_call",
