@@ -92,6 +92,10 @@ def _section(convention: Convention) -> Iterator[str]:
         yield "| Field | From | On | Read as |"
         yield "|---|---|---|---|"
         yield from (_line(row) for row in convention.rows)
+    if convention.events:
+        yield ""
+        names = ", ".join(f"`{name}`" for name in convention.events)
+        yield f"Span events whose attributes count as the span's own: {names}."
     if convention.names:
         yield ""
         names = ", ".join(f"`{name.pattern}` → {name.kind}" for name in convention.names)

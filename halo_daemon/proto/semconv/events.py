@@ -42,14 +42,8 @@ _WHOLE: Final = {
 
 _DEFAULT_ROLES: Final = {INPUT_MESSAGES: "user", OUTPUT_MESSAGES: "assistant"}
 _WHOLE_EVENTS: Final[dict[str, dict[str, str]]] = {
-    "gen_ai.client.inference.operation.details": _WHOLE,
     "gen_ai.content.prompt": _WHOLE,
     "gen_ai.content.completion": _WHOLE,
-    # LlamaIndex's own. What ended is told with what it was asked, which was told before.
-    "LLMChatStartEvent": {"messages": INPUT_MESSAGES},
-    "LLMCompletionStartEvent": {"prompt": INPUT_MESSAGES},
-    "LLMCompletionEndEvent": {"response.text": OUTPUT_MESSAGES},
-    "LLMPredictEndEvent": {"output": OUTPUT_MESSAGES},
 }
 """Events with all messages of a direction, and the attributes that hold them."""
 
@@ -172,8 +166,12 @@ def _message(name: str, body: JsonObject) -> list[JsonObject]:
         body = {**body, **inner} if isinstance(inner, dict) else {**body, "content": inner}
     if name == "gen_ai.tool.message" and isinstance(body.get("id"), str):
         body["tool_call_id"] = body["id"]
-    if isinstance(body.get("content"), dict):
-        body["content"] = as_text(body["content"])
+    content = body.get("content")
+    if isinstance(content, dict):
+        # Azure's agents wrap a text twice.
+        text = content.get("text")
+        said = text.get("value") if isinstance(text, dict) else text
+        body["content"] = said if isinstance(said, str) else as_text(content)
     role = body.get("role")
     return messages_of([body], role if isinstance(role, str) else _ROLES[name])
 

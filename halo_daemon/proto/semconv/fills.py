@@ -15,6 +15,7 @@ from halo_daemon.proto.semconv.targets import (
     FILLED,
     INPUT_MESSAGES,
     INSTRUCTIONS,
+    LISTS,
     NAMED_BY_SPAN,
     OUTPUT_MESSAGES,
     TOOL,
@@ -22,12 +23,19 @@ from halo_daemon.proto.semconv.targets import (
     TOOLS,
     TRUNCATED,
 )
+from halo_daemon.proto.semconv.told import Told
 
 _MESSAGES: Final = frozenset({INPUT_MESSAGES, OUTPUT_MESSAGES})
 
 
 def fill_absent(
-    fields: Mapping[str, Any], plan: Plan, kind: str, remarks: JsonObject, *, scope_name: str
+    fields: Mapping[str, Any],
+    plan: Plan,
+    kind: str,
+    remarks: JsonObject,
+    *,
+    scope_name: str,
+    told: Told | None,
 ) -> None:
     """
     Write the fields that the span lacks and other attributes, its events or its name answer.
@@ -38,6 +46,7 @@ def fill_absent(
         kind: Its observation kind.
         remarks: The daemon's remarks; ``halo.truncated`` is added where JSON arrived cut.
         scope_name: Its instrumentation scope.
+        told: What its events tell in place of attributes.
     """
     attributes: JsonObject = fields["attributes"]
     if not plan.lacks_tool_name and "events" not in fields and INSTRUCTIONS not in plan.other:
@@ -49,6 +58,8 @@ def fill_absent(
     events: list[JsonObject] = fields.get("events", [])
     if events:
         found = fields_of_events(events, kind) | found
+        if told is not None:
+            found = _told_fields(told.keys.on(kind), told.attributes, remarks) | found
         if is_any_cut(events):
             remarks[TRUNCATED] = True
     if plan.lacks_tool_name and TOOL_NAME not in found:
@@ -78,6 +89,16 @@ def _answers(
         ):
             remarks[TRUNCATED] = True
     return found
+
+
+def _told_fields(plan: Plan, told: JsonObject, remarks: JsonObject) -> dict[str, JsonValue]:
+    """What events answer as attributes do, under the name of the field itself as well."""
+    found = dict(_answers(plan, told, remarks))
+    if INSTRUCTIONS in plan.other:
+        _prepend_instructions(plan, told, found)
+    return found | {
+        target: told[target] for target in FILLED if target in told and target not in LISTS
+    }
 
 
 def _prepend_instructions(plan: Plan, attributes: JsonObject, found: dict[str, JsonValue]) -> None:

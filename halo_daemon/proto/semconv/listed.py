@@ -20,7 +20,7 @@ MAX_LISTED: Final = 10_001
 _SCORE_PARTS: Final = frozenset({"score", "label", "explanation"})
 _DECLARATIONS: Final = ("functionDeclarations", "function_declarations")
 _DOCUMENT_KEYS: Final = {
-    "id": ("id", "document_id", "doc_id"),
+    "id": ("id", "document_id", "doc_id", "id_"),
     "content": ("content", "page_content", "pageContent", "text", "document"),
     "score": ("score", "similarity", "relevance_score", "distance"),
     "metadata": ("metadata",),
@@ -90,6 +90,9 @@ def _document(item: JsonValue) -> JsonObject:
         return {"content": item} if item else {}
     if not isinstance(item, dict):
         return {}
+    if isinstance(node := item.get("node"), dict):
+        # LlamaIndex's document with its score beside it.
+        item = {**node, **item}
     document: JsonObject = {}
     for name, keys in _DOCUMENT_KEYS.items():
         value = next((item[key] for key in keys if item.get(key) is not None), None)

@@ -57,6 +57,18 @@ def _is_typed_part(item: JsonValue) -> bool:
     return isinstance(kind, str) and kind in PART_TYPES
 
 
+def _read_flat(value: JsonValue) -> JsonValue:
+    """One answer whose fields stand in attributes apart, those that are lists as JSON."""
+    if not isinstance(value, dict):
+        return None
+    message: JsonObject = {
+        key.rpartition(".")[2]: found if isinstance(found := parsed(field), list) else field
+        for key, field in value.items()
+    }
+    found_messages = messages_of([message], "assistant")
+    return cast("list[JsonValue]", found_messages) or None
+
+
 def _read_pieces(value: JsonValue) -> JsonValue:
     """One answer whose text, reasoning, object and tool calls stand in attributes apart."""
     if not isinstance(value, dict):
@@ -77,4 +89,5 @@ def _read_pieces(value: JsonValue) -> JsonValue:
 
 INDEXED_INPUT: Final[Reader] = _indexed_reader("user")
 INDEXED_OUTPUT: Final[Reader] = _indexed_reader("assistant")
+FLAT_OUTPUT: Final[Reader] = Reader(_read_flat, "flat keys of one message")
 PIECES: Final[Reader] = Reader(_read_pieces, "text, reasoning, object and toolCalls of one answer")

@@ -57,6 +57,12 @@ _ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters", "tool.args"
 _RESULT_KEYS: Final = ("response", "result", "output", "content", "text")
 _TEXT_KEYS: Final = ("text", "content", "thinking", "reasoning")
 _REASONING_KEYS: Final = ("reasoningContent", "reasoning_content", "reasoningText")
+_NOTHING: Final = frozenset({"", "null", '""'})
+"""Texts that say that nothing was said."""
+
+_THOUGHT_KEYS: Final = ("reasoning_content", "reasoning", "thinking", "thoughts")
+"""Where a model's reasoning stands beside what it said."""
+
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", "user-prompt"})
 _CONTENT_TYPES: Final = {"thinking": "reasoning", "image_url": "image", "input_image": "image"}
 _URL_KEYS: Final = ("url", "uri", "image_url", "image")
@@ -100,7 +106,7 @@ def _items(value: JsonValue) -> list[JsonValue]:
     """The messages in *value*, whatever stands around them."""
     if isinstance(value, str):
         if value[:1] not in {"[", "{"}:
-            return [value] if value else []
+            return [value] if value not in _NOTHING else []
         found = parsed(value)
         if found is None:
             # Text may begin with a bracket; JSON that was cut is no message.
@@ -185,7 +191,14 @@ def _messages(item: JsonObject, role: str) -> list[JsonObject]:
 
 
 def _read_body(item: JsonObject, message: JsonObject, parts: "_Parts") -> None:
+    more = item.get("additional_kwargs")
+    whole = {**more, **item} if isinstance(more, dict) else item
     body = _first(item, _PART_LISTS)
+    thought = _first(whole, _THOUGHT_KEYS)
+    if isinstance(thought, str) and thought and not isinstance(body, list | dict):
+        # The others name their thoughts among their parts as well.
+        parts.contents.append({"type": "reasoning", "text": thought})
+        body = [body] if isinstance(body, str) and body else []
     if isinstance(body, list):
         for part in body:
             parts.add(part)
@@ -198,8 +211,7 @@ def _read_body(item: JsonObject, message: JsonObject, parts: "_Parts") -> None:
     if not parts.calls:
         # Some tell a call both among the parts and beside them.
         parts.calls += [_call(call) for call in _calls_beside(item) if isinstance(call, dict)]
-    more = item.get("additional_kwargs")
-    answered = _first({**more, **item} if isinstance(more, dict) else item, _ID_KEYS[1:])
+    answered = _first(whole, _ID_KEYS[1:])
     if answered is not None:
         message["tool_call_id"] = as_text(answered)
     if isinstance(item.get("name"), str):
@@ -351,6 +363,37 @@ def _reader(role: str) -> Reader:
     return Reader(read, "messages in any form")
 
 
+def _called(value: JsonValue) -> str | None:
+    """The arguments of the tool call that messages hold; any other value as it is."""
+    for message in messages_of(value, "tool") if _may_be_messages(value) else ():
+        calls = message.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            arguments = call.get("function.arguments") if isinstance(call, dict) else None
+            if isinstance(arguments, str):
+                return arguments
+    return as_text(value) or None
+
+
+def _answered(value: JsonValue) -> str | None:
+    """The tool's answers that messages hold; any other value as it is."""
+    found = [
+        message
+        for message in (messages_of(value, "tool") if _may_be_messages(value) else ())
+        if "tool_call_id" in message
+    ]
+    texts = [text for message in found if isinstance(text := message.get("content"), str)]
+    return "\n".join(texts) or as_text(value) or None
+
+
+def _may_be_messages(value: JsonValue) -> bool:
+    """Whether *value* is of a form that holds parts of messages, and not a tool's own value."""
+    if isinstance(value, str):
+        return value.startswith("[") and '"role"' in value and '"parts"' in value
+    return isinstance(value, list)
+
+
+CALLED: Final[Reader] = Reader(_called, "the arguments of the call in messages, or as text")
+ANSWERED: Final[Reader] = Reader(_answered, "the answers in messages, or as text")
 INPUT = _reader("user")
 OUTPUT = _reader("assistant")
 SYSTEM = _reader("system")

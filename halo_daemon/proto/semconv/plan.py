@@ -18,8 +18,6 @@ from halo_daemon.proto.semconv.readers import COUNT, TEXT, Reader
 from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX, Convention, Row
 from halo_daemon.proto.semconv.targets import (
     AGENT,
-    AGENT_ID,
-    AGENT_NAME,
     AGGREGATES,
     CACHE_WRITE_TOKENS,
     CACHED_TOKENS,
@@ -32,6 +30,7 @@ from halo_daemon.proto.semconv.targets import (
     LISTS,
     MODEL,
     NAMED_BY_SPAN,
+    NAMES,
     OUTPUT_COST,
     SCALARS,
     SPAN,
@@ -85,8 +84,8 @@ class Plan:
     """The fields of `FILLED` that the span has itself."""
     values: tuple[str, ...]
     """The fields of `VALUES` that the span has itself, or that its attributes may fill."""
-    names: tuple[str, ...]
-    """The fields that hold a model's or an agent's name."""
+    has_names: bool
+    """Whether a field may hold a model's or an agent's name."""
     lacks_tool_name: bool
     """Whether it is a tool that does not say which."""
     mirrors_kind: bool
@@ -171,11 +170,7 @@ class KeyPlan:
             failures=sources.get(FAILURE, ()),
             sent=self._sent,
             values=tuple(target for target in VALUES if target in self._sent or target in sources),
-            names=tuple(
-                target
-                for target in (MODEL, AGENT_NAME, AGENT_ID)
-                if target in sources or (target == AGENT_NAME and kind == AGENT)
-            ),
+            has_names=_any(sources, NAMES) or kind == AGENT,
             lacks_tool_name=kind == TOOL and TOOL_NAME not in self._sent,
             mirrors_kind=kind != SPAN and not self._sends_kind_mirror,
             has_cache_counts=_any(sources, (CACHED_TOKENS, CACHE_WRITE_TOKENS)),

@@ -39,11 +39,15 @@ from halo_daemon.proto.semconv.targets import (
     KIND_MIRROR,
     KINDS,
     LLM,
+    MODEL,
     NAMED_BY_SPAN,
+    NAMES,
     OUTPUT_COST,
     OUTPUT_TOKENS,
     PROJECT,
     REMARKS,
+    REQUEST_MODEL,
+    SCALARS,
     SCHEMA_VERSION,
     SPAN,
     TAIL,
@@ -53,6 +57,7 @@ from halo_daemon.proto.semconv.targets import (
     TRUNCATED,
     VALUES,
 )
+from halo_daemon.proto.semconv.told import Told, told_by
 from halo_daemon.proto.separators import without_separators
 
 REPLACED_SEPARATOR: Final = "replaced_separator"
@@ -109,9 +114,12 @@ def project_span(
     scope_name = context.scope_name
     keys = plan_of(attributes, context.gate)
     plan = keys.by_answer(attributes) or keys.on(_kind(keys, attributes, name, scope_name))
+    told = told_by(fields["events"], context.gate) if "events" in fields else None
+    if told is not None and plan.kind == SPAN:
+        plan = keys.on(_kind(told.keys, told.attributes, name, scope_name))
     kind = plan.kind
     remarks = {} if remarks is None else remarks
-    _complete(fields, plan, context, remarks)
+    _complete(fields, plan, context, remarks, told=told)
     tail = context.tails[kind]
     if keys.sends_tail:
         tail = tail.copy()
@@ -121,9 +129,11 @@ def project_span(
         tail = attributes
     if plan.scalars:
         _read_scalars(plan, attributes, tail)
-    if plan.has_usage:
+    if told is not None:
+        _read_told(told.keys.on(kind), told.attributes, attributes, tail)
+    if plan.has_usage or told is not None:
         _settle_usage(plan, attributes, kind, tail, remarks=remarks)
-    if plan.names:
+    if plan.has_names or told is not None:
         _settle_names(plan, attributes, name, scope_name, tail=tail, repairs=repairs)
     if tail is not attributes:
         remarks |= _replaced(attributes, tail)
@@ -134,14 +144,19 @@ def project_span(
 
 
 def _complete(
-    fields: Mapping[str, Any], plan: Plan, context: ScopeContext, remarks: JsonObject
+    fields: Mapping[str, Any],
+    plan: Plan,
+    context: ScopeContext,
+    remarks: JsonObject,
+    *,
+    told: Told | None,
 ) -> None:
     """Write the fields in OpenInference's form that were not sent, and judge the outcome."""
     attributes: JsonObject = fields["attributes"]
     kind = plan.kind
     has_events = "events" in fields
     if plan.fills or has_events or plan.lacks_tool_name:
-        fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name)
+        fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name, told=told)
     if plan.failures or has_events or (kind == TOOL and may_say_failed(attributes)):
         judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
     # Looked at when all is filled, so that a stored line reads the same.
@@ -168,6 +183,19 @@ def _read_scalars(plan: Plan, attributes: JsonObject, tail: JsonObject) -> None:
             _set(tail, target, answer(plan.scalars[target], attributes))
     for target in plan.others:
         _set(tail, target, answer(plan.scalars[target], attributes))
+
+
+def _read_told(plan: Plan, told: JsonObject, attributes: JsonObject, tail: JsonObject) -> None:
+    """Write what the events tell where the attributes said nothing."""
+    found: JsonObject = dict.fromkeys(SCALARS)
+    _read_scalars(plan, told, found)
+    _complete_usage(plan, told, found)
+    if tail[MODEL] == attributes.get(REQUEST_MODEL) and found[MODEL] != told.get(REQUEST_MODEL):
+        # The model that served stands before the one that was asked for, wherever told.
+        _set(tail, MODEL, found[MODEL])
+    for target, value in found.items():
+        if tail[target] is None or tail[target] == "":
+            _set(tail, target, value)
 
 
 def _set(tail: JsonObject, target: str, value: JsonValue) -> None:
@@ -198,7 +226,7 @@ def _settle_names(
     if tail[KIND] == AGENT and not tail[AGENT_NAME]:
         is_named = _other(plan, NAMED_BY_SPAN, attributes) is not None
         tail[AGENT_NAME] = name if is_named else name_in_name(name, scope_name, AGENT)
-    for target in plan.names:
+    for target in NAMES:
         found = tail[target]
         if isinstance(found, str) and not found.isascii():
             cleaned = without_separators(found)
@@ -210,12 +238,16 @@ def _settle_names(
 def _settle_usage(
     plan: Plan, attributes: JsonObject, kind: str, tail: JsonObject, *, remarks: JsonObject
 ) -> None:
+    _complete_usage(plan, attributes, tail)
+    if kind not in TOKEN_KINDS:
+        _set_totals_apart(tail, remarks)
+
+
+def _complete_usage(plan: Plan, attributes: JsonObject, tail: JsonObject) -> None:
     if plan.has_cache_counts:
         _include_cached(plan, attributes, tail)
     if plan.has_part_costs:
         _add_up_costs(plan, attributes, tail)
-    if kind not in TOKEN_KINDS:
-        _set_totals_apart(tail, remarks)
 
 
 def _include_cached(plan: Plan, attributes: JsonObject, tail: JsonObject) -> None:

@@ -195,6 +195,17 @@ def holding(words: tuple[str, ...], reader: Reader) -> Reader:
     return Reader(read, reader.label)
 
 
+def beside(others: tuple[str, ...], name: str, reader: Reader) -> Reader:
+    """Read *name* of a family of keys where the family has a count under one of *others*."""
+
+    def read(value: JsonValue) -> JsonValue:
+        if not isinstance(value, dict) or all(_count(value.get(key)) is None for key in others):
+            return None
+        return reader.read(value.get(name))
+
+    return Reader(read, f"`{name}`, beside {' or '.join(f'`{key}`' for key in others)}")
+
+
 def ending(names: Mapping[str, str]) -> Reader:
     """Read the end of a name as an observation kind, such as that of a class."""
 

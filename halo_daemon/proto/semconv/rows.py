@@ -49,6 +49,9 @@ class Convention:
     """Asked when no attribute tells the kind."""
     scopes: tuple[str, ...] = ()
     """Beginnings of scope names by which the convention is known."""
+    events: tuple[str, ...] = ()
+    """Span events whose attributes count as the span's own, where it has none that tell the
+    same; of several events with one key the last."""
     signs: tuple[str, ...] = ()
     """Attributes by which it is known. With neither scopes nor signs its keys speak for
     themselves and count everywhere; else they count only where one of them is seen."""

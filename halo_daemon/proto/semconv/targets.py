@@ -56,6 +56,9 @@ TAIL: Final = (
 SCALARS: Final = TAIL[TAIL.index(PROVIDER) :]
 """Those of them that one attribute value answers."""
 
+NAMES: Final = (MODEL, AGENT_NAME, AGENT_ID)
+"""Those that hold a model's or an agent's name."""
+
 # Read, but not written under these names.
 WEAK_KIND: Final = "kind, when nothing else tells it"
 CACHE_WRITE_TOKENS: Final = "cache write tokens"

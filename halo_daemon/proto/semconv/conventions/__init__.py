@@ -4,6 +4,7 @@ from typing import Final
 
 from halo_daemon.proto.semconv.conventions.agents import (
     ADK,
+    AGENTCORE,
     AUTOGEN,
     BEEAI,
     CREWAI,
@@ -24,7 +25,6 @@ from halo_daemon.proto.semconv.conventions.frameworks import (
     AGENTSCOPE,
     HAYSTACK,
     LANGTRACE,
-    LLAMA_INDEX,
     LOONGSUITE,
     N8N,
     SPRING_AI,
@@ -35,6 +35,7 @@ from halo_daemon.proto.semconv.conventions.genai import GENAI, GENAI_OLD, GENAI_
 from halo_daemon.proto.semconv.conventions.halo import HALO
 from halo_daemon.proto.semconv.conventions.langchain import LANGSMITH, LANGSMITH_KIND
 from halo_daemon.proto.semconv.conventions.langfuse import LANGFUSE
+from halo_daemon.proto.semconv.conventions.llama_index import LLAMA_INDEX
 from halo_daemon.proto.semconv.conventions.mastra import MASTRA, MASTRA_FIRST
 from halo_daemon.proto.semconv.conventions.mlflow import GENKIT, MLFLOW
 from halo_daemon.proto.semconv.conventions.observers import LANGWATCH, TRACEROOT
@@ -82,6 +83,7 @@ CONVENTIONS: Final[tuple[Convention, ...]] = (
     AUTOGEN,
     ADK,
     STRANDS,
+    AGENTCORE,
     KOOG,
     AGENTOPS,
     AGENT_FRAMEWORK,

@@ -19,6 +19,7 @@ from halo_daemon.proto.semconv.readers import (
     Reader,
     always,
     at,
+    kinds,
     matching,
     unless,
 )
@@ -258,4 +259,24 @@ KOOG: Final = Convention(
         row(targets.INPUT_VALUE, "koog.node.input", read=CONTENT, only=NOT_ON_LLMS),
         row(targets.OUTPUT_VALUE, "koog.node.output", read=CONTENT, only=NOT_ON_LLMS),
     ),
+)
+
+_AGENTCORE: Final = {
+    "invokeagentruntime": AGENT,
+    "invokecodeinterpreter": TOOL,
+    "createevent": CHAIN,
+    "retrievememoryrecords": CHAIN,
+}
+
+AGENTCORE: Final = Convention(
+    id="AC",
+    title="Amazon Bedrock AgentCore, its service",
+    rank=60,
+    rows=(
+        row(targets.WEAK_KIND, "aws.operation.name", read=kinds(_AGENTCORE)),
+        row(targets.TOOL_NAME, "aws.operation.name", only=ON_TOOLS),
+        row(targets.AGENT_ID, "aws.agent.id"),
+        row(targets.USER, "actor.id"),
+    ),
+    signs=("aws.operation.name",),
 )

@@ -180,44 +180,6 @@ SPRING_AI: Final = Convention(
     ),
 )
 
-_LLAMA_METHODS: Final = (
-    # Engines and agents chat as models do, and pipelines run as agents do.
-    ("Engine.", CHAIN, ("chat",)),
-    ("Agent.", AGENT, ("chat",)),
-    ("Runner.", AGENT, ("chat",)),
-    ("Pipeline.", CHAIN, ("run",)),
-    ("Workflow.", CHAIN, ("run",)),
-    (".", LLM, ("chat", "complete", "predict_and_call", "chat_with_tools")),
-    (".", EMBEDDING, ("get_query_embedding", "get_text_embedding", "get_text_embedding_batch")),
-    (".", RETRIEVER, ("retrieve",)),
-    (".", RERANKER, ("postprocess_nodes",)),
-    (".", TOOL, ("call_tool",)),
-    (".", AGENT, ("run", "run_agent_step")),
-    (".", CHAIN, ("query", "synthesize", "predict", "structured_predict")),
-)
-"""How the class ends, what it then does, and by which methods; the first that fits counts."""
-
-_LLAMA_VARIANTS: Final = ("{}", "a{}", "stream_{}", "astream_{}")
-"""How a method is called where it is awaited, where it streams, and where both."""
-
-LLAMA_INDEX: Final = Convention(
-    id="LX",
-    title="LlamaIndex, its own spans: a class and the method that ran",
-    rank=60,
-    prefixes=("llamaindex.",),
-    rows=(row(targets.WEAK_KIND, "llamaindex.run_id", "llamaindex.step_name", read=always(CHAIN)),),
-    names=(
-        NameRow("AgentWorkflow.run", AGENT),
-        *(
-            NameRow(f"*{ending}{variant.format(method)}", kind)
-            for ending, kind, methods in _LLAMA_METHODS
-            for method in methods
-            for variant in _LLAMA_VARIANTS
-        ),
-    ),
-    scopes=("llamaindex.opentelemetry.tracer",),
-)
-
 LOONGSUITE: Final = Convention(
     id="LO",
     title="LoongSuite, Dify",

@@ -3,9 +3,9 @@
 from typing import Final
 
 from halo_daemon.proto.semconv import targets
-from halo_daemon.proto.semconv.readers import COUNT, NUMBER, always, at
+from halo_daemon.proto.semconv.readers import COUNT, NUMBER, always, at, containing
 from halo_daemon.proto.semconv.rows import Convention, NameRow, row
-from halo_daemon.proto.semconv.targets import GUARDRAIL, LLM
+from halo_daemon.proto.semconv.targets import EMBEDDING, GUARDRAIL, LLM, RERANKER
 
 LITELLM: Final = Convention(
     id="LL",
@@ -26,12 +26,21 @@ LITELLM: Final = Convention(
     names=(NameRow("litellm_request", LLM), NameRow("raw_gen_ai_request", LLM)),
 )
 
+_MODELS: Final = {
+    "embed": EMBEDDING,
+    "Embed": EMBEDDING,
+    "rerank": RERANKER,
+    "Rerank": RERANKER,
+}
+
 PORTKEY: Final = Convention(
     id="PK",
     title="Portkey",
     rank=60,
     prefixes=("portkey.",),
     rows=(
+        # What a model was called for is told by its name alone.
+        row(targets.WEAK_KIND, "ai_model", read=containing(_MODELS)),
         # Its cost is in cents, and not taken.
         row(targets.MODEL, "ai_model"),
         row(targets.PROVIDER, "ai_provider", "ai_org"),

@@ -19,6 +19,8 @@ from halo_daemon.proto.semconv.readers import (
     NUMBER,
     REASONS,
     always,
+    at,
+    holding,
     kinds,
     renamed,
 )
@@ -119,8 +121,6 @@ _ARGUMENTS: Final = (
     "gen_ai.tool.args",
     "gen_ai.tool.arguments",
     "gen_ai.tool.input",
-    # Gemini CLI keeps what its tools take and give where others keep messages.
-    "gen_ai.input.messages",
 )
 
 GENAI: Final = Convention(
@@ -189,28 +189,21 @@ GENAI: Final = Convention(
             only=NOT_ON_TOOLS,
         ),
         row(targets.TOOL_NAME, "gen_ai.tool.name", only=ON_TOOLS),
-        row(
-            targets.TOOL_PARAMETERS,
-            *_ARGUMENTS,
-            read=CONTENT,
-            only=ON_TOOLS,
-        ),
-        row(
-            targets.INPUT_VALUE,
-            *_ARGUMENTS,
-            read=CONTENT,
-            only=ON_TOOLS,
-        ),
+        row(targets.TOOL_PARAMETERS, *_ARGUMENTS, read=CONTENT, only=ON_TOOLS),
+        row(targets.INPUT_VALUE, *_ARGUMENTS, read=CONTENT, only=ON_TOOLS),
+        # What a tool takes and gives may stand where others keep messages, in their form or not.
+        row(targets.TOOL_PARAMETERS, "gen_ai.input.messages", read=messages.CALLED, only=ON_TOOLS),
+        row(targets.INPUT_VALUE, "gen_ai.input.messages", read=messages.CALLED, only=ON_TOOLS),
         row(
             targets.OUTPUT_VALUE,
             "gen_ai.tool.call.result",
             "gen_ai.tool.result",
             "gen_ai.tool.output",
             "gen_ai.output",
-            "gen_ai.output.messages",
             read=CONTENT,
             only=ON_TOOLS,
         ),
+        row(targets.OUTPUT_VALUE, "gen_ai.output.messages", read=messages.ANSWERED, only=ON_TOOLS),
         row(
             targets.DOCUMENTS,
             "gen_ai.retrieval.documents",
@@ -221,6 +214,7 @@ GENAI: Final = Convention(
         row(targets.INPUT_VALUE, "gen_ai.memory.query.text", only=ON_OTHERS),
         row(targets.OUTPUT_VALUE, "gen_ai.memory.records", read=CONTENT, only=ON_OTHERS),
     ),
+    events=("gen_ai.client.inference.operation.details",),
     names=(
         NameRow("invoke_agent *", AGENT),
         NameRow("invoke_agent", AGENT),
@@ -245,6 +239,11 @@ GENAI_OLD: Final = Convention(
     rows=(
         row(targets.PROVIDER, "gen_ai.system", read=renamed({"gcp.vertex.agent": "google"})),
         row(targets.PROVIDER, "gen_ai.model.provider"),
+        row(
+            targets.WEAK_KIND,
+            *_ANSWER,
+            read=holding(('"embedding"',), at("data.0.object", kinds({"embedding": EMBEDDING}))),
+        ),
         row(targets.WEAK_KIND, *_ANSWER, "gen_ai.completion.*", read=always(LLM)),
         row(
             targets.INPUT_TOKENS,

@@ -10,13 +10,43 @@ from halo_daemon.proto.semconv.conventions.kinds import (
     ON_RETRIEVERS,
     ON_TOOLS,
 )
-from halo_daemon.proto.semconv.readers import CONTENT, COUNT, NUMBER, at, kinds
+from halo_daemon.proto.semconv.readers import (
+    CONTENT,
+    COUNT,
+    NUMBER,
+    TEXT,
+    at,
+    at_first,
+    holding,
+    kinds,
+)
 from halo_daemon.proto.semconv.rows import Convention, row
 from halo_daemon.proto.semconv.targets import CHAIN, LLM
 
 _KINDS: Final = COMMON | {"chat_model": LLM, "parser": CHAIN}
 _META: Final = "langsmith.metadata"
 _USAGE: Final = "langsmith.usage_metadata"
+
+_MESSAGE: Final = "generations.0.0.message.kwargs"
+_ANSWERED: Final = (
+    (
+        targets.INPUT_TOKENS,
+        (f"{_MESSAGE}.usage_metadata.input_tokens", "llm_output.token_usage.prompt_tokens"),
+    ),
+    (
+        targets.OUTPUT_TOKENS,
+        (f"{_MESSAGE}.usage_metadata.output_tokens", "llm_output.token_usage.completion_tokens"),
+    ),
+    (
+        targets.CACHED_TOKENS,
+        (f"{_MESSAGE}.usage_metadata.input_token_details.cache_read",),
+    ),
+    (
+        targets.REASONING_TOKENS,
+        (f"{_MESSAGE}.usage_metadata.output_token_details.reasoning",),
+    ),
+)
+"""Where the answer that LangChain keeps whole counts."""
 
 LANGSMITH_KIND: Final = Convention(
     id="LS",
@@ -43,6 +73,26 @@ LANGSMITH: Final = Convention(
         row(targets.REASONING_TOKENS, _USAGE, read=at("output_token_details.reasoning", COUNT)),
         row(targets.COST, _USAGE, read=at("total_cost", NUMBER)),
         row(targets.PROVIDER, f"{_META}.ls_provider", only=ON_LLMS),
+        *(
+            row(
+                target,
+                "gen_ai.completion",
+                read=holding(("usage_metadata", "token_usage"), at_first(paths, COUNT)),
+                only=ON_LLMS,
+            )
+            for target, paths in _ANSWERED
+        ),
+        row(
+            targets.MODEL,
+            "gen_ai.completion",
+            read=holding(
+                ("model_name",),
+                at_first(
+                    (f"{_MESSAGE}.response_metadata.model_name", "llm_output.model_name"), TEXT
+                ),
+            ),
+            only=ON_LLMS,
+        ),
         row(
             targets.CACHED_TOKENS, "gen_ai.usage.input_token_details", read=at("cache_read", COUNT)
         ),

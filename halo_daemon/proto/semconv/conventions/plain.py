@@ -4,7 +4,7 @@ from typing import Final
 
 from halo_daemon.proto.semconv import targets
 from halo_daemon.proto.semconv.conventions.kinds import ON_TOOLS
-from halo_daemon.proto.semconv.readers import CONTENT, HTTP_STATUS, STATED, TRUE, kinds
+from halo_daemon.proto.semconv.readers import CONTENT, HTTP_STATUS, STATED, TRUE, always, kinds
 from halo_daemon.proto.semconv.rows import Convention, NameRow, row
 from halo_daemon.proto.semconv.targets import PROMPT, RETRIEVER, TOOL
 
@@ -17,6 +17,7 @@ PLAIN: Final = Convention(
     prefixes=("mcp.", "error."),
     rows=(
         row(targets.KIND, "mcp.method.name", read=kinds(_MCP)),
+        row(targets.WEAK_KIND, "tool.name", read=always(TOOL)),
         row(targets.TOOL_NAME, "mcp.tool.name", only=ON_TOOLS),
         row(
             targets.TOOL_PARAMETERS,

@@ -315,6 +315,8 @@ COMMON_KEYS: Final = Convention(
             "elevenlabs.conversation_id",
             "chat.id",
             "conversation_id",
+            "llm.conversation_id",
+            "thread_id",
             "thread.id",
             "session_id",
             "wandb.thread_id",

@@ -42,6 +42,7 @@ PARTS_OUT: Final = [
 CHAT_IN: Final = [{"role": "user", "content": "Hi"}]
 CHAT_OUT: Final = [{"role": "assistant", "content": "Yes"}]
 TOOL_DEFINITION: Final = {"name": "f", "parameters": {"type": "object"}}
+THOUGHT: Final = {SAID.format(0, "contents.0.message_content.type"): "reasoning", SAID.format(0, "contents.0.message_content.text"): "Hm", SAID.format(0, "contents.1.message_content.text"): "Yes", SAID.format(0, "contents.2.message_content.text"): None}  # fmt: skip
 STOP: Final = {"gen_ai.response.finish_reasons": ["stop"]}
 TOOL: Final = {
     "kind": "TOOL",
@@ -336,9 +337,23 @@ CASES: Final[dict[str, Case]] = {
     "cloudflare's gateway": Case({"gen_ai.request.model": "m", "gen_ai.model.provider": "p", "gen_ai.usage.cost": 0.5, "gen_ai.prompt_json": as_json({"messages": CHAT_IN, "tools": [TOOL_DEFINITION]}), "gen_ai.completion_json": as_json({"choices": [{"message": CHAT_OUT[0], "finish_reason": "stop"}]})} | GA_USAGE, LLM | TOKENS | TURN | STOP | {"provider": "p", "cost.total": 0.5, SCHEMA: '{"name":"f","parameters":{"type":"object"}}'}),
     "portkey": Case({"gen_ai.response.model": "m", "gen_ai.response.input_tokens": 12, "gen_ai.response.output_tokens": 5}, LLM | TOKENS),
     "portkey, its analytics": Case({"ai_model": "m", "ai_org": "p", "req_units": 12, "res_units": 5}, LLM | TOKENS | {"provider": "p"}, scope="portkey"),
+    "portkey, an embedding": Case({"ai_model": "text-embedding-m", "req_units": 12, "res_units": 0}, {"kind": "EMBEDDING", "input_tokens": 12}, scope="portkey"),
+    "portkey, an embedding kept whole": Case({"gen_ai.request.model": "m", "gen_ai.completion": '{"object":"list","data":[{"object":"embedding","embedding":[0.5]}]}'}, {"kind": "EMBEDDING", "model_name": "m"}),
     "portkey, a guardrail": Case({}, {"kind": "GUARDRAIL"}, name="portkey.guardrail.pii", scope="portkey"),
     "mastra, its first releases": Case({"agent.stream.argument.0": "Hi", "agent.stream.result": '{"text":"Yes"}', "componentName": "a", "threadId": "c", "resourceId": "u"}, {"kind": "AGENT", "agent_name": "a", "input.value": "Hi", "output.value": '{"text":"Yes"}'} | IDENTITY, name="agent.stream"),
     "llamaindex, a call": Case({"llamaindex.run_id": "r"}, {"kind": "LLM"} | {ASKED.format(0, "content"): "Hi", ASKED.format(1, "role"): "assistant", "llm.input_messages.1.message.tool_calls.0.tool_call.function.name": "f", "llm.input_messages.1.message.tool_calls.0.tool_call.function.arguments": '{"a":1}', "llm.input_messages.1.message.tool_calls.1.tool_call.function.name": None, ASKED.format(2, "content"): "42", ASKED.format(2, "tool_call_id"): "1"}, name="OpenAI.astream_chat", scope="llamaindex.opentelemetry.tracer", events=(("LLMChatStartEvent", {"messages": as_json([{"role": "user", "additional_kwargs": {}, "blocks": [{"block_type": "text", "text": "Hi"}]}, {"role": "assistant", "additional_kwargs": {"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": '{"a":1}'}}]}, "blocks": [{"block_type": "tool_call", "tool_call_id": "1", "tool_name": "f", "tool_kwargs": {"a": 1}}]}, {"role": "tool", "additional_kwargs": {"tool_call_id": "1"}, "blocks": [{"block_type": "text", "text": "42"}]}])}),)),
+    "llamaindex, what its answer counts": Case(
+        {},
+        LLM | CACHED | TURN | STOP | {"model_name": "m-1", "gen_ai.request.model": "m", "input_tokens": 18, "reasoning_output_tokens": None},
+        name="Anthropic.chat",
+        scope="llamaindex.opentelemetry.tracer",
+        events=(
+            ("LLMChatStartEvent", {"messages": as_json([{"role": "user", "blocks": [{"block_type": "text", "text": "Hi"}]}]), "model_dict.model": "m"}),
+            ("LLMChatEndEvent", {"response.message.role": "assistant", "response.message.blocks": as_json([{"block_type": "text", "text": "Yes"}]), "response.raw.model": "m-1", "response.raw.stop_reason": "stop", "response.raw.usage.input_tokens": 12, "response.raw.usage.output_tokens": 5, "response.raw.usage.cache_read_input_tokens": 4, "response.raw.usage.cache_creation_input_tokens": 2}),
+        ),
+    ),
+    "llamaindex, an embedding": Case({}, {"kind": "EMBEDDING", "model_name": "m"}, name="OpenAIEmbedding.get_query_embedding", scope="llamaindex.opentelemetry.tracer", events=(("EmbeddingStartEvent", {"model_dict.model_name": "m"}),)),
+    "llamaindex, documents": Case({}, {"kind": "RETRIEVER", "input.value": "Hi", "retrieval.documents.0.document.id": "d", "retrieval.documents.0.document.content": "t", "retrieval.documents.0.document.score": 0.5}, name="VectorIndexRetriever.retrieve", scope="llamaindex.opentelemetry.tracer", events=(("RetrievalEndEvent", {"str_or_query_bundle": "Hi", "nodes": as_json([{"node": {"id_": "d", "text": "t"}, "score": 0.5}])}),)),
     "llamaindex, a completion": Case({}, {"kind": "LLM"} | TURN, name="OpenAI.complete", scope="llamaindex.opentelemetry.tracer", events=(("LLMCompletionStartEvent", {"prompt": "Hi"}), ("LLMCompletionEndEvent", {"prompt": "Hi", "response.text": "Yes"}))),
     "llamaindex, a retriever": Case({}, {"kind": "RETRIEVER"}, name="VectorIndexRetriever.aretrieve", scope="llamaindex.opentelemetry.tracer"),
     "llamaindex, a workflow's step": Case({"llamaindex.step_name": "parse"}, {"kind": "CHAIN"}, name="Flow.parse", scope="llamaindex.opentelemetry.tracer"),
@@ -348,4 +363,26 @@ CASES: Final[dict[str, Case]] = {
     "bedrock, what the model thought": Case(GA | {"gen_ai.output.messages": as_json([{"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "x"}}}, {"text": "Yes"}]}])}, {"llm.output_messages.0.message.contents.0.message_content.type": "reasoning", "llm.output_messages.0.message.contents.0.message_content.text": "Hm", "llm.output_messages.0.message.contents.1.message_content.text": "Yes"}),
     "langchain, what the model thought": Case(GA | {"gen_ai.output.messages": as_json([{"role": "assistant", "content": [{"type": "reasoning_content", "reasoning_content": {"text": "Hm", "signature": "x"}}, {"type": "text", "text": "Yes"}]}])}, {"llm.output_messages.0.message.contents.0.message_content.type": "reasoning", "llm.output_messages.0.message.contents.0.message_content.text": "Hm"}),
     "user feedback": Case({"feedback.key": "thumbs", "feedback.score": 1, "feedback.comment": "good"}, {"gen_ai.evaluation.name": "thumbs", "gen_ai.evaluation.score.value": 1, "gen_ai.evaluation.explanation": "good"}),
+    "genai, all of a call in its event": Case({}, LLM | CACHED | STOP | {"provider": "p", "session_id": "c", "gen_ai.request.model": "r", ASKED.format(0, "role"): "system", ASKED.format(0, "content"): "Be brief", ASKED.format(1, "content"): "Hi", SAID.format(0, "content"): "Yes", SCHEMA: '{"name":"f","parameters":{"type":"object"}}'}, name="chat m", events=(("gen_ai.client.inference.operation.details", GA | GA_USAGE | {"gen_ai.request.model": "r", "gen_ai.provider.name": "p", "gen_ai.usage.cache_read.input_tokens": 4, "gen_ai.conversation.id": "c", "gen_ai.system_instructions": [{"type": "text", "content": "Be brief"}], "gen_ai.input.messages": PARTS_IN, "gen_ai.output.messages": PARTS_OUT, "gen_ai.tool.definitions": [TOOL_DEFINITION], "gen_ai.response.finish_reasons": ["stop"]}),)),
+    "genai, an event tells nothing twice": Case(GA | GA_USAGE, LLM | TOKENS, events=(("gen_ai.client.inference.operation.details", {"gen_ai.usage.input_tokens": 24, "gen_ai.usage.output_tokens": 10, "gen_ai.response.model": "n"}),)),
+    "genai, an event on an agent": Case({"gen_ai.operation.name": "invoke_agent"}, {"kind": "AGENT", "input_tokens": None, "halo.aggregate.input_tokens": 12}, events=(("gen_ai.client.inference.operation.details", GA_USAGE),)),
+    "strands, a tool's event": Case({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "f"}, TOOL, events=(("gen_ai.client.inference.operation.details", {"gen_ai.input.messages": as_json([{"role": "tool", "parts": [{"type": "tool_call", "name": "f", "id": "1", "arguments": {"a": 1}}]}])}), ("gen_ai.client.inference.operation.details", {"gen_ai.output.messages": as_json([{"role": "tool", "parts": [{"type": "tool_call_response", "id": "1", "response": [{"text": "42"}]}]}])}))),
+    "langsmith, usage in the answer": Case({"langsmith.span.kind": "llm", "gen_ai.completion": as_json({"generations": [[{"text": "Yes", "message": {"kwargs": {"type": "ai", "content": "Yes", "usage_metadata": {"input_tokens": 12, "output_tokens": 5, "input_token_details": {"cache_read": 4}}, "response_metadata": {"model_name": "m"}}}}]]})}, LLM | CACHED | {SAID.format(0, "content"): "Yes"}),
+    "langchain, usage beside the answer": Case({"langsmith.span.kind": "llm", "gen_ai.completion": as_json({"generations": [[{"text": "Yes"}]], "llm_output": {"model_name": "m", "token_usage": {"prompt_tokens": 12, "completion_tokens": 5}}})}, LLM | TOKENS),
+    "azure, an agent's text": Case({"gen_ai.operation.name": "process_thread_run"}, {"kind": "LLM", ASKED.format(0, "content"): "Yes"}, events=(("gen_ai.assistant.message", {"gen_ai.event.content": '{"role":"assistant","content":{"text":{"value":"Yes"}}}'}),)),
+    "agentcore, a runtime": Case({"aws.operation.name": "InvokeAgentRuntime", "aws.agent.id": "i", "session.id": "c"}, {"kind": "AGENT", "agent_id": "i", "session_id": "c"}),
+    "agentcore, an interpreter": Case({"aws.operation.name": "InvokeCodeInterpreter"}, {"kind": "TOOL", "tool.name": "InvokeCodeInterpreter"}),
+    "agentcore, memory": Case({"aws.operation.name": "CreateEvent", "actor.id": "u"}, {"kind": "CHAIN", "user_id": "u"}),
+    "aws, no agent's": Case({"aws.operation.name": "PutObject"}, {"kind": "SPAN"}),
+    "a tool named and no more": Case({"tool.name": "f"}, {"kind": "TOOL", "tool.name": "f"}),
+    "a conversation's id of many": Case(GA | {"thread_id": "c"}, LLM | {"session_id": "c"}),
+    "a message that is null": Case(GA | {"gen_ai.input.messages": "null", "gen_ai.output.messages": '""'}, LLM | {ASKED.format(0, "content"): None, SAID.format(0, "content"): None}),
+    **{
+        f"reasoning beside content, as {key}": Case(GA | {"gen_ai.output.messages": as_json([{"role": "assistant", "content": "Yes", key: "Hm"}])}, THOUGHT)
+        for key in ("reasoning_content", "reasoning", "thinking")
+    },
+    "reasoning beside content, in flat keys": Case(GA | {"gen_ai.completion.0.content": "Yes", "gen_ai.completion.0.reasoning_content": "Hm"}, THOUGHT),
+    "reasoning beside content, wrapped": Case(GA | {"gen_ai.output.messages": as_json([{"type": "ai", "content": "Yes", "additional_kwargs": {"reasoning_content": "Hm"}}])}, THOUGHT),
+    "reasoning beside content, in an event": Case(GA, THOUGHT, events=(("gen_ai.choice", {"message": as_json({"content": "Yes", "reasoning_content": "Hm"})}),)),
+    "reasoning among the parts, and beside them": Case(GA | {"gen_ai.output.messages": as_json([{"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "Yes"}], "reasoning_content": "Hm"}])}, THOUGHT),
 }  # fmt: skip

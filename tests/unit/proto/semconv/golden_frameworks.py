@@ -195,6 +195,15 @@ FRAMEWORKS: dict[str, Dialect] = {
             ("VectorIndexRetriever.retrieve", {}),
         ],
     ),
+    "agentcore": (
+        "",
+        [
+            ("InvokeAgentRuntime", {"aws.operation.name": "InvokeAgentRuntime", "aws.agent.id": "forecaster-1", "aws.resource.type": "AWS::BedrockAgentCore::Runtime", "session.id": "session-1", "latency_ms": 250}),
+            ("invoke_agent forecaster", {"gen_ai.operation.name": "invoke_agent", "gen_ai.system": "strands-agents", "gen_ai.agent.name": "forecaster", "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 4, "session.id": "session-1"}),
+            ("InvokeCodeInterpreter", {"aws.operation.name": "InvokeCodeInterpreter", "toolsession.id": "tools-1", "aws.resource.type": "AWS::BedrockAgentCore::CodeInterpreter"}),
+            ("CreateEvent", {"aws.operation.name": "CreateEvent", "memory.id": "memory-1", "actor.id": "user-1", "session.id": "session-1"}),
+        ],
+    ),
     "cloudflare": (
         "ai-gateway",
         [

@@ -1,7 +1,9 @@
 from itertools import pairwise
 
+import orjson
 import pytest
 
+from halo_daemon.proto.semconv import project_fields
 from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.readers import COUNT, NUMBER, TEXT
 from halo_daemon.proto.semconv.rows import FAMILY_SUFFIX
@@ -41,6 +43,14 @@ def test_a_producer_is_understood(case):
     found = known(line["attributes"])
 
     assert {key: found.get(key) for key in case.expected} == case.expected
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_was_understood_is_understood_again(case):
+    """Projecting the line of any producer once more changes nothing."""
+    line = projected(case.attributes, name=case.name, scope=case.scope, events=case.events)
+
+    assert orjson.dumps(project_fields(line)) == orjson.dumps(line)
 
 
 def free_rows(target):
