@@ -85,7 +85,7 @@ _PAGE_TITLE = re.compile(
 _PRINTED = re.compile(r"\{'(?:error|Error|errorMessage)': ?(['\"])(.{1,300}?)\1\s*[,}]")
 """An object as Python prints it, which is no JSON."""
 
-_FAILED_WORDS = frozenset({"error", "failed", "failure"})
+_FAILED_WORDS = frozenset({"failed", "failure"})
 _NO_ERROR = frozenset(
     {"", "0", "false", "n/a", "nil", "no", "no error", "none", "null", "ok", "success"}
 )
@@ -93,6 +93,17 @@ _MESSAGES = (
     *("message", "error_message", "errorMessage", "errmsg", "msg", "error", "detail", "title"),
     *("reason", "description", "error_description", "content", "body"),
 )
+_REASONS = (
+    "message",
+    "error_message",
+    "errorMessage",
+    "errmsg",
+    "msg",
+    "error",
+    "detail",
+    "reason",
+)
+"""Members that say why a call failed."""
 _CODES = ("statusCode", "status_code", "httpStatus", "http_status", "status", "code")
 _ERROR_CODES = ("error_code", "errorCode", "errcode")
 _OF_A_FAILURE = frozenset(
@@ -203,11 +214,20 @@ def _flagged(result: JsonObject) -> str:
         or result.get("isError") is True
         or result.get("success") in (False, "false", "False")
         or result.get("ok") is False
-        or (isinstance(status, str) and status.casefold() in _FAILED_WORDS)
+        or _is_of_the_call(result, status)
         or (_is_exception(result.get("__type")) and _message_of(result))
     ):
         return _message_of(result) or "the result says it failed"
     return ""
+
+
+def _is_of_the_call(result: JsonObject, status: JsonValue) -> bool:
+    """Whether a status is that of the call: a build that failed is a record with other members."""
+    word = status.casefold() if isinstance(status, str) else ""
+    if word == "error":
+        return True
+    told = any(result.get(name) for name in _REASONS)
+    return word in _FAILED_WORDS and (told or _OF_A_FAILURE.issuperset(result))
 
 
 def _is_exception(name: JsonValue) -> bool:

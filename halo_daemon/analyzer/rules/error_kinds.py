@@ -98,7 +98,7 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             retry_helps=True,
         ),
         (
-            r"\b429\b|rate.?limit|too many requests|quota (?:exceeded|exhausted)|throttl"
+            r"\b429\b|rate.?limit|rate exceeded|too many requests|quota (?:exceeded|exhausted)|throttl"
             r"|RateLimitError|RESOURCE_EXHAUSTED"
         ),
     ),
@@ -113,7 +113,8 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
         ),
         (
             r"\b40[13]\b|unauthori[sz]ed|forbidden|authentication (?:failed|error|required)"
-            r"|invalid (?:api.?key|token|credentials)|(?:access|permission) denied"
+            r"|invalid (?:api.?key|token|credentials?)|(?:access|permission) denied"
+            r"|not (?:authenticated|authorized)|(?:token|session|certificate) (?:has |is )?expired"
             r"|AuthenticationError|PermissionDeniedError"
         ),
     ),
@@ -145,7 +146,7 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
         (
             r"out of memory|MemoryError|no space left|disk (?:is )?full"
             r"|context.?(?:length|window)|maximum context|too many tokens|prompt is too long"
-            r"|token limit|resource exhausted|OOMKilled"
+            r"|token limit|resource exhausted|OOMKilled|too many (?:clients|connections|open files)"
         ),
     ),
     (
@@ -160,7 +161,9 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
         ),
         (
             r"\b50[0-35-9]\b|internal server error|service unavailable|bad gateway"
-            r"|connection (?:refused|reset|error|aborted)|name or service not known"
+            r"|connection (?:was )?(?:refused|reset|error|aborted|closed|lost|terminated)"
+            r"|upstream (?:connect )?error|socket hang up|broken pipe|no route to host|unreachable"
+            r"|(?:failed to|could not|unable to|cannot|can.t) connect|temporarily unavailable|name or service not known"
             r"|name resolution|getaddrinfo|ECONN|SSLError|certificate verify|APIConnectionError"
             r"|InternalServerError|overloaded"
         ),

@@ -35,7 +35,7 @@ from halo_daemon.analyzer.rules.tool_choice import check_arguments, check_made_u
 
 RULES: tuple[Rule, ...] = (
     Rule("bad_arguments", 2, "tool calls", check_arguments),
-    Rule("blind_retry", 1, "failing tools", check_blind_retries),
+    Rule("blind_retry", 2, "failing tools", check_blind_retries),
     Rule("budget_exhausted", 1, "traces", check_budget),
     Rule("claimed_not_done", 3, "traces", check_claims),
     Rule("context_growth", 2, "traces", check_context_growth),
@@ -58,7 +58,7 @@ RULES: tuple[Rule, ...] = (
     Rule("precondition", 1, "calls with a requirement", check_preconditions),
     Rule("premature_end", 2, "traces", check_premature_end),
     Rule("refusal", 2, "traces", check_refusals),
-    Rule("repeated_call", 1, "tools called twice", check_repeated_calls),
+    Rule("repeated_call", 2, "tools called twice", check_repeated_calls),
     Rule("secret_in_span", 2, "steps", check_secrets),
     Rule("skipped_plan", 1, "plans", check_skipped_plans),
     Rule("span_error", 1, "span names", check_span_errors),

@@ -129,7 +129,7 @@ def _loop_quotes(view: TraceView, first: ToolCall, last: ToolCall) -> Iterator[Q
 
 
 def check_blind_retries(view: TraceView) -> RuleOutput:
-    """The very same call right after it failed, where a retry does not help by itself."""
+    """The very same call right after it failed, where a retry neither helps by itself nor did."""
     eligible = {Subject(call.agent, call.tool) for call in view.tool_calls if call.signal}
     observations: dict[Subject, Observation] = {}
     for failed, again in zip(view.tool_calls, view.tool_calls[1:], strict=False):
@@ -146,7 +146,8 @@ def check_blind_retries(view: TraceView) -> RuleOutput:
 
 
 def _is_blind(view: TraceView, failed: ToolCall, again: ToolCall) -> bool:
-    if failed.canonical != again.canonical or failed.signal is None:
+    if failed.canonical != again.canonical or failed.signal is None or again.signal is None:
+        # That the call went well shows that it was worth another try.
         return False
     template = view.template_of(failed.span)
     return (
@@ -165,7 +166,6 @@ def _retried(view: TraceView, failed: ToolCall, again: ToolCall, earlier: int) -
     return Observation(
         key=FindingKey(BLIND_RETRY, again.agent, again.tool, "", ""),
         quotes=tuple(quotes),
-        recovered=again.signal is None,
         wasted=StepRange(
             view.step_at(_decided_ns(view, again)), view.step_at(again.span.start_unix_ns) + 1
         ),

@@ -160,7 +160,12 @@ STAYS_QUIET = [
     pytest.param("repeated_call", calls(*[("search", ASK, "!no")] * 3), id="failing calls"),
     pytest.param("repeated_call", calls(*[("search", ASK, "none")] * 2), id="only twice"),
     pytest.param(
-        "blind_retry", calls(("book", ASK, "!HTTP 503"), ("book", ASK, "ok")), id="an outage"
+        "blind_retry",
+        calls(("book", ASK, "!no luck"), ("book", ASK, "ok")),
+        id="a retry that helped",
+    ),
+    pytest.param(
+        "blind_retry", calls(("book", ASK, "!HTTP 503"), ("book", ASK, "!HTTP 503")), id="an outage"
     ),
     pytest.param(
         "blind_retry",

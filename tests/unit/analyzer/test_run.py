@@ -192,7 +192,7 @@ def test_a_step_is_charged_to_one_finding():
 
     report = report_of(scripts)
 
-    assert {f.source for f in report.findings} == {"rule:tool_error@3", "rule:blind_retry@1"}
+    assert {f.source for f in report.findings} == {"rule:tool_error@3", "rule:blind_retry@2"}
     assert sum(f.cost.wasted_tokens for f in report.findings) == 10_000
 
 
