@@ -7,7 +7,7 @@ Theory of operation
 A request is parsed by the C parser of protobuf, then walked once; a large one piece by
 piece (`proto.otlp_pieces`), so that what it costs beside its lines is bounded. Every
 attribute access crosses from C into Python, so the walk touches each field at most
-once; the attributes of spans come as bytes (`proto.otlp_pairs`).
+once; spans and their attributes come as bytes (`proto.otlp_spans`, `proto.otlp_pairs`).
 
 A request that does not parse is looked at a second time (`proto.otlp_repair`): text
 that is not UTF-8 costs its own bytes, not the request.
@@ -20,7 +20,6 @@ itself would take, so that both encodings accept the same requests.
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any, Final, TypeVar, cast
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
@@ -48,6 +47,7 @@ from halo_daemon.proto.otlp_pairs import (
 from halo_daemon.proto.otlp_pieces import RUN_BYTES, ResourcePiece, Run, split_traces
 from halo_daemon.proto.otlp_repair import repaired
 from halo_daemon.proto.otlp_signals import may_be_foreign, refuse_foreign
+from halo_daemon.proto.otlp_spans import NONE_DROPPED, read_span
 from halo_daemon.proto.otlp_wire import MalformedError
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.value import (
@@ -68,8 +68,6 @@ _DESCRIPTORS: Final = {
 _M = TypeVar("_M", ResourceSpans, ScopeSpans)
 _PLAIN: Final = frozenset({"string_value", "int_value", "bool_value"})
 _DROPPED: Final = ("dropped_attributes_count", "dropped_events_count", "dropped_links_count")
-_extras_of: Final = attrgetter("flags", "events", "links", *_DROPPED)
-"""Fields that few spans have, in one step: asking for one costs as much as for a used one."""
 
 
 def decode_protobuf(body: bytes, *, project_of: ProjectOf, limits: DecodeLimits) -> DecodedRequest:
@@ -172,7 +170,7 @@ class _Walk:
             for scope_spans in scopes:
                 spans = scope_spans.spans
                 self._open_scope(scope_spans, spans=len(spans))
-                self._spans(spans)
+                self._spans(spans[:])
 
     def walk_pieces(self, pieces: Iterable[ResourcePiece], reader: "_Reader") -> None:
         """Take a request piece by piece, none of which outlives its spans' lines."""
@@ -184,7 +182,7 @@ class _Walk:
                 self._open_scope(*reader.head(scope.head, RawScopeSpans), spans=scope.records)
                 for run in scope.runs:
                     scope_spans, repairs = reader.run(run)
-                    self._spans(scope_spans.spans, repairs)
+                    self._spans(scope_spans.spans[:], repairs)
 
     def _open_resource(
         self, found: ResourceSpans, repairs: tuple[str, ...] = (), *, scopes: int
@@ -221,39 +219,36 @@ class _Walk:
             repairs=repairs,
         )
 
-    def _spans(self, spans: Sequence[Span], done: tuple[str, ...] = ()) -> None:
-        for span in spans[:]:
-            start: int = span.start_time_unix_nano
-            end: int = span.end_time_unix_nano
-            status = span.status
+    def _spans(self, spans: Sequence[Any], done: tuple[str, ...] = ()) -> None:
+        for raw in spans:
+            span = read_span(raw)
+            start, end = span.start_unix_ns, span.end_unix_ns
             fields: LineFields = {
-                "trace_id": span.trace_id.hex(),
-                "span_id": span.span_id.hex(),
-                "parent_span_id": span.parent_span_id.hex(),
+                "trace_id": span.trace_id,
+                "span_id": span.span_id,
+                "parent_span_id": span.parent_span_id,
                 "trace_state": span.trace_state,
                 "name": span.name,
                 "kind": span.kind,
                 "start_time": format_unix_ns(start),
                 "end_time": format_unix_ns(end),
-                "status": {"code": status.code, "message": status.message},
+                "status": {"code": span.status_code, "message": span.status_message},
                 "resource": None,
                 "scope": None,
                 "attributes": self._attributes(span.attributes),
             }
             repairs = [*done]
-            flags, events, links, attributes_lost, events_lost, links_lost = _extras_of(span)
-            if flags:
-                fields["flags"] = flags
-            if events:
-                fields["events"] = [self._event(event) for event in events]
-            if links:
-                fields["links"] = [self._link(link, repairs) for link in links]
-            if attributes_lost or events_lost or links_lost:
-                dropped = (attributes_lost, events_lost, links_lost)
+            if span.flags:
+                fields["flags"] = span.flags
+            if span.events:
+                fields["events"] = [self._event(event) for event in span.events]
+            if span.links:
+                fields["links"] = [self._link(link, repairs) for link in span.links]
+            if span.dropped != NONE_DROPPED:
                 fields |= {
-                    key: count for key, count in zip(_DROPPED, dropped, strict=True) if count
+                    key: count for key, count in zip(_DROPPED, span.dropped, strict=True) if count
                 }
-            if not start and not end and may_be_foreign(fields["name"]):
+            if not start and not end and may_be_foreign(span.name):
                 self.may_be_foreign = True
             self._lines.add(fields, repairs, ends_early=0 < end < start)
 

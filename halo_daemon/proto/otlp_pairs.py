@@ -26,6 +26,7 @@ from typing import Any, Final, cast
 
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -33,7 +34,7 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.otlp_wire import varint_bytes
@@ -48,6 +49,7 @@ MAX_REMEMBERED: Final = 1024
 MAX_REMEMBERED_BYTES: Final = 128
 """Longer pairs are mostly what somebody said, and nobody says it twice."""
 
+_KEPT: Final = frozenset({"attributes", "spans"})
 _PLAIN: Final = frozenset({"string_value", "int_value", "bool_value"})
 _MAX_KEYS: Final = 4096
 _MAX_TEXT_BYTES: Final = 4096
@@ -68,10 +70,8 @@ _NEVER: Final = b"\xff"
 """No tag of a field of a pair."""
 
 
-def _raw_classes() -> (
-    "tuple[type[ExportTraceServiceRequest], type[ResourceSpans], type[ScopeSpans]]"
-):
-    """The classes of requests and their parts with every ``attributes`` as bytes."""
+def _raw_classes() -> dict[str, type[Message]]:
+    """The classes of requests and their parts with every attribute and span as bytes."""
     pool = DescriptorPool()
     for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):
         file = descriptor_pb2.FileDescriptorProto()
@@ -79,29 +79,43 @@ def _raw_classes() -> (
         for message in file.message_type:
             _keep_bytes(message)
         pool.Add(file)
-    request, resource, scope = (
-        GetMessageClass(pool.FindMessageTypeByName(message.DESCRIPTOR.full_name))
-        for message in (ExportTraceServiceRequest, ResourceSpans, ScopeSpans)
-    )
-    # But for the items of `attributes`, which `Pairs` takes as any object.
-    return (
-        cast("type[ExportTraceServiceRequest]", request),
-        cast("type[ResourceSpans]", resource),
-        cast("type[ScopeSpans]", scope),
-    )
+    return {
+        message.DESCRIPTOR.name: GetMessageClass(
+            pool.FindMessageTypeByName(message.DESCRIPTOR.full_name)
+        )
+        for message in (
+            ExportTraceServiceRequest,
+            ResourceSpans,
+            ScopeSpans,
+            Span,
+            Span.Event,
+            Span.Link,
+        )
+    }
 
 
 def _keep_bytes(message: descriptor_pb2.DescriptorProto) -> None:
     for field in message.field:
-        if field.name == "attributes":
+        if field.name in _KEPT:
             field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
             field.ClearField("type_name")
     for nested in message.nested_type:
         _keep_bytes(nested)
 
 
-RawTraceRequest, RawResourceSpans, RawScopeSpans = _raw_classes()
-"""The same messages on the same wire, except that the items of ``attributes`` are bytes."""
+_CLASSES: Final = _raw_classes()
+
+# They are the messages they are said to be but for the items of `_KEPT`, which `Pairs` and
+# `proto.otlp_spans` take as any object.
+RawTraceRequest: Final = cast(
+    "type[ExportTraceServiceRequest]", _CLASSES["ExportTraceServiceRequest"]
+)
+RawResourceSpans: Final = cast("type[ResourceSpans]", _CLASSES["ResourceSpans"])
+RawScopeSpans: Final = cast("type[ScopeSpans]", _CLASSES["ScopeSpans"])
+RawSpan: Final = cast("type[Span]", _CLASSES["Span"])
+RawEvent: Final = cast("type[Span.Event]", _CLASSES["Event"])
+RawLink: Final = cast("type[Span.Link]", _CLASSES["Link"])
+"""The same messages on the same wire, except that spans and attributes are left as bytes."""
 
 
 class Pairs:

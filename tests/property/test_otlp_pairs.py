@@ -9,7 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from halo_daemon.errors import IngestError
-from halo_daemon.proto.otlp_pairs import MAX_REMEMBERED, Pairs, RawTraceRequest
+from halo_daemon.proto.otlp_pairs import MAX_REMEMBERED, Pairs, RawSpan, RawTraceRequest
 from halo_daemon.proto.value import json_double
 from tests.conformance.requests import request_of
 from tests.property.test_otlp import ATTRIBUTES, REQUESTS, TEXTS
@@ -138,7 +138,7 @@ def test_a_request_keeps_the_bytes_of_its_pairs(pairs):
     event, link = Span.Event(attributes=pairs), Span.Link(attributes=pairs)
     request = request_of(Span(attributes=pairs, events=[event], links=[link]))
     raw = RawTraceRequest.FromString(request.SerializeToString())
-    (span,) = raw.resource_spans[0].scope_spans[0].spans
+    span = RawSpan.FromString(raw.resource_spans[0].scope_spans[0].spans[0])
 
     written = [pair.SerializeToString() for pair in pairs]
     for found in (span, span.events[0], span.links[0]):

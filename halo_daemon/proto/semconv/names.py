@@ -8,9 +8,9 @@ from halo_daemon.proto.semconv.conventions import CONVENTIONS
 from halo_daemon.proto.semconv.rows import Convention
 
 _ID: Final = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_ID_CHARS = 37
-_MAX_NAMES = 4096
-_MAX_REMEMBERED_CHARS = 256
+_ID_CHARS: Final = 37
+_MAX_NAMES: Final = 4096
+_MAX_REMEMBERED_CHARS: Final = 256
 _BY_RANK: Final = sorted(CONVENTIONS, key=lambda convention: convention.rank)
 _PATTERNS: Final = [row.pattern for convention in CONVENTIONS for row in convention.names]
 _PARTED: Final = [pattern.partition("*") for pattern in _PATTERNS]

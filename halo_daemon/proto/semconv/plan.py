@@ -42,11 +42,11 @@ from halo_daemon.proto.semconv.targets import (
     WEAK_KIND,
 )
 
-_MAX_PLANS = 2048
-_MAX_REMEMBERED_KEYS = 256
-_MAX_REMEMBERED_CHARS = 16_384
-_MAX_ANSWERS = 64
-_MAX_ANSWER_CHARS = 256
+_MAX_PLANS: Final = 2048
+_MAX_REMEMBERED_KEYS: Final = 256
+_MAX_REMEMBERED_CHARS: Final = 16_384
+_MAX_ANSWERS: Final = 64
+_MAX_ANSWER_CHARS: Final = 256
 
 Precedence = tuple[int, int, int, int]
 """Rank and place of the convention, row in it, key in the row; lower goes first."""
