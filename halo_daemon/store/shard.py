@@ -4,8 +4,8 @@ One append-only file of canonical lines.
 Theory of operation
 ===================
 
-The unit of writing is the group: the lines of every request that waited. It
-goes out in one write, then one sync; only then is anybody told. A crash can leave
+The unit of writing is the group: the lines of every request that waited. They
+are written one after the other, then synced once; only then is anybody told. A crash can leave
 a group in part, which no sender was told about: no reader shows it (`receipts`), and
 the next start of the daemon sets it aside (`recovery`).
 
@@ -32,6 +32,7 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,20 +98,21 @@ class Shard:
         except OSError as exc:
             log.warning("receipts_lost", path=str(path), error=str(exc))
 
-    def append(self, lines: bytes | bytearray, *, received_unix_ns: int) -> None:
+    def append(self, *group: bytes | bytearray, received_unix_ns: int) -> None:
         """
-        Add complete lines and wait until they are on stable storage.
+        Add complete lines, those of each request, and wait until they are on stable storage.
 
         Raises:
             OSError: They may or may not be there; the shard is now closed.
         """
-        end = self.acknowledged_bytes + len(lines)
+        end = self.acknowledged_bytes + sum(map(len, group))
         receipt = encode_receipt(end, received_unix_ns)
         # A lone line is torn or whole by itself.
-        is_divisible = lines.find(b"\n", 0, len(lines) - 1) >= 0
+        is_divisible = len(group) > 1 or group[0].find(b"\n", 0, len(group[0]) - 1) >= 0
         self._note(receipt, comes_first=is_divisible)
         try:
-            write_fully(self._disk, self._fd, lines)
+            for lines in group:
+                write_fully(self._disk, self._fd, lines)
             self._disk.sync(self._fd)
             self._require_name()
         except OSError:
@@ -171,7 +173,9 @@ class ProjectShards:
         self._sequence = 0
         self._shard: Shard | None = None
 
-    def append(self, lines: bytes | bytearray, *, now_unix_ns: int, now_monotonic_s: float) -> None:
+    def append(
+        self, group: Sequence[bytes | bytearray], *, now_unix_ns: int, now_monotonic_s: float
+    ) -> None:
         """
         Store complete lines of the project durably, in one shard.
 
@@ -181,11 +185,11 @@ class ProjectShards:
             OSError: The second try failed as well.
         """
         try:
-            self._append_once(lines, now_unix_ns, now_monotonic_s)
+            self._append_once(group, now_unix_ns, now_monotonic_s)
         except OSError as exc:
             log.warning("shard_abandoned", project=self._paths.slug, error=str(exc))
             self.seal()
-            self._append_once(lines, now_unix_ns, now_monotonic_s)
+            self._append_once(group, now_unix_ns, now_monotonic_s)
 
     def seal(self) -> None:
         """Close the growing shard; the next append begins another."""
@@ -201,12 +205,12 @@ class ProjectShards:
             self.seal()
 
     def _append_once(
-        self, lines: bytes | bytearray, now_unix_ns: int, now_monotonic_s: float
+        self, group: Sequence[bytes | bytearray], now_unix_ns: int, now_monotonic_s: float
     ) -> None:
         self.seal_if_due(now_unix_ns=now_unix_ns, now_monotonic_s=now_monotonic_s)
         if self._shard is None:
             self._shard = self._open(now_unix_ns, now_monotonic_s)
-        self._shard.append(lines, received_unix_ns=now_unix_ns)
+        self._shard.append(*group, received_unix_ns=now_unix_ns)
 
     def _still_fits(self, shard: Shard, now_unix_ns: int, now_monotonic_s: float) -> bool:
         return (

@@ -6,12 +6,13 @@ Theory of operation
 
 Requests come from one event loop; one thread, the committer, owns all open
 shards. While it writes and syncs, arrivals collect; when it is done it takes
-whatever waits as the next group: one write and one sync for each project in
-it, however many requests that is. A lone request waits for nobody, and a
-thousand share a sync. There is no timer and no delay to tune.
+whatever waits as the next group: one sync for each project in it, however many
+requests that is. A lone request waits for nobody, and a thousand share a sync.
+There is no timer and no delay to tune.
 
-A group is bounded, so that joining its lines does not double the memory of a
-full queue. The queue itself is bounded in bytes by `Admission`.
+A group is bounded, so that its first requests do not wait for all of a full queue,
+which `Admission` bounds in bytes. The lines of small requests are joined for the
+write, those of large ones are not copied.
 
 A request is answered when all its projects are stored. Where one project of a
 group fails, only the requests with spans of that project fail.
@@ -37,6 +38,7 @@ from halo_daemon.store.shard import ProjectShards, ShardLimits
 log = get_logger()
 
 _MAX_GROUP_BYTES = 32 * 1024**2
+_JOINED_BELOW_BYTES = 64 * 1024
 _SEAL_CHECK_S = 30.0
 
 
@@ -193,13 +195,7 @@ class SpanWriter:
         failed: dict[str, IngestError] = {}
         for slug, batches in by_slug.items():
             try:
-                # A lone batch is written as it is, not copied: it may be a hundred megabytes.
-                lines = (
-                    batches[0].lines
-                    if len(batches) == 1
-                    else b"".join([batch.lines for batch in batches])
-                )
-                self._store(batches[0].project, lines)
+                self._store(batches[0].project, _joined(batches))
             except IngestError as exc:
                 failed[slug] = exc
             except Exception as exc:
@@ -217,16 +213,17 @@ class SpanWriter:
                 None,
             )
 
-    def _store(self, project: Project, lines: bytes | bytearray) -> None:
+    def _store(self, project: Project, group: list[bytes | bytearray]) -> None:
         now_unix_ns = self._now_unix_ns()
         try:
             shards = self._shards_of(project, now_unix_ns)
             require_free(self._disk, self._paths.root, min_free_bytes=self._limits.min_free_bytes)
-            shards.append(lines, now_unix_ns=now_unix_ns, now_monotonic_s=self._now_monotonic_s())
+            shards.append(group, now_unix_ns=now_unix_ns, now_monotonic_s=self._now_monotonic_s())
         except OSError as exc:
-            log.error("store_failed", project=project.slug, bytes=len(lines), error=str(exc))  # noqa: TRY400 -- the cause is the disk, not the code
+            size_bytes = sum(map(len, group))
+            log.error("store_failed", project=project.slug, bytes=size_bytes, error=str(exc))  # noqa: TRY400 -- the cause is the disk, not the code
             raise StorageUnavailableError(
-                f"cannot store {len(lines)} bytes of project `{project.slug}`: {exc}",
+                f"cannot store {size_bytes} bytes of project `{project.slug}`: {exc}",
                 hint="check the disk of the data directory; senders retry by themselves",
             ) from exc
 
@@ -267,6 +264,21 @@ class SpanWriter:
         self._next_seal_check_s = now_monotonic_s + _SEAL_CHECK_S
         for shards in self._shards.values():
             shards.seal_if_due(now_unix_ns=self._now_unix_ns(), now_monotonic_s=now_monotonic_s)
+
+
+def _joined(batches: list[SpanBatch]) -> list[bytes | bytearray]:
+    """The lines of *batches* in order, small ones joined."""
+    joined: list[bytes | bytearray] = []
+    small: list[bytes | bytearray] = []
+    for batch in batches:
+        if len(batch.lines) < _JOINED_BELOW_BYTES:
+            small.append(batch.lines)
+            continue
+        if small:
+            joined.append(b"".join(small))
+            small = []
+        joined.append(batch.lines)
+    return [*joined, b"".join(small)] if small else joined
 
 
 def _resolve(group: list[_Request]) -> None:
