@@ -25,6 +25,10 @@ _EXIT_CODE = re.compile(
 _TRAILER = re.compile(r"\[error\] tool (?:reported failure|failed)\s*$")
 _SEARCH_COMMAND = re.compile(r"(?:^|[|;&]\s*)\s*(?:e?grep|rg|ag|diff|cmp|test|\[)\b[^|;&]*$")
 
+_CHECKING = re.compile(r"(?:\w{1,40}[_.-])?(?:check|exists|head|monitor|ping|probe)", re.IGNORECASE)
+_IS_AWAY = re.compile(r"(?:HTTP\S* )?\W?(?:404|410)\b", re.IGNORECASE)
+"""What a tool is asked for that looks whether something is there: an answer, not a failure."""
+
 
 class ErrorSignal(NamedTuple):
     """That a span failed, and the words for it."""
@@ -112,7 +116,7 @@ def _from_result(span: Span) -> ErrorSignal | None:
     code = _EXIT_CODE.match(result.value[:_HEAD_CHARS])
     failed = not _is_no_match(code[1], span) if code else _has_trailer(result.value)
     message = result.value if failed else failure_in(result.value)
-    if not message:
+    if not message or (_CHECKING.match(span.tool_name) and _IS_AWAY.match(message)):
         return None
     kind_of = exception_type(core_message(message))
     return ErrorSignal("text", message, kind_of, result.attribute)

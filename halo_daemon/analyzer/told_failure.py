@@ -44,7 +44,7 @@ _KIND_OF_ERROR = (
 _TEXT = re.compile(
     r"[\s\"'`*_#<(\[❌✗✘✖⛔🚫🛑❗⚠\ufe0f]{0,8}(?:"
     rf"{_ERROR_WORD}[\]*_)]{{0,3}}\s*[:：][*_]{{0,2}}{_NOTHING}"
-    rf"|(?:{_KIND_OF_ERROR} ){{1,2}}error(?: ?[(\[#]?-?\w{{1,10}}[)\]]?)?\s*:{_NOTHING}"
+    rf"|(?:{_KIND_OF_ERROR} ){{1,2}}error(?:(?: |(?=[(\[#]))[(\[#]?-?\w{{1,10}}[)\]]?)?\s*:{_NOTHING}"
     r"|error(?: ?\(\w{1,12}\)| ?\[\w{1,12}\]| code:? [45][0-9]{2})\s*[-:]"
     r"|error (?:executing|calling|running|while|in|occurred)\b"
     r"|error de (?:conexión|red|servidor|autenticación)\b"
@@ -75,6 +75,9 @@ _SHORT_TEXT = re.compile(
     rf"|(?!not found|conflict|gone)(?:{_REASON}|not (?:authenticated|authorized|permitted)|rate limit(?:ed| exceeded)|quota exceeded)[.!\s]*$"
     r")"
 )
+_LOG_LINE = re.compile(r"\n\s*\[?(?:info|debug|trace|notice|warn|warning)\b[\]:\s]")
+_LOG_LINES = 2
+"""Lines of other levels that make a log of what begins with an error."""
 _PAGE = re.compile(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype html|html)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<(title|h1)\b[^>]{0,200}>\s*([^<]{1,200}?)\s*</\1", re.IGNORECASE)
 _PAGE_TITLE = re.compile(
@@ -142,6 +145,8 @@ def failure_in(result: str) -> str:
 
 def _told(result: str, head: str) -> str:
     small = head.lower()
+    if len(_LOG_LINE.findall(small)) >= _LOG_LINES:
+        return ""
     if _TEXT.match(small) or (len(result) <= _SHORT_CHARS and _SHORT_TEXT.match(small)):
         return result
     return _page_error(result) if head[:1] == "<" else ""

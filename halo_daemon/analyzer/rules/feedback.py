@@ -17,13 +17,29 @@ _COMPLAINT = re.compile(
     r"\b(?:that(?:'s| is|s) (?:not (?:what i|right|correct|true)|wrong|incorrect)"
     r"|you(?:'re| are) (?:wrong|not listening|mistaken)|no,? (?:that'?s )?wrong"
     r"|i (?:already|just) (?:told|said|gave|asked)|you (?:didn'?t|did not) (?:answer|do what)"
-    r"|not what i (?:asked|meant|wanted)|this is (?:useless|ridiculous|unacceptable))\b",
+    r"|not what i (?:asked|meant|wanted)|this is (?:useless|ridiculous|unacceptable)"
+    r"|das (?:ist|war) (?:falsch|nicht (?:richtig|korrekt|das,? was ich)|unsinn)|das stimmt (?:so )?nicht(?! (?:mit|überein))"
+    r"|(?:danach|das) (?:habe|hatte) ich nicht (?:gefragt|gemeint|gewollt)|meine frage nicht beantwortet"
+    r"|c['\u2019]est (?:faux|incorrect|pas (?:ce que|correct|vrai))|ce n['\u2019]est pas (?:ce que j|correct|vrai)"
+    r"|eso (?:no es (?:correcto|cierto|lo que)|est[aá] mal|es incorrecto)|no es lo que (?:ped[ií]|pregunt[eé])"
+    r"|è sbagliato|non è quello che ho chiesto|(?:isso )?está errado|não foi (?:isso )?o que (?:eu )?pedi)\b",
     re.IGNORECASE,
 )
 _HINTS = (
     *("wrong", "incorrect", "mistaken", "useless", "ridiculous", "unacceptable"),
     *("not what i", "not right", "not correct", "not true", "not listening"),
     *("i already", "i just", "you didn", "you did not"),
+    *("falsch", "nicht richtig", "nicht korrekt", "was ich", "unsinn", "stimmt", "habe ich nicht"),
+    *(
+        "hatte ich nicht",
+        "meine frage",
+        "est faux",
+        "est pas",
+        "no es",
+        "est\u00e1 mal",
+        "esta mal",
+    ),
+    *("incorrect", "sbagliato", "quello che", "errado", "que eu pedi", "que pedi"),
 )
 """One of these is in every complaint, in small letters; looking for them is far cheaper."""
 

@@ -51,7 +51,7 @@ RULES: tuple[Rule, ...] = (
     Rule("made_up_tool", 1, "model calls", check_made_up_tools),
     Rule("model_swap", 1, "model calls", check_model_swap),
     Rule("near_repeat", 1, "tools called four times", check_near_repeats),
-    Rule("negative_feedback", 2, "sessions", check_feedback),
+    Rule("negative_feedback", 3, "sessions", check_feedback),
     Rule("no_progress", 1, "traces", check_no_progress),
     Rule("off_limits_source", 1, "traces", check_off_limits),
     Rule("output_decay", 1, "traces", check_output_decay),

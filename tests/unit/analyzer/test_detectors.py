@@ -347,6 +347,9 @@ def test_the_first_secret_is_cited():
         *("no, that's wrong", "I already told you", "I just asked", "you didn't answer"),
         *("you did not do what it says", "not what I wanted"),
         *("this is useless", "this is ridiculous", "this is unacceptable"),
+        *("das ist falsch", "das war nicht das, was ich wollte", "das stimmt nicht"),
+        *("danach habe ich nicht gefragt", "c'est faux", "ce n'est pas ce que j'ai dit"),
+        *("eso no es correcto", "no es lo que pedí", "è sbagliato", "isso está errado"),
     ],
 )
 def test_a_complaint_is_heard_in_any_case(words):

@@ -9,7 +9,7 @@ from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import report_of
 
-RULE = "negative_feedback@2"
+RULE = "negative_feedback@3"
 
 
 def same(before, after):

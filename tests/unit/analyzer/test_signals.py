@@ -120,3 +120,13 @@ def test_a_status_without_words_still_is_one():
 
     assert signal.message == "an error without a message"
     assert signal.attribute == ""
+
+
+@pytest.mark.parametrize(("name", "is_failure"), [("check_link", False), ("open_page", True)])
+def test_what_a_tool_looks_for_may_be_away(name, is_failure):
+    """For a tool that looks whether something is there, 404 is the answer."""
+    span = make_span(
+        observation_kind="TOOL", attributes={"output.value": "404 Not Found", "tool.name": name}
+    )
+
+    assert (error_signal(span) is not None) is is_failure
