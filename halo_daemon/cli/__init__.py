@@ -23,6 +23,7 @@ from halo_daemon.cli import (
     importing,
     init,
     keys,
+    mcp,
     notify,
     notify_log,
     project,
@@ -128,6 +129,7 @@ app.add_typer(schedule.app, name="schedule")
 app.add_typer(notify.app, name="notify")
 app.add_typer(store.app, name="store")
 app.add_typer(config_command.app, name="config")
+app.command("mcp")(mcp.mcp)
 app.command("completion")(about.completion)
 app.command("version")(about.version)
 project.app.add_typer(keys.app, name="keys")
