@@ -10,6 +10,7 @@ from halo_daemon.analyzer.agent.arguments import ToolArguments
 from halo_daemon.analyzer.agent.budget import Budget, Ledger
 from halo_daemon.analyzer.agent.clock import Clock
 from halo_daemon.analyzer.agent.compaction import CompactionSettings, Summarise
+from halo_daemon.analyzer.agent.errors import Action, ModelError
 from halo_daemon.analyzer.agent.events import Emitter, Event
 from halo_daemon.analyzer.agent.final_answer import FinalAnswer
 from halo_daemon.analyzer.agent.journal import Journal
@@ -21,6 +22,15 @@ from halo_daemon.analyzer.agent.spec import AgentOutcome, AgentSpec, Surrounding
 from halo_daemon.analyzer.agent.toolbox import Tool, Toolbox
 from halo_daemon.analyzer.agent.turns import ContextWindow
 from halo_daemon.analyzer.agent.usage import Price
+from halo_daemon.testing.scripted_chat import call
+
+FINISH = call("final_answer", answer="All is well.")
+"""What a model says to end a run."""
+
+
+def fault(action: Action = Action.RETRY, reason: str = "provider", **more) -> ModelError:
+    """A failed request."""
+    return ModelError("no", action=action, reason=reason, **more)
 
 
 class LookArguments(ToolArguments):
