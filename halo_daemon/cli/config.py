@@ -81,7 +81,9 @@ def show(
 @app.command("explain")
 def explain(
     ctx: typer.Context,
-    key: Annotated[str, typer.Argument(help="A key or section, such as analysis.schedule.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="A key or section, such as analysis.schedule.")
+    ],
     *,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -197,6 +199,6 @@ def _check_environment(config: "Config") -> None:
     if problems:
         raise ConfigError(
             f"{len(problems)} problems with this machine" if problems[1:] else problems[0],
-            hint="stop what holds the port (a running daemon?), or pass --no-environment",
+            hint="change these values, or stop what holds a port; --no-environment leaves this out",
             diagnostics=tuple(problems),
         )

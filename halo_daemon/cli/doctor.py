@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from halo_daemon.cli import formats
 from halo_daemon.cli.addresses import why_taken
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_settings
 from halo_daemon.cli.output import print_error, printable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from halo_daemon.config import Config
 
 EXIT_TROUBLE = 1
-_MIB = 2**20
 
 
 class Check(NamedTuple):
@@ -94,8 +94,8 @@ def _data(config: "Config") -> Check:
         require_free(disk, place, min_free_bytes=config.storage.min_free_bytes)
     except StorageUnavailableError as exc:
         return Check("data directory", "trouble", str(exc), exc.hint)
-    free_mib = disk.free_bytes(place) // _MIB
-    return Check("data directory", "ok", f"{config.data.dir}, {free_mib} MiB free")
+    free = formats.size(disk.free_bytes(place))
+    return Check("data directory", "ok", f"{config.data.dir}, {free} free")
 
 
 def _holder(root: Path) -> str:

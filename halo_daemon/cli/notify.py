@@ -64,10 +64,10 @@ def try_target(
 
     settings = load_config(ctx, config=config, data=data)
     if name not in settings.notify.targets:
-        known = ", ".join(settings.notify.targets) or "none"
+        known = ", ".join(settings.notify.targets)
         raise UnknownNameError(
             f"cannot test target `{name[:80]}`: there is no such target",
-            hint=f"the targets are: {known}",
+            hint=f"one of {known}" if known else "halo-daemon config explain notify.targets",
         )
     outcome = asyncio.run(_deliver(settings, name))
     if outcome.verdict is not Verdict.ACCEPTED:

@@ -25,6 +25,8 @@ _VARIATIONS = re.compile("[\ufe00-\ufe0f]")
 
 _GAP = 1
 _LEAST_WIDTH = 4
+_LONG_WIDTH = 24
+"""Texts of this width can be told from each other when they are cut to it."""
 
 _PLACE = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+):\d+: ")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -255,9 +257,13 @@ def _widths(columns: Sequence[str], cells: Sequence[Sequence[str]], most: int) -
     ]
     wanted = [max(width, cell_len(column)) for width, column in zip(needed, columns, strict=True)]
     over = sum(wanted) + _GAP * (len(wanted) - 1) - most
+    is_uncut = over <= sum(wanted) - sum(needed)
     while over > 0 and max(wanted) > _LEAST_WIDTH:
-        # Headings give way before values do.
-        widest = max(range(len(wanted)), key=lambda at: (wanted[at] > needed[at], wanted[at]))
+        # Headings give way before values do, but not to spare a text that is cut all the same.
+        give = is_uncut or max(wanted) <= _LONG_WIDTH
+        widest = max(
+            range(len(wanted)), key=lambda at: (give and wanted[at] > needed[at], wanted[at])
+        )
         wanted[widest] -= 1
         over -= 1
     return wanted

@@ -25,7 +25,7 @@ from halo_daemon.cli.output import (
     printable,
 )
 from halo_daemon.cli.usage import noun
-from halo_daemon.errors import ConfigError
+from halo_daemon.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -262,8 +262,8 @@ def _run_directory(ctx: typer.Context, run: str, config: Path | None, data: Path
     runs = _runs(_directory(ctx, config, data))
     found = [path for path in runs if path.name.startswith(run) or path.name == f"run-{run}"]
     if len(found) != 1:
-        how_many = "no run" if not found else f"{len(found)} runs begin with"
-        raise ConfigError(f"{how_many} `{run}`", hint="see `halo-daemon run list`")
+        why = f": {len(found)} begin so" if found else ""
+        raise UnknownNameError(f"cannot find run `{run[:80]}`{why}", hint="halo-daemon run list")
     return found[0]
 
 

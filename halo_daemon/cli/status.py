@@ -47,11 +47,11 @@ def _ask(config: "Config", path: str) -> tuple[int, str]:
     try:
         connection = connection_to(config, timeout_s=_TIMEOUT_S)
     except OSError as exc:
-        return 0, str(exc)
+        return 0, exc.strerror or str(exc)
     try:
         connection.request("GET", path)
         return connection.getresponse().status, ""
     except OSError as exc:
-        return 0, str(exc)
+        return 0, exc.strerror or str(exc)
     finally:
         connection.close()

@@ -159,13 +159,14 @@ def reindex(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption
     """Throw every index away and build it again; a daemon may run meanwhile."""
     import time
 
+    from halo_daemon.analyzer.figures import plural
     from halo_daemon.store.maintenance import reindex as reindex_project
     from halo_daemon.store.paths import DataPaths
 
     paths = DataPaths(_existing(ctx, config, data))
     for slug in paths.slugs():
         days = reindex_project(paths.project(slug), now_unix_ns=time.time_ns())
-        print_note(f"{slug}: {days} days indexed")
+        print_note(f"{slug}: {plural(days, 'day')} indexed")
 
 
 @app.command("compact")

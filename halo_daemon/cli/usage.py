@@ -92,7 +92,7 @@ def _name_of(param: Any) -> str:
     """An option as it is written, an argument as the help names it."""
     if param.param_type_name == "option":
         return str(max(param.opts, key=len))
-    return str(param.metavar or param.name)
+    return str(param.metavar or param.name.upper()).strip("[]")
 
 
 def _why_refused(exc: parser_errors.BadParameter, param: Any) -> str:

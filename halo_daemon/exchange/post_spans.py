@@ -58,7 +58,7 @@ def post_spans(
             except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
                 raise DeliveryError(
                     f"cannot send {len(part)} spans to {address}: "
-                    f"{type(exc).__name__}; {sent} were sent",
+                    f"{str(exc) or type(exc).__name__}; {sent} were sent",
                     hint="check that an OTLP/HTTP receiver listens there",
                 ) from exc
             sent += len(part)

@@ -199,7 +199,8 @@ def _lines_of(path: Path) -> Iterator[bytes]:
         yield _DAMAGED
     except OSError as exc:
         raise ConfigError(
-            f"cannot read {path}: {exc}", hint="give a JSONL file with one span a line"
+            f"cannot read {path}: {exc.strerror or exc}",
+            hint="give a JSONL file with one span a line",
         ) from exc
 
 

@@ -215,3 +215,17 @@ def test_columns_fit_whatever_is_in_them(cells, most):
 
     assert sum(widths) + 2 <= most
     assert min(widths) > 0
+
+
+@pytest.mark.parametrize(
+    ("long_text", "most", "widths"),
+    [
+        pytest.param(100, 60, [8, 6, 44], id="a text that is cut all the same"),
+        pytest.param(40, 54, [6, 6, 40], id="a text that fits without the heading"),
+    ],
+)
+def test_headings_give_way_only_to_spare_a_value(long_text, most, widths):
+    """A heading is cut where that leaves every value whole, not where a long text is cut anyway."""
+    row = ["high", "F-3NTY", "t" * long_text]
+
+    assert _widths(("severity", "which", "title"), [row], most) == widths
