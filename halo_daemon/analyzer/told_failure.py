@@ -145,10 +145,8 @@ def failure_in(result: str) -> str:
 
 def _told(result: str, head: str) -> str:
     small = head.lower()
-    if len(_LOG_LINE.findall(small)) >= _LOG_LINES:
-        return ""
     if _TEXT.match(small) or (len(result) <= _SHORT_CHARS and _SHORT_TEXT.match(small)):
-        return result
+        return "" if len(_LOG_LINE.findall(small)) >= _LOG_LINES else result
     return _page_error(result) if head[:1] == "<" else ""
 
 

@@ -36,6 +36,7 @@ BAD_ARGUMENTS = "bad_arguments"
 MADE_UP_TOOL = "made_up_tool"
 BUDGET_EXHAUSTED = "budget_exhausted"
 PREMATURE_END = "premature_end"
+_MAX_TRIES = 10
 
 
 def rule_of(view: TraceView, error: LeafError) -> str:
@@ -131,9 +132,11 @@ def find_recovery(view: TraceView, error: LeafError) -> Span | None:
     """
     The first success within the turns allowed; else None.
 
-    Of the same tool or span name, or of another tool that is for the same.
+    Of the same tool or span name, or of another tool that is for the same. While the very
+    same call is tried again, at most ten times, the turns begin anew.
     """
     turn = view.turn_at(error.span.start_unix_ns)
+    tries = 1
     spans = _alike(view, error.span)
     at = bisect_left(spans, error.span.start_unix_ns, key=lambda span: span.start_unix_ns)
     for span in islice(spans, at, None):
@@ -143,7 +146,18 @@ def find_recovery(view: TraceView, error: LeafError) -> Span | None:
             return None
         if not view.has_error(span):
             return span
+        if tries < _MAX_TRIES and _is_same_call(view, span, error.span):
+            turn, tries = view.turn_at(span.start_unix_ns), tries + 1
     return None
+
+
+def _is_same_call(view: TraceView, span: Span, other: Span) -> bool:
+    call, earlier = view.call_of.get(span.span_id), view.call_of.get(other.span_id)
+    return (
+        call is not None
+        and earlier is not None
+        and (call.tool, call.canonical) == (earlier.tool, earlier.canonical)
+    )
 
 
 def _alike(view: TraceView, span: Span) -> list[Span]:

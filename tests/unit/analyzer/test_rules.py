@@ -239,6 +239,16 @@ def test_recovery_is_seen():
     assert [role.role for role in hit.roles] == ["symptom", "decision", "recovery"]
 
 
+def test_trying_on_until_it_works_is_a_recovery():
+    """However often the same call is tried within bounds, the success makes up for all tries."""
+    script = calls(*[("find", ASK, "!HTTP 504")] * 5, ("find", ASK, "ok"))
+
+    known = mine([script.answer("done").build()], MinerSettings())
+
+    hits = [hit for key, group in known.groups.items() for hit in group.hits.values()]
+    assert [(hit.occurrences, hit.is_recovered) for hit in hits] == [(5, True)]
+
+
 def test_a_success_long_after_is_no_recovery():
     """Only the next turns count."""
     script = calls(
