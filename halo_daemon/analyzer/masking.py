@@ -83,6 +83,11 @@ _MASKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "<n>",
         re.compile(r"(?<![\w<.])[-+]?[0-9][0-9_]*(?:[.,][0-9]+)*(?:[eE][-+]?[0-9]+)?(?![\w>])"),
     ),
+    # Numbers at the end of a name, as in `accounts_92` and `CUST48213`; `utf8` is a name.
+    (
+        r"\1<n>",
+        re.compile(r"([A-Za-z]_|(?<![A-Za-z0-9_])[A-Za-z]{2,12}(?=[0-9]{4}))[0-9]+(?![\w>])"),
+    ),
 )
 _VOLATILE = tuple(mask for mask in _MASKS if mask[0] in {"<uuid>", "<traceparent>", "<time>"})
 _VOLATILE_PAIR = re.compile(

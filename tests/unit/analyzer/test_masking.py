@@ -13,6 +13,9 @@ from halo_daemon.analyzer.masking import (
     ("text", "template"),
     [
         ("GET https://api.example/v1?x=1 failed", "GET <url> failed"),
+        ("denied for table accounts_92", "denied for table accounts_<n>"),
+        ("CUST48213 is locked", "CUST<n> is locked"),
+        ("utf8 is no codec for h264", "utf8 is no codec for h264"),
         ("no user jane.doe+1@mail.example", "no user <email>"),
         ("id 123e4567-e89b-12d3-a456-426614174000 gone", "id <uuid> gone"),
         (
