@@ -1,5 +1,6 @@
 """Messages that stand in span events instead of attributes."""
 
+from operator import itemgetter
 from typing import Final
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -63,6 +64,7 @@ def fields_of_events(events: list[JsonObject], kind: str) -> dict[str, JsonValue
         attributes = event["attributes"]
         if isinstance(attributes, dict):
             found.add(str(event["name"]), attributes)
+    found.take_choices()
     return found.on_tool() if kind == TOOL else found.on_others(kind)
 
 
@@ -71,6 +73,7 @@ class _Found:
 
     def __init__(self) -> None:
         self._messages: dict[str, list[JsonObject]] = {INPUT_MESSAGES: [], OUTPUT_MESSAGES: []}
+        self._choices: list[tuple[int, JsonObject]] = []
         self._reasons: list[JsonValue] = []
         self._documents: list[JsonValue] = []
         self._outputs: list[str] = []
@@ -117,11 +120,19 @@ class _Found:
         return fields | self._scores
 
     def _add_message(self, name: str, body: JsonObject) -> None:
-        is_answer = name == _CHOICE
-        reason = body.get("finish_reason")
-        if is_answer and isinstance(reason, str):
-            self._reasons.append(reason)
-        self._messages[OUTPUT_MESSAGES if is_answer else INPUT_MESSAGES] += _message(name, body)
+        if name != _CHOICE:
+            self._messages[INPUT_MESSAGES] += _message(name, body)
+            return
+        index = body.get("index")
+        self._choices.append((index if isinstance(index, int) else len(self._choices), body))
+
+    def take_choices(self) -> None:
+        """Add the answers in the order of their numbers, in which they need not have come."""
+        for _, body in sorted(self._choices, key=itemgetter(0)):
+            reason = body.get("finish_reason")
+            if isinstance(reason, str):
+                self._reasons.append(reason)
+            self._messages[OUTPUT_MESSAGES] += _message(_CHOICE, body)
 
 
 def is_any_cut(events: list[JsonObject]) -> bool:

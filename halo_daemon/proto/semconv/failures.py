@@ -29,6 +29,7 @@ _FLAGS: Final = ("is_error", "isError")
 _STATED: Final = "stated"
 _FLAGGED: Final = "flagged"
 _HANDLED: Final = (False, "False", "false")
+_EXCEPTIONS: Final = frozenset({"exception", "gen_ai.client.operation.exception"})
 _NO_EVENTS: Final[Sequence[JsonObject]] = ()
 
 
@@ -120,13 +121,13 @@ def _result_failed(result: JsonValue) -> bool:
 
 def _last_exception(events: Sequence[JsonObject]) -> JsonObject | None:
     for event in reversed(events):
-        if event["name"] == "exception":
+        if event["name"] in _EXCEPTIONS:
             return cast("JsonObject", event["attributes"])
     return None
 
 
 def _ends_in_exception(events: Sequence[JsonObject]) -> bool:
-    return bool(events) and events[-1]["name"] == "exception"
+    return bool(events) and events[-1]["name"] in _EXCEPTIONS
 
 
 def _fill_from_exception(

@@ -39,23 +39,40 @@ _WRAPPERS: Final = (
 )  # fmt: skip
 _MESSAGE_KEYS: Final = frozenset({"role", "type", "system", *_PART_LISTS, *_WRAPPERS})
 _CALLS: Final = frozenset(
-    {"tool_call", "tool_use", "tool-call", "function_call", "function", "server_tool_use"}
-)
+    {
+        "tool_call", "tool_use", "tool-call", "function_call", "function", "server_tool_use",
+        "server_tool_call", "mcp_tool_use",
+    }
+)  # fmt: skip
 _CALL_KEYS: Final = (
     "functionCall", "function_call", "toolUse", "tool_use", "tool_call", "toolRequest",
 )  # fmt: skip
 _ANSWERS: Final = frozenset(
-    {"tool_call_response", "tool_result", "tool-result", "function_call_output", "tool-return"}
-)
+    {
+        "tool_call_response", "tool_result", "tool-result", "function_call_output", "tool-return",
+        "server_tool_call_response", "mcp_tool_result", "web_search_tool_result",
+    }
+)  # fmt: skip
 _ANSWER_KEYS: Final = (
     "functionResponse", "function_response", "toolResult", "tool_result", "tool_call_result",
     "toolResponse",
 )  # fmt: skip
-_ID_KEYS: Final = ("id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId", "ref")
-_NAME_KEYS: Final = ("name", "tool_name", "toolName", "tool.name")
-_ARGUMENT_KEYS: Final = ("arguments", "args", "input", "parameters", "tool.args", "tool_kwargs")
-_RESULT_KEYS: Final = ("response", "result", "output", "content", "text")
-_TEXT_KEYS: Final = ("text", "content", "thinking", "reasoning")
+_ID_KEYS: Final = (
+    "id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId", "ref",
+    "tool_call.id",
+)  # fmt: skip
+_NAME_KEYS: Final = ("name", "tool_name", "toolName", "tool.name", "tool_call.function.name")
+_ARGUMENT_KEYS: Final = (
+    "arguments", "args", "input", "parameters", "tool.args", "tool_kwargs", "server_tool_call",
+    "tool_call.function.arguments",
+)  # fmt: skip
+_RESULT_KEYS: Final = (
+    "response", "result", "output", "content", "text", "server_tool_call_response",
+)  # fmt: skip
+_MESSAGE_PREFIX: Final = "message."
+"""Begins the keys of a message in OpenInference's form that was not taken apart."""
+
+_TEXT_KEYS: Final = ("text", "content", "thinking", "reasoning", "message_content.text")
 _REASONING_KEYS: Final = ("reasoningContent", "reasoning_content", "reasoningText")
 _NOTHING: Final = frozenset({"", "null", '""'})
 """Texts that say that nothing was said."""
@@ -70,7 +87,7 @@ _BYTES: Final = frozenset({"blob", "file"})
 _SAID_BY_MODEL: Final = _CALLS | {"reasoning"}
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
 PART_TYPES: Final = _CALLS | _ANSWERS | _TEXT_TYPES | {*_CONTENT_TYPES, "image", "document"}
-_TYPE_KEYS: Final = ("type", "part_kind", "block_type")
+_TYPE_KEYS: Final = ("type", "part_kind", "block_type", "message_content.type")
 _MAX_WRAPPERS = 6
 
 
@@ -175,6 +192,8 @@ def _messages(item: JsonObject, role: str) -> list[JsonObject]:
         # A candidate of Gemini holds its message as its content.
         if isinstance(inner, dict) and (wrapper != "content" or "parts" in inner):
             item = inner
+    if "message.role" in item:
+        item = {key.removeprefix(_MESSAGE_PREFIX): value for key, value in item.items()}
     named = item.get("role") or item.get("type") or item.get("kind")
     message: JsonObject = {"role": role}
     if isinstance(named, str):
@@ -295,6 +314,9 @@ class _Parts:
 def _thought(part: JsonObject) -> str | None:
     """The reasoning of a part that wraps it, once as LangChain does or twice as Bedrock."""
     inner: JsonValue = part
+    if part.get("thought") is True:
+        # Gemini marks its reasoning beside the text.
+        inner = {"text": part.get("text")}
     for _ in _REASONING_KEYS:
         if isinstance(inner, dict) and (wrapped := _first(inner, _REASONING_KEYS)) is not None:
             inner = wrapped
