@@ -8,6 +8,7 @@ only where they are allowed.
 """
 
 import getpass
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, NamedTuple, Self
@@ -149,6 +150,8 @@ class CodingAgentTools:
         self._offer = offer
         self._paths = DataPaths(offer.config.data.dir)
         self._opened: dict[str, tuple[LocalTraceReader, LocalQueries]] = {}
+        # Calls that are answered at the same time open a project once.
+        self._opening = threading.Lock()
         if offer.project:
             slug = find_project(self._paths, offer.project).slug
             self._offer = replace(offer, project=slug)
@@ -227,6 +230,10 @@ class CodingAgentTools:
         return Window(now_unix_ns - int(self._offer.window_s * _NS_PER_S), now_unix_ns)
 
     def _readers(self, slug: str) -> tuple[LocalTraceReader, LocalQueries]:
+        with self._opening:
+            return self._opened_readers(slug)
+
+    def _opened_readers(self, slug: str) -> tuple[LocalTraceReader, LocalQueries]:
         if slug not in self._opened:
             config = self._offer.config
             reader = LocalTraceReader(

@@ -1,5 +1,6 @@
 """`halo-daemon mcp` as a coding agent sees it: over standard input and output."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -72,7 +73,9 @@ async def asked(session, name, **arguments):
 async def test_an_agent_reads_findings_and_the_traces_behind_them(data):
     """From the list of projects to the quoted span of a finding, and back to whether it is there."""
     async with client(data) as (session, hello):
-        projects = (await asked(session, "list_projects"))["projects"]
+        async with asyncio.TaskGroup() as calls:
+            at_once = [calls.create_task(asked(session, "list_projects")) for _ in range(4)]
+        projects = at_once[0].result()["projects"]
         listed = await asked(session, "list_findings", project="support-bot")
         first = listed["findings"][0]
         finding = await asked(
