@@ -2,9 +2,9 @@
 Which days of a project hold which trace; derived.
 
 A trace that runs past midnight, or whose spans come late, has rows in the
-indexes of several days. Those traces are few, but every count must merge them,
-so they are known beforehand: the catalog notes the first day of each trace and
-all days of the traces that have more than one.
+indexes of several days. Those traces are few, and `merged_index` answers for
+them: the catalog notes the first day of each trace and all days of the traces
+that have more than one.
 
 It is a superset of the truth: it is written before the day's own index, and an
 entry too many costs one look. Neither file is synced at each commit, so after a

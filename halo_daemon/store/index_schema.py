@@ -7,7 +7,7 @@ All of it can be deleted at any time. A change here means another
 
 from halo_daemon.store import day_totals
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 
 _DAY_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -127,6 +127,14 @@ CREATE TABLE bad_lines (
 """
 
 DAY_SCHEMA = _DAY_TABLES + day_totals.SCHEMA
+
+MERGED_SCHEMA = (
+    DAY_SCHEMA
+    + """
+CREATE TABLE taken (file TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
+"""
+)
+"""Of the index of traces with rows in several days."""
 
 CATALOG_SCHEMA = """
 CREATE TABLE entered (file TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
@@ -285,8 +293,6 @@ WHERE id IN (SELECT shape FROM spans WHERE trace_id = :trace_id AND superseded =
 NOTE_MISSING_PARENT = "INSERT OR IGNORE INTO missing_parents VALUES (?, ?)"
 
 FIND_START = "SELECT start_ns FROM spans WHERE trace_id = ? AND span_id = ? AND superseded = 0"
-
-HAS_MISSING_PARENTS = "SELECT 1 FROM missing_parents WHERE trace_id = ? LIMIT 1"
 
 MISSING_PARENTS_OF_TRACE = "SELECT parent_id FROM missing_parents WHERE trace_id = ?"
 

@@ -7,7 +7,9 @@ line must pass the byte filter before it is decoded, and a match counts only if
 the index says that its line is the version of its span that counts.
 """
 
+import heapq
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import orjson
@@ -21,8 +23,9 @@ from halo_daemon.store.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, key_of
 from halo_daemon.store.paths import ShardName
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import SearchAnswer, SearchMatch, SearchQuery
-from halo_daemon.store.rollups import shared_in_window, window_condition
+from halo_daemon.store.rollups import traces_of, window_condition
 from halo_daemon.store.shard_files import Extent, ShardFiles
+from halo_daemon.store.span_index import SpanIndex
 from halo_daemon.store.span_search import ValueSearch
 from halo_daemon.store.span_sql import Condition, span_condition
 from halo_daemon.store.trace_reader import Window
@@ -158,22 +161,9 @@ class LocalSearch:
                     return
 
     def _read_named(self, day: DayIndex) -> Iterator[_Line]:
-        """Read the lines of a day that the index names."""
-        condition = span_condition(self._query.filter, Condition())
-        condition.add("s.superseded = 0")
-        sql, parameters = window_condition(self._window)
-        condition.add(
-            f"(EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {sql})"  # noqa: S608 -- constants
-            " OR s.trace_id IN (SELECT trace_id FROM temp.shared))"
-        )
-        condition.parameters.update(parameters)
-        rows = day.connection.execute(
-            "SELECT d.stem, s.offset, s.length FROM spans s"  # noqa: S608 -- marks only
-            f" JOIN shards d ON d.id = s.shard WHERE {condition} ORDER BY d.stem, s.offset",
-            condition.parameters,
-        )
-        while chunk := rows.fetchmany(_READ_LINES):
-            extents = [Extent(ShardName(day.day, stem), *place) for stem, *place in chunk]
+        """Read the lines of a day that the indexes name."""
+        named = heapq.merge(*(self._named(part, day.day) for part in (day, *self._index.merged)))
+        while extents := list(islice(named, _READ_LINES)):
             for extent, line in zip(extents, self._files.read(extents), strict=True):
                 if line is None:
                     continue
@@ -183,6 +173,24 @@ class LocalSearch:
             if not self._has_time():
                 self._next = max(self._next or _behind(extents[-1]), _behind(extents[-1]))
                 return
+
+    def _named(self, part: SpanIndex, day: str) -> Iterator[Extent]:
+        """The lines of one day that *part* names, by shard and offset."""
+        condition = span_condition(self._query.filter, Condition())
+        condition.add("s.superseded = 0")
+        in_window, parameters = traces_of(part, self._window)
+        condition.add(
+            f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {in_window})"  # noqa: S608 -- constants
+        )
+        condition.parameters.update(parameters)
+        if not part.day:
+            condition.add(f"d.stem LIKE {condition.mark(f'{day}/%')}")
+        rows = part.connection.execute(
+            "SELECT d.stem, s.offset, s.length FROM spans s"  # noqa: S608 -- marks only
+            f" JOIN shards d ON d.id = s.shard WHERE {condition} ORDER BY d.stem, s.offset",
+            condition.parameters,
+        )
+        return (Extent(part.shard(stem), offset, length) for stem, offset, length in rows)
 
 
 def _behind(extent: Extent) -> _Place:
@@ -214,25 +222,16 @@ class _Judge:
         self._index = index
         self._wanted = wanted
         self._window = window
-        shared = shared_in_window(index, window)
-        self._shared = {
-            span.extent[:2]: (trace.session_of(span), trace.user_of(span))
-            for trace in shared
-            for span in trace.spans
-        }
 
     def counts(self, fields: JsonObject, extent: Extent) -> bool:
         """Whether the index takes the line for the version that counts, in window and filter."""
-        day = self._index.open_day(extent.shard.day)
-        if day is None or not attributes_hold(fields, self._wanted.attributes):
+        trace_id = key_of(str(fields["trace_id"]), TRACE_ID_BYTES)
+        part = self._index.holder(trace_id)
+        if part is None or not attributes_hold(fields, self._wanted.attributes):
             return False
         condition = span_condition(self._wanted, Condition())
         condition.add("s.superseded = 0")
-        trace_id = key_of(str(fields["trace_id"]), TRACE_ID_BYTES)
-        if trace_id in self._index.shared:
-            if not self._is_shared_meant(extent):
-                return False
-        elif not day.is_within(self._window):
+        if not part.is_within(self._window):
             sql, parameters = window_condition(self._window)
             condition.add(
                 f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {sql})"  # noqa: S608 -- marks only
@@ -242,17 +241,9 @@ class _Judge:
         span_id = key_of(str(fields["span_id"]), SPAN_ID_BYTES)
         condition.add(f"s.span_id = {condition.mark(span_id)}")
         condition.add(f"s.offset = {condition.mark(extent.offset)}")
-        row = day.connection.execute(
+        row = part.connection.execute(
             "SELECT d.stem FROM spans s"  # noqa: S608 -- marks only
             f" JOIN shards d ON d.id = s.shard WHERE {condition}",
             condition.parameters,
         ).fetchone()
-        return row is not None and row[0] == extent.shard.stem
-
-    def _is_shared_meant(self, extent: Extent) -> bool:
-        """Whether a line of a trace of several days counts, is in window, session and user."""
-        found = self._shared.get(extent[:2])
-        if found is None:
-            return False
-        wanted = (self._wanted.session_ids, self._wanted.user_ids)
-        return all(not names or name in names for name, names in zip(found, wanted, strict=True))
+        return row is not None and part.shard(row[0]) == extent.shard

@@ -95,7 +95,8 @@ def project_stats(paths: ProjectPaths, *, now_unix_ns: int) -> ProjectStats:
     shards = [(day, stem) for day in days for stem in day.stems()]
     plain = [day.plain(stem) for day, stem in shards]
     compressed = [day.compressed(stem) for day, stem in shards if not day.plain(stem).exists()]
-    derived = [*paths.directory.glob(f"{paths.catalog.name}*")]
+    shared = (paths.catalog, paths.merged)
+    derived = [file for one in shared for file in paths.directory.glob(f"{one.name}*")]
     derived += [file for day in days for file in day.directory.glob(f"{day.index.name}*")]
     torn = [file for day in days for file in _files_below(day.quarantine)]
     return ProjectStats(
@@ -158,6 +159,7 @@ def reindex(paths: ProjectPaths, *, now_unix_ns: int) -> int:
         for day in days:
             index.rebuild(day.day)
         remove_database(paths.catalog)
+        remove_database(paths.merged)
         index.catch_up()
     except OSError as exc:
         raise StoreError(

@@ -11,7 +11,7 @@ Every file name of the data directory; no other module spells one.
     <root>/projects/<slug>/project.json, findings.jsonl, schedule.json, outcomes.jsonl
     <root>/projects/<slug>/triage.yaml, contract.yaml         written by people
     <root>/projects/<slug>/pruning.json                       while traces are deleted
-    <root>/projects/<slug>/catalog.sqlite                     derived
+    <root>/projects/<slug>/catalog.sqlite, merged.sqlite      derived
     <root>/projects/<slug>/runs/<run-id>/, latest
     <root>/projects/<slug>/spans/<day>/index.sqlite           derived
     <root>/projects/<slug>/spans/<day>/quarantine/
@@ -197,6 +197,11 @@ class ProjectPaths:
     def catalog(self) -> Path:
         """Which days hold which trace; derived."""
         return (self.derived or self.directory) / "catalog.sqlite"
+
+    @property
+    def merged(self) -> Path:
+        """The index of traces with spans in several days; derived."""
+        return (self.derived or self.directory) / "merged.sqlite"
 
     @property
     def index_lock(self) -> Path:

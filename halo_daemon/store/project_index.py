@@ -23,8 +23,10 @@ from halo_daemon.log import get_logger
 from halo_daemon.store.catalog import Catalog
 from halo_daemon.store.database import IndexErrors, is_damage, is_sound, remove_database
 from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.merged_index import MergedIndex
 from halo_daemon.store.paths import DayPaths, ProjectPaths, day_of
 from halo_daemon.store.scratch import in_scratch, is_refused
+from halo_daemon.store.span_index import SpanIndex
 
 log = get_logger()
 
@@ -49,6 +51,7 @@ class ProjectIndex:
         self._catalog: Catalog | None = None
         self._shared: dict[bytes, list[str]] = {}
         self._shared_count = 0
+        self._merged: MergedIndex | None = None
         self._told: WeakSet[DayIndex] = WeakSet()
         self._knows_shared = False
 
@@ -59,6 +62,7 @@ class ProjectIndex:
         if self._catalog is not None:
             self._catalog.close()
             self._catalog = None
+        self._close_merged()
         self._shared, self._shared_count = {}, 0
         self._knows_shared = False
 
@@ -68,18 +72,33 @@ class ProjectIndex:
         return [self._days[day] for day in sorted(self._days)]
 
     @property
-    def shared(self) -> dict[bytes, list[str]]:
-        """Traces that may have rows in several days, as of the last `catch_up`."""
-        return self._shared
+    def parts(self) -> list[SpanIndex]:
+        """Indexes that together answer for every trace, each trace by one of them."""
+        return [*self.days, *self.merged]
 
-    def open_day(self, day: str) -> DayIndex | None:
-        """One day, as of the last `catch_up`; None when it is gone."""
-        return self._days.get(day)
+    @property
+    def merged(self) -> list[MergedIndex]:
+        """The index of traces of several days, where there are such."""
+        return [] if self._merged is None else [self._merged]
 
-    def days_of(self, trace_id: bytes) -> list[DayIndex]:
-        """The days that may hold one trace, oldest first."""
+    @property
+    def shared(self) -> Collection[bytes]:
+        """Traces that no day answers for, as of the last `catch_up`; never changed in place."""
+        return self._shared.keys()
+
+    def open_part(self, name: str) -> SpanIndex | None:
+        """The one of `parts` with this `SpanIndex.day`; None when it is gone."""
+        return self._days.get(name) if name else self._merged
+
+    def holder(self, trace_id: bytes) -> SpanIndex | None:
+        """The one of `parts` that answers for a trace, if there is such a trace."""
         assert self._catalog is not None, "catch_up first"
-        return [self._days[day] for day in self._catalog.days_of(trace_id) if day in self._days]
+        if trace_id in self._shared:
+            return self._merged
+        for day in self._catalog.days_of(trace_id):
+            if day in self._days:
+                return self._days[day]
+        return None
 
     def catch_up(self) -> None:
         """
@@ -150,14 +169,16 @@ class ProjectIndex:
         growing_from = day_of(self._now_unix_ns() - _DAY_NS)
         for day, place in self._place_of.items():
             self._catch_up_day(day, place, may_grow=day >= growing_from)
+        if self._merged is not None and not self._merged.is_current_file:
+            self._knows_shared = False
         # Entries come with new spans, and this object has seen no others.
         if not self._knows_shared:
-            self._refresh_shared()
+            self._merge_shared()
             self._knows_shared = True
 
     def _remove_damaged(self) -> None:
         """Throw away what SQLite finds damaged, or everything when it finds nothing."""
-        damaged = [day for day, index in self._days.items() if not is_sound(index.connection)]
+        damaged = [part.day for part in self.parts if not is_sound(part.connection)]
         catalog_is_sound = self._catalog is not None and is_sound(self._catalog.connection)
         if not damaged and catalog_is_sound:
             damaged, catalog_is_sound = list(self._days), False
@@ -169,12 +190,20 @@ class ProjectIndex:
                 remove_database(self.paths.catalog)
 
     def rebuild(self, day: str) -> None:
-        """Throw the index of *day* away; the next `catch_up` builds it again."""
+        """
+        Throw the index of *day* away, or, for ``""``, that of traces of several days.
+
+        The next `catch_up` builds it again.
+        """
         open_index = self._days.pop(day, None)
         if open_index is not None:
             open_index.close()
         with self._locked():
-            remove_database(self.paths.day(day).index)
+            if day:
+                remove_database(self.paths.day(day).index)
+            else:
+                self._close_merged()
+                remove_database(self.paths.merged)
 
     def _refresh_catalog(self) -> None:
         if self._catalog is not None and self._catalog.is_current_file:
@@ -195,6 +224,7 @@ class ProjectIndex:
     def _forget_days(self, present: Collection[str]) -> None:
         for day in [day for day in self._days if day not in present]:
             self._days.pop(day).close()
+            self._knows_shared = False
 
     def _catch_up_day(self, day: str, place: DayPaths, *, may_grow: bool) -> None:
         try:
@@ -237,18 +267,50 @@ class ProjectIndex:
                     goal, lambda new: catalog.enter(index.day, new, file=index.file)
                 )
 
-    def _refresh_shared(self) -> None:
+    def _merge_shared(self) -> None:
+        try:
+            self._try_merge_shared()
+        except IndexErrors as exc:
+            if not is_damage(exc):
+                raise
+            self._report("traces of several days", exc)
+            self.rebuild("")
+            self._try_merge_shared()
+
+    def _try_merge_shared(self) -> None:
         assert self._catalog is not None
-        count = self._catalog.shared_count()
+        # Whoever adds an entry holds the lock: no row of a shared trace is passed over.
+        with self._locked():
+            self._refresh_shared(self._catalog)
+            if self._merged is not None and not self._merged.is_current_file:
+                self._close_merged()
+            if not self._shared:
+                self._close_merged()
+                return
+            if self._merged is None:
+                self._merged = MergedIndex(self.paths)
+            self._merged.take(self.days, self._shared.keys())
+
+    def _refresh_shared(self, catalog: Catalog) -> None:
+        count = catalog.shared_count()
         if count != self._shared_count:
-            self._shared, self._shared_count = self._catalog.shared(), count
+            self._shared, self._shared_count = catalog.shared(), count
             self._told.clear()
-        for index in self._days.values():
-            if index not in self._told:
-                index.set_shared(
-                    trace_id for trace_id, days in self._shared.items() if index.day in days
-                )
-                self._told.add(index)
+        untold = [index for index in self._days.values() if index not in self._told]
+        if not untold:
+            return
+        of_day: dict[str, list[bytes]] = {}
+        for trace_id, days in self._shared.items():
+            for day in days:
+                of_day.setdefault(day, []).append(trace_id)
+        for index in untold:
+            index.set_shared(of_day.get(index.day, ()))
+            self._told.add(index)
+
+    def _close_merged(self) -> None:
+        if self._merged is not None:
+            self._merged.close()
+            self._merged = None
 
     def _report(self, what: str, exc: Exception) -> None:
         log.warning("index_rebuilt", project=self.paths.slug, what=what, reason=str(exc))

@@ -5,12 +5,12 @@ Questions are checked when they are made, and say what they mean by `filters`.
 """
 
 from enum import StrEnum
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol, Self
 
 from pydantic import Field
 
 from halo_daemon.store.filters import SpanFilter, TraceFilter, Value
-from halo_daemon.store.records import SpanRecord, TraceRecord
+from halo_daemon.store.records import SpanRecord, TraceNames, TraceRecord
 from halo_daemon.store.trace_reader import Window
 
 MAX_PAGE = 500
@@ -101,6 +101,10 @@ class Bucket(StrEnum):
     DAY = "day"
 
 
+MAX_NAMES = 1_000
+"""Names of each kind that totals tell."""
+
+
 class TraceTotals(Value):
     """What the traces of a filter hold together; zeros and empty lists when there are none."""
 
@@ -132,6 +136,17 @@ class TraceTotals(Value):
     agents: tuple[str, ...] = ()
     agent_ids: tuple[str, ...] = ()
     projects: tuple[str, ...] = ()
+    left_out_names: int = 0
+    """Names beyond the first `MAX_NAMES` of each list, in their order."""
+
+    def with_first_names(self) -> Self:
+        """The same with at most `MAX_NAMES` in each list, and the number of the others."""
+        lists = {field: getattr(self, field) for field in TraceNames._fields}
+        left_out = sum(max(0, len(names) - MAX_NAMES) for names in lists.values())
+        if not left_out:
+            return self
+        kept = {field: names[:MAX_NAMES] for field, names in lists.items()}
+        return self.model_copy(update={**kept, "left_out_names": left_out})
 
 
 class AggregateQuery(Value):
@@ -235,7 +250,7 @@ class TraceQueries(Protocol):
         """One page of traces."""
 
     def sum_traces(self, window: Window, wanted: TraceFilter) -> TraceTotals:
-        """What the traces that *wanted* means hold together."""
+        """What the traces that *wanted* means hold together, with the first of their names."""
 
     def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         """One page of the spans of the traces in *window*."""

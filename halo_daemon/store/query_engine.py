@@ -1,9 +1,9 @@
 """
 `TraceQueries` over the index of a local data directory.
 
-A day's index answers for the traces that it alone holds; the few that have
-rows in several days are merged first and judged one by one. Conditions on
-attributes read the lines that the other conditions leave.
+A day's index answers for the traces that it alone holds, another one for those
+with rows in several days. Conditions on attributes read the lines that the other
+conditions leave.
 """
 
 import heapq
@@ -17,12 +17,11 @@ import orjson
 
 from halo_daemon.store import day_totals
 from halo_daemon.store.aggregates import Row, aggregate_rows
-from halo_daemon.store.conditions import attributes_hold, is_meant
-from halo_daemon.store.day_index import DayIndex
+from halo_daemon.store.conditions import attributes_hold
 from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.ids import id_of
 from halo_daemon.store.local_search import LocalSearch
-from halo_daemon.store.paths import DataPaths, ShardName
+from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.projects import find_project
 from halo_daemon.store.query import (
@@ -41,6 +40,7 @@ from halo_daemon.store.query import (
 from halo_daemon.store.rollups import window_condition
 from halo_daemon.store.shape_counts import count_spans
 from halo_daemon.store.shard_files import Extent, ShardFiles
+from halo_daemon.store.span_index import SpanIndex
 from halo_daemon.store.span_sql import (
     DURATION_NS,
     OWN_COLUMNS,
@@ -55,8 +55,7 @@ from halo_daemon.store.span_sql import (
 from halo_daemon.store.trace_query import (
     matching_traces,
     query_traces,
-    shared_that_match,
-    sums_of_day,
+    sums_of,
 )
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.store.trace_totals import sum_traces
@@ -88,7 +87,7 @@ _OF_SHAPES = frozenset({SpanOrder.START, SpanOrder.DURATION})
 
 
 class _Place(NamedTuple):
-    day: DayIndex
+    part: SpanIndex
     row_id: int
 
 
@@ -148,7 +147,8 @@ class LocalQueries:
     def sum_traces(self, window: Window, wanted: TraceFilter) -> TraceTotals:
         """What the traces that *wanted* means hold together."""
         with self._lock:
-            return self._index.answer(lambda: sum_traces(self._index, window, wanted))
+            totals = self._index.answer(lambda: sum_traces(self._index, window, wanted))
+        return totals.with_first_names()
 
     def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         """One page of the spans of the traces in *window*."""
@@ -191,42 +191,41 @@ class LocalQueries:
         return [id_of(trace_id) for trace_id in sorted(found)[:limit]]
 
     def _query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
-        sign = -1 if query.descending else 1
         end = query.offset + query.limit
         if query.filter.attributes:
             total, ranked = _count_and_rank(self._rows(window, query), query, end)
         else:
-            ranked = [_rank(row, query.order_by, sign) for row in self._shared_rows(window, query)]
-            total = len(ranked)
-            for day in self._days_of(window):
-                condition = self._condition(day, window, query)
-                total += self._count_of_day(day, window, query, condition)
-                ranked += self._first_of_day(day, condition, query)
+            ranked = []
+            total = 0
+            for part in self._parts_of(window):
+                condition = self._condition(part, window, query)
+                total += self._count_of(part, window, query, condition)
+                ranked += self._first_of(part, condition, query)
             ranked.sort(key=lambda entry: entry[:3])
         rows = _read_places([entry.found for entry in ranked[query.offset : end]])
         return SpanPage(spans=tuple(map(record_from_row, rows)), total=total)
 
-    def _count_of_day(
-        self, day: DayIndex, window: Window, query: SpanQuery, condition: Condition
+    def _count_of(
+        self, part: SpanIndex, window: Window, query: SpanQuery, condition: Condition
     ) -> int:
         if query.filter == _ANY_SPAN:
             # Traces know how many spans they have, and are far fewer.
-            return int(sums_of_day(day, window, query.traces)[_SPANS])
-        is_whole = query.traces == _ANY_TRACE and day.is_within(window)
+            return int(sums_of(part, window, query.traces)[_SPANS])
+        is_whole = query.traces == _ANY_TRACE and part.is_within(window)
         if is_whole and is_of_shape_only(query.filter):
-            return count_spans(day, query.filter)
+            return count_spans(part, query.filter)
         count = f"SELECT count(*) FROM spans s WHERE {condition}"  # noqa: S608 -- marks only
-        (total,) = day.connection.execute(count, condition.parameters).fetchone()
+        (total,) = part.connection.execute(count, condition.parameters).fetchone()
         return int(total)
 
-    def _first_of_day(
-        self, day: DayIndex, condition: Condition, query: SpanQuery
+    def _first_of(
+        self, part: SpanIndex, condition: Condition, query: SpanQuery
     ) -> Iterator[_Ranked]:
-        """A day's spans that can be on the page, and some more."""
+        """The spans of an index that can be on the page, and some more."""
         sign, direction = (-1, "DESC") if query.descending else (1, "ASC")
         value = _ORDER[query.order_by]
         end = condition.mark(query.offset + query.limit)
-        shapes = self._shapes(day, query)
+        shapes = self._shapes(part, query)
         statement = (
             f"SELECT {value}, s.trace_id, s.span_id, s.id FROM spans s WHERE {condition}"  # noqa: S608 -- marks only
             f" ORDER BY {value} {direction}, s.trace_id, s.span_id LIMIT {end}"
@@ -242,7 +241,7 @@ class LocalQueries:
             reached = [
                 reached
                 for shape in shapes
-                for (reached,) in day.connection.execute(
+                for (reached,) in part.connection.execute(
                     values, {**condition.parameters, "shape": shape}
                 )
             ]
@@ -257,11 +256,11 @@ class LocalQueries:
                 f" ORDER BY {value} {direction}, s.trace_id, s.span_id LIMIT {end}"
             )
         for shape in shapes or [0]:
-            rows = day.connection.execute(statement, {**condition.parameters, "shape": shape})
+            rows = part.connection.execute(statement, {**condition.parameters, "shape": shape})
             for rank, trace_id, span_id, row_id in rows:
-                yield _Ranked(sign * rank, trace_id, span_id, _Place(day, row_id))
+                yield _Ranked(sign * rank, trace_id, span_id, _Place(part, row_id))
 
-    def _shapes(self, day: DayIndex, query: SpanQuery) -> list[int]:
+    def _shapes(self, part: SpanIndex, query: SpanQuery) -> list[int]:
         """The few shapes that decide *query*; empty when it takes more than shapes."""
         if query.order_by not in _OF_SHAPES or not is_of_shape_only(query.filter):
             return []
@@ -269,7 +268,7 @@ class LocalQueries:
             return []
         condition = Condition()
         wanted = shape_condition(query.filter, condition) or "1"
-        rows = day.connection.execute(
+        rows = part.connection.execute(
             f"SELECT id FROM shapes WHERE {wanted} LIMIT {_MAX_SHAPES + 1}",  # noqa: S608 -- marks only
             condition.parameters,
         ).fetchall()
@@ -279,43 +278,43 @@ class LocalQueries:
         """Rows of all spans that *query* means, by day and place."""
         wanted = query.filter
         columns = _columns_for(query)
-        for day in self._days_of(window):
-            condition = self._condition(day, window, query)
-            rows = day.connection.execute(
+        for part in self._parts_of(window):
+            condition = self._condition(part, window, query)
+            rows = part.connection.execute(
                 f"SELECT {columns}, d.stem, s.offset FROM spans s"  # noqa: S608 -- marks only
                 " JOIN shapes h ON h.id = s.shape JOIN shards d ON d.id = s.shard"
                 f" WHERE {condition} ORDER BY s.id",
                 condition.parameters,
             )
-            yield from self._with_attributes(day.day, rows, wanted)
-        for day_name, row in self._shared_entries(window, query):
-            yield from self._with_attributes(day_name, iter([row]), wanted)
+            yield from self._with_attributes(part, rows, wanted)
 
-    def _with_attributes(self, day: str, rows: Iterator[Row], wanted: SpanFilter) -> Iterator[Row]:
+    def _with_attributes(
+        self, part: SpanIndex, rows: Iterator[Row], wanted: SpanFilter
+    ) -> Iterator[Row]:
         if not wanted.attributes:
             yield from rows
             return
         while chunk := list(islice(rows, _READ_LINES)):
-            extents = [Extent(ShardName(day, row[-2]), row[-1], row[22]) for row in chunk]
+            extents = [Extent(part.shard(row[-2]), row[-1], row[22]) for row in chunk]
             for row, line in zip(chunk, self._files.read(extents), strict=True):
                 if line is not None and attributes_hold(orjson.loads(line), wanted.attributes):
                     yield row
 
-    def _days_of(self, window: Window) -> list[DayIndex]:
-        """Days that can hold a trace of *window* alone."""
-        return [day for day in self._index.days if not day.is_outside(window)]
+    def _parts_of(self, window: Window) -> list[SpanIndex]:
+        """Indexes that can answer for a trace of *window*."""
+        return [part for part in self._index.parts if not part.is_outside(window)]
 
-    def _condition(self, day: DayIndex, window: Window, query: _OverSpans) -> Condition:
+    def _condition(self, part: SpanIndex, window: Window, query: _OverSpans) -> Condition:
         condition = span_condition(query.filter, Condition())
         condition.add("s.superseded = 0")
         if query.traces != _ANY_TRACE:
-            chosen = matching_traces(day, window, query.traces)
+            chosen = matching_traces(part, window, query.traces)
             condition.add(f"s.trace_id IN (SELECT t.trace_id FROM traces t WHERE {chosen})")  # noqa: S608 -- marks only
             condition.parameters.update(chosen.parameters)
             return condition
-        if day.has_shared:
+        if part.has_shared:
             condition.add("s.trace_id NOT IN (SELECT trace_id FROM temp.shared)")
-        if not day.is_within(window):
+        if not part.is_within(window):
             sql, parameters = window_condition(window)
             condition.add(
                 f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {sql})"  # noqa: S608 -- marks only
@@ -323,48 +322,21 @@ class LocalQueries:
             condition.parameters.update(parameters)
         return condition
 
-    def _shared_rows(self, window: Window, query: _OverSpans) -> Iterator[Row]:
-        return (row for _, row in self._shared_entries(window, query))
-
-    def _shared_entries(self, window: Window, query: _OverSpans) -> Iterator[tuple[str, Row]]:
-        """Day and row of each span that *query* means, of traces with rows in several days."""
-        for trace in shared_that_match(self._index, window, query.traces):
-            for span in trace.spans:
-                day = self._index.open_day(span.day)
-                assert day is not None
-                row = day.connection.execute(
-                    f"SELECT {RECORD_COLUMNS}, d.stem, s.offset FROM spans s"  # noqa: S608 -- constants
-                    " JOIN shapes h ON h.id = s.shape JOIN shards d ON d.id = s.shard"
-                    " WHERE s.trace_id = ? AND s.span_id = ? AND s.superseded = 0",
-                    (span.trace_id, span.span_id),
-                ).fetchone()
-                # The day's own mark, session and user know only the spans of that day.
-                of_trace = (trace.session_of(span), trace.user_of(span))
-                row = (
-                    *row[:12],
-                    *of_trace,
-                    *row[14:-3],
-                    span.span_id in trace.enclosing,
-                    *row[-2:],
-                )
-                if is_meant(record_from_row(row), query.filter):
-                    yield span.day, row
-
 
 def _read_places(found: list[Row | _Place]) -> list[Row]:
     """The rows, in the same order, those read that are told by their place."""
-    wanted: dict[DayIndex, list[int]] = {}
+    wanted: dict[SpanIndex, list[int]] = {}
     for one in found:
         if isinstance(one, _Place):
-            wanted.setdefault(one.day, []).append(one.row_id)
-    rows: dict[tuple[DayIndex, int], Row] = {}
-    for day, row_ids in wanted.items():
-        read = day.connection.execute(
+            wanted.setdefault(one.part, []).append(one.row_id)
+    rows: dict[tuple[SpanIndex, int], Row] = {}
+    for part, row_ids in wanted.items():
+        read = part.connection.execute(
             f"SELECT s.id, {RECORD_COLUMNS} FROM spans s JOIN shapes h ON h.id = s.shape"  # noqa: S608 -- marks only
             f" WHERE s.id IN ({', '.join('?' * len(row_ids))})",
             row_ids,
         )
-        rows |= {(day, row[0]): row[1:] for row in read}
+        rows |= {(part, row[0]): row[1:] for row in read}
     return [rows[one] if isinstance(one, _Place) else one for one in found]
 
 

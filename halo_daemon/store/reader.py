@@ -5,10 +5,12 @@ Counts come from the index; traces are loaded as `trace_loader` has it.
 """
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.filters import TraceFilter
-from halo_daemon.store.rollups import shared_in_window, traces_of_day, window_condition
+from halo_daemon.store.rollups import traces_of, window_condition
+from halo_daemon.store.span_index import SpanIndex
 from halo_daemon.store.trace_loader import LocalTraceLoader
 from halo_daemon.store.trace_reader import (
     Overview,
@@ -18,7 +20,7 @@ from halo_daemon.store.trace_reader import (
     fitting_names,
     fitting_summaries,
 )
-from halo_daemon.store.trace_summaries import summaries_of_day, summary_of
+from halo_daemon.store.trace_summaries import summaries_of
 from halo_daemon.store.trace_totals import sum_traces
 
 
@@ -59,21 +61,17 @@ class LocalTraceReader(LocalTraceLoader):
         )
 
     def _list_traces(self, window: Window, limit: int, offset: int) -> list[TraceSummary]:
-        shared = {trace.trace_id: trace for trace in shared_in_window(self._index, window)}
-        ranked: list[tuple[int, bytes, DayIndex | None]] = [
-            (-trace.spans[0].start_ns, trace_id, None) for trace_id, trace in shared.items()
-        ]
-        for day in self._index.days:
-            ranked.extend(_latest(day, window, offset + limit))
-        ranked.sort(key=lambda entry: entry[:2])
+        ranked: list[tuple[int, bytes, SpanIndex]] = []
+        for part in self._index.parts:
+            ranked.extend(_latest(part, window, offset + limit))
+        ranked.sort(key=itemgetter(0, 1))
         page = ranked[offset : offset + limit]
-        found = {trace_id: summary_of(trace) for trace_id, trace in shared.items()}
-        wanted: dict[DayIndex, list[bytes]] = {}
-        for _, trace_id, place in page:
-            if place is not None:
-                wanted.setdefault(place, []).append(trace_id)
-        for day, trace_ids in wanted.items():
-            found |= summaries_of_day(day, trace_ids)
+        wanted: dict[SpanIndex, list[bytes]] = {}
+        for _, trace_id, part in page:
+            wanted.setdefault(part, []).append(trace_id)
+        found: dict[bytes, TraceSummary] = {}
+        for part, trace_ids in wanted.items():
+            found |= summaries_of(part, trace_ids)
         summaries = (found[trace_id] for _, trace_id, _ in page)
         return fitting_summaries(summaries, self._max_answer_bytes)
 
@@ -91,15 +89,13 @@ def _bad_lines(day: DayIndex, window: Window) -> int:
     return int(count)
 
 
-def _latest(
-    day: DayIndex, window: Window, limit: int
-) -> Iterator[tuple[int, bytes, DayIndex | None]]:
-    condition, parameters = traces_of_day(day, window)
-    rows = day.connection.execute(
+def _latest(part: SpanIndex, window: Window, limit: int) -> Iterator[tuple[int, bytes, SpanIndex]]:
+    condition, parameters = traces_of(part, window)
+    rows = part.connection.execute(
         "SELECT -t.first_start_ns, t.trace_id FROM traces t"  # noqa: S608 -- constants
         f" WHERE {condition} ORDER BY t.first_start_ns DESC, t.trace_id"
         " LIMIT :limit",
         {**parameters, "limit": limit},
     )
     for start, trace_id in rows:
-        yield start, trace_id, day
+        yield start, trace_id, part

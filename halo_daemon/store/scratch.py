@@ -54,6 +54,7 @@ def in_scratch(paths: ProjectPaths) -> ProjectPaths:
     for day, place in zip(paths.days(), moved.days(), strict=True):
         _copy_settled(day.index, place.index)
     _copy_settled(paths.catalog, moved.catalog)
+    _copy_settled(paths.merged, moved.merged)
     return moved
 
 

@@ -43,8 +43,6 @@ TOKENS = "(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0))"
 # As the index `failing_trace_starts` has it.
 _FAILS = "t.error_spans + t.derived_errors > 0"
 
-_IS_SHARED = "s.trace_id IN (SELECT trace_id FROM temp.shared)"
-
 _MAX_MARKS = 500
 """SQLite takes so many values in any build."""
 
@@ -124,12 +122,7 @@ def is_of_shape_only(wanted: SpanFilter) -> bool:
 
 
 def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
-    """
-    Add what *wanted* says of a row ``s`` of ``spans``, but for attributes.
-
-    A trace with rows in several days fulfils any condition on session or user:
-    one day does not know what the others name, so the caller judges.
-    """
+    """Add what *wanted* says of a row ``s`` of ``spans``, but for attributes."""
     shape = shape_condition(wanted, condition)
     if shape:
         condition.add(f"s.shape IN (SELECT id FROM shapes WHERE {shape})")  # noqa: S608 -- marks only
@@ -140,7 +133,7 @@ def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
     for column, values in ((_SESSION, wanted.session_ids), (_USER, wanted.user_ids)):
         if values:
             marks = ", ".join(map(condition.mark, values))
-            condition.add(f"({_IS_SHARED} OR coalesce({column}, '') IN ({marks}))")
+            condition.add(f"coalesce({column}, '') IN ({marks})")
     condition.add_bound("s.start_ns", ">=", wanted.start_unix_ns_gte)
     condition.add_bound("s.start_ns", "<", wanted.start_unix_ns_lt)
     condition.add_bound(DURATION_MS, ">=", wanted.min_duration_ms)

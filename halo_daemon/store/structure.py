@@ -8,7 +8,7 @@ block, and only the others are looked up.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 
 from halo_daemon.store import index_schema as sql
@@ -17,6 +17,9 @@ from halo_daemon.store.span_row import SPAN_COLUMNS, SpanRow, TraceRows
 _SPAN, _PARENT, _START_NS = (
     SPAN_COLUMNS.index(name) for name in ("span_id", "parent_id", "start_ns")
 )
+_LOOKS_FOR_A_ROW = 8
+"""Rows of missing parents that are read in the time of one deletion."""
+
 _START = itemgetter(_SPAN, _START_NS)
 _CHILD = itemgetter(_PARENT, _START_NS)
 
@@ -46,23 +49,38 @@ def _add(
 ) -> None:
     execute = connection.execute
     starts = dict(map(_START, rows))
+    # Of parents in other blocks: many children may have the same one.
+    stored: dict[bytes, int | None] = {}
     skewed = changes = 0
     for parent_id, start_ns in map(_CHILD, rows):
         if parent_id is None:
             continue
         parent_start_ns = starts.get(parent_id)
         if parent_start_ns is None:
-            found = execute(sql.FIND_START, (trace_id, parent_id)).fetchone()
-            if found is None:
-                changes += execute(sql.NOTE_MISSING_PARENT, (trace_id, parent_id)).rowcount
-                continue
-            (parent_start_ns,) = found
-        skewed += start_ns < parent_start_ns
-    if execute(sql.HAS_MISSING_PARENTS, (trace_id,)).fetchone() is not None:
-        for span_id, start_ns in starts.items():
-            if execute(sql.FORGET_MISSING_PARENT, (trace_id, span_id)).rowcount:
-                changes += 1
-                early = (trace_id, span_id, start_ns, first_id)
-                skewed += execute(sql.COUNT_EARLY_CHILDREN, early).fetchone()[0]
+            if parent_id not in stored:
+                found = execute(sql.FIND_START, (trace_id, parent_id)).fetchone()
+                stored[parent_id] = found[0] if found else None
+                if found is None:
+                    changes += execute(sql.NOTE_MISSING_PARENT, (trace_id, parent_id)).rowcount
+            parent_start_ns = stored[parent_id]
+        if parent_start_ns is not None:
+            skewed += start_ns < parent_start_ns
+    for span_id in _perhaps_missed(connection, trace_id, starts):
+        if execute(sql.FORGET_MISSING_PARENT, (trace_id, span_id)).rowcount:
+            changes += 1
+            early = (trace_id, span_id, starts[span_id], first_id)
+            skewed += execute(sql.COUNT_EARLY_CHILDREN, early).fetchone()[0]
     if skewed or changes:
         execute(sql.SET_STRUCTURE, (skewed, trace_id))
+
+
+def _perhaps_missed(
+    connection: sqlite3.Connection, trace_id: bytes, starts: Mapping[bytes, int]
+) -> Collection[bytes]:
+    """New spans of a trace that may have been missed as parents; all of them in a pinch."""
+    missing = connection.execute(sql.MISSING_PARENTS_OF_TRACE, (trace_id,)).fetchmany(
+        _LOOKS_FOR_A_ROW * len(starts)
+    )
+    if len(missing) == _LOOKS_FOR_A_ROW * len(starts):
+        return starts.keys()
+    return [parent_id for (parent_id,) in missing if parent_id in starts]

@@ -12,7 +12,7 @@ load than a small window takes to read.
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -23,15 +23,21 @@ from zlib import crc32
 
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
-from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.ids import id_of, trace_key
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.projects import find_project
-from halo_daemon.store.rollups import shared_in_window, traces_of_day
+from halo_daemon.store.rollups import traces_in
 from halo_daemon.store.shard_files import ShardFiles
-from halo_daemon.store.trace_lines import SpanLine, TraceLines, find_lines
-from halo_daemon.store.trace_parts import TracePart, find_part, size_of, stored_size
+from halo_daemon.store.span_index import SpanIndex
+from halo_daemon.store.trace_lines import (
+    SpanLine,
+    TraceLines,
+    figures_of,
+    find_lines,
+    lines_of,
+)
+from halo_daemon.store.trace_parts import TracePart, find_part, size_of
 from halo_daemon.store.trace_reader import MAX_ANSWER_BYTES, WHOLE, Share, Window
 
 _CHUNK_BYTES = 8 * 1024**2
@@ -45,7 +51,7 @@ _EXTENT = attrgetter("extent")
 class _Loaded(NamedTuple):
     stored: TraceLines
     lines: list[tuple[SpanLine, bytes | None]]
-    """Of the versions that count; None where one could not be read."""
+    """With None where one could not be read."""
 
 
 class LocalTraceLoader:
@@ -101,27 +107,23 @@ class LocalTraceLoader:
         key = trace_key(trace_id)
         if key is None:
             return None
-        if after:
-            with self._lock:
-                self._index.catch_up()
-            return self._load_part(key, after)
         with self._lock:
-            stored = self._index.answer(lambda: self._find_whole(key))
-            loaded = self._read_lines(stored or {})
-        if stored is None:
-            return self._load_part(key, "")
-        return next(self._load({key: 0}, loaded), None)
+            whole = self._index.answer(lambda: None if after else self._find_whole(key))
+            loaded = self._read_lines([whole]) if whole is not None else None
+        if loaded is None:
+            return self._load_part(key, after)
+        return next(self._load([key], loaded), None)
 
     def iter_traces(self, window: Window, *, share: Share = WHOLE) -> Iterator[Trace]:
         """Load every trace of *window*; see `TraceReader.iter_traces`."""
         with self._lock:
-            shared = self._index.answer(lambda: shared_in_window(self._index, window))
-            days = [day.day for day in self._index.days]
-        streams = [self._trace_ids(day, window) for day in days]
-        streams.append(
-            iter([(trace.trace_id, trace.line_bytes, len(trace.versions)) for trace in shared])
-        )
-        chunk: dict[bytes, int] = {}
+            self._index.catch_up()
+            shared = self._index.shared
+            streams = [
+                self._trace_ids(part.day, window, shared if part.day else ())
+                for part in self._index.parts
+            ]
+        chunk: list[bytes] = []
         chunk_bytes = 0
         for trace_id, line_bytes, versions in heapq.merge(*streams):
             if not share.has(id_of(trace_id)):
@@ -129,47 +131,50 @@ class LocalTraceLoader:
             size_bytes = size_of(line_bytes, versions)
             if size_bytes > self._max_answer_bytes:
                 yield from self._load(chunk)
-                chunk, chunk_bytes = {}, 0
+                chunk, chunk_bytes = [], 0
                 part = self._load_part(trace_id, "")
                 if part is not None:
                     yield part
                 continue
-            chunk[trace_id] = line_bytes
+            chunk.append(trace_id)
             chunk_bytes += size_bytes
             if chunk_bytes >= _CHUNK_BYTES or len(chunk) >= _CHUNK_TRACES:
                 yield from self._load(chunk)
-                chunk, chunk_bytes = {}, 0
+                chunk, chunk_bytes = [], 0
         yield from self._load(chunk)
 
-    def _trace_ids(self, day: str, window: Window) -> Iterator[tuple[bytes, int, int]]:
+    def _trace_ids(
+        self, name: str, window: Window, left_out: Collection[bytes]
+    ) -> Iterator[tuple[bytes, int, int]]:
         """
-        Traces of one day alone in *window*, with bytes and versions, by ascending id.
+        Traces of one index in *window*, with bytes and versions, by ascending id.
 
-        Those that were indexed by the first call: beside a fast writer there is always one more.
+        Those that were indexed by the first call: beside a fast writer there is always one
+        more. And without those *left_out*, which another index answered for by then.
         """
         with self._lock:
-            last = self._index.ask(partial(self._last_row, day))
+            last = self._index.ask(partial(self._last_row, name))
         after = b""
         while True:
             with self._lock:
-                rows = self._index.ask(partial(self._page, day, window, after, last))
-            yield from rows
+                rows = self._index.ask(partial(self._page, name, window, after, last))
+            yield from (row for row in rows if row[0] not in left_out)
             if len(rows) < _CHUNK_TRACES:
                 return
             after = rows[-1][0]
 
-    def _last_row(self, day: str) -> tuple[str, int]:
-        """The index file of a day, and the last row of its traces."""
-        index = self._index.open_day(day)
+    def _last_row(self, name: str) -> tuple[str, int]:
+        """The file of an index, and the last row of its traces."""
+        index = self._index.open_part(name)
         return ("", 0) if index is None else (index.file, index.last_trace_row())
 
     def _page(
-        self, day: str, window: Window, after: bytes, last: tuple[str, int]
+        self, name: str, window: Window, after: bytes, last: tuple[str, int]
     ) -> list[tuple[bytes, int, int]]:
-        index = self._index.open_day(day)
+        index = self._index.open_part(name)
         if index is None:
             return []
-        condition, parameters = traces_of_day(index, window)
+        condition, parameters = traces_in(index, window)
         return index.connection.execute(
             "SELECT t.trace_id, t.bytes, t.spans + t.duplicates FROM traces t"  # noqa: S608 -- constants
             " WHERE t.trace_id > :after AND t.id <= :last"
@@ -183,35 +188,35 @@ class LocalTraceLoader:
             },
         ).fetchall()
 
-    def _find_whole(self, trace_id: bytes) -> dict[bytes, TraceLines] | None:
-        """The lines of a trace, unless they are too many for one answer; then None."""
-        days = self._index.days_of(trace_id)
-        if stored_size(days, trace_id) > self._max_answer_bytes:
+    def _find_whole(self, trace_id: bytes) -> TraceLines | None:
+        """Where the lines of a trace lie; None where they are too many for one answer, or none."""
+        index = self._index.holder(trace_id)
+        figures = figures_of(index, trace_id) if index is not None else None
+        if index is None or figures is None:
             return None
-        return find_lines({day: [trace_id] for day in days})
+        size_bytes = size_of(figures.line_bytes, figures.spans + figures.duplicates)
+        if size_bytes > self._max_answer_bytes:
+            return None
+        return lines_of(index, trace_id, figures)
 
     def _load(
-        self, listed: Mapping[bytes, int], loaded: dict[bytes, _Loaded] | None = None
+        self, trace_ids: Sequence[bytes], loaded: dict[bytes, _Loaded] | None = None
     ) -> Iterator[Trace]:
         """
-        Load traces in the given order; damaged lines are indexed anew once, then left out.
+        Load traces that an index names, in the given order; *loaded* is what was read already.
 
-        Does not index what arrived since the caller caught up: beside a fast writer a scan
-        would chase it for ever.
-
-        *listed* gives the bytes that an index names for each: one that has less is damaged.
-        *loaded* is what is read of them already, where it is.
+        Damaged lines are indexed anew once, then left out. Does not index what arrived since
+        the caller caught up: beside a fast writer a scan would chase it for ever.
         """
-        trace_ids = list(listed)
         if loaded is None:
             loaded = self._read(trace_ids)
         for place, trace_id in enumerate(trace_ids):
             found = loaded.get(trace_id)
-            trace, damaged_days = self._parse(*found) if found else (None, set())
-            if (found.stored.line_bytes if found else 0) < listed[trace_id]:
-                damaged_days |= self._days_that_list(trace_id)
-            if damaged_days:
-                loaded = self._read_again(trace_ids[place:], damaged_days)
+            trace, damaged = self._parse(*found) if found else (None, set())
+            if found is None or len(found.stored.lines) < found.stored.figures.spans:
+                damaged |= self._parts_that_list(trace_id)
+            if damaged:
+                loaded = self._read_again(trace_ids[place:], damaged)
                 trace, _ = self._parse(*loaded[trace_id]) if trace_id in loaded else (None, set())
             loaded.pop(trace_id, None)
             if trace is not None:
@@ -220,9 +225,9 @@ class LocalTraceLoader:
     def _load_part(self, trace_id: bytes, after: str) -> Trace | None:
         """The part of a trace behind *after*; damaged lines as `_load` has it."""
         while True:
-            part, trace, damaged_days = self._read_part(trace_id, after)
-            if damaged_days:
-                self._rebuild(damaged_days)
+            part, trace, damaged = self._read_part(trace_id, after)
+            if damaged:
+                self._rebuild(damaged)
                 part, trace, _ = self._read_part(trace_id, after)
             if trace is not None or part is None or part.cut is None:
                 return trace
@@ -233,65 +238,70 @@ class LocalTraceLoader:
         self, trace_id: bytes, after: str
     ) -> tuple[TracePart | None, Trace | None, set[str]]:
         with self._lock:
-            part = self._index.ask(
-                lambda: find_part(
-                    self._index.days_of(trace_id),
-                    trace_id,
-                    after=after,
-                    max_bytes=self._max_answer_bytes,
-                )
-            )
+            part = self._index.ask(lambda: self._find_part(trace_id, after))
             if part is None:
                 return None, None, set()
             lines = sorted(part.lines, key=_EXTENT)
             found = self._files.read([line.extent for line in lines])
-        trace, damaged_days = self._parse(part, zip(lines, found, strict=True))
-        return part, trace and replace(trace, cut=part.cut), damaged_days
+        trace, damaged = self._parse(part, zip(lines, found, strict=True))
+        return part, trace and replace(trace, cut=part.cut), damaged
 
-    def _days_that_list(self, trace_id: bytes) -> set[str]:
-        """Days whose index names a trace, by a look at every row."""
+    def _find_part(self, trace_id: bytes, after: str) -> TracePart | None:
+        index = self._index.holder(trace_id)
+        figures = figures_of(index, trace_id) if index is not None else None
+        if index is None or figures is None:
+            return None
+        return find_part(index, trace_id, figures, after=after, max_bytes=self._max_answer_bytes)
+
+    def _parts_that_list(self, trace_id: bytes) -> set[str]:
+        """Indexes that name a trace, by a look at every row."""
         query = "SELECT 1 FROM traces NOT INDEXED WHERE trace_id = ?"
         with self._lock:
             return self._index.answer(
                 lambda: {
-                    day.day
-                    for day in self._index.days
-                    if day.connection.execute(query, (trace_id,)).fetchone() is not None
+                    part.day
+                    for part in self._index.parts
+                    if part.connection.execute(query, (trace_id,)).fetchone() is not None
                 }
             )
 
-    def _read_again(self, trace_ids: list[bytes], damaged_days: set[str]) -> dict[bytes, _Loaded]:
-        self._rebuild(damaged_days)
+    def _read_again(self, trace_ids: Sequence[bytes], damaged: set[str]) -> dict[bytes, _Loaded]:
+        self._rebuild(damaged)
         with self._lock:
             return self._read(trace_ids)
 
-    def _rebuild(self, damaged_days: set[str]) -> None:
+    def _rebuild(self, damaged: set[str]) -> None:
         with self._lock:
             self._files.close()
-            for day in sorted(damaged_days):
-                self._index.rebuild(day)
+            for name in sorted(damaged):
+                self._index.rebuild(name)
             self._index.catch_up()
 
-    def _read(self, trace_ids: list[bytes]) -> dict[bytes, _Loaded]:
+    def _read(self, trace_ids: Sequence[bytes]) -> dict[bytes, _Loaded]:
         """Look traces up and read their lines."""
         with self._lock:
             return self._read_lines(self._index.ask(lambda: self._look_up(trace_ids)))
 
-    def _read_lines(self, stored: Mapping[bytes, TraceLines]) -> dict[bytes, _Loaded]:
+    def _read_lines(self, stored: Sequence[TraceLines]) -> dict[bytes, _Loaded]:
         """Read the lines of traces in order of place, which disks like."""
-        wanted = sorted((line for trace in stored.values() for line in trace.lines), key=_EXTENT)
+        wanted = sorted((line for trace in stored for line in trace.lines), key=_EXTENT)
         found = self._files.read([line.extent for line in wanted])
-        loaded = {trace_id: _Loaded(trace, []) for trace_id, trace in stored.items()}
+        loaded = {trace.trace_id: _Loaded(trace, []) for trace in stored}
         for line, data in zip(wanted, found, strict=True):
             loaded[line.trace_id].lines.append((line, data))
         return loaded
 
-    def _look_up(self, trace_ids: list[bytes]) -> dict[bytes, TraceLines]:
-        wanted: dict[DayIndex, list[bytes]] = {}
+    def _look_up(self, trace_ids: Sequence[bytes]) -> list[TraceLines]:
+        wanted: dict[SpanIndex, list[bytes]] = {}
         for trace_id in trace_ids:
-            for day in self._index.days_of(trace_id):
-                wanted.setdefault(day, []).append(trace_id)
-        return find_lines(wanted)
+            holder = self._index.holder(trace_id)
+            if holder is not None:
+                wanted.setdefault(holder, []).append(trace_id)
+        return [
+            found
+            for index, of_index in wanted.items()
+            for found in find_lines(index, of_index).values()
+        ]
 
     def _parse(
         self, stored: TraceLines | TracePart, lines: Iterable[tuple[SpanLine, bytes | None]]
@@ -313,12 +323,13 @@ class LocalTraceLoader:
         if not spans:
             return None, damaged_days
         spans.sort(key=_BY_START)
-        is_quiet = self._now_unix_ns() - stored.last_received_ns >= self._settle_ns
+        figures = stored.figures
+        is_quiet = self._now_unix_ns() - figures.last_received_ns >= self._settle_ns
         trace = Trace(
             trace_id,
             tuple(spans),
-            stored.duplicates,
-            is_open=not stored.has_ended_root and not is_quiet,
+            figures.duplicates,
+            is_open=not figures.has_ended_root and not is_quiet,
         )
         return trace, damaged_days
 

@@ -3,13 +3,11 @@
 from functools import reduce
 from typing import Any
 
-from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import TraceTotals
-from halo_daemon.store.rollups import StoredTrace
-from halo_daemon.store.trace_names import names_of
-from halo_daemon.store.trace_query import matching_traces, shared_that_match, sums_of_day
+from halo_daemon.store.span_index import SpanIndex
+from halo_daemon.store.trace_query import matching_traces, sums_of
 from halo_daemon.store.trace_reader import Window
 
 _SUM_FIELDS = (
@@ -22,10 +20,9 @@ _FEW_TRACES = 500
 
 
 def sum_traces(index: ProjectIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
-    """Add up the traces that *wanted* means; the index has caught up."""
-    parts = [_of_day(day, window, wanted) for day in index.days]
-    parts += [_of_shared(trace) for trace in shared_that_match(index, window, wanted)]
-    return reduce(added, parts, TraceTotals())
+    """Add up the traces that *wanted* means, with all their names; the index has caught up."""
+    totals = (_totals_of(part, window, wanted) for part in index.parts)
+    return reduce(added, totals, TraceTotals())
 
 
 def added(one: TraceTotals, other: TraceTotals) -> TraceTotals:
@@ -42,15 +39,15 @@ def added(one: TraceTotals, other: TraceTotals) -> TraceTotals:
     return TraceTotals(**sums)
 
 
-def _of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
-    if day.is_outside(window):
+def _totals_of(part: SpanIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
+    if part.is_outside(window):
         return TraceTotals()
-    condition = matching_traces(day, window, wanted)
-    sums = sums_of_day(day, window, wanted)
+    condition = matching_traces(part, window, wanted)
+    sums = sums_of(part, window, wanted)
     if not sums[0]:
         return TraceTotals()
     start_ns, end_ns = (
-        day.connection.execute(
+        part.connection.execute(
             f"SELECT {column} FROM traces t WHERE {condition} ORDER BY {column} {way} LIMIT 1",  # noqa: S608
             condition.parameters,
         ).fetchone()[0]
@@ -65,12 +62,12 @@ def _of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
             "EXISTS (SELECT 1 FROM trace_shapes u JOIN traces t ON t.trace_id = u.trace_id"  # noqa: S608
             f" WHERE u.shape = shapes.id AND {condition})"
         )
-    names = day.connection.execute(
+    names = part.connection.execute(
         f"SELECT service, model, tool, agent, project FROM shapes WHERE {shapes}",  # noqa: S608
         condition.parameters,
     ).fetchall()
     # The index holds the few spans with an id; the planner would rather visit every trace.
-    agent_ids = day.connection.execute(
+    agent_ids = part.connection.execute(
         "SELECT DISTINCT agent_id FROM spans INDEXED BY span_agents"  # noqa: S608
         f" WHERE superseded = 0 AND agent_id IS NOT NULL AND +trace_id IN ({chosen})",
         condition.parameters,
@@ -84,28 +81,4 @@ def _of_day(day: DayIndex, window: Window, wanted: TraceFilter) -> TraceTotals:
             field: tuple(sorted({row[place] for row in names} - {""}))
             for place, field in enumerate(_NAME_FIELDS)
         },
-    )
-
-
-def _of_shared(trace: StoredTrace) -> TraceTotals:
-    names = names_of(span.named for span in trace.spans)
-    return TraceTotals(
-        traces=1,
-        spans=len(trace.spans),
-        duplicate_spans=trace.duplicates,
-        error_traces=int(trace.error_spans > 0),
-        signal_traces=int(trace.error_spans + trace.derived_errors > 0),
-        error_spans=trace.error_spans,
-        tool_error_spans=trace.tool_errors,
-        spans_without_agent=trace.without_agent,
-        missing_parents=trace.missing_parents,
-        skewed_spans=trace.skewed_spans,
-        open_traces=int(not trace.has_ended_root),
-        input_tokens=sum(span.input_tokens or 0 for span in trace.counted),
-        output_tokens=sum(span.output_tokens or 0 for span in trace.counted),
-        cost_usd=sum(span.cost_usd or 0.0 for span in trace.counted),
-        line_bytes=trace.line_bytes,
-        start_unix_ns=trace.spans[0].start_ns,
-        end_unix_ns=max(span.end_ns for span in trace.spans),
-        **names._asdict(),
     )

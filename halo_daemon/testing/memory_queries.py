@@ -103,7 +103,7 @@ class MemoryQueries:
             agents=union("agents"),
             agent_ids=union("agent_ids"),
             projects=union("projects"),
-        )
+        ).with_first_names()
 
     def query_spans(self, window: Window, query: SpanQuery) -> SpanPage:
         """One page of spans."""

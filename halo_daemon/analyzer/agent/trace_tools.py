@@ -110,6 +110,7 @@ class TraceTools:
             "agent_names": [*totals.agents],
             "agent_ids": [*totals.agent_ids],
             "tool_names": [*totals.tools],
+            "left_out_names": totals.left_out_names,
             "error_trace_count": totals.error_traces,
             "error_signal_trace_count": totals.signal_traces,
             "total_input_tokens": totals.input_tokens,
