@@ -182,10 +182,10 @@ def _stated_by_all(results: list[JsonValue], depth: int) -> str:
     """A list failed when everything in it did: of a batch, part may have gone well."""
     if not 0 < len(results) <= _LISTED or not all(isinstance(one, dict) for one in results):
         return ""
-    found = [_part_text(one) or _stated(one, depth + 1) for one in results[:1]]
-    if _part_text(results[0]):
-        return failure_in(_part_text(results[0]))
-    found += [_stated(one, depth + 1) for one in results[1:]]
+    text = _part_text(results[0])
+    if text:
+        return failure_in(text)
+    found = [_stated(one, depth + 1) for one in results]
     return found[0] if all(found) else ""
 
 
