@@ -7,10 +7,21 @@ does; an empty field asks nothing. Filters are checked when they are made.
 """
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-Scalar = bool | int | float | str
+
+def _as_utf8(text: str) -> str:
+    # Half a pair of characters is no text, and no index has it.
+    text.encode()
+    return text
+
+
+Text = Annotated[str, AfterValidator(_as_utf8)]
+"""A text that can be stored; one with half a pair of characters is refused."""
+
+Scalar = bool | int | float | Text
 
 
 class Value(BaseModel):
@@ -40,7 +51,7 @@ class Operator(StrEnum):
 class AttributeCondition(Value):
     """A condition on one attribute of a span, or of its resource when the span has none."""
 
-    key: str
+    key: Text
     op: Operator = Operator.EQ
     value: Scalar | tuple[Scalar, ...] | None = None
     """What to compare with; a list for ``in``, nothing for ``exists`` and ``missing``."""
@@ -49,22 +60,22 @@ class AttributeCondition(Value):
 class SpanFilter(Value):
     """Which spans are meant."""
 
-    trace_ids: tuple[str, ...] = ()
-    span_names: tuple[str, ...] = ()
-    observation_kinds: tuple[str, ...] = ()
+    trace_ids: tuple[Text, ...] = ()
+    span_names: tuple[Text, ...] = ()
+    observation_kinds: tuple[Text, ...] = ()
     """``LLM``, ``TOOL``, ``AGENT``, …"""
-    tool_names: tuple[str, ...] = ()
-    model_names: tuple[str, ...] = ()
-    agent_names: tuple[str, ...] = ()
-    service_names: tuple[str, ...] = ()
-    service_versions: tuple[str, ...] = ()
-    session_ids: tuple[str, ...] = ()
+    tool_names: tuple[Text, ...] = ()
+    model_names: tuple[Text, ...] = ()
+    agent_names: tuple[Text, ...] = ()
+    service_names: tuple[Text, ...] = ()
+    service_versions: tuple[Text, ...] = ()
+    session_ids: tuple[Text, ...] = ()
     """What the span names, or else the one session that its trace does; users likewise."""
-    user_ids: tuple[str, ...] = ()
-    status_codes: tuple[str, ...] = ()
+    user_ids: tuple[Text, ...] = ()
+    status_codes: tuple[Text, ...] = ()
     """``STATUS_CODE_OK``, ``STATUS_CODE_ERROR``, ``STATUS_CODE_UNSET``."""
-    error_types: tuple[str, ...] = ()
-    project_ids: tuple[str, ...] = ()
+    error_types: tuple[Text, ...] = ()
+    project_ids: tuple[Text, ...] = ()
     """What spans name as their project, ``inference.project_id``."""
     has_error: bool | None = None
     """An ERROR status, or an error signal outside the status."""
@@ -82,7 +93,7 @@ class SpanFilter(Value):
 class TraceFilter(Value):
     """Which traces are meant."""
 
-    trace_ids: tuple[str, ...] = ()
+    trace_ids: tuple[Text, ...] = ()
     has_errors: bool | None = None
     """Some span has status ERROR; false does not mean success."""
     has_error_signals: bool | None = None

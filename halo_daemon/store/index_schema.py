@@ -7,7 +7,7 @@ All of it can be deleted at any time. A change here means another
 
 from halo_daemon.store import day_totals
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 
 _DAY_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

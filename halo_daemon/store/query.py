@@ -9,9 +9,11 @@ from typing import Annotated, NamedTuple, Protocol, Self
 
 from pydantic import Field
 
-from halo_daemon.store.filters import SpanFilter, TraceFilter, Value
+from halo_daemon.store.filters import SpanFilter, Text, TraceFilter, Value
 from halo_daemon.store.records import SpanRecord, TraceNames, TraceRecord
 from halo_daemon.store.trace_reader import Window
+
+MAX_OFFSET = 2**62
 
 MAX_PAGE = 500
 
@@ -34,7 +36,7 @@ class SpanQuery(Value):
     order_by: SpanOrder = SpanOrder.START
     descending: bool = True
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
 
 
 class SpanPage(NamedTuple):
@@ -62,7 +64,7 @@ class TraceQuery(Value):
     order_by: TraceOrder = TraceOrder.START
     descending: bool = True
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
     with_names: bool = False
     """Look up `TraceRecord.names` too."""
     with_steps: bool = False
@@ -194,7 +196,7 @@ class AggregateAnswer(Value):
 class SearchQuery(Value):
     """A pattern to look for in the decoded values of spans."""
 
-    pattern: str
+    pattern: Text
     """RE2 syntax: linear time, no look-around, no back-references."""
     ignore_case: bool = False
     look_at_lines: bool = False
@@ -204,7 +206,7 @@ class SearchQuery(Value):
     """Matching spans; of each, the first match is told."""
     context_chars: Annotated[int, Field(ge=0, le=2_000)] = 100
     time_limit_s: Annotated[float, Field(gt=0, le=600)] = 10.0
-    after: str = ""
+    after: Text = ""
     """`SearchAnswer.next` of the page before."""
 
 

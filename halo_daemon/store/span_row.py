@@ -221,7 +221,14 @@ class _Resource(msgspec.Struct, gc=False):
 
 class _Status(msgspec.Struct, gc=False):
     code: str
-    message: Any = None
+    message: str
+
+
+class _Scope(msgspec.Struct, gc=False):
+    """Of no row: without it a line is no span that could be loaded."""
+
+    name: str
+    version: str
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -236,6 +243,7 @@ class _Line(msgspec.Struct, gc=False):
     end_time: str
     status: _Status
     resource: _Resource
+    scope: _Scope
     attributes: _Attributes
 
 
@@ -293,7 +301,7 @@ def _row(
         _text(attributes.session) or None,
         _text(attributes.user) or None,
         agent_id,
-        _text(fields.status.message)[:MAX_MESSAGE_CHARS] if has_signal else None,
+        fields.status.message[:MAX_MESSAGE_CHARS] if has_signal else None,
         _tokens(attributes.input_tokens),
         _tokens(attributes.output_tokens),
         _cost(attributes.cost_usd),

@@ -83,9 +83,12 @@ def _lines_with(finder: Pattern | None, block: bytes, lines_end: int) -> Iterato
     for match in finder.finditer(block, 0, lines_end):
         if match.start() < start:
             continue
-        begin = block.rfind(b"\n", 0, match.start()) + 1
-        start = end = block.index(b"\n", match.start())
-        yield begin, end
+        # An empty match may stand behind the last line.
+        end = block.find(b"\n", match.start(), lines_end)
+        if end < 0:
+            return
+        yield block.rfind(b"\n", 0, match.start()) + 1, end
+        start = end + 1
 
 
 def _rare_end(literal: str) -> str:

@@ -1,6 +1,7 @@
 """`SpanFilter` and `TraceFilter` as conditions on the tables of a day's index; pure."""
 
 import json
+import math
 from typing import Any
 
 from halo_daemon.store.filters import SpanFilter, TraceFilter
@@ -78,8 +79,14 @@ class Condition:
         self.parts.append(part)
 
     def add_any(self, column: str, values: tuple[Any, ...]) -> None:
-        """The column has one of *values*."""
-        self.add(f"{column} IN ({', '.join(self.mark(value) for value in values)})")
+        """The column has one of *values*, however many they are."""
+        self.add(f"{column} IN ({self.marks(values)})")
+
+    def marks(self, values: tuple[Any, ...]) -> str:
+        """What stands behind IN for *values*."""
+        if len(values) <= _MAX_MARKS:
+            return ", ".join(map(self.mark, values))
+        return f"SELECT value FROM json_each({self.mark(json.dumps(values))})"  # noqa: S608 -- marks only
 
     def add_ids(self, column: str, keys: tuple[bytes, ...]) -> None:
         """The column has one of *keys*, however many they are."""
@@ -92,10 +99,17 @@ class Condition:
     def add_bound(self, expression: str, operator: str, value: float | None) -> None:
         """The expression is within a bound, where there is one."""
         if value is not None:
-            self.add(f"{expression} {operator} {self.mark(value)}")
+            self.add(f"{expression} {operator} {self.mark(_in_range(value))}")
 
     def __str__(self) -> str:
         return " AND ".join(self.parts) or "1"
+
+
+def _in_range(value: float) -> float:
+    """A bound as SQLite takes it, on the same side of all that is stored."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return math.copysign(math.inf, value)
+    return value
 
 
 def ids(texts: tuple[str, ...]) -> tuple[bytes, ...]:
@@ -106,7 +120,7 @@ def ids(texts: tuple[str, ...]) -> tuple[bytes, ...]:
 def shape_condition(wanted: SpanFilter, condition: Condition) -> str:
     """What *wanted* says of a row of ``shapes``; ``""`` when nothing."""
     parts = [
-        f"{column} IN ({', '.join(condition.mark(value) for value in getattr(wanted, field))})"
+        f"{column} IN ({condition.marks(getattr(wanted, field))})"
         for field, column in _SHAPE_FIELDS.items()
         if getattr(wanted, field)
     ]
@@ -132,8 +146,7 @@ def span_condition(wanted: SpanFilter, condition: Condition) -> Condition:
         condition.add_any("s.name", wanted.span_names)
     for column, values in ((_SESSION, wanted.session_ids), (_USER, wanted.user_ids)):
         if values:
-            marks = ", ".join(map(condition.mark, values))
-            condition.add(f"coalesce({column}, '') IN ({marks})")
+            condition.add(f"coalesce({column}, '') IN ({condition.marks(values)})")
     condition.add_bound("s.start_ns", ">=", wanted.start_unix_ns_gte)
     condition.add_bound("s.start_ns", "<", wanted.start_unix_ns_lt)
     condition.add_bound(DURATION_MS, ">=", wanted.min_duration_ms)

@@ -1,12 +1,16 @@
 """What many traces hold together, over the indexes of a project."""
 
 from functools import reduce
+from itertools import chain
 from typing import Any
 
 from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import TraceTotals
+from halo_daemon.store.records import TraceNames
 from halo_daemon.store.span_index import SpanIndex
+from halo_daemon.store.span_sql import Condition
+from halo_daemon.store.trace_names import unpacked
 from halo_daemon.store.trace_query import matching_traces, sums_of
 from halo_daemon.store.trace_reader import Window
 
@@ -53,32 +57,45 @@ def _totals_of(part: SpanIndex, window: Window, wanted: TraceFilter) -> TraceTot
         ).fetchone()[0]
         for column, way in (("first_start_ns", "ASC"), ("end_ns", "DESC"))
     )
-    chosen = f"SELECT t.trace_id FROM traces t WHERE {condition}"  # noqa: S608 -- marks only
-    if sums[0] <= _FEW_TRACES:
-        shapes = f"id IN (SELECT shape FROM spans WHERE superseded = 0 AND trace_id IN ({chosen}))"  # noqa: S608
-    else:
-        # One matching trace is enough for a shape, so this stops early for nearly all.
-        shapes = (
-            "EXISTS (SELECT 1 FROM trace_shapes u JOIN traces t ON t.trace_id = u.trace_id"  # noqa: S608
-            f" WHERE u.shape = shapes.id AND {condition})"
-        )
+    return TraceTotals(
+        **dict(zip(_SUM_FIELDS, sums, strict=True)),
+        start_unix_ns=start_ns,
+        end_unix_ns=end_ns,
+        **(_names_of_few if sums[0] <= _FEW_TRACES else _names_of_many)(part, condition),
+    )
+
+
+def _names_of_few(part: SpanIndex, condition: Condition) -> dict[str, tuple[str, ...]]:
+    """What the traces of a condition name, by what each of them does."""
+    rows = part.connection.execute(
+        f"SELECT DISTINCT t.names FROM traces t WHERE {condition}",  # noqa: S608 -- marks only
+        condition.parameters,
+    )
+    lists = zip(*(unpacked(text) for (text,) in rows), strict=True)
+    return {
+        field: tuple(sorted(set(chain.from_iterable(names))))
+        for field, names in zip(TraceNames._fields, lists, strict=True)
+    }
+
+
+def _names_of_many(part: SpanIndex, condition: Condition) -> dict[str, tuple[str, ...]]:
+    """The same by the shapes that they have."""
+    # One matching trace is enough for a shape, so this stops early for nearly all.
     names = part.connection.execute(
-        f"SELECT service, model, tool, agent, project FROM shapes WHERE {shapes}",  # noqa: S608
+        "SELECT service, model, tool, agent, project FROM shapes WHERE"  # noqa: S608 -- marks only
+        " EXISTS (SELECT 1 FROM trace_shapes u JOIN traces t ON t.trace_id = u.trace_id"
+        f" WHERE u.shape = shapes.id AND {condition})",
         condition.parameters,
     ).fetchall()
     # The index holds the few spans with an id; the planner would rather visit every trace.
     agent_ids = part.connection.execute(
         "SELECT DISTINCT agent_id FROM spans INDEXED BY span_agents"  # noqa: S608
-        f" WHERE superseded = 0 AND agent_id IS NOT NULL AND +trace_id IN ({chosen})",
+        " WHERE superseded = 0 AND agent_id IS NOT NULL"
+        f" AND +trace_id IN (SELECT t.trace_id FROM traces t WHERE {condition})",
         condition.parameters,
     )
-    return TraceTotals(
-        **dict(zip(_SUM_FIELDS, sums, strict=True)),
-        start_unix_ns=start_ns,
-        end_unix_ns=end_ns,
-        agent_ids=tuple(sorted(agent_id for (agent_id,) in agent_ids)),
-        **{
-            field: tuple(sorted({row[place] for row in names} - {""}))
-            for place, field in enumerate(_NAME_FIELDS)
-        },
-    )
+    lists = {
+        field: tuple(sorted({row[place] for row in names} - {""}))
+        for place, field in enumerate(_NAME_FIELDS)
+    }
+    return {**lists, "agent_ids": tuple(sorted(agent_id for (agent_id,) in agent_ids))}
