@@ -167,6 +167,7 @@ class _Connection(HttpToolsProtocol):
         self._raw_head_bytes = 0
         self._is_head_too_large = False
         self._has_host = False
+        self._is_head_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -193,9 +194,18 @@ class _Connection(HttpToolsProtocol):
             # What follows an answer is the rest of an unread body, or a head: both in time.
             self._await_head()
 
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn always closes
+        """Keep a connection whose request is whole open for its answer; TLS cannot."""
+        if not self._is_head_over or self.scheme == "https":
+            return False
+        if self.cycle.more_body or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._has_host = False
+        self._has_host = self._is_head_over = False
         self._await_head()
 
     def on_url(self, url: bytes) -> None:
@@ -204,11 +214,15 @@ class _Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count_head(len(name) + len(value) + _HEADER_OVERHEAD_BYTES)
+        if self._is_head_over:
+            # A trailer must not change what the head said: neither the key nor the project.
+            return
         self._refuse_ambiguity(name.lower(), value)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
+        self._is_head_over = True
         if not self._has_host and self.parser.get_http_version() == "1.1":
             raise ValueError("no host")  # RFC 9112, section 3.2
         if not self.url.startswith(b"/") and (host := httptools.parse_url(self.url).host):

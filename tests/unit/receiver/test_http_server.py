@@ -222,3 +222,62 @@ async def test_a_request_without_host_is_refused_where_http_asks_for_one(head, s
 
         assert await _answer(reader) == status
         writer.close()
+
+
+async def _tell_headers(scope, receive, send):
+    exchange = Exchange(scope, receive, send)
+    await exchange.read(max_bytes=1000, setting="x", reserve=lambda _size_bytes: None)
+    names = b",".join(name for name, _ in scope["headers"])
+    await exchange.respond(Response(200, names, "text/plain"))
+
+
+async def test_trailers_are_no_headers():
+    """What follows a chunked body cannot add a key, a project or a type to its head."""
+    async with _Running(_tell_headers) as server:
+        reader, writer = await server.connect()
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nok\r\n0\r\nAuthorization: Bearer x\r\nContent-Type: text/html\r\n\r\n"
+        )
+
+        assert await _answer(reader) == b"HTTP/1.1 200 OK"
+        assert await reader.readexactly(22) == b"host,transfer-encoding"
+        writer.close()
+
+
+async def test_trailers_are_bounded_as_heads_are():
+    """Trailers without end are refused, not collected."""
+    async with _Running(_tell_headers, max_header_bytes=1000) as server:
+        reader, writer = await server.connect()
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nok\r\n0\r\n" + b"X-A: 0123456789\r\n" * 100 + b"\r\n"
+        )
+
+        assert await _answer(reader) == b"HTTP/1.1 431 Request Header Fields Too Large"
+        writer.close()
+
+
+async def test_a_sender_that_closes_its_half_after_the_request_gets_the_answer():
+    """The answer comes, and then the connection ends."""
+    async with _Running() as server:
+        reader, writer = await server.connect()
+        writer.write(_REQUEST)
+        writer.write_eof()
+
+        answer = await reader.read()
+
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert answer.endswith(b"done")
+        writer.close()
+
+
+async def test_a_sender_that_closes_its_half_in_the_middle_of_a_request_is_let_go():
+    """Half a request is no request."""
+    async with _Running() as server:
+        reader, writer = await server.connect()
+        writer.write(_REQUEST[:-1])
+        writer.write_eof()
+
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
