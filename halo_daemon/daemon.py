@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from halo_daemon.config import Config
-from halo_daemon.deliveries import deliveries
 from halo_daemon.housekeeping import housekeeping
 from halo_daemon.log import get_logger
 from halo_daemon.receiving import Share, receiving, run_on_loop
@@ -77,7 +76,11 @@ async def _serve(config: Config, *, schedule: bool, config_path: Path | None) ->
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(_stop_signals())
         addresses = await stack.enter_async_context(_receiving(config))
-        await stack.enter_async_context(deliveries(config))
+        if config.notify.targets or DataPaths(config.data.dir).outbox.exists():
+            # An HTTP client and all that findings are made of: memory for who uses it.
+            from halo_daemon.deliveries import deliveries  # noqa: PLC0415 -- see above
+
+            await stack.enter_async_context(deliveries(config))
         await stack.enter_async_context(housekeeping(config, config_path=config_path))
         if schedule:
             await stack.enter_async_context(scheduled_analyses(config, config_path=config_path))

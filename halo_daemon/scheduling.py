@@ -8,8 +8,6 @@ from pathlib import Path
 
 from halo_daemon.background import in_background
 from halo_daemon.config import Config
-from halo_daemon.deliveries import tell
-from halo_daemon.notify.events import FailedRun, run_failed
 from halo_daemon.own_command import run_command
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.scheduler import RunFailure, RunRequest, Scheduler
@@ -67,6 +65,10 @@ def scheduler_of(config: Config, *, config_path: Path | None) -> Scheduler:
         )
 
     async def tell_of(failure: RunFailure) -> None:
+        # Seldom needed, and what events are made of takes some megabytes.
+        from halo_daemon.deliveries import tell  # noqa: PLC0415 -- see above
+        from halo_daemon.notify.events import FailedRun, run_failed  # noqa: PLC0415 -- see above
+
         event = run_failed(
             FailedRun(
                 project=failure.project,
