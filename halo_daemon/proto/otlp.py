@@ -148,6 +148,62 @@ class _Reader:
         return message.FromString(raw), done
 
 
+class _Values:
+    """
+    Reads the values that are not plain.
+
+    Apart from `_Walk`, which holds the pairs that ask it: a request that refers to itself
+    would keep its lines until the garbage collector comes.
+    """
+
+    def __init__(self, lines: RequestLines, max_depth: int) -> None:
+        self._lines = lines
+        self._max_depth = max_depth
+
+    def read(self, value: AnyValue) -> JsonValue:
+        """The value as JSON; counts its parts, and warns of what it cannot hold."""
+        return self._value(value, 0)
+
+    def note_indexed_keys(self, pairs: Iterable[KeyValue]) -> None:
+        """Warn of keys that are indexes into a table that a trace does not have."""
+        if indices := sum(1 for pair in pairs if pair.key_strindex):
+            self._lines.warnings[STRING_INDEX] += indices
+
+    def _object(self, pairs: Sequence[KeyValue], depth: int) -> JsonObject:
+        self._lines.take_parts(len(pairs))
+        found: JsonObject = {pair.key: self._value(pair.value, depth) for pair in pairs}
+        if len(found) != len(pairs):
+            self._lines.warnings[DUPLICATE_KEYS] += len(pairs) - len(found)
+        if "" in found:
+            self.note_indexed_keys(pairs)
+        return found
+
+    def _value(self, value: AnyValue, depth: int) -> JsonValue:
+        which = value.WhichOneof("value")
+        if which in _PLAIN:
+            return cast("JsonValue", getattr(value, which))
+        if which == "double_value":
+            return json_double(value.double_value)
+        if which == "bytes_value":
+            return b64encode(value.bytes_value).decode("ascii")
+        if which == "array_value":
+            inner = self._deeper(depth)
+            items = value.array_value.values
+            self._lines.take_parts(len(items))
+            return [self._value(item, inner) for item in items]
+        if which == "kvlist_value":
+            return self._object(value.kvlist_value.values, self._deeper(depth))
+        if which == "string_value_strindex":
+            # An index into the string table of a profile, which a trace does not have.
+            self._lines.warnings[STRING_INDEX] += 1
+        return None
+
+    def _deeper(self, depth: int) -> int:
+        if depth >= self._max_depth:
+            raise nesting_error(self._max_depth)
+        return depth + 1
+
+
 class _Walk:
     """
     One walk over one parsed request.
@@ -158,8 +214,8 @@ class _Walk:
 
     def __init__(self, lines: RequestLines, limits: DecodeLimits) -> None:
         self._lines = lines
-        self._max_depth = limits.max_depth
-        self._pairs = Pairs(self._value_of)
+        self._values = _Values(lines, limits.max_depth)
+        self._pairs = Pairs(self._values.read)
         self.may_be_foreign = False
 
     def walk(self, request: ExportTraceServiceRequest) -> None:
@@ -289,49 +345,10 @@ class _Walk:
         if len(found) != len(raw_pairs):
             self._lines.warnings[DUPLICATE_KEYS] += len(raw_pairs) - len(found)
         if "" in found:
-            self._note_indexed_keys(KeyValue.FromString(cast("bytes", raw)) for raw in raw_pairs)
+            self._values.note_indexed_keys(
+                KeyValue.FromString(cast("bytes", raw)) for raw in raw_pairs
+            )
         return found
-
-    def _object(self, pairs: Sequence[KeyValue], depth: int) -> JsonObject:
-        self._lines.take_parts(len(pairs))
-        found: JsonObject = {pair.key: self._value(pair.value, depth) for pair in pairs}
-        if len(found) != len(pairs):
-            self._lines.warnings[DUPLICATE_KEYS] += len(pairs) - len(found)
-        if "" in found:
-            self._note_indexed_keys(pairs)
-        return found
-
-    def _note_indexed_keys(self, pairs: Iterable[KeyValue]) -> None:
-        if indices := sum(1 for pair in pairs if pair.key_strindex):
-            self._lines.warnings[STRING_INDEX] += indices
-
-    def _value_of(self, value: AnyValue) -> JsonValue:
-        return self._value(value, 0)
-
-    def _value(self, value: AnyValue, depth: int) -> JsonValue:
-        which = value.WhichOneof("value")
-        if which in _PLAIN:
-            return cast("JsonValue", getattr(value, which))
-        if which == "double_value":
-            return json_double(value.double_value)
-        if which == "bytes_value":
-            return b64encode(value.bytes_value).decode("ascii")
-        if which == "array_value":
-            inner = self._deeper(depth)
-            items = value.array_value.values
-            self._lines.take_parts(len(items))
-            return [self._value(item, inner) for item in items]
-        if which == "kvlist_value":
-            return self._object(value.kvlist_value.values, self._deeper(depth))
-        if which == "string_value_strindex":
-            # An index into the string table of a profile, which a trace does not have.
-            self._lines.warnings[STRING_INDEX] += 1
-        return None
-
-    def _deeper(self, depth: int) -> int:
-        if depth >= self._max_depth:
-            raise nesting_error(self._max_depth)
-        return depth + 1
 
     def _entity_ref(self, ref: EntityRef) -> JsonObject:
         self._lines.take_parts(MESSAGE_PARTS + len(ref.id_keys) + len(ref.description_keys))

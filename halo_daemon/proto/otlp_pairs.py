@@ -31,10 +31,16 @@ from google.protobuf.message_factory import GetMessageClass
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1 import common_pb2
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import (
+    AnyValue,
+    EntityRef,
+    InstrumentationScope,
+    KeyValue,
+)
 from opentelemetry.proto.resource.v1 import resource_pb2
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.otlp_wire import varint_bytes
@@ -90,6 +96,11 @@ def _raw_classes() -> dict[str, type[Message]]:
             Span,
             Span.Event,
             Span.Link,
+            # Not asked for by name: a class that nobody holds is made anew for each request.
+            Status,
+            Resource,
+            EntityRef,
+            InstrumentationScope,
         )
     }
 
