@@ -14,6 +14,7 @@ from typing import cast
 import orjson
 
 from halo_daemon.store import index_schema as sql
+from halo_daemon.store.database import StaleIndexError
 from halo_daemon.store.records import TraceNames
 from halo_daemon.store.span_row import SHAPE, Shape, TraceRows
 
@@ -37,7 +38,12 @@ def packed(names: TraceNames) -> str:
 
 
 def unpacked(text: str) -> TraceNames:
-    """What `packed` made."""
+    """
+    What `packed` made.
+
+    Raises:
+        StaleIndexError: The text is damaged.
+    """
     # Traces of one program have the same names, again and again.
     return _unpack_once(text) if len(text) <= _MAX_CACHED_CHARS else _unpack(text)
 
@@ -120,7 +126,10 @@ def _distinct(column: Iterable[str | None]) -> tuple[str, ...]:
 
 
 def _unpack(text: str) -> TraceNames:
-    return TraceNames._make(map(tuple, orjson.loads(text)))
+    try:
+        return TraceNames._make(map(tuple, orjson.loads(text)))
+    except (ValueError, TypeError) as exc:
+        raise StaleIndexError(f"the names of a trace are damaged: {exc}") from exc
 
 
 _unpack_once = lru_cache(maxsize=1024)(_unpack)
