@@ -1,6 +1,7 @@
 """``halo-daemon finding``: look findings up and say what becomes of them."""
 
 import getpass
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +79,9 @@ def list_findings(
 def _print_list(rows: "Sequence[tuple[str, KnownFinding]]") -> None:
     from halo_daemon.findings import short_ids
 
-    names = short_ids(row.finding_id for _, row in rows)
+    # Whole in a pipe: short ones are told apart among these rows alone.
+    ids = [row.finding_id for _, row in rows]
+    names = short_ids(ids) if sys.stdout.isatty() else dict(zip(ids, ids, strict=True))
     columns = ("severity", "finding", "state", "triage", "project", "title")
     table = [
         [

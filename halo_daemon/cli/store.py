@@ -145,13 +145,15 @@ def repair(ctx: typer.Context, *, config: ConfigOption = None, data: DataOption 
 
     paths = DataPaths(_existing(ctx, config, data))
     with DataLock(paths):
-        for tail in recover(paths):
+        tails, tables = recover(paths), mend_tables(paths)
+        for tail in tails:
             print_note(f"{tail.cut_bytes} bytes of {tail.shard.name} moved to {tail.quarantined}")
-        for shard in mend_tables(paths):
+        for shard in tables:
             print_note(f"table of {shard.name} written anew from its frames")
         for slug in paths.slugs():
             reindex_project(paths.project(slug), now_unix_ns=time.time_ns())
-    print_note("repaired")
+    is_whole = not tails and not tables
+    print_note("no shard was damaged; indexes built again" if is_whole else "repaired")
 
 
 @app.command("reindex")

@@ -60,12 +60,11 @@ def state_of(project):
 
 
 def test_findings_are_listed(project):
-    """One line a finding, with its severity and its state."""
+    """One line a finding, with its severity, its whole id and its state."""
     result = run(project, "finding", "list")
 
     assert result.exit_code == 0
-    assert result.stdout.startswith("high\tF-")
-    assert "new" in result.stdout
+    assert result.stdout.startswith(f"high\t{finding_id(project)}\tnew")
 
 
 def test_a_finding_is_shown_with_its_evidence(project):

@@ -246,6 +246,20 @@ def test_the_store_is_verified_repaired_and_indexed(data):
     assert (stats["traces"], stats["spans"]) == (2, 3)
 
 
+def test_repair_says_when_there_was_nothing_to_repair(data):
+    """Whole shards are called whole; what was mended is named."""
+    arguments = ["store", "repair", "--data", str(data)]
+    whole = CliRunner().invoke(app, arguments).stderr
+    (shard,) = data.rglob("*.jsonl")
+    with shard.open("ab") as file:
+        file.write(b"{half a line")
+    mended = CliRunner().invoke(app, arguments).stderr
+
+    assert "no shard was damaged" in whole
+    assert "12 bytes" in mended
+    assert "repaired" in mended
+
+
 def test_a_lost_table_is_told_and_mended(data):
     """A compressed shard with a cut tail is read, exits 1 in verify, and is whole after repair."""
     run(data, "store", "compact", "--older-than", "0s")
