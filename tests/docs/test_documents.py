@@ -77,3 +77,12 @@ def test_documented_make_targets_exist(target):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_decisions_are_numbered_in_a_row():
+    """Each has a number of its own, which its title repeats; ADR n names one page."""
+    pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    titles = [page.read_text(encoding="utf-8").split("\n", 1)[0] for page in pages]
+
+    assert [page.name[:4] for page in pages] == [f"{n:04}" for n in range(1, len(pages) + 1)]
+    assert [title[2:6] for title in titles] == [page.name[:4] for page in pages]
