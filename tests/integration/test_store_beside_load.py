@@ -125,8 +125,9 @@ def _store_old(data: Path, project: str, *, days_ago: int) -> None:
     received = time.time_ns() - days_ago * _DAY_NS
     day = DataPaths(data).project(project).day(day_of(received))
     day.directory.mkdir(parents=True)
+    opened = time.strftime("%H%M%S", time.gmtime(received // 10**9))
     for number in range(2):
-        path = day.plain(f"000000Z-w0-{number + 1:06d}")
+        path = day.plain(f"{opened}Z-w0-{number + 1:06d}")
         path.write_bytes(
             b"".join(
                 make_line(

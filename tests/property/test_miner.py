@@ -103,7 +103,9 @@ def test_every_trace_is_in_exactly_one_share():
 
 def test_an_unrelated_trace_changes_only_denominators():
     """A clean trace more changes counts of eligible traces, and no finding's cases."""
-    more = [script for _, script in runs(401, rates={}, seed=9)][400]
+    later = [script for _, script in runs(420, rates={}, seed=9)][400:]
+    # One that asks the tool whose empty answers are a weak signal of their own is a case more.
+    more = next(one for one in later if all(s.name != "list_alerts" for s in one.spans()))
     assert more.trace_id not in {script.trace_id for script in SCRIPTS}
     reader = reader_of([*SPANS, *more.spans()])
 
