@@ -53,7 +53,7 @@ fuzz: .venv/.stamp-dev ## Every property ROUNDS=20 times, each time with new exa
 soak: .venv/.stamp-dev ## An hour of load with crashes: nothing lost, memory flat
 	$(BIN)/python -m bench.soak $(ARGS)
 kill-rounds: .venv/.stamp-dev ## 200 times kill -9 under load, and nothing acknowledged is missing
-	HALO_KILL_ROUNDS=200 $(BIN)/python -m pytest -s tests/conformance/test_kill.py
+	HALO_KILL_ROUNDS=200 $(BIN)/python -m pytest -s --timeout=7200 tests/conformance/test_kill.py
 
 # HALO's reader needs pydantic alone; the rest of its pins do not install everywhere.
 .venv-halo/.stamp:
