@@ -64,7 +64,6 @@ class ProjectIndex:
             self._catalog = None
         self._close_merged()
         self._shared, self._shared_count = {}, 0
-        self._knows_shared = False
 
     @property
     def days(self) -> list[DayIndex]:
@@ -308,6 +307,8 @@ class ProjectIndex:
             self._told.add(index)
 
     def _close_merged(self) -> None:
+        # Whatever closes it, what is shared has an answer again only after the next merge.
+        self._knows_shared = False
         if self._merged is not None:
             self._merged.close()
             self._merged = None

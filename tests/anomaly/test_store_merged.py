@@ -116,6 +116,19 @@ def forget_a_day(project: ProjectPaths) -> None:
         path.unlink()
 
 
+def lose_first_page(project: ProjectPaths, table: str) -> None:
+    """Fill the page with zeros that a table, or an index, begins at."""
+    connection = sqlite3.connect(project.merged)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    query = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+    (page,) = connection.execute(query, (table,)).fetchone()
+    connection.close()
+    with project.merged.open("r+b") as file:
+        file.seek((page - 1) * page_bytes)
+        file.write(b"\0" * page_bytes)
+
+
 DAMAGES = [delete, noise, zeros, flip, age, forget_a_day]
 
 
@@ -141,6 +154,18 @@ def test_a_merge_that_goes_under_an_open_reader_is_made_again(
     before = answers(reader)
     damage(project)
     assert answers(reader) == before
+
+
+@pytest.mark.parametrize("table", ["spans", "span_winners", "traces", "trace_starts", "shapes"])
+def test_damage_that_a_question_meets_costs_no_trace(project, reader, table: str) -> None:
+    """Whichever page of the merged index is lost, the answers before and after are the same."""
+    before = answers(reader)
+    reader.close()
+    lose_first_page(project, table)
+
+    other = open_reader(project)
+    assert answers(other) == before
+    other.close()
 
 
 def test_a_day_that_is_gone_takes_its_spans_out_of_the_merge(project, reader) -> None:
