@@ -26,6 +26,7 @@ from halo_daemon.store.paths import (
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.receipts import read_receipts
 from halo_daemon.store.recovery import whole_length
+from halo_daemon.store.rollups import NOT_SHARED
 from halo_daemon.store.shard_files import Extent, ShardFiles, open_shard
 
 _COPY_BYTES = 4 * 1024**2
@@ -208,16 +209,17 @@ def restore(source: Path, paths: DataPaths, *, disk: Disk | None = None) -> int:
 
 
 def _counts(index: ProjectIndex) -> tuple[int, int, int, int]:
-    traces: set[bytes] = set()
-    spans = duplicates = bad_lines = 0
-    for day in index.days:
-        traces.update(day.trace_ids())
-        row = day.connection.execute(
-            "SELECT coalesce(sum(spans), 0), coalesce(sum(duplicates), 0),"
-            " (SELECT count(*) FROM bad_lines) FROM traces"
+    """Traces, spans, versions beside those that count, and bad lines."""
+    counts = [0, 0, 0, 0]
+    for part in index.parts:
+        row = part.connection.execute(
+            "SELECT count(*), coalesce(sum(spans), 0), coalesce(sum(duplicates), 0),"  # noqa: S608 -- constants
+            " (SELECT count(*) FROM bad_lines)"
+            f" FROM traces t WHERE {NOT_SHARED if part.has_shared else 1}"
         ).fetchone()
-        spans, duplicates, bad_lines = spans + row[0], duplicates + row[1], bad_lines + row[2]
-    return len(traces), spans, duplicates, bad_lines
+        counts = [total + more for total, more in zip(counts, row, strict=True)]
+    traces, spans, duplicates, bad_lines = counts
+    return traces, spans, duplicates, bad_lines
 
 
 def _files_below(directory: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from halo_daemon.store.filters import SpanFilter, TraceFilter
+from halo_daemon.store.maintenance import project_stats
 from halo_daemon.store.paths import DataPaths, ProjectPaths
 from halo_daemon.store.query import SpanQuery, TraceQuery
 from halo_daemon.store.query_engine import LocalQueries
@@ -249,3 +250,18 @@ def test_pages_and_counts_of_spans_hold_over_days(project, tmp_path) -> None:
     assert page.total == SPANS_A_DAY * len(DAYS) + 1
     assert [trace.trace_id for trace in traces.traces] == [trace_id_of(2)]
     queries.close()
+
+
+def test_figures_of_a_project_count_a_span_of_two_days_once(project, reader) -> None:
+    """A span that came again on another day is a duplicate in `store stats` too."""
+    write(project, DAYS[2], 2, [make_line(trace_id=trace_id_of(1), span_id=span_id_of(1))])
+
+    stats = project_stats(project, now_unix_ns=START_UNIX_NS)
+
+    overview = reader.overview(EVERYTHING)
+    assert (stats.traces, stats.spans, stats.duplicate_spans) == (
+        overview.traces,
+        overview.spans,
+        overview.duplicate_spans,
+    )
+    assert stats.duplicate_spans == 1
