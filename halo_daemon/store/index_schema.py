@@ -7,7 +7,7 @@ All of it can be deleted at any time. A change here means another
 
 from halo_daemon.store import day_totals
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 
 _DAY_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -131,7 +131,12 @@ DAY_SCHEMA = _DAY_TABLES + day_totals.SCHEMA
 MERGED_SCHEMA = (
     DAY_SCHEMA
     + """
-CREATE TABLE taken (file TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE taken (
+    file TEXT PRIMARY KEY,
+    row INTEGER NOT NULL,
+    stem TEXT NOT NULL,
+    offset INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 )
 """Of the index of traces with rows in several days."""

@@ -7,8 +7,9 @@ are copied here, where they are merged like those of one day and keep running
 figures: the days answer for every other trace, and this index for these. So a
 question costs no more for a trace of any size, and the copy costs once.
 
-It notes up to which row it has taken the spans of each day's index file. A file
-that is gone, or was built again, has other rows: then everything is copied anew.
+It notes up to which row it has taken the spans of each day's index file, and whose
+line that row is. A file that is gone, was built again, or was thrown back by a power cut
+and filled in another order, has other rows: then everything is copied anew.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -35,6 +36,7 @@ _BY_TRACE = " UNION ALL ".join(
     f"SELECT {_COLUMNS} FROM spans WHERE trace_id IN {_SHARED} AND superseded = {half} AND id > ?1"  # noqa: S608 -- constants
     for half in (0, 1)
 )
+_PLACE = "SELECT stem, offset FROM spans JOIN shards ON shards.id = shard WHERE spans.id = ?"
 _COUNT = f"SELECT coalesce(sum(spans + duplicates), 0) FROM traces WHERE trace_id IN {_SHARED}"  # noqa: S608 -- constants
 
 
@@ -58,12 +60,12 @@ class MergedIndex(SpanIndex):
         The caller holds the project's index lock, and has told the days what is shared.
 
         Raises:
-            StaleIndexError: A day that rows came from is gone, or was built again.
+            StaleIndexError: A day that rows came from is gone, or has other rows now.
         """
         self.forget_shapes()
         with transaction(self.connection):
-            taken = dict(self.connection.execute("SELECT file, row FROM taken").fetchall())
-            gone = taken.keys() - {day.file for day in days}
+            files = {file for (file,) in self.connection.execute("SELECT file FROM taken")}
+            gone = files - {day.file for day in days}
             if gone:
                 raise StaleIndexError(f"spans came from days that are gone: {sorted(gone)[:3]}")
             # What is shared stays so, and others may have taken more than this object knows.
@@ -71,16 +73,23 @@ class MergedIndex(SpanIndex):
             new: set[bytes] = set() if is_known else {*shared}.difference(self.trace_ids())
             for day in days:
                 if day.has_shared:
-                    self._take_day(day, taken.get(day.file, 0), new)
+                    self._take_day(day, new)
         self._seen = len(shared)
 
-    def _take_day(self, day: DayIndex, taken: int, new: Collection[bytes]) -> None:
-        last = day.next_id() - 1
+    def _take_day(self, day: DayIndex, new: Collection[bytes]) -> None:
+        query = "SELECT row, stem, offset FROM taken WHERE file = ?"
+        taken, *place = self.connection.execute(query, (day.file,)).fetchone() or (0,)
+        if taken and _place_of(day, taken) != place:
+            raise StaleIndexError(f"{day.day} has other rows than those that were taken")
         if taken and new:
             self._copy(day, _rows_of(day, new, taken))
+        last = day.next_id() - 1
         if last > taken:
             self._copy(day, _new_rows(day, taken, last))
-        self.connection.execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (day.file, last))
+            self.connection.execute(
+                "INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?)",
+                (day.file, last, *_place_of(day, last)),
+            )
 
     def _copy(self, day: DayIndex, found: Iterator[tuple[Any, ...]]) -> None:
         shapes: dict[int, int] = {}
@@ -115,6 +124,11 @@ class MergedIndex(SpanIndex):
         name = f"{day.day}/{stem}"
         known = self.connection.execute("SELECT id FROM shards WHERE stem = ?", (name,)).fetchone()
         return int(known[0]) if known else self.add_shard(name)
+
+
+def _place_of(day: DayIndex, row: int) -> list[Any]:
+    """Shard and offset of the line of a row; empty when there is no such row."""
+    return [*(day.connection.execute(_PLACE, (row,)).fetchone() or ())]
 
 
 def _rows_of(day: DayIndex, trace_ids: Collection[bytes], last: int) -> Iterator[tuple[Any, ...]]:
