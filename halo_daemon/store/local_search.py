@@ -23,7 +23,7 @@ from halo_daemon.store.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, key_of
 from halo_daemon.store.paths import ShardName
 from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.query import SearchAnswer, SearchMatch, SearchQuery
-from halo_daemon.store.rollups import traces_of, window_condition
+from halo_daemon.store.rollups import spans_of
 from halo_daemon.store.shard_files import Extent, ShardFiles
 from halo_daemon.store.span_index import SpanIndex
 from halo_daemon.store.span_search import ValueSearch
@@ -177,12 +177,7 @@ class LocalSearch:
     def _named(self, part: SpanIndex, day: str) -> Iterator[Extent]:
         """The lines of one day that *part* names, by shard and offset."""
         condition = span_condition(self._query.filter, Condition())
-        condition.add("s.superseded = 0")
-        in_window, parameters = traces_of(part, self._window)
-        condition.add(
-            f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {in_window})"  # noqa: S608 -- constants
-        )
-        condition.parameters.update(parameters)
+        condition.add_of(*spans_of(part, self._window))
         if not part.day:
             condition.add(f"d.stem LIKE {condition.mark(f'{day}/%')}")
         rows = part.connection.execute(
@@ -230,13 +225,7 @@ class _Judge:
         if part is None or not attributes_hold(fields, self._wanted.attributes):
             return False
         condition = span_condition(self._wanted, Condition())
-        condition.add("s.superseded = 0")
-        if not part.is_within(self._window):
-            sql, parameters = window_condition(self._window)
-            condition.add(
-                f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {sql})"  # noqa: S608 -- marks only
-            )
-            condition.parameters.update(parameters)
+        condition.add_of(*spans_of(part, self._window))
         condition.add(f"s.trace_id = {condition.mark(trace_id)}")
         span_id = key_of(str(fields["span_id"]), SPAN_ID_BYTES)
         condition.add(f"s.span_id = {condition.mark(span_id)}")

@@ -37,7 +37,7 @@ from halo_daemon.store.query import (
     TraceQuery,
     TraceTotals,
 )
-from halo_daemon.store.rollups import window_condition
+from halo_daemon.store.rollups import spans_of
 from halo_daemon.store.shape_counts import count_spans
 from halo_daemon.store.shard_files import Extent, ShardFiles
 from halo_daemon.store.span_index import SpanIndex
@@ -306,20 +306,13 @@ class LocalQueries:
 
     def _condition(self, part: SpanIndex, window: Window, query: _OverSpans) -> Condition:
         condition = span_condition(query.filter, Condition())
-        condition.add("s.superseded = 0")
         if query.traces != _ANY_TRACE:
             chosen = matching_traces(part, window, query.traces)
-            condition.add(f"s.trace_id IN (SELECT t.trace_id FROM traces t WHERE {chosen})")  # noqa: S608 -- marks only
-            condition.parameters.update(chosen.parameters)
-            return condition
-        if part.has_shared:
-            condition.add("s.trace_id NOT IN (SELECT trace_id FROM temp.shared)")
-        if not part.is_within(window):
-            sql, parameters = window_condition(window)
-            condition.add(
-                f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {sql})"  # noqa: S608 -- marks only
-            )
-            condition.parameters.update(parameters)
+            condition.add("s.superseded = 0")
+            named = f"s.trace_id IN (SELECT t.trace_id FROM traces t WHERE {chosen})"  # noqa: S608 -- marks only
+            condition.add_of(named, chosen.parameters)
+        else:
+            condition.add_of(*spans_of(part, window))
         return condition
 
 

@@ -1,4 +1,4 @@
-"""Which traces of an index a window means, as conditions on its table of traces."""
+"""Which traces of an index a window means, as conditions on its tables."""
 
 from halo_daemon.store.span_index import SpanIndex
 from halo_daemon.store.trace_reader import Window, WindowBy
@@ -45,3 +45,14 @@ def traces_of(part: SpanIndex, window: Window) -> tuple[str, dict[str, int]]:
     """The same for those that *part* answers for."""
     condition, parameters = traces_in(part, window)
     return (f"{condition} AND {NOT_SHARED}" if part.has_shared else condition), parameters
+
+
+def spans_of(part: SpanIndex, window: Window) -> tuple[str, dict[str, int]]:
+    """The condition on a row ``s`` of ``spans``: of the latter, the versions that count."""
+    in_window, parameters = traces_in(part, window)
+    if parameters:
+        # Otherwise no trace needs a look to tell.
+        in_window = f"EXISTS (SELECT 1 FROM traces t WHERE t.trace_id = s.trace_id AND {in_window})"  # noqa: S608 -- constants
+    if part.has_shared:
+        in_window += " AND s.trace_id NOT IN (SELECT trace_id FROM temp.shared)"
+    return f"s.superseded = 0 AND {in_window}", parameters

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from halo_daemon.store.filters import SpanFilter, TraceFilter
@@ -77,6 +78,11 @@ class Condition:
     def add(self, part: str) -> None:
         """One more part."""
         self.parts.append(part)
+
+    def add_of(self, part: str, parameters: Mapping[str, object]) -> None:
+        """One more part with marks of its own."""
+        self.add(part)
+        self.parameters.update(parameters)
 
     def add_any(self, column: str, values: tuple[Any, ...]) -> None:
         """The column has one of *values*, however many they are."""

@@ -87,9 +87,7 @@ def matching_traces(
         QueryError: A filter in ``any_span`` has conditions on attributes.
     """
     condition = trace_condition(wanted, Condition("t"))
-    in_window, parameters = traces_of(part, window)
-    condition.add(in_window)
-    condition.parameters.update(parameters)
+    condition.add_of(*traces_of(part, window))
     for one in wanted.any_span:
         if one.attributes:
             raise QueryError(
