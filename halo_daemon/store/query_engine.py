@@ -10,7 +10,6 @@ import heapq
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from threading import RLock
 from typing import NamedTuple
 
 import orjson
@@ -20,10 +19,8 @@ from halo_daemon.store.aggregates import Row, aggregate_rows
 from halo_daemon.store.conditions import attributes_hold
 from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.ids import id_of
+from halo_daemon.store.local_project import LocalProject
 from halo_daemon.store.local_search import LocalSearch
-from halo_daemon.store.paths import DataPaths
-from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.projects import find_project
 from halo_daemon.store.query import (
     AggregateAnswer,
     AggregateQuery,
@@ -39,7 +36,7 @@ from halo_daemon.store.query import (
 )
 from halo_daemon.store.rollups import spans_of
 from halo_daemon.store.shape_counts import count_spans
-from halo_daemon.store.shard_files import Extent, ShardFiles
+from halo_daemon.store.shard_files import Extent
 from halo_daemon.store.span_index import SpanIndex
 from halo_daemon.store.span_sql import (
     DURATION_NS,
@@ -99,7 +96,7 @@ class _Ranked(NamedTuple):
     """The span, or where to read it."""
 
 
-class LocalQueries:
+class LocalQueries(LocalProject):
     """
     Answers questions over one project; see `TraceQueries` for the promises.
 
@@ -126,18 +123,8 @@ class LocalQueries:
         now_unix_ns: Callable[[], int],
         now_monotonic_s: Callable[[], float],
     ) -> None:
-        paths = DataPaths(root)
-        place = paths.project(find_project(paths, project).slug)
-        self._index = ProjectIndex(place, now_unix_ns=now_unix_ns)
-        self._files = ShardFiles(place.spans)
+        super().__init__(root, project, now_unix_ns=now_unix_ns)
         self._now_monotonic_s = now_monotonic_s
-        self._lock = RLock()
-
-    def close(self) -> None:
-        """Close every file; a later call opens them again."""
-        with self._lock:
-            self._index.close()
-            self._files.close()
 
     def query_traces(self, window: Window, query: TraceQuery) -> TracePage:
         """One page of traces."""

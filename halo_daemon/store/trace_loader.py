@@ -17,18 +17,14 @@ from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from threading import RLock
 from typing import NamedTuple
 from zlib import crc32
 
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.ids import id_of, trace_key
-from halo_daemon.store.paths import DataPaths
-from halo_daemon.store.project_index import ProjectIndex
-from halo_daemon.store.projects import find_project
+from halo_daemon.store.local_project import LocalProject
 from halo_daemon.store.rollups import traces_in
-from halo_daemon.store.shard_files import ShardFiles
 from halo_daemon.store.span_index import SpanIndex
 from halo_daemon.store.trace_lines import (
     SpanLine,
@@ -54,7 +50,7 @@ class _Loaded(NamedTuple):
     """With None where one could not be read."""
 
 
-class LocalTraceLoader:
+class LocalTraceLoader(LocalProject):
     """
     Loads the traces of one project of a data directory; see `TraceReader` for the promises.
 
@@ -86,21 +82,10 @@ class LocalTraceLoader:
         now_unix_ns: Callable[[], int],
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        paths = DataPaths(root)
-        self.project = find_project(paths, project)
-        place = paths.project(self.project.slug)
-        self._index = ProjectIndex(place, now_unix_ns=now_unix_ns)
-        self._files = ShardFiles(place.spans)
+        super().__init__(root, project, now_unix_ns=now_unix_ns)
         self._settle_ns = int(settle_s * _NANOS)
         self._now_unix_ns = now_unix_ns
         self._max_answer_bytes = max_answer_bytes
-        self._lock = RLock()
-
-    def close(self) -> None:
-        """Close every file; a later call opens them again."""
-        with self._lock:
-            self._index.close()
-            self._files.close()
 
     def load_trace(self, trace_id: str, *, after: str = "") -> Trace | None:
         """Load a trace, or a part of it; see `TraceReader.load_trace`."""
