@@ -131,6 +131,33 @@ def test_an_index_that_is_there_is_gone_on_with(data, mounted):
     assert copy.file == f"{day.day}/{identity}"
 
 
+def test_traces_of_several_days_are_answered_from_a_copy_of_their_index(data, mounted):
+    """Their index is gone on with like those of days, and each of them is one trace."""
+    if os.geteuid() != 0:
+        pytest.skip("the directory is writable to root alone")
+    project = DataPaths(data).project("shop")
+    before = NOW - 86_400 * 10**9
+    day = project.day(day_of(before))
+    day.directory.mkdir()
+    early = make_line(trace_id=trace_id_of(1), span_id=span_id_of(900), start_unix_ns=before)
+    day.plain(shard_stem(before, worker=0, sequence=1)).write_bytes(early)
+    first = LocalTraceReader(data, "shop", settle_s=0, now_unix_ns=lambda: NOW)
+    expected = first.overview(EVERYTHING)
+    files = [index.file for index in first._index.merged]
+    first.close()
+    reader = LocalTraceReader(mounted, "shop", settle_s=0, now_unix_ns=lambda: NOW)
+
+    overview = reader.overview(EVERYTHING)
+    copies = [index.file for index in reader._index.merged]
+    trace = reader.load_trace(trace_id_of(1))
+    reader.close()
+
+    assert overview == expected
+    assert copies == files != []
+    assert trace is not None
+    assert [span.span_id for span in trace.spans] == [span_id_of(900), span_id_of(1)]
+
+
 @pytest.mark.parametrize(
     "command",
     [
