@@ -2,11 +2,10 @@
 
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from halo_daemon.errors import StoreError
-from halo_daemon.store.disk import Disk
+from halo_daemon.store.disk import Disk, held, write_fully
 from halo_daemon.store.paths import TEMPORARY_PREFIX
 
 KEY_BYTES = 32
@@ -46,12 +45,15 @@ def _make(path: Path) -> None:
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, secrets.token_bytes(KEY_BYTES))
-        os.fsync(fd)
+        try:
+            write_fully(Disk(), fd, secrets.token_bytes(KEY_BYTES))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        # Not by a link, which some file systems do not have.
+        with held(path.parent):
+            if not path.exists():
+                temporary.rename(path)
     finally:
-        os.close(fd)
-    # A link, unlike a rename, does not replace what another process made meanwhile.
-    with suppress(FileExistsError):
-        os.link(temporary, path)
-    temporary.unlink()
+        temporary.unlink(missing_ok=True)
     Disk().sync_directory(path.parent)
