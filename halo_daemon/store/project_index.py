@@ -4,7 +4,8 @@ All derived files of one project, brought up to date and kept open.
 `catch_up` is called before every answer. It looks at the shards' lengths, which
 costs microseconds when nothing changed, and indexes what is new under the
 project's index lock, so that a daemon and commands beside it take turns. The
-lock is released after every block: nobody waits for another's whole build.
+lock is released after every block: nobody waits for another's whole build, but for
+the copy of what traces of several days have new (`merged_index`), one transaction.
 
 Any doubt about a derived file ends here: it is deleted and built again, once;
 a second failure in a row is an error of the disk and raised as `StoreError`.
@@ -322,7 +323,7 @@ class ProjectIndex:
         Take the project's turn at writing derived files.
 
         There is no time limit: the kernel releases the lock of a holder that dies,
-        and one that lives holds it for one block.
+        and one that lives holds it for one block, or one copy of shared traces.
         """
         fd = os.open(self.paths.index_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from halo_daemon.errors import QueryError
 from halo_daemon.proto.trace import Cut
+from halo_daemon.store import index_schema as sql
 from halo_daemon.store.ids import id_of, span_key
 from halo_daemon.store.shard_files import Extent
 from halo_daemon.store.span_index import SpanIndex
@@ -18,7 +19,6 @@ from halo_daemon.store.trace_reader import SPAN_BYTES
 
 _ID_CHARS = 64
 _PAGE_ROWS = 16_384
-_START = "SELECT start_ns FROM spans WHERE trace_id = ? AND span_id = ? AND superseded = 0"
 _NEXT = f"""
 SELECT start_ns, span_id, stem, offset, length, crc FROM spans JOIN shards ON shards.id = shard
 WHERE trace_id = ? AND superseded = 0 AND (start_ns, span_id) > (?, ?)
@@ -92,7 +92,7 @@ def _in_order(index: SpanIndex, trace_id: bytes, after: _Place) -> Iterator[tupl
 
 def _place_of(index: SpanIndex, trace_id: bytes, span_id: str) -> _Place:
     key = span_key(span_id)
-    found = key and index.connection.execute(_START, (trace_id, key)).fetchone()
+    found = key and index.connection.execute(sql.FIND_START, (trace_id, key)).fetchone()
     if key is None or not found:
         raise QueryError(
             f"cannot go on after span `{span_id[:_ID_CHARS]}`: trace {id_of(trace_id)} has none",
