@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from halo_daemon.analyzer.agent.budget import Budget
@@ -153,11 +153,9 @@ def _set_by_signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     for each in signals:
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(each, stop.set)
+        loop.add_signal_handler(each, stop.set)
     try:
         yield
     finally:
         for each in signals:
-            with suppress(NotImplementedError):
-                loop.remove_signal_handler(each)
+            loop.remove_signal_handler(each)

@@ -4,7 +4,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from halo_daemon.analyzer.agent.events import (
@@ -50,8 +49,7 @@ def _stop_on_signals(showing: asyncio.Future[int]) -> None:
             loop.remove_signal_handler(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop)
 
 
 async def _wait_for(cancel: Path | None) -> None:
@@ -85,7 +83,7 @@ async def _show_each(events: AsyncGenerator[Event, None], *, as_json: bool) -> i
 
 def _exit_status(end: RunEnded) -> int:
     if end.status == "complete":
-        return 0
+        return exit_codes.DONE
     return exit_codes.BUDGET if end.reason in exit_codes.BUDGET_REASONS else exit_codes.FAILED
 
 
