@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_daemon.cli import exit_codes
 from halo_daemon.cli.addresses import why_taken
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_settings
 from halo_daemon.cli.output import print_json, print_table, printable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from halo_daemon.config import Config
     from halo_daemon.config_keys import Setting
 
-EXIT_WARNINGS = 1
 
 app = noun("Check and explain the configuration.")
 
@@ -46,7 +46,7 @@ def validate(
     count = len(loaded.warnings)
     print(f"ok: {where}, {count} warning{'' if count == 1 else 's'}")
     if deny_warnings and count:
-        raise typer.Exit(EXIT_WARNINGS)
+        raise typer.Exit(exit_codes.FAILED)
 
 
 @app.command("show")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from halo_daemon.cli import formats
+from halo_daemon.cli import exit_codes, formats
 from halo_daemon.cli.addresses import why_taken
 from halo_daemon.cli.options import ConfigOption, DataOption, JsonOption, load_settings
 from halo_daemon.cli.output import print_error, printable
@@ -16,8 +16,6 @@ from halo_daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from halo_daemon.config import Config
-
-EXIT_TROUBLE = 1
 
 
 class Check(NamedTuple):
@@ -42,7 +40,7 @@ def doctor(
         loaded = load_settings(ctx, config=config, data=data)
     except ConfigError as exc:
         print_error(exc)
-        raise typer.Exit(EXIT_TROUBLE) from None
+        raise typer.Exit(exit_codes.FAILED) from None
     checks = [
         Check("python", "ok", platform.python_version()),
         Check(
@@ -59,7 +57,7 @@ def doctor(
             hint = f"  Try: {check.hint}" if check.hint else ""
             print(printable(f"{check.state:8}{check.name:16}{check.detail}{hint}"))
     if any(check.state == "trouble" for check in checks):
-        raise typer.Exit(EXIT_TROUBLE)
+        raise typer.Exit(exit_codes.FAILED)
 
 
 def _machine(config: "Config") -> Iterator[Check]:

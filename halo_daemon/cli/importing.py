@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from halo_daemon.cli import exit_codes
 from halo_daemon.cli.exchange_options import (
     BeganSinceOption,
     BeganUntilOption,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from halo_daemon.proto.batch import SpanBatch
     from halo_daemon.proto.json_value import JsonObject
 
-EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 _WORKER = 9_000
 """Names the shards of imports, which may run beside a daemon and its workers."""
@@ -115,9 +114,9 @@ def import_traces(
     else:
         _print_summary(summary, dry_run=dry_run)
     if follow:
-        raise typer.Exit(EXIT_INTERRUPTED)
+        raise typer.Exit(exit_codes.INTERRUPTED)
     if summary.has_failed:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(exit_codes.FAILED)
 
 
 def _window(since: str, until: str) -> "StartWindow":

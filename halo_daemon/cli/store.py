@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halo_daemon.cli import formats
+from halo_daemon.cli import exit_codes, formats
 from halo_daemon.cli.opening import data_dir, project_slug
 from halo_daemon.cli.options import (
     ConfigOption,
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from halo_daemon.store.maintenance import ProjectStats
 
 app = noun("The data directory.")
-
-_EXIT_DAMAGED = 1
 
 
 @app.command("stats")
@@ -129,7 +127,7 @@ def verify(
     print_rows(rows, Shape(as_json, fields), table, schema="halo.damage/v1", key="damage")
     harmless = {DamageKind.TORN_TAIL, DamageKind.QUARANTINED}
     if any(damage.kind not in harmless for damage in found):
-        raise typer.Exit(_EXIT_DAMAGED)
+        raise typer.Exit(exit_codes.FAILED)
     print_note("every line is as it was stored")
 
 

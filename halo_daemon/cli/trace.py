@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halo_daemon.cli import formats
+from halo_daemon.cli import exit_codes, formats
 from halo_daemon.cli.exporting import export_app
 from halo_daemon.cli.opening import (
     ProjectOption,
@@ -47,7 +47,6 @@ app = noun("Stored traces.")
 app.add_typer(export_app, name="export")
 
 _TraceId = Annotated[str, typer.Argument(metavar="TRACE", help="Id, or its beginning.")]
-_EXIT_DIFFERENT = 1
 _SHOWN_CHARS = 500
 _MAX_STEPS = 2_000
 """Steps of a trace that are compared; deeper ones are folded, for comparing is quadratic."""
@@ -264,7 +263,7 @@ def diff_traces(
     steps = [{"change": change, "step": step} for change, step in rows]
     print_rows(steps, Shape(as_json, fields), lines, schema="halo.trace-diff/v1", key="steps")
     if any(change != " " for change, _ in rows):
-        raise typer.Exit(_EXIT_DIFFERENT)
+        raise typer.Exit(exit_codes.FAILED)
 
 
 def _load(settings: "Config", project: str, trace_id: str, *, after: str = "") -> "Trace":

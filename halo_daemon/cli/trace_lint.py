@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_daemon.cli import exit_codes
 from halo_daemon.cli.opening import (
     ProjectOption,
     data_dir,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from halo_daemon.proto.semconv import LintReport
     from halo_daemon.proto.span import Span
 
-_EXIT_ADVICE = 1
 _SHOWN_KEYS = 10
 _FileArgument = Annotated[
     Path | None,
@@ -77,7 +77,7 @@ def lint_traces(
         more={"clean": report.is_clean},
     )
     if not report.is_clean:
-        raise typer.Exit(_EXIT_ADVICE)
+        raise typer.Exit(exit_codes.FAILED)
 
 
 def spans_of_file(path: Path) -> Iterator["Span"]:
