@@ -384,5 +384,5 @@ def _absent_entries(report: Report, histories: Mapping[str, History]) -> Iterato
             window_from=begin,
             window_to=end,
             # Of a window that is not named, nobody can tell whether the next one overlaps it.
-            counts=LedgerCounts(eligible=exposure * (report.coverage.sample is None)),
+            counts=LedgerCounts(eligible=0 if report.coverage.sample else exposure),
         )

@@ -67,9 +67,8 @@ def _strata(traces: list[TraceSummary], *, most: int) -> dict[_Stratum, list[_Un
     """Sessions of at most *most* traces, and the other traces by themselves, by stratum."""
     together: dict[tuple[str, str], list[TraceSummary]] = {}
     for trace in traces:
-        together.setdefault((trace.session_id, trace.trace_id * (not trace.session_id)), []).append(
-            trace
-        )
+        alone = "" if trace.session_id else trace.trace_id
+        together.setdefault((trace.session_id, alone), []).append(trace)
     strata: dict[_Stratum, list[_Unit]] = {}
     for session in together.values():
         parts = [session] if len(session) <= most else [[trace] for trace in session]

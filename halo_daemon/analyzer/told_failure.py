@@ -96,16 +96,9 @@ _MESSAGES = (
     *("message", "error_message", "errorMessage", "errmsg", "msg", "error", "detail", "title"),
     *("reason", "description", "error_description", "content", "body"),
 )
-_REASONS = (
-    "message",
-    "error_message",
-    "errorMessage",
-    "errmsg",
-    "msg",
-    "error",
-    "detail",
-    "reason",
-)
+_DESCRIBE = frozenset({"title", "description", "error_description", "content", "body"})
+"""Those that any record may have, whatever became of it."""
+_REASONS = tuple(name for name in _MESSAGES if name not in _DESCRIBE)
 """Members that say why a call failed."""
 _CODES = ("statusCode", "status_code", "httpStatus", "http_status", "status", "code")
 _ERROR_CODES = ("error_code", "errorCode", "errcode")

@@ -60,7 +60,8 @@ def _repeats(view: TraceView, subject: Subject, changes: Sequence[int]) -> Itera
             continue
         run = runs.setdefault(call.canonical, [])
         if run and not _is_again(run[-1], call, changes):
-            if len(run) > 1 and not _has_come(run[-1], call, changes):
+            # Untouched and not the same again: the result came that the run waited for.
+            if len(run) > 1 and not _is_untouched(run[-1], call, changes):
                 yield run
             run = runs[call.canonical] = []
         run.append(call)
@@ -77,12 +78,8 @@ def _is_again(before: ToolCall, call: ToolCall, changes: Sequence[int]) -> bool:
     return _is_untouched(before, call, changes) and call.has_result_of(before)
 
 
-def _has_come(before: ToolCall, call: ToolCall, changes: Sequence[int]) -> bool:
-    """Whether the result became another one without the agent's doing."""
-    return _is_untouched(before, call, changes) and not call.has_result_of(before)
-
-
 def _is_untouched(before: ToolCall, call: ToolCall, changes: Sequence[int]) -> bool:
+    """Whether the agent changed nothing in between."""
     return changes[call.position - 1] == changes[before.position]
 
 
