@@ -349,7 +349,11 @@ def test_the_first_secret_is_cited():
         *("this is useless", "this is ridiculous", "this is unacceptable"),
         *("das ist falsch", "das war nicht das, was ich wollte", "das stimmt nicht"),
         *("danach habe ich nicht gefragt", "c'est faux", "ce n'est pas ce que j'ai dit"),
-        *("eso no es correcto", "no es lo que pedí", "è sbagliato", "isso está errado"),
+        *("das ist Unsinn", "das ist nicht korrekt", "das hatte ich nicht gemeint"),
+        *("damit ist meine Frage nicht beantwortet", "c'est pas vrai", "c'est incorrect"),
+        *("eso no es correcto", "no es lo que pedí", "eso está mal", "eso esta mal"),
+        *("eso es incorrecto", "è sbagliato", "non è quello che ho chiesto"),
+        *("isso está errado", "não foi o que pedi", "não foi isso o que eu pedi"),
     ],
 )
 def test_a_complaint_is_heard_in_any_case(words):
