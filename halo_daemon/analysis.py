@@ -44,10 +44,10 @@ from halo_daemon.findings import (
 from halo_daemon.log import get_logger
 from halo_daemon.notify.events import partial_runs, report_created
 from halo_daemon.notify.finding_events import Known, finding_events
+from halo_daemon.project_readers import queries_of, reader_of
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import StoredProject, find_project, list_projects
-from halo_daemon.store.query_engine import LocalQueries
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.reports import ReportStore
 from halo_daemon.store.scratch import is_read_only
@@ -150,13 +150,7 @@ def _runs_of(
     now_unix_ns: Callable[[], int],
 ) -> list[FinishedRun]:
     """One, or none where nobody asked for this project and nothing is there."""
-    reader = LocalTraceReader(
-        config.data.dir,
-        project.slug,
-        settle_s=config.analysis.settle_s,
-        now_unix_ns=now_unix_ns,
-        max_answer_bytes=config.storage.max_answer_bytes,
-    )
+    reader = reader_of(config, project.slug, now_unix_ns=now_unix_ns)
     try:
         if not request.projects and not reader.overview(request.window).traces:
             return []
@@ -174,14 +168,8 @@ def plans(
     found = []
     rules_only = replace(request, engine="builtin", keep=False)
     for run in analyze(config, rules_only, now_unix_ns=now_unix_ns):
-        reader = LocalTraceReader(
-            config.data.dir,
-            run.report.project,
-            settle_s=0,
-            now_unix_ns=now_unix_ns,
-            max_answer_bytes=config.storage.max_answer_bytes,
-        )
-        queries = _queries(config, run.report.project)
+        reader = reader_of(config, run.report.project, now_unix_ns=now_unix_ns)
+        queries = queries_of(config, run.report.project)
         try:
             plan = plan_of(config, run.report, reader, queries=queries, question=request.question)
             found.append((run.report.project, plan))
@@ -189,12 +177,6 @@ def plans(
             reader.close()
             queries.close()
     return found
-
-
-def _queries(config: Config, project: str) -> LocalQueries:
-    return LocalQueries(
-        config.data.dir, project, now_unix_ns=time.time_ns, now_monotonic_s=time.monotonic
-    )
 
 
 def _chosen_projects(root: Path, names: Sequence[str]) -> list[StoredProject]:
@@ -367,7 +349,7 @@ def _explained(
     journal_path = runs.run_directory(report.run.id) / _JOURNAL_NAME
     if is_read_only(config.data.dir):
         journal_path = private_directory("run") / _JOURNAL_NAME
-    queries = _queries(config, report.project)
+    queries = queries_of(config, report.project)
     try:
         return explained(
             config,

@@ -6,7 +6,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from halo_daemon import __version__
-from halo_daemon.coding_agent import DECIDING, INSTRUCTIONS, CodingAgentTools
+from halo_daemon.coding_agent import INSTRUCTIONS, CodingAgentTools
+from halo_daemon.finding_tools import DECIDING
 
 
 async def serve_stdio(tools: CodingAgentTools) -> None:

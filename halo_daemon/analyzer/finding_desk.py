@@ -1,5 +1,6 @@
 """What people do with findings: look them up, decide, say that one is resolved."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,8 +53,13 @@ class FindingDesk:
         self._triage = TriageFile(root, project)
         self._reports = ReportStore(root, project)
 
+    @cached_property
     def latest_report(self) -> Report | None:
-        """The newest report; None before the first, and when it cannot be read."""
+        """
+        The newest report, as it was when first asked for: all that is said comes from one.
+
+        None before the first, and when it cannot be read.
+        """
         try:
             document = self._reports.previous_report()
             return from_json(document) if document is not None else None
@@ -69,7 +75,7 @@ class FindingDesk:
             ConfigError: The triage file is wrong.
             StoreError: The ledger cannot be read.
         """
-        report = self.latest_report()
+        report = self.latest_report
         shown = {finding.finding_id: finding for finding in report.findings} if report else {}
         book = self._triage.read()
         histories = self._ledger.histories()

@@ -30,11 +30,10 @@ from halo_daemon.cli.output import print_note, printable
 from halo_daemon.config import Config
 from halo_daemon.errors import ConfigError
 from halo_daemon.findings import Report
+from halo_daemon.project_readers import queries_of, reader_of
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import find_project
 from halo_daemon.store.query import TraceQueries
-from halo_daemon.store.query_engine import LocalQueries
-from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.scratch import is_read_only
 from halo_daemon.store.temporary import private_directory
 from halo_daemon.store.trace_files import EVERYTHING, open_trace_files
@@ -250,19 +249,7 @@ def stored_traces(settings: Config, question: Question) -> tuple[Stored, Callabl
     if question.paths:
         return _files(question.paths, max_bytes=settings.analysis.max_files_bytes)
     project = find_project(DataPaths(settings.data.dir), question.project)
-    local = LocalTraceReader(
-        settings.data.dir,
-        project.slug,
-        settle_s=settings.analysis.settle_s,
-        now_unix_ns=time.time_ns,
-        max_answer_bytes=settings.storage.max_answer_bytes,
-    )
-    queries = LocalQueries(
-        settings.data.dir,
-        project.slug,
-        now_unix_ns=time.time_ns,
-        now_monotonic_s=time.monotonic,
-    )
+    local, queries = reader_of(settings, project.slug), queries_of(settings, project.slug)
     window = Window(question.since_unix_ns, question.until_unix_ns)
     stored = _with_findings(local, queries, window, project.slug)
 

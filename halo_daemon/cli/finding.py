@@ -126,7 +126,7 @@ def show_finding(
     if row.triage.state != "open" or row.triage.note:
         told = " ".join(filter(None, (_end_of(row.triage), row.triage.note, row.triage.by)))
         print(f"{row.triage.state.replace('_', ' ')}  {printable(told)}")
-    report = desk.latest_report()
+    report = desk.latest_report
     if row.finding and report:
         print()
         print(printable(render_brief(report, row.finding)), end="")
@@ -145,7 +145,7 @@ def prompt(
     from halo_daemon.analyzer.brief import render_brief
 
     desk, row = _found(ctx, finding, project, config=config, data=data)
-    report = desk.latest_report()
+    report = desk.latest_report
     if row.finding is None or report is None:
         raise ConfigError(
             f"cannot write a brief: the latest report does not show {row.finding_id}",
