@@ -1,16 +1,11 @@
-"""Ways to look at traces that do not need their text: outline, comparison, sample; pure."""
+"""The outline of a trace: its tree without its texts; pure."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
-from halo_daemon.store.records import TraceRecord
-
-_TIME_STRATA = 3
-_LENGTH_STRATA = 3
 
 
 class OutlineEntry(NamedTuple):
@@ -34,17 +29,6 @@ class OutlineEntry(NamedTuple):
     """Descendants that are left out; 0 when all are shown."""
     folded_bytes: int = 0
     """Bytes of the descendants that are left out."""
-
-
-class Difference(NamedTuple):
-    """How many traces of two groups have one feature."""
-
-    feature: str
-    value: str
-    a_traces: int
-    b_traces: int
-    a_share: float
-    b_share: float
 
 
 def outline(trace: Trace, *, max_depth: int | None = None) -> list[OutlineEntry]:
@@ -85,57 +69,6 @@ def fit(entries: Sequence[OutlineEntry], *, max_entries: int) -> list[OutlineEnt
         if shown > max_entries and depth > 0:
             return _folded(entries, depth - 1)
     return list(entries) if shown <= max_entries else _folded(entries, 0)
-
-
-def compare(a: Iterable[Trace], b: Iterable[Trace]) -> list[Difference]:
-    """
-    Which tools, models, agents, versions, errors and names tell two groups of traces apart.
-
-    Returns:
-        Features that differ in their share of traces, the largest difference first, ties by
-        name; empty when a group is. A difference is no cause.
-    """
-    counts_a, size_a = _feature_counts(a)
-    counts_b, size_b = _feature_counts(b)
-    if not size_a or not size_b:
-        return []
-    rows = [
-        Difference(
-            *feature,
-            counts_a[feature],
-            counts_b[feature],
-            counts_a[feature] / size_a,
-            counts_b[feature] / size_b,
-        )
-        for feature in counts_a.keys() | counts_b.keys()
-    ]
-    rows = [row for row in rows if row.a_share != row.b_share]
-    return sorted(rows, key=lambda row: (-abs(row.a_share - row.b_share), row.feature, row.value))
-
-
-def sample(traces: Sequence[TraceRecord], size: int) -> list[TraceRecord]:
-    """
-    Up to *size* traces, spread over outcome, time and length; the same for the same input.
-
-    Strata take turns, so rare kinds of trace are in the sample too.
-
-    Returns:
-        The chosen traces by start and then by trace id.
-    """
-    strata: dict[tuple[bool, int, int], list[TraceRecord]] = {}
-    by_time = _thirds(traces, lambda trace: trace.start_unix_ns, _TIME_STRATA)
-    by_length = _thirds(traces, lambda trace: trace.spans, _LENGTH_STRATA)
-    for trace in traces:
-        has_errors = trace.error_spans + trace.derived_error_spans > 0
-        key = (has_errors, by_time[trace.trace_id], by_length[trace.trace_id])
-        strata.setdefault(key, []).append(trace)
-    queues = [sorted(strata[key], key=_shuffled) for key in sorted(strata)]
-    chosen: list[TraceRecord] = []
-    turn = 0
-    while len(chosen) < min(size, len(traces)):
-        chosen += [queue[turn] for queue in queues if turn < len(queue)]
-        turn += 1
-    return sorted(chosen[:size], key=lambda trace: (trace.start_unix_ns, trace.trace_id))
 
 
 def _walk(trace: Trace, root: Span, seen: set[str]) -> list[OutlineEntry]:
@@ -184,36 +117,3 @@ def _folded(entries: Sequence[OutlineEntry], max_depth: int) -> list[OutlineEntr
                 folded_bytes=last.folded_bytes + entry.line_bytes + entry.folded_bytes,
             )
     return shown
-
-
-def _feature_counts(traces: Iterable[Trace]) -> tuple[Counter[tuple[str, str]], int]:
-    counts: Counter[tuple[str, str]] = Counter()
-    size = 0
-    for trace in traces:
-        size += 1
-        features = {feature for span in trace.spans for feature in _features(span)}
-        counts.update(feature for feature in features if feature[1])
-    return counts, size
-
-
-def _features(span: Span) -> list[tuple[str, str]]:
-    return [
-        ("name", span.name),
-        ("tool", span.tool_name),
-        ("model", span.model),
-        ("agent", span.agent_name),
-        ("service", span.service_name),
-        ("version", span.service_version),
-        ("error_type", span.text("error.type")),
-    ]
-
-
-def _thirds(
-    traces: Sequence[TraceRecord], value_of: Callable[[TraceRecord], int], parts: int
-) -> dict[str, int]:
-    ordered = sorted(traces, key=lambda trace: (value_of(trace), trace.trace_id))
-    return {trace.trace_id: place * parts // len(ordered) for place, trace in enumerate(ordered)}
-
-
-def _shuffled(trace: TraceRecord) -> bytes:
-    return hashlib.sha256(trace.trace_id.encode()).digest()
