@@ -6,7 +6,8 @@ its root, and whether a span of it failed. Each stratum has its share of the sam
 every trace the same chance, so that rates of the sample are rates of the window. Chance
 is a hash of the ids: the same window gives the same sample, on any machine and in any
 order of arrival. A session is taken whole or not at all, because some findings are only
-seen where its traces follow one another.
+seen where its traces follow one another; one that would be more than a tenth of the sample
+is taken by its single traces.
 """
 
 from collections.abc import Iterator
