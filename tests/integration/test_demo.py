@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,18 +97,21 @@ def test_without_exit_the_demo_stays_until_ctrl_c(tmp_path):
         stdin=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
+        # What a shell runs in the background is started with Ctrl-C ignored, and so are we then.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 -- no thread runs in the child
     )
-    printed = ""
-    for line in process.stdout:
-        printed += line
-        if "Ctrl-C to stop" in line:
-            break
+    with process, ExitStack() as ended:
+        ended.callback(process.terminate)
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if "Ctrl-C to stop" in line:
+                break
 
-    address = re.search(r"OTLP HTTP +(\S+)/v1/traces", printed)[1]
-    with urllib.request.urlopen(f"{address}/healthz") as answer:
-        assert answer.status == 200
-    process.send_signal(signal.SIGINT)
+        address = re.search(r"OTLP HTTP +(\S+)/v1/traces", printed)[1]
+        with urllib.request.urlopen(f"{address}/healthz") as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
 
-    assert process.wait(300) == 130
-    assert list(tmp_path.iterdir()) == []
-    process.stdout.close()
+        assert process.wait(300) == 130
+        assert list(tmp_path.iterdir()) == []
