@@ -1,33 +1,22 @@
-import json
-
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from halo_daemon.errors import DecodeError, LimitError
-from halo_daemon.proto.batch import DecodeLimits
-from halo_daemon.proto.otlp import decode_protobuf
 from tests.conformance.requests import (
     END_UNIX_NS,
     SPAN_ID,
     START_UNIX_NS,
     TRACE_ID,
     base_span,
-    body_of,
-    prefixes,
     request_of,
     t1,
 )
 from tests.unit.proto.decoding import (
-    any_value,
     attribute,
     attributes,
     decoded_span,
     from_both,
     from_protobuf,
-    project_of,
 )
 
 ID = bytes.fromhex(SPAN_ID)
@@ -182,140 +171,6 @@ def test_what_is_absent_has_its_empty_form():
     assert span["scope"] == {"name": "", "version": ""}
 
 
-def test_values_of_every_type():
-    """C51, C52, C53: each OTLP value has one JSON form, exact and RFC 8259."""
-    values = {
-        "text": "zwölf",
-        "empty": "",
-        "yes": True,
-        "no": False,
-        "zero": 0,
-        "max": 2**63 - 1,
-        "min": -(2**63),
-        "double": 1.0,
-        "nan": float("nan"),
-        "inf": float("inf"),
-        "-inf": float("-inf"),
-        "bytes": b"\0\xff",
-        "list": [1, "a", None, [2.5, {}]],
-        "object": {"a": {"b": [True]}},
-        "unset": None,
-        "": "empty key",
-        "__proto__": 1,
-        "trace_id": "mine",
-    }
-
-    span = decoded_span(base_span(attributes=attributes(values)))
-
-    stored = dict(list(span["attributes"].items())[: len(values)])
-    assert stored == values | {
-        "nan": "NaN",
-        "inf": "Infinity",
-        "-inf": "-Infinity",
-        "bytes": "AP8=",
-    }
-    assert list(stored) == list(values)
-    assert isinstance(stored["double"], float)
-
-
-def test_the_last_of_duplicate_keys_wins_at_the_place_of_the_first():
-    """C51: duplicates are decided and counted, in attributes and inside values."""
-    inner = any_value({})
-    inner.kvlist_value.values.extend([attribute("x", 1), attribute("x", 2)])
-    pairs = [
-        attribute("a", 1),
-        attribute("b", 2),
-        attribute("a", 3),
-        KeyValue(key="c", value=inner),
-    ]
-
-    decoded = from_both(request_of(base_span(attributes=pairs)))
-
-    assert list(decoded.spans[0]["attributes"].items())[:3] == [("a", 3), ("b", 2), ("c", {"x": 2})]
-    assert decoded.request.warnings == {"duplicate_attribute_key": 2}
-
-
-@pytest.mark.parametrize("levels", [1, 31])
-@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: {"k": v}], ids=["list", "object"])
-def test_nesting_up_to_the_limit_is_stored(levels, wrap):
-    """C54: 31 levels are taken, in lists and in objects."""
-    value: object = "deep"
-    for _ in range(levels):
-        value = wrap(value)
-
-    span = decoded_span(base_span(attributes=[attribute("a", value)]))
-
-    assert span["attributes"]["a"] == value
-
-
-@pytest.mark.parametrize("levels", [32, 48, 100, 10_000])
-@pytest.mark.parametrize("wrap", ["list", "object"])
-def test_deeper_nesting_fails_the_request(levels, wrap):
-    """C54: one level more is refused, whether or not the parser would take it."""
-    value = b""
-    for _ in range(levels):
-        value = (
-            _field(5, _field(1, value))
-            if wrap == "list"
-            else _field(6, _field(1, _field(1, b"k") + _field(2, value)))
-        )
-
-    with pytest.raises(DecodeError, match="nesting too deep"):
-        from_protobuf(_request_with_attribute(_field(1, b"a") + _field(2, value)))
-
-
-def test_names_that_readers_index_hold_no_line_separator():
-    """C58: such a character becomes a space in names, and stays in other strings."""
-    request = request_of(
-        base_span(
-            name="a\u2028b",
-            attributes=attributes(
-                {
-                    "llm.model_name": "m\u2028n",
-                    "agent.name": "a\u0085b",
-                    "agent.id": "i\u2029d",
-                    "other": "x\u2028y",
-                }
-            ),
-        )
-    )
-    request.resource_spans[0].resource.attributes.append(attribute("service.name", "s\u0085t"))
-
-    (span,) = from_both(request).spans
-
-    assert span["resource"]["attributes"]["service.name"] == "s t"
-    assert span["attributes"]["inference.llm.model_name"] == "m n"
-    assert span["attributes"]["inference.agent_name"] == "a b"
-    assert span["attributes"]["inference.agent_id"] == "i d"
-    assert span["attributes"]["other"] == "x\u2028y"
-    assert span["name"] == "a\u2028b"
-    assert span["attributes"]["halo.ingest.warning"] == ["replaced_separator"]
-
-
-def test_unknown_fields_are_ignored():
-    """C59: a field of a later OTLP does not disturb."""
-    unknown = b"\xfa\xf0\x04\x03new"
-
-    decoded = from_protobuf(t1() + unknown)
-
-    assert len(decoded.spans) == 1
-    assert b"new" not in decoded.request.batches[0].lines
-
-
-def test_indices_into_a_string_table_are_as_if_absent():
-    """C60: what only profiles may say is passed over and counted."""
-    pairs = [
-        KeyValue(key="value", value=AnyValue(string_value_strindex=3)),
-        KeyValue(key_strindex=2, value=any_value("text")),
-    ]
-
-    decoded = from_both(request_of(base_span(attributes=pairs)))
-
-    stored = decoded.spans[0]["attributes"]
-    assert (stored["value"], stored[""]) == (None, "text")
-    assert decoded.request.warnings == {"string_table_index": 2}
-
-
 def test_extras_stand_at_top_level():
     """C62: what OTLP has besides is kept in its order, and never inside scope or resource."""
     request = request_of(
@@ -462,99 +317,6 @@ def test_projects_are_split_by_resource():
     ]
 
 
-def test_too_many_spans_fail_the_request():
-    """The limit counts all resources together and names its setting."""
-    request = request_of(base_span())
-    request.resource_spans.add().scope_spans.add().spans.append(base_span())
-
-    with pytest.raises(LimitError, match=r"2 spans.*`receivers.max_spans_per_request`"):
-        decode_protobuf(
-            request.SerializeToString(), project_of=project_of, limits=DecodeLimits(max_spans=1)
-        )
-
-
-@pytest.mark.parametrize(
-    ("broken", "repaired"),
-    [
-        pytest.param({"name": "B\1D"}, lambda span: span["name"], id="name"),
-        pytest.param({"trace_state": "B\1D"}, lambda span: span["trace_state"], id="state"),
-        pytest.param(
-            {"attributes": [attribute("a", "B\1D")]},
-            lambda span: span["attributes"]["a"],
-            id="value",
-        ),
-        pytest.param(
-            {"attributes": [attribute("B\1D", 1)]},
-            lambda span: next(iter(span["attributes"])),
-            id="key",
-        ),
-        pytest.param(
-            {"attributes": [attribute("a", [{"b": ["B\1D"]}])]},
-            lambda span: span["attributes"]["a"][0]["b"][0],
-            id="nested",
-        ),
-        pytest.param(
-            {"events": [Span.Event(name="B\1D")]},
-            lambda span: span["events"][0]["name"],
-            id="event",
-        ),
-        pytest.param(
-            {"status": Status(message="B\1D")}, lambda span: span["status"]["message"], id="status"
-        ),
-    ],
-)
-def test_bad_utf8_costs_its_own_bytes(broken, repaired):
-    """C56: one bad string becomes U+FFFD and a warning; the spans beside it are untouched."""
-    body = body_of(base_span(name="before"), base_span(**broken), base_span(name="after"))
-
-    decoded = from_protobuf(body.replace(b"B\1D", b"B\xffD"))
-
-    before, bad, after = decoded.spans
-    assert repaired(bad) == "B\ufffdD"
-    assert bad["attributes"]["halo.ingest.warning"] == ["invalid_utf8"]
-    assert (before["name"], after["name"]) == ("before", "after")
-    assert "halo.ingest.warning" not in before["attributes"] | after["attributes"]
-
-
-@pytest.mark.parametrize("place", ["resource", "scope", "schema"])
-def test_bad_utf8_around_spans_is_named_on_each_of_them(place):
-    """C56: every span of a repaired resource or scope carries the warning."""
-    request = request_of(base_span(), base_span())
-    if place == "resource":
-        request.resource_spans[0].resource.attributes.append(attribute("k", "B\1D"))
-    elif place == "scope":
-        request.resource_spans[0].scope_spans[0].scope.name = "B\1D"
-    else:
-        request.resource_spans[0].schema_url = "B\1D"
-
-    decoded = from_protobuf(request.SerializeToString().replace(b"B\1D", b"B\xc3D"))
-
-    assert [span["attributes"]["halo.ingest.warning"] for span in decoded.spans] == [
-        ["invalid_utf8"]
-    ] * 2
-    assert "B\ufffdD" in json.dumps(decoded.spans[0], ensure_ascii=False)
-
-
-@pytest.mark.parametrize(
-    "body", [b"\xff" * 64, b"\x0a", b"\x0a\x05ab", b"\x00", b"not protobuf at all"]
-)
-def test_garbage_is_refused(body):
-    """C19: what is not protobuf is one `DecodeError`."""
-    with pytest.raises(DecodeError, match="cannot decode"):
-        from_protobuf(body)
-
-
-def test_every_prefix_is_decoded_or_refused():
-    """C20: a request cut anywhere is a smaller request or a `DecodeError`."""
-    body = t1(attributes=attributes({"a": [1, {"b": "c"}]}))
-
-    for prefix in prefixes(body):
-        try:
-            from_protobuf(prefix)
-        except DecodeError:
-            continue
-
-
 def test_identical_requests_give_identical_bytes():
     """Decoding has no memory and no clock."""
     body = t1(
@@ -562,17 +324,3 @@ def test_identical_requests_give_identical_bytes():
     )
 
     assert from_protobuf(body).request == from_protobuf(body).request
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    length = len(payload)
-    size = bytearray()
-    while length > 0x7F:
-        size.append(length & 0x7F | 0x80)
-        length >>= 7
-    return bytes([number << 3 | 2, *size, length]) + payload
-
-
-def _request_with_attribute(pair: bytes) -> bytes:
-    span = base_span().SerializeToString() + _field(9, pair)
-    return _field(1, _field(1, Resource().SerializeToString()) + _field(2, _field(2, span)))
