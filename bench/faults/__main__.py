@@ -46,6 +46,10 @@ class Scored(NamedTuple):
     """Rules of other findings above low that name hit runs only: the same failure, seen twice."""
     wrong: tuple[str, ...]
     """Rules of other findings above low that name a run without any failure."""
+    findings: int
+    """Right findings."""
+    wanted: int = 0
+    """How many there should be; 0 where that is not asked."""
 
 
 def analyse(spans: Iterable[Span]) -> Report:
@@ -83,6 +87,7 @@ def score(name: str, report: Report, hit: Collection[str], rules: Collection[str
         is_inside=bool(right) and low <= truth <= high,
         also=tuple(sorted(rule_of(f) for f in others if f.finding_id not in false)),
         wrong=tuple(sorted(rule_of(f) for f in others if f.finding_id in false)),
+        findings=len(right),
     )
 
 
@@ -104,7 +109,7 @@ def in_plain_runs(*, number: int, rate: float, seed: int) -> Iterator[Scored]:
         plan = runs(number, rates={mode.name: rate}, seed=seed)
         hit = {script.trace_id for name, script in plan if name == mode.name}
         report = analyse(spans_of([script for _, script in plan]))
-        yield score(mode.name, report, hit, mode.rules)
+        yield score(mode.name, report, hit, mode.rules)._replace(wanted=mode.findings)
 
 
 def spans_of(scripts: Sequence[TraceScript]) -> Iterator[Span]:
@@ -134,6 +139,8 @@ def _print(title: str, scores: Iterable[Scored]) -> None:
     for row in scores:
         rows.append(row)
         wrong = f"; WRONG {', '.join(row.wrong)}" if row.wrong else ""
+        if row.wanted and row.findings != row.wanted:
+            wrong += f"; {row.findings} FINDINGS, NOT {row.wanted}"
         print(
             f"{row.name:<34}{row.recall:>8.3f}{row.precision:>8.3f}{row.rank:>6}{row.rate:>8.3f}"
             f"{row.rate - row.truth:>+8.3f}  {'yes' if row.is_inside else 'NO':<11}"

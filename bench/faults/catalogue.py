@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from bench.faults import payloads, unsafe
+from bench.faults import outages, payloads, unsafe
 from bench.faults.steps import TOOLS, TOPICS, call, order
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
@@ -21,6 +21,8 @@ class Mode(NamedTuple):
     name: str
     rules: frozenset[str]
     steps: Steps
+    findings: int = 0
+    """How many findings it is; 0 where that is not asked."""
 
 
 def _true_summary(number: str, draw: Random) -> str:
@@ -323,6 +325,7 @@ def _asked_in_next_run(_script: TraceScript, _draw: Random) -> None:
 
 
 _ERRORS = frozenset({"tool_error", "unrecovered_error"})
+_OUTSIDE = frozenset({"infra_error"})
 
 MODES: tuple[Mode, ...] = (
     Mode("tool error", _ERRORS, _tool_error),
@@ -331,6 +334,13 @@ MODES: tuple[Mode, ...] = (
     Mode("error in a result", _ERRORS, _text_error),
     Mode("page of a proxy", frozenset({"infra_error"}), payloads.page_of_a_proxy),
     Mode("status in a body", _ERRORS, payloads.status_in_a_body),
+    Mode("database behind five tools", _OUTSIDE, outages.database_down, findings=1),
+    Mode("gateway behind five tools", _OUTSIDE, outages.gateway_down, findings=1),
+    Mode("key of five tools expired", _OUTSIDE, outages.key_expired, findings=1),
+    Mode("time-outs of three tools", _OUTSIDE, outages.timeouts_apart, findings=3),
+    Mode("three tools unavailable", _OUTSIDE, outages.unavailable_apart, findings=3),
+    Mode("three hosts of three tools", _OUTSIDE, outages.hosts_apart, findings=3),
+    Mode("three tools find nothing", _ERRORS, outages.not_found_apart, findings=3),
     Mode("error in German", _ERRORS, payloads.error_in_german),
     Mode("errors in a list", _ERRORS, payloads.errors_in_a_list),
     Mode("refused arguments", frozenset({"bad_arguments"}), _refused_arguments),

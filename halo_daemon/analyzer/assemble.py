@@ -12,7 +12,6 @@ from halo_daemon.analyzer.grouping import grouped, named_key
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
 from halo_daemon.analyzer.outlier_findings import outlier_findings
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial
-from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
 from halo_daemon.analyzer.rules.injection import INJECTION_TEXT
 from halo_daemon.analyzer.rules.obeyed import OBEYED
@@ -20,8 +19,10 @@ from halo_daemon.analyzer.rules.registry import RULE_IDS
 from halo_daemon.analyzer.rules.security import PASSED_ON, SECRET_IN_SPAN
 from halo_daemon.analyzer.rules.side_effects import DOUBLE_SIDE_EFFECT
 from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.analyzer.shared_cause import with_shared_causes
 from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
 from halo_daemon.analyzer.tests_of_report import outcomes_of, tested
+from halo_daemon.analyzer.trace_view import Subject
 from halo_daemon.analyzer.waste import Waste, cost_of, share_of, waste_of, window_cost
 from halo_daemon.analyzer.wording import Wording, wording_of
 from halo_daemon.findings import (
@@ -35,6 +36,7 @@ from halo_daemon.findings import (
     Recommendation,
     ReleaseDiff,
     RootCause,
+    SubjectCount,
     Trend,
     VersionCount,
 )
@@ -76,27 +78,37 @@ def assemble(
     known: Partial,
     settings: MinerSettings,
     known_ids: Collection[str] = frozenset(),
+    *,
     past: Mapping[str, tuple[DayCount, ...]] | None = None,
+    causes: Mapping[str, tuple[Subject, ...]] | None = None,
 ) -> Assembled:
     """
     Count, weigh and order everything observed; the same for any order of arrival.
 
     Findings in *known_ids* are open from earlier reports: they need no minimum
     support, and stand for others that are alike. *past* holds daily counts of earlier
-    windows by finding id, to tell when a rate changed.
+    windows by finding id, to tell when a rate changed; *causes* what earlier reports found
+    to be hit by one cause, by the id of that finding, whatever became of it.
     """
     window = window_cost(known.traces.values())
     named = {key: named_key(key, settings.contract) for key in known.groups}
     own = grouped(known.groups, settings.contract)
     alike = merge_alike(own, known_ids)
-    groups = merged(own, alike)
-    heads = {key: alike[name] for key, name in named.items()}
-    contrasts, releases, changes = tested(known, groups, settings, past or {})
+    by_people = {name for key, name in named.items() if key != name}
+    shared = with_shared_causes(merged(own, alike), known_ids, causes or {}, by_people)
+    groups = shared.groups
+    heads = {key: shared.heads[alike[name]] for key, name in named.items()}
+    denominators = {key: shared.eligible(known, key) for key in groups}
+    contrasts, releases, changes = tested(
+        known, groups, denominators, settings=settings, past=past or {}
+    )
     scored = [
         _finding(
             known,
             key,
             group=group,
+            eligible=denominators[key],
+            subjects=shared.subject_counts(known, key),
             window=window,
             association=contrasts.findings.get(finding_id(key)),
             settings=settings,
@@ -202,13 +214,14 @@ def _finding(
     key: FindingKey,
     *,
     group: Group,
+    eligible: set[str],
+    subjects: tuple[SubjectCount, ...],
     window: Waste,
     association: Association | None,
     settings: MinerSettings,
 ) -> _Scored:
     hits = counted_hits(group)
     strong = any(not hit.is_weak for hit in hits.values())
-    eligible = known.eligible[population_of(key)] | group.hits.keys()
     waste = waste_of(known, hits)
     share = share_of(waste, window)
     counts, unrecovered = _counts(known, hits, eligible)
@@ -224,13 +237,17 @@ def _finding(
     record = _record(
         key, weighed=weighed, counts=counts, certainty=certainty, seen=_seen(known, hits)
     )
-    finding = record.model_copy(
-        update={
-            "association": association,
-            "by_version": _by_version(known, hits, eligible),
-            "evidence": evidence_of(known, key, group, settings.max_evidence),
-        }
-    )
+    users = [(row.agent, row.name) for row in subjects] or [(key.agent, key.subject)]
+    update: dict[str, object] = {
+        "association": association,
+        "by_version": _by_version(known, hits, eligible),
+        "by_subject": subjects,
+        "evidence": evidence_of(known, users, group, settings.max_evidence),
+    }
+    if subjects:
+        text = f"{len(subjects)} tools fail in the same words, and all of them name it."
+        update["root_cause"] = RootCause(state="hypothesis", text=text)
+    finding = record.model_copy(update=update)
     enough = counts.affected_traces >= settings.min_support_traces
     return _Scored(
         score=score_of(weighed.severity, certainty, counts.ci95[0], share),

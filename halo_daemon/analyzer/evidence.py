@@ -1,8 +1,7 @@
 """Which spans a finding is shown by: the plainest cases, a recovery, a counterexample."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Quote
 from halo_daemon.analyzer.partial import Group, Partial
 from halo_daemon.analyzer.trace_view import Subject
@@ -11,15 +10,17 @@ from halo_daemon.findings import Evidence
 _CASES_WITH_RECOVERY = 1
 
 
-def evidence_of(known: Partial, key: FindingKey, group: Group, limit: int) -> tuple[Evidence, ...]:
+def evidence_of(
+    known: Partial, users: Iterable[tuple[str, str]], group: Group, limit: int
+) -> tuple[Evidence, ...]:
     """
-    Choose at most *limit* spans for one finding, case by case.
+    Choose at most *limit* spans for one finding of *users*, agents and names, case by case.
 
     One recovered case is among them where there is one, and the last row is a
     success of the same tool in another trace where there is one. Quotes are not
     verified yet.
     """
-    counterexample = _counterexample(known, key, group)
+    counterexample = _counterexample(known, users, group)
     room = limit - len(counterexample)
     rows: list[Evidence] = []
     for trace_id, quotes in _cases(group):
@@ -36,8 +37,10 @@ def _cases(group: Group) -> Iterator[tuple[str, tuple[Quote, ...]]]:
         yield case.trace_id, case.quotes
 
 
-def _counterexample(known: Partial, key: FindingKey, group: Group) -> list[Evidence]:
-    examples = known.examples.get(Subject(key.agent, key.subject), [])
+def _counterexample(
+    known: Partial, users: Iterable[tuple[str, str]], group: Group
+) -> list[Evidence]:
+    examples = (e for user in users for e in known.examples.get(Subject(*user), ()))
     return [_row(e.trace_id, e.quote) for e in examples if e.trace_id not in group.hits][:1]
 
 

@@ -64,10 +64,16 @@ def judge(report: Report, fail_on: Severity, baseline: Baseline | None = None) -
     failing = tuple(
         finding
         for finding in report.findings
-        if is_at_gate(finding, fail_on)
-        and not accepted & {finding.finding_id, *finding.merged_from}
+        if is_at_gate(finding, fail_on) and not _is_accepted(finding, accepted)
     )
     return Verdict(failing, tuple(_dropped(report, baseline)) if baseline else ())
+
+
+def _is_accepted(finding: Finding, accepted: set[str]) -> bool:
+    """One tool that is known to fail accepts nothing for others that a cause hits as well."""
+    parts = set(finding.merged_from)
+    taken = parts <= accepted if finding.by_subject else parts & accepted
+    return finding.finding_id in accepted or (bool(parts) and bool(taken))
 
 
 def _dropped(report: Report, baseline: Baseline) -> Iterable[str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.partial import Partial
-from halo_daemon.analyzer.populations import population_of
+from halo_daemon.analyzer.populations import populations_of
 from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.analyzer.stats import newcombe, wilson
 from halo_daemon.findings import (
@@ -251,7 +251,8 @@ def absent_findings(
 def _eligible(history: History, known: Partial) -> int:
     if len(history.parts) != len(FindingKey._fields):
         return 0
-    return len(known.eligible.get(population_of(FindingKey(*history.parts)), ()))
+    populations = populations_of(FindingKey(*history.parts), history.subjects)
+    return len(frozenset().union(*(known.eligible.get(each, ()) for each in populations)))
 
 
 def resolved_rows(absent: list[tuple[History, Absent]]) -> tuple[ResolvedFinding, ...]:
@@ -360,6 +361,7 @@ def _seen_entry(report: Report, finding: Finding, occurrences: Occurrences) -> L
         ),
         occurrences=occurrences,
         merged_from=finding.merged_from,
+        subjects=tuple((row.agent, row.name) for row in finding.by_subject),
     )
 
 

@@ -56,6 +56,7 @@ def _history(previous: Report, finding: Finding) -> History:
             rate=counts.rate,
             rate_low=counts.ci95[0],
         ),
+        subjects=tuple((row.agent, row.name) for row in finding.by_subject),
         series=finding.trend.series if finding.trend else (counts.rate,),
         exposed_until=previous.window.to,
     )

@@ -167,6 +167,7 @@ def _hit(view: TraceView, found: list[Observation]) -> Hit:
         wasted=tuple(o.wasted for o in counted if o.wasted.end > o.wasted.first),
         certainty=min((o.certainty for o in counted), key=CERTAINTIES.index),
         is_weak=not strong,
+        place=counted[0].place if len({o.place for o in counted}) == 1 else "",
     )
 
 

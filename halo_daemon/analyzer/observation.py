@@ -56,6 +56,9 @@ class Observation:
     is_weak: bool = False
     """Too little to count on its own; kept for the weak signals."""
 
+    place: str = ""
+    """Host or service that failed, where an error names one."""
+
 
 _NOTHING: Mapping["NotCheckedReason", int] = MappingProxyType({})
 

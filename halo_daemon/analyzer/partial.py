@@ -62,6 +62,8 @@ class Hit(NamedTuple):
     wasted: tuple[StepRange, ...]
     certainty: "Certainty"
     is_weak: bool
+    place: str = ""
+    """Host or service that every occurrence names; ``""`` where there is no such one."""
 
 
 class Case(NamedTuple):
@@ -225,6 +227,7 @@ def _joined(left: Hit, right: Hit) -> Hit:
         wasted=tuple(sorted({*left.wasted, *right.wasted})),
         certainty=min(left.certainty, right.certainty, key=CERTAINTIES.index),
         is_weak=left.is_weak,
+        place=left.place if left.place == right.place else "",
     )
 
 

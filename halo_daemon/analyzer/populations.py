@@ -5,6 +5,7 @@ A pure function of the finding's key, so that a finding known from an earlier
 report has its denominator also in a window that does not show it.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -62,3 +63,9 @@ def population_of(key: FindingKey) -> Population:
     if unit == "agent" or not key.subject:
         return Population("agent", key.agent, "")
     return Population(unit, key.agent, key.subject)
+
+
+def populations_of(key: FindingKey, subjects: Iterable[tuple[str, str]]) -> set[Population]:
+    """The same for a finding of several subjects, agent and name; of the key's own for none."""
+    keys = [key._replace(agent=agent, subject=name) for agent, name in subjects]
+    return {population_of(each) for each in keys or [key]}

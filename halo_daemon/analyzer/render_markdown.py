@@ -124,6 +124,9 @@ def _finding(report: Report, finding: Finding, name: str) -> Iterator[str]:
     yield f"{finding.counts.spans:,} occurrences, recovered from in {finding.counts.recovered:,} traces."
     yield f"Severity: {markdown(finding.severity_rule)}."
     yield ""
+    if finding.by_subject:
+        yield f"**Where** {_subjects(finding)}"
+        yield ""
     if finding.association:
         yield f"**Outcome** {_association(finding.association)}"
         yield ""
@@ -145,6 +148,15 @@ def _finding(report: Report, finding: Finding, name: str) -> Iterator[str]:
     for row in finding.evidence:
         yield from _evidence(row)
     yield from _how_counted(finding)
+
+
+def _subjects(finding: Finding) -> str:
+    rows = [
+        f"{code_span(row.name)} {row.affected:,}/{row.eligible:,}"
+        for row in finding.by_subject[:_MAX_LISTED]
+    ]
+    more = len(finding.by_subject) - len(rows)
+    return ", ".join(rows) + (f" and {more} more" if more else "")
 
 
 def _trend(finding: Finding) -> Iterator[str]:

@@ -18,6 +18,7 @@ from halo_daemon.findings import MAX_ANSWER_CHARS, Finding, Report, Severity, sh
 _ORDER: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 _INDENT = "  "
 _SEPARATOR = " · "
+_MAX_NAMES = 4
 _TITLE_WIDTH = 40
 """Columns without which a title goes below its severity, id and state, not beside them."""
 
@@ -92,6 +93,10 @@ def _facts(report: Report, finding: Finding) -> Iterator[str]:
         f"{counts.affected_traces:,} of {counts.eligible_traces:,} traces"
         f" ({percent(counts.rate)}, 95 % CI {interval(counts.ci95)})"
     )
+    if finding.by_subject:
+        names = ", ".join(one_line(row.name, limit=30) for row in finding.by_subject[:_MAX_NAMES])
+        more = len(finding.by_subject) - _MAX_NAMES
+        yield f"in {names}" + (f" and {more} more" if more > 0 else "")
     if counts.recovered:
         yield f"{counts.recovered:,} recovered"
     wasted = cost(finding.cost)

@@ -37,6 +37,7 @@ from halo_daemon.analyzer.sample import Sample, sample_of
 from halo_daemon.analyzer.sections import coverage_of, data_quality_of, dataset_of, totals_of
 from halo_daemon.analyzer.sessions import add_asked_again
 from halo_daemon.analyzer.settings import RULES_VERSION, MinerSettings
+from halo_daemon.analyzer.shared_cause import causes_known
 from halo_daemon.analyzer.step_wall import add_step_walls
 from halo_daemon.analyzer.trace_rows import risks_of, trace_rows
 from halo_daemon.analyzer.verify import verify_findings, without_secrets
@@ -178,7 +179,8 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     settle_empty_results(known, earlier, open_ids(histories))
     add_contract_drift(known, asked.settings.contract, before)
     past = past_days(histories, window.from_)
-    assembled = assemble(known, asked.settings, open_ids(histories), past)
+    causes = causes_known(histories)
+    assembled = assemble(known, asked.settings, open_ids(histories), past=past, causes=causes)
     links = links_of(assembled.findings, histories, now, asked.run.report_id)
     histories = fold_onto(histories, links)
     asked = asked._replace(memory=replace(asked.memory, histories=histories))

@@ -1,7 +1,7 @@
 """The statistical tests of a report, one family: what is claimed is corrected for all of them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from halo_daemon.analyzer.change_point import Cut, change_point
 from halo_daemon.analyzer.changes import release_rows, release_tests
@@ -9,7 +9,6 @@ from halo_daemon.analyzer.contrast import Contrasts, contrast
 from halo_daemon.analyzer.fingerprint import FindingKey, finding_id
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import Group, Partial
-from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.findings import DayCount, RateChange, ReleaseDiff
 from halo_daemon.proto.times import format_unix_ns
@@ -20,24 +19,24 @@ _DAY_CHARS = 10
 
 def tested(
     known: Partial,
-    groups: dict[FindingKey, Group],
+    groups: Mapping[FindingKey, Group],
+    could: Mapping[FindingKey, Collection[str]],
+    *,
     settings: MinerSettings,
     past: Mapping[str, tuple[DayCount, ...]],
 ) -> tuple[Contrasts, tuple[ReleaseDiff, ...], dict[str, RateChange]]:
     """
     Every test of the report, corrected together: outcome, releases, days.
 
-    *past* holds daily counts of earlier windows by finding id. Of the releases and days,
-    only what holds at ``settings.fdr_q`` is in the answer; changes come by finding id.
+    *could* holds the traces that could have shown each of *groups*, *past* daily counts
+    of earlier windows by finding id. Of the releases and days, only what holds at
+    ``settings.fdr_q`` is in the answer; changes come by finding id.
     """
     affected = {
         finding_id(key): frozenset(t for t, hit in group.hits.items() if not hit.is_weak)
         for key, group in groups.items()
     }
-    eligible = {
-        finding_id(key): frozenset(known.eligible[population_of(key)] | group.hits.keys())
-        for key, group in groups.items()
-    }
+    eligible = {finding_id(key): frozenset(traces) for key, traces in could.items()}
     releases = release_tests(known, affected, eligible)
     cuts = _cuts(known, affected, eligible, past)
     contrasts = contrast(

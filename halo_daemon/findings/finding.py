@@ -41,6 +41,17 @@ class VersionCount(Record):
     eligible: Count
 
 
+class SubjectCount(Record):
+    """What one tool, or other step, has of a finding that several of them show."""
+
+    agent: str
+    name: str
+    affected: Count
+    """Traces in which it failed so."""
+    eligible: Count
+    """Traces that used it."""
+
+
 class Counts(Record):
     """How often, and out of how many that could have shown it."""
 
@@ -205,6 +216,8 @@ class Finding(Record):
     last_seen: Instant | None = None
     reports_seen: Count = 1
     by_version: tuple[VersionCount, ...] = ()
+    by_subject: tuple[SubjectCount, ...] = ()
+    """What a cause that several tools share has hit, the most affected first; empty for others."""
     counts: Counts = Counts()
     trend: Trend | None = None
     association: Association | None = None

@@ -60,6 +60,8 @@ class LedgerEntry(Record):
     """Half-hours since the epoch that had any, and how many; in order."""
     merged_from: tuple[str, ...] = ()
     """Ids of the findings that were counted under this one."""
+    subjects: tuple[tuple[str, str], ...] = ()
+    """Agent and name of what a shared cause has hit; empty for other findings."""
 
 
 class DayCount(NamedTuple):
@@ -112,6 +114,8 @@ class History:
     """End of the last window that counted as exposure, or in which it was seen."""
     merged_from: tuple[str, ...] = ()
     """Ids counted under this one in the last report that saw it."""
+    subjects: tuple[tuple[str, str], ...] = ()
+    """Agent and name of what it has hit, where that is a cause that several tools share."""
     supersedes: tuple[str, ...] = ()
     """Ids that it went under before."""
     superseded_by: str = ""
@@ -150,7 +154,7 @@ def _supersede(known: dict[str, History], old: str, new: str) -> None:
     after = known.get(new) or History(new)
     known[old] = replace(before, superseded_by=new)
     if not after.reports_seen:
-        joined = replace(before, finding_id=new, merged_from=())
+        joined = replace(before, finding_id=new, merged_from=(), subjects=())
     elif after.superseded_by:
         joined = _resumed(after, before)
     else:
@@ -253,6 +257,7 @@ def _seen(history: History, entry: LedgerEntry) -> History:
         days=_with_day(history, entry),
         windows=_with_window(history, entry),
         merged_from=entry.merged_from,
+        subjects=entry.subjects,
         superseded_by="",
         exposure=0,
         exposed_until=max(history.exposed_until, entry.window_to),

@@ -165,7 +165,15 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             r"|upstream (?:connect )?error|socket hang up|broken pipe|no route to host|unreachable"
             r"|(?:failed to|could not|unable to|cannot|can.t) connect|temporarily unavailable|name or service not known"
             r"|name resolution|getaddrinfo|ECONN|SSLError|certificate verify|APIConnectionError"
-            r"|InternalServerError|overloaded"
+            r"|InternalServerError|overloaded|server error <quoted>"
+            r"|\bConnect(?:ion)?(?:Refused|Reset|Aborted)?E(?:rror|xception)\b|ClientConnectorError"
+            r"|(?:Remote|Server)Disconnected|connection failed|fetch failed|max retries exceeded"
+            r"|no such host|could not resolve host"
+            r"|\bconnect(?:ing|ion)? to [^.]{1,80}\b(?:refused|failed|reset|closed|lost)\b"
+            r"|\b(?:service|server|backend|database|gateway|host|cluster|broker|upstream)\b"
+            r"[^.]{0,40} (?:unavailable|offline|(?:is|was|are) (?:down|in maintenance"
+            r"|(?:currently |temporarily )?not (?:available|responding|reachable|accepting"
+            r" connections)))\b"
         ),
     ),
     (

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.error_place import place_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import core_message, mask_name
 from halo_daemon.analyzer.observation import (
@@ -79,6 +80,7 @@ def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
         recovered=recovery is not None,
         is_weak=recovery is not None and _is_work(view, rule, error.span),
         wasted=_wasted(view, error, recovery),
+        place=place_of(error.span, core_message(error.signal.message)),
     )
 
 
