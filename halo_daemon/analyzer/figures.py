@@ -2,7 +2,7 @@
 
 import math
 
-from halo_daemon.findings import Cost, Counts, Finding, RateChange, ReleaseDiff, Report
+from halo_daemon.findings import Cost, Counts, ErrorRate, Finding, RateChange, ReleaseDiff, Report
 
 _THOUSAND = 1_000
 _MILLION = 1_000_000
@@ -15,6 +15,13 @@ def percent(share: float) -> str:
     if value >= 10 or math.isclose(value, round(value), abs_tol=1e-9):  # noqa: PLR2004
         return f"{value:.0f} %"
     return f"{value:.1f} %"
+
+
+def listed_otherwise(rate: ErrorRate) -> str:
+    """Words for how many of those lists of traces call failed; ``""`` where they are the same."""
+    if rate.listed is None or percent(rate.listed) == percent(rate.value):
+        return ""
+    return f" ({percent(rate.listed)} in lists of traces, which leave out exit codes of commands)"
 
 
 def difference(share: float) -> str:

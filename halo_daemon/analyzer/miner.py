@@ -230,6 +230,7 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         output_tokens=sum(used.output_tokens for used in counted),
         cost_usd=math.fsum(costs) if costs else None,
         leaf_errors=len(view.leaf_errors),
+        has_recorded_error=any(span.has_error_status or span.has_derived_error for span in spans),
         step_tokens=tuple(sum(used_tokens(span)) for span in steps if wasted),
         step_ms=tuple(span.duration_ns // _NS_PER_MS for span in steps if wasted),
         step_usd=tuple(used_usd(span) or 0.0 for span in steps if wasted and costs),

@@ -103,6 +103,8 @@ class TraceFacts(NamedTuple):
     output_tokens: int
     cost_usd: float | None
     leaf_errors: int
+    has_recorded_error: bool
+    """Whether a span's status, or the receiver's flag for it, says that it failed."""
     step_tokens: tuple[int, ...]
     """Tokens by step; empty when nothing was wasted."""
     step_ms: tuple[int, ...]

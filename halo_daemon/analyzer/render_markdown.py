@@ -11,6 +11,7 @@ from halo_daemon.analyzer.figures import (
     cost,
     coverage_in_words,
     day_and_minute,
+    listed_otherwise,
     percent,
     plural,
     release_difference,
@@ -64,7 +65,8 @@ def _overview(report: Report) -> Iterator[str]:
     if error_rate.n:
         was = f", was {percent(error_rate.previous)}" if error_rate.previous is not None else ""
         yield (
-            f"{plural(error_rate.n, 'trace')}, {percent(error_rate.value)} of them with an error{was}."
+            f"{plural(error_rate.n, 'trace')}, {percent(error_rate.value)} of them with an"
+            f" error{was}{listed_otherwise(error_rate)}."
         )
     found, quotes = report.coverage.evidence_verified
     yield ""

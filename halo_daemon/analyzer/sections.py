@@ -70,12 +70,14 @@ def totals_of(known: Partial, previous: Report | None) -> Totals:
     rows = sorted(known.traces.values())
     before = previous.totals if previous else None
     failed = sum(row.leaf_errors > 0 for row in rows)
+    listed = sum(row.has_recorded_error for row in rows)
     low, high = wilson(failed, len(rows))
     durations = [row.duration_ms for row in rows] or [0]
     costs = [row.cost_usd for row in rows if row.cost_usd is not None]
     return Totals(
         error_rate=ErrorRate(
             value=round(failed / len(rows), 6) if rows else 0.0,
+            listed=round(listed / len(rows), 6) if rows else 0.0,
             ci95=(round(low, 6), round(high, 6)),
             n=len(rows),
             previous=before.error_rate.value if before else None,

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from halo_daemon.analyzer.content import text_of, tool_arguments, tool_result
 from halo_daemon.analyzer.masking import core_message, exception_type, says_nothing
-from halo_daemon.analyzer.told_failure import failure_in
+from halo_daemon.proto.semconv.told_failure import told_failure
 from halo_daemon.proto.span import STATUS_ERROR, TOOL, Span
 
 SignalKind = Literal["status", "exception", "attribute", "text", "derived", "contract"]
@@ -24,10 +24,6 @@ _EXIT_CODE = re.compile(
 )
 _TRAILER = re.compile(r"\[error\] tool (?:reported failure|failed)\s*$")
 _SEARCH_COMMAND = re.compile(r"(?:^|[|;&]\s*)\s*(?:e?grep|rg|ag|diff|cmp|test|\[)\b[^|;&]*$")
-
-_CHECKING = re.compile(r"(?:\w{1,40}[_.-])?(?:check|exists|head|monitor|ping|probe)", re.IGNORECASE)
-_IS_AWAY = re.compile(r"(?:HTTP\S* )?\W?(?:404|410)\b", re.IGNORECASE)
-"""What a tool is asked for that looks whether something is there: an answer, not a failure."""
 
 
 class ErrorSignal(NamedTuple):
@@ -115,8 +111,8 @@ def _from_result(span: Span) -> ErrorSignal | None:
     result = tool_result(span)
     code = _EXIT_CODE.match(result.value[:_HEAD_CHARS])
     failed = not _is_no_match(code[1], span) if code else _has_trailer(result.value)
-    message = result.value if failed else failure_in(result.value)
-    if not message or (_CHECKING.match(span.tool_name) and _IS_AWAY.match(message)):
+    message = result.value if failed else told_failure(result.value, span.tool_name)
+    if not message:
         return None
     kind_of = exception_type(core_message(message))
     return ErrorSignal("text", message, kind_of, result.attribute)

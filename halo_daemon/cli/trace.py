@@ -59,7 +59,13 @@ def list_traces(
     since: SinceOption = "24h",
     until: UntilOption = "now",
     project: ProjectOption = "",
-    errors: Annotated[bool, typer.Option("--errors", help="Only those with errors.")] = False,
+    errors: Annotated[
+        bool,
+        typer.Option(
+            "--errors",
+            help="Only those with errors: a status, or a tool's result that tells of one.",
+        ),
+    ] = False,
     tool: Annotated[str, typer.Option("--tool", help="Only those that ran this tool.")] = "",
     session: Annotated[str, typer.Option("--session", help="Only those of this session.")] = "",
     limit: Annotated[

@@ -11,7 +11,6 @@ from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.plan import Plan
-from halo_daemon.proto.semconv.readers import parsed
 from halo_daemon.proto.semconv.targets import (
     DERIVED_ERROR,
     ERROR_TYPE,
@@ -19,13 +18,14 @@ from halo_daemon.proto.semconv.targets import (
     OUTPUT_VALUE,
     SCHEMA_VERSION,
     TOOL,
+    TOOL_NAME,
 )
+from halo_daemon.proto.semconv.told_failure import may_tell, told_failure
 
 _UNSET: Final = "STATUS_CODE_UNSET"
 _ERROR: Final = "STATUS_CODE_ERROR"
 _SERVER: Final = "SPAN_KIND_SERVER"
 _FIRST_HTTP_ERROR, _FIRST_SERVER_ERROR = 400, 500
-_FLAGS: Final = ("is_error", "isError")
 _STATED: Final = "stated"
 _FLAGGED: Final = "flagged"
 _HANDLED: Final = (False, "False", "false")
@@ -67,18 +67,12 @@ def judge_failure(
         remarks[DERIVED_ERROR] = True
     elif as_sent != _ERROR and (
         signal is _FLAGGED
-        or (kind == TOOL and _result_failed(attributes.get(OUTPUT_VALUE)))
+        or (kind == TOOL and _result_failed(attributes, fields["name"]))
         or (as_sent == _UNSET and kind in {TOOL, LLM} and _ends_in_exception(events))
     ):
         remarks[DERIVED_ERROR] = True
     if exception is not None:
         _fill_from_exception(attributes, status, exception, is_failure=DERIVED_ERROR in remarks)
-
-
-def may_say_failed(attributes: JsonObject) -> bool:
-    """Whether a tool's answer is of a form that can say that it failed."""
-    result = attributes.get(OUTPUT_VALUE)
-    return result.startswith("{") if isinstance(result, str) else result is not None
 
 
 def _signal(
@@ -108,15 +102,13 @@ def _filled_type(attributes: JsonObject, exception: JsonObject, *, is_stored: bo
     return exception.get("exception.type") if was_written else None
 
 
-def _result_failed(result: JsonValue) -> bool:
-    """Whether a tool's answer is a JSON object that says it failed."""
-    if isinstance(result, str):
-        if not result.startswith("{") or "rror" not in result:
-            return False
-        result = parsed(result)
-    if not isinstance(result, dict):
+def _result_failed(attributes: JsonObject, span_name: str) -> bool:
+    """Whether the answer of a tool, named after its span else, tells of a failure."""
+    result = attributes.get(OUTPUT_VALUE)
+    if not may_tell(result):
         return False
-    return bool(result.get("error")) or any(result.get(flag) is True for flag in _FLAGS)
+    tool = attributes.get(TOOL_NAME)
+    return bool(told_failure(result, tool if tool and isinstance(tool, str) else span_name))
 
 
 def _last_exception(events: Sequence[JsonObject]) -> JsonObject | None:

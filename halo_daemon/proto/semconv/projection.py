@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
-from halo_daemon.proto.semconv.failures import judge_failure, may_say_failed
+from halo_daemon.proto.semconv.failures import judge_failure
 from halo_daemon.proto.semconv.fills import fill_absent
 from halo_daemon.proto.semconv.names import kind_by_name, name_in_name
 from halo_daemon.proto.semconv.plan import KeyPlan, Plan, answer, gate_of, plan_of
@@ -44,6 +44,7 @@ from halo_daemon.proto.semconv.targets import (
     NAMES,
     OUTPUT_COST,
     OUTPUT_TOKENS,
+    OUTPUT_VALUE,
     PROJECT,
     REMARKS,
     REQUEST_MODEL,
@@ -58,6 +59,7 @@ from halo_daemon.proto.semconv.targets import (
     VALUES,
 )
 from halo_daemon.proto.semconv.told import Told, told_by
+from halo_daemon.proto.semconv.told_failure import may_tell
 from halo_daemon.proto.separators import without_separators
 
 REPLACED_SEPARATOR: Final = "replaced_separator"
@@ -157,7 +159,7 @@ def _complete(
     has_events = "events" in fields
     if plan.fills or has_events or plan.lacks_tool_name:
         fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name, told=told)
-    if plan.failures or has_events or (kind == TOOL and may_say_failed(attributes)):
+    if plan.failures or has_events or (kind == TOOL and may_tell(attributes.get(OUTPUT_VALUE))):
         judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
     # Looked at when all is filled, so that a stored line reads the same.
     for key in plan.values if not has_events else VALUES:

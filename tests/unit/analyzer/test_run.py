@@ -203,3 +203,25 @@ def test_progress_is_told():
     report_of(window(), on_trace=lambda: begun.append(1))
 
     assert len(begun) == 20
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        pytest.param("Exit code: 1\nno such file", True, id="exit-code"),
+        pytest.param("Error: index 7 is broken", False, id="told-in-words"),
+    ],
+)
+def test_a_report_says_where_it_counts_more_than_a_list_of_traces(result, said):
+    """Failures that no span records are counted apart, and only where there are any."""
+    flagged = {} if said else {"halo.derived.error": True}
+    scripts = [
+        TraceScript(n).model("I run.").tool("bash", {"cmd": "x"}, result=result, **flagged)
+        for n in range(1, 5)
+    ]
+
+    report = report_of([*scripts, *(fine(n) for n in range(5, 9))])
+
+    assert report.totals.error_rate.value == 0.5
+    assert ("0 % in lists of traces" in render_markdown(report)) == said
+    assert ("0 % in lists of traces" in render_html(report)) == said

@@ -8,40 +8,40 @@ errors, a count of them, or a record that happens to have a status is not taken 
 """
 
 import re
+from typing import Final
 
-from halo_daemon.analyzer.content import parse_json, text_of
-from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.semconv.readers import as_text, parsed
 
-_HEAD_CHARS = 400
-_SHORT_CHARS = 600
+_HEAD_CHARS: Final = 400
+_SHORT_CHARS: Final = 600
 """A refusal is short; what begins alike and goes on for longer is a text about something."""
-_PAGE_CHARS = 2_000
-_LIST_CHARS = 20_000
-_LISTED = 20
-_MAX_DEPTH = 3
-_HTTP_ERRORS = range(400, 600)
+_PAGE_CHARS: Final = 2_000
+_LIST_CHARS: Final = 20_000
+_LISTED: Final = 20
+_MAX_DEPTH: Final = 3
+_HTTP_ERRORS: Final = range(400, 600)
 
-_REASON = (
+_REASON: Final = (
     r"(?:bad request|unauthori[sz]ed|payment required|forbidden|not found|method not allowed"
     r"|not acceptable|request time-?out|conflict|gone|payload too large|unsupported media type"
     r"|unprocessable (?:entity|content)|too many requests|internal server error|not implemented"
     r"|bad gateway|service (?:temporarily )?unavailable|gateway time-?out)"
 )
-_NOTHING = r"(?!\s*(?:(?:none|nil|null|n/a|no errors?|no)\W*(?:$|\n)|(?![45][0-9]{2}\s*(?:$|\n))-?[0-9][0-9.,]*%?\s*(?:$|[\n,;%/.]|errors?\b)))"
+_NOTHING: Final = r"(?!\s*(?:(?:none|nil|null|n/a|no errors?|no)\W*(?:$|\n)|(?![45][0-9]{2}\s*(?:$|\n))-?[0-9][0-9.,]*%?\s*(?:$|[\n,;%/.]|errors?\b)))"
 """What follows a word for errors where there are none, or where they are only counted."""
 
-_ERROR_WORD = (
+_ERROR_WORD: Final = (
     r"(?:error|fatal|exception|failed|failure|fehler|erreur|errore|erro|fout|fel|virhe|chyba|hata"
     r"|błąd|ошибка|помилка|错误|錯誤|エラー|오류|에러|خطأ|lỗi)"
 )
-_KIND_OF_ERROR = (
+_KIND_OF_ERROR: Final = (
     r"(?:api|mcp|tool|function|http|runtime|database|db|sql|network|server|client|internal|parse"
     r"|syntax|type|value|validation|authentication|authorization|connection|timeout|system"
     r"|unexpected|unhandled|uncaught|fatal|critical|request|execution|compilation|ssl|tls|dns|rpc"
     r"|grpc|graphql|json|permission|file|query)"
 )
-_TEXT = re.compile(
+_TEXT: Final = re.compile(
     r"[\s\"'`*_#<(\[❌✗✘✖⛔🚫🛑❗⚠\ufe0f]{0,8}(?:"
     rf"{_ERROR_WORD}[\]*_)]{{0,3}}\s*[:：][*_]{{0,2}}{_NOTHING}"
     rf"|(?:{_KIND_OF_ERROR} ){{1,2}}error(?:(?: |(?=[(\[#]))[(\[#]?-?\w{{1,10}}[)\]]?)?\s*:{_NOTHING}"
@@ -64,7 +64,7 @@ _TEXT = re.compile(
     rf"|[45][0-9]{{2}}[:\s-]{{1,3}}(?:{_REASON}|client error|server error)\b\s*(?:$|\n|[:.,;(-]|for\b)"
     r")"
 )
-_SHORT_TEXT = re.compile(
+_SHORT_TEXT: Final = re.compile(
     r"[\s\"'`*_(\[❌✗✘✖⛔🚫🛑❗⚠\ufe0f]{0,8}(?:"
     r"(?:failed|unable) to (?!find\b|locate\b|identify\b|determine\b)[a-z]+\b"
     r"|(?:could not|couldn'?t|cannot|can'?t) (?:be )?(?:access|authenticat|connect|contact|creat|delet|download"
@@ -75,65 +75,188 @@ _SHORT_TEXT = re.compile(
     rf"|(?!not found|conflict|gone)(?:{_REASON}|not (?:authenticated|authorized|permitted)|rate limit(?:ed| exceeded)|quota exceeded)[.!\s]*$"
     r")"
 )
-_LOG_LINE = re.compile(r"\n\s*\[?(?:info|debug|trace|notice|warn|warning)\b[\]:\s]")
-_LOG_LINES = 2
+_LOG_LINE: Final = re.compile(r"\n\s*\[?(?:info|debug|trace|notice|warn|warning)\b[\]:\s]")
+_LOG_LINES: Final = 2
 """Lines of other levels that make a log of what begins with an error."""
-_PAGE = re.compile(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype html|html)\b", re.IGNORECASE)
-_TITLE = re.compile(r"<(title|h1)\b[^>]{0,200}>\s*([^<]{1,200}?)\s*</\1", re.IGNORECASE)
-_PAGE_TITLE = re.compile(
+_PAGE: Final = re.compile(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype html|html)\b", re.IGNORECASE)
+_TITLE: Final = re.compile(r"<(title|h1)\b[^>]{0,200}>\s*([^<]{1,200}?)\s*</\1", re.IGNORECASE)
+_PAGE_TITLE: Final = re.compile(
     rf"(?:(?:http )?(?:error|status)[:\s]{{1,3}})?[45][0-9]{{2}}(?:\s*$|[\s:|.–—-]{{1,4}}(?:{_REASON}|error)\b)"
     rf"|(?:error|access denied|{_REASON})\s*(?:$|[|:–—-]\s*error\b)"
 )
 
-_PRINTED = re.compile(r"\{'(?:error|Error|errorMessage)': ?(['\"])(.{1,300}?)\1\s*[,}]")
+_PRINTED: Final = re.compile(r"\{'(?:error|Error|errorMessage)': ?(['\"])(.{1,300}?)\1\s*[,}]")
 """An object as Python prints it, which is no JSON."""
 
-_FAILED_WORDS = frozenset({"failed", "failure"})
-_NO_ERROR = frozenset(
+_FAILED_WORDS: Final = frozenset({"failed", "failure"})
+_NO_ERROR: Final = frozenset(
     {"", "0", "false", "n/a", "nil", "no", "no error", "none", "null", "ok", "success"}
 )
-_MESSAGES = (
+_MESSAGES: Final = (
     *("message", "error_message", "errorMessage", "errmsg", "msg", "error", "detail", "title"),
     *("reason", "description", "error_description", "content", "body"),
 )
-_DESCRIBE = frozenset({"title", "description", "error_description", "content", "body"})
+_DESCRIBE: Final = frozenset({"title", "description", "error_description", "content", "body"})
 """Those that any record may have, whatever became of it."""
-_REASONS = tuple(name for name in _MESSAGES if name not in _DESCRIBE)
+_REASONS: Final = tuple(name for name in _MESSAGES if name not in _DESCRIBE)
 """Members that say why a call failed."""
-_CODES = ("statusCode", "status_code", "httpStatus", "http_status", "status", "code")
-_ERROR_CODES = ("error_code", "errorCode", "errcode")
-_OF_A_FAILURE = frozenset(
+_CODES: Final = ("statusCode", "status_code", "httpStatus", "http_status", "status", "code")
+_ERROR_CODES: Final = ("error_code", "errorCode", "errcode")
+_OF_A_FAILURE: Final = frozenset(
     {*_MESSAGES, *_CODES, *_ERROR_CODES, "data", "details", "errors", "extensions", "instance"}
     | {"path", "requestId", "request_id", "statusText", "success", "timestamp", "traceId"}
     | {"trace_id", "type", "ok", "headers", "url", "method"}
 )
 """Members of an object that is nothing but the news of a failure."""
 
-_WRAPPERS = frozenset({"result", "response", "output", "content", "body", "detail", "message"})
-_NAMES = (
+_WRAPPERS: Final = frozenset(
+    {"result", "response", "output", "content", "body", "detail", "message"}
+)
+_NAMES: Final = (
     *('"error', '"Error', '"err', '"success"', '"status', '"ok"', '"is_error"', '"isError"'),
     *('"code"', '"http', '"__type"', '"detail"', '"content"', '"result"', '"response"'),
     *('"output"', '"body"', '"message"', '"text"'),
 )
 """One of these is in every JSON result that tells of a failure."""
 
+_CHECKING: Final = re.compile(
+    r"(?:\w{1,40}[_.-])?(?:check|exists|head|monitor|ping|probe)", re.IGNORECASE
+)
+_IS_AWAY: Final = re.compile(r"(?:HTTP\S* )?\W?(?:404|410)\b", re.IGNORECASE)
+"""What a tool is asked for that looks whether something is there: an answer, not a failure."""
+_MAX_PARSED_CHARS: Final = 200_000
+
+_OPENING_CHARS: Final = 80
+_START_CHARS: Final = 4
+_OPENINGS: Final = (
+    *("error", "fatal", "failed", "failure", "fehler", "erreur", "fout", "fel:", "virhe", "chyba"),
+    *(
+        "hata",
+        "błąd",
+        "lỗi:",
+        "traceback",
+        "uncaught",
+        "unhandled",
+        "panic",
+        "segmentation",
+        "core",
+    ),
+    *("curl", "tool", "function", "command", "process", "request", "query", "script", "http"),
+    *(
+        "status",
+        "unable",
+        "could",
+        "cann",
+        "can'",
+        "permission",
+        "access",
+        "connection",
+        "operation",
+    ),
+    *("call", "read", "time", "bad ", "unauth", "payment", "forbidden", "not ", "method", "too "),
+    *(
+        "internal",
+        "service",
+        "gateway",
+        "rate",
+        "quota",
+        "<html",
+        "<!doc",
+        "<?xml",
+        "thread '",
+        "[Errno",
+    ),
+)
+_STARTS: Final = frozenset(
+    cased[:_START_CHARS]
+    for opening in _OPENINGS
+    for cased in (opening, opening.capitalize(), opening.upper())
+) | frozenset(f"{status}{end}" for status in _HTTP_ERRORS for end in (":", " ", "-", "\n"))
+"""How a text begins that tells of a failure, but for what is looked for by its letters."""
+_FIRST_CHARS: Final = frozenset("{ошпО错錯エ오에خ❌")
+"""Of what is looked at again: objects, and words for errors in other scripts."""
+_ERROR_DIGITS: Final = frozenset("45")
+_MAX_STATED_CHARS: Final = 2_000
+
 
 def failure_in(result: str) -> str:
     """The words for the failure that *result* tells of; ``""`` when it tells of none."""
     head = result[:_HEAD_CHARS].lstrip()
     if head[:1] == "{" or (head[:1] == "[" and len(result) <= _LIST_CHARS):
-        if holds_any(result, _NAMES) or "\\u" in result:
-            parsed = parse_json(result)
-            if parsed is not None:
-                return _stated(parsed)
+        if _holds_any(result, _NAMES) or "\\u" in result:
+            found = _parsed(result)
+            if found is not None:
+                return _stated(found)
         if head[0] == "{":
             printed = _PRINTED.match(head)
             return printed[2] if printed and printed[2].casefold() not in _NO_ERROR else ""
     elif head[:1] == '"' and len(result) <= _SHORT_CHARS:
-        parsed = parse_json(result)
-        if isinstance(parsed, str):
-            return failure_in(parsed) if parsed[:1] != '"' else ""
+        found = _parsed(result)
+        if isinstance(found, str):
+            return failure_in(found) if found[:1] != '"' else ""
     return _told(result, head)
+
+
+def told_failure(result: JsonValue, tool: str) -> str:
+    """
+    The words for the failure that a call of *tool* with that result had; ``""`` for none.
+
+    What a tool that looks whether something is there did not find is its answer.
+    """
+    message = failure_in(result if isinstance(result, str) else as_text(result))
+    return "" if _CHECKING.match(tool) and _IS_AWAY.match(message) else message
+
+
+def may_tell(result: JsonValue) -> bool:
+    """
+    Whether it is worth asking `told_failure`, for whoever has a microsecond for a span.
+
+    False for nearly all that tells of none, and for some that do: objects that wrap a
+    refusal without any word for an error, and long ones that only state a code.
+    """
+    if not isinstance(result, str):
+        return result is not None
+    start = result[:_START_CHARS]
+    if start in _STARTS:
+        return True
+    if start[:1] in _FIRST_CHARS:
+        return start[0] != "{" or _may_state(result)
+    head = result[:_OPENING_CHARS]
+    return "rror" in head or "xcept" in head or "ot found" in head
+
+
+def _may_state(result: str) -> bool:
+    """Of an object: whether it has a word for an error, denies success, or states a code."""
+    if "rror" in result:
+        return True
+    if len(result) > _MAX_STATED_CHARS:
+        return False
+    return (
+        "ailed" in result
+        or ("alse" in result and ('"success"' in result or '"ok"' in result))
+        or _has_error_code(result, 'tatus":')
+        or _has_error_code(result, 'ode":')
+    )
+
+
+def _has_error_code(result: str, name: str) -> bool:
+    at = result.find(name)
+    if at < 0:
+        return False
+    at += len(name)
+    return result[at : at + 3].lstrip(' "')[:1] in _ERROR_DIGITS
+
+
+def _holds_any(text: str, marks: tuple[str, ...]) -> bool:
+    for mark in marks:  # noqa: SIM110 -- faster than a generator
+        if mark in text:
+            return True
+    return False
+
+
+def _parsed(text: str) -> JsonValue:
+    """None for what is no JSON, or too long to look at."""
+    return parsed(text) if len(text) <= _MAX_PARSED_CHARS else None
 
 
 def _told(result: str, head: str) -> str:
@@ -185,7 +308,7 @@ def _stated_by_all(results: list[JsonValue], depth: int) -> str:
 def _part_text(part: JsonValue) -> str:
     """The text of a content part as protocols for tools have it."""
     if isinstance(part, dict) and part.get("type") == "text":
-        return text_of(part.get("text"))
+        return as_text(part.get("text"))
     return ""
 
 
@@ -194,7 +317,7 @@ def _error_of(result: JsonObject) -> str:
     if error is None:
         error = result.get("Error")
     if isinstance(error, dict):
-        return text_of(error.get("message")) or (text_of(error) if error else "")
+        return as_text(error.get("message")) or (as_text(error) if error else "")
     if isinstance(error, str):
         return "" if error.strip().casefold() in _NO_ERROR else error
     if error is True:
@@ -234,9 +357,9 @@ def _message_of(result: JsonObject) -> str:
     for name in _MESSAGES:
         value = result.get(name)
         if isinstance(value, list):
-            value = next(filter(None, map(_part_text, value)), text_of(value) if value else "")
+            value = next(filter(None, map(_part_text, value)), as_text(value) if value else "")
         if value and not isinstance(value, bool):
-            return text_of(value)
+            return as_text(value)
     return ""
 
 

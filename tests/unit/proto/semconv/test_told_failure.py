@@ -2,7 +2,10 @@
 
 import pytest
 
-from halo_daemon.analyzer.told_failure import failure_in
+from halo_daemon.analyzer.signals import error_signal
+from halo_daemon.proto.semconv.told_failure import failure_in, may_tell
+from halo_daemon.testing.spans import make_span
+from tests.unit.proto.semconv.spans import projected
 
 FAILURES = (
     "Error: customer 7 is locked",
@@ -121,6 +124,34 @@ def test_a_failure_is_told_in_any_form(result):
 def test_what_only_mentions_errors_is_none(result):
     """Counts, texts about errors, records with a status and empty findings stay quiet."""
     assert failure_in(result) == ""
+
+
+LEFT_TO_THE_ANALYSIS = {
+    '{"status": "FAILED", "reason": "quota"}',
+    '{"__type": "ThrottlingException", "message": "Rate exceeded"}',
+    '{"detail": "Not authenticated"}',
+}
+"""What no quick look at a result can tell from the results of most calls."""
+
+
+@pytest.mark.parametrize("result", FAILURES)
+def test_a_quick_look_finds_what_tells_of_a_failure(result):
+    """All forms but those of objects without any word for an error are worth reading."""
+    assert may_tell(result) == (result not in LEFT_TO_THE_ANALYSIS)
+
+
+@pytest.mark.parametrize("result", [*FAILURES, *NO_FAILURES])
+@pytest.mark.parametrize("tool", ["search", "head_object"])
+def test_what_is_flagged_when_received_is_a_failure_for_the_analysis(result, tool):
+    """A list of failed traces names none that the report does not count."""
+    values = {"openinference.span.kind": "TOOL", "tool.name": tool, "output.value": result}
+    attributes = projected(values)["attributes"]
+    flagged = attributes.pop("halo.derived.error", False)
+
+    signal = error_signal(make_span(attributes=attributes))
+
+    assert not flagged or signal is not None
+    assert flagged or signal is None or result in LEFT_TO_THE_ANALYSIS
 
 
 def test_the_message_of_an_object_is_what_it_says():
