@@ -349,7 +349,7 @@ def _recommendation(
         effort="S" if words.fix_type in {"tool_description", "system_prompt", "config"} else "M",
         expected_effect=f"up to {counts.affected_traces} traces of such a window without it",
         validation_plan=(
-            f"rule {RULE_IDS[key.rule]} on the next {_traces_to_tell(counts)} eligible traces:"
+            f"rule `{RULE_IDS[key.rule]}` on the next {_traces_to_tell(counts)} eligible traces:"
             f" rate below {target:.3f}"
         ),
         check=f"halo-daemon analyze --finding {identity} --since 2h",
