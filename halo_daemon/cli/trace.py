@@ -124,10 +124,10 @@ def show_trace(
     *,
     project: ProjectOption = "",
     conversation: Annotated[
-        bool, typer.Option("--conversation", help="Inputs and outputs in order of time.")
+        bool, typer.Option("--conversation", help="What was said, in order of time.")
     ] = False,
     tree: Annotated[bool, typer.Option("--tree", help="The tree of spans; the default.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="The stored lines.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The lines, one a span.")] = False,
     after: Annotated[
         str,
         typer.Option("--after", metavar="SPAN", help="Go on with a large trace after a span."),
@@ -294,18 +294,15 @@ def _trace_row(trace: "TraceRecord", now_unix_ns: int) -> tuple[str, ...]:
 
 
 def _print_conversation(trace: "Trace") -> None:
-    for span in trace.spans:
-        said = [
-            (label, span.text(key))
-            for label, key in (("in", "input.value"), ("out", "output.value"))
-            if span.text(key)
-        ]
-        if not said:
-            continue
-        print(printable(f"{span.observation_kind} {span.name}  {span.span_id}"))
-        for label, text in said:
-            cut = text[:_SHOWN_CHARS] + ("…" if len(text) > _SHOWN_CHARS else "")
-            print(printable(f"  {label:3} {cut}"))
+    from halo_daemon.cli.conversation import conversation_of
+
+    speaker = ""
+    for said in conversation_of(trace):
+        if said.span.span_id != speaker:
+            speaker = said.span.span_id
+            print(printable(f"{said.span.observation_kind} {said.span.name}  {speaker}"))
+        cut = said.text[:_SHOWN_CHARS] + ("…" if len(said.text) > _SHOWN_CHARS else "")
+        print(printable(f"  {said.label:9} {cut}"))
 
 
 def _steps(trace: "Trace") -> list[str]:
