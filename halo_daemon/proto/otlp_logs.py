@@ -9,7 +9,9 @@ write one event for each prompt, request and tool call, and the GenAI convention
 events for messages. Each such record becomes a span, and the request that holds them is
 decoded like any other trace request.
 
-Rule 1: a record that carries a trace and a span becomes a child of that span.
+Rule 1: a record that carries a trace and a span becomes a child of that span. One of the
+GenAI conventions, or of an exception, is told of that span: all that it says stands in an
+event, which readers see on the span itself (`semconv.told_of_spans`).
 
 Rule 2: one without belongs to its session: the trace id is derived from the session's
 id, and within it the events of one prompt hang under that prompt.
@@ -37,10 +39,13 @@ from halo_daemon.proto.otlp_pieces import ResourcePiece, Run, split_others
 from halo_daemon.proto.otlp_records import json_request
 from halo_daemon.proto.otlp_signals import LOGS, refuse_foreign
 from halo_daemon.proto.otlp_wire import MalformedError
+from halo_daemon.proto.semconv.targets import EVENT_OF_SPAN
 
 _AGENT: Final = r"(?:claude_code|codex|gemini_cli|qwen-code|gen_ai)\."
-_EVENT: Final = re.compile(_AGENT + r"[\w.]+")
-_MAY_BE_EVENT: Final = re.compile(_AGENT.encode("ascii"))
+_EVENT: Final = re.compile(_AGENT + r"[\w.]+|(?:[\w.]+\.)?exception")
+_MAY_BE_EVENT: Final = re.compile((_AGENT + "|exception").encode("ascii"))
+_OF_SPANS: Final = re.compile(r"gen_ai\.[\w.]+|(?:[\w.]+\.)?exception")
+_OF_AGENTS: Final = re.compile(_AGENT)
 _SESSION_KEYS: Final = (
     "session.id",
     "conversation.id",
@@ -196,8 +201,17 @@ def _span_of(record: JsonObject) -> JsonObject | None:
     if not name:
         return None
     trace_id, parent_id = _valid_ids(record)
-    prompt = next(filter(None, (_text(attributes.get(key)) for key in _PROMPT_KEYS)), "")
     identity = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    if parent_id and _OF_SPANS.fullmatch(name):
+        return {
+            "traceId": trace_id,
+            "spanId": _digest(trace_id.encode() + identity, "event", digits=16),
+            "parentSpanId": parent_id,
+            **_told_of_span(name, record),
+        }
+    if not _OF_AGENTS.match(name):
+        return None
+    prompt = next(filter(None, (_text(attributes.get(key)) for key in _PROMPT_KEYS)), "")
     if not trace_id:
         session = next(filter(None, (_text(attributes.get(key)) for key in _SESSION_KEYS)), "")
         trace_id = _digest(session.encode() or identity, "session", digits=32)
@@ -207,9 +221,7 @@ def _span_of(record: JsonObject) -> JsonObject | None:
     span_id = _digest(trace_id.encode() + identity, "event", digits=16)
     if parent_id and name.endswith(".user_prompt"):
         span_id, parent_id = parent_id, ""
-    end_unix_ns = _integer(record.get("timeUnixNano")) or _integer(
-        record.get("observedTimeUnixNano")
-    )
+    end_unix_ns = _time_of(record)
     duration_ns = _integer(_scalar(attributes.get("duration_ms"))) * _NANOS_PER_MILLI
     return {
         "traceId": trace_id,
@@ -223,6 +235,33 @@ def _span_of(record: JsonObject) -> JsonObject | None:
         "events": _message_events(name, record, str(end_unix_ns)),
         "status": _status(record, attributes),
     }
+
+
+def _told_of_span(name: str, record: JsonObject) -> JsonObject:
+    """What a record tells of the span that it names, as a moment with one event."""
+    time_unix_ns = str(_time_of(record))
+    body = record.get("body")
+    said: JsonObject = {"key": "content", "value": body}
+    event: JsonObject = {
+        "name": "exception" if name.endswith("exception") else name,
+        "timeUnixNano": time_unix_ns,
+        "attributes": [
+            *_objects(record, "attributes"),
+            *(_fields_of_body(body) or ([said] if _text(body) not in {"", name} else [])),
+        ],
+    }
+    return {
+        "name": name,
+        "kind": 1,
+        "startTimeUnixNano": time_unix_ns,
+        "endTimeUnixNano": time_unix_ns,
+        "attributes": [{"key": EVENT_OF_SPAN, "value": {"boolValue": True}}],
+        "events": [event],
+    }
+
+
+def _time_of(record: JsonObject) -> int:
+    return _integer(record.get("timeUnixNano")) or _integer(record.get("observedTimeUnixNano"))
 
 
 def _event_name(record: JsonObject, attributes: JsonObject) -> str:
@@ -258,10 +297,14 @@ def _message_events(name: str, record: JsonObject, time: str) -> list[JsonValue]
 
 
 def _message_fields(name: str, record: JsonObject) -> list[JsonValue]:
-    body = record.get("body")
+    return _fields_of_body(record.get("body")) if name.startswith("gen_ai.") else []
+
+
+def _fields_of_body(body: JsonValue) -> list[JsonValue]:
+    """The pairs of a map; empty for any other value."""
     values = body.get("kvlistValue") if isinstance(body, dict) else None
     fields = values.get("values") if isinstance(values, dict) else None
-    return fields if name.startswith("gen_ai.") and isinstance(fields, list) else []
+    return fields if isinstance(fields, list) else []
 
 
 def _status(record: JsonObject, attributes: JsonObject) -> JsonObject:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from halo_daemon.proto.semconv import with_events_joined
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.ids import id_of, trace_key
@@ -312,7 +313,7 @@ class LocalTraceLoader(LocalProject):
         is_quiet = self._now_unix_ns() - figures.last_received_ns >= self._settle_ns
         trace = Trace(
             trace_id,
-            tuple(spans),
+            tuple(with_events_joined(spans)),
             figures.duplicates,
             is_open=not figures.has_ended_root and not is_quiet,
         )

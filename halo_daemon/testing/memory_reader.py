@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from halo_daemon.errors import QueryError
-from halo_daemon.proto.semconv import facts_of
+from halo_daemon.proto.semconv import facts_of, with_events_joined
 from halo_daemon.proto.span import Span
 from halo_daemon.proto.trace import Cut, Trace
 from halo_daemon.store.trace_reader import (
@@ -122,7 +122,8 @@ class MemoryReader:
             shown = shown[:-1]
         left = rest[len(shown) :]
         cut = Cut(len(left), _line_bytes(left), shown[-1].span_id) if left else None
-        return Trace(trace.trace_id, shown, trace.duplicate_spans, trace.is_open, cut)
+        joined = tuple(with_events_joined(shown))
+        return Trace(trace.trace_id, joined, trace.duplicate_spans, trace.is_open, cut)
 
     def _fitting(self, *lists: tuple[str, ...]) -> tuple[Any, ...]:
         """Names in order as long as they fit, and how many do not."""

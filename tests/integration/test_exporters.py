@@ -2,18 +2,23 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
+from opentelemetry._logs import LogRecord
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
     OTLPSpanExporter as GrpcExporter,
 )
 from opentelemetry.exporter.otlp.proto.http import Compression as HttpCompression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as LogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
     OTLPSpanExporter as HttpExporter,
 )
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
@@ -21,6 +26,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from halo_daemon.proto.times import format_unix_ns
+from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.testing.daemon import DaemonProcess
 from tests.conformance.receiver import JSON, Receiver
 
@@ -165,6 +171,36 @@ def test_the_published_trace_example_is_stored(receiver):
     assert answer.is_empty_success
     assert [span["span_id"] for span in stored] == [span["spanId"].lower() for span in sent]
     assert [span["name"] for span in stored] == [span["name"] for span in sent]
+
+
+def test_what_the_sdk_logs_of_a_span_is_read_on_the_span(receiver):
+    """Logs leave by an exporter of their own, here before the span that they are of."""
+    tracing = TracerProvider(resource=Resource.create({"service.name": "logged"}))
+    spans = HttpExporter(f"http://{receiver.http_address}/v1/traces")
+    tracing.add_span_processor(BatchSpanProcessor(spans))
+    logging = LoggerProvider(resource=Resource.create({"service.name": "logged"}))
+    records = LogExporter(f"http://{receiver.http_address}/v1/logs")
+    logging.add_log_record_processor(SimpleLogRecordProcessor(records))
+    logger = logging.get_logger("tests")
+
+    named = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    with tracing.get_tracer("tests").start_as_current_span("chat m", attributes=named) as span:
+        asked = {"content": "Why?"}
+        logger.emit(LogRecord(event_name="gen_ai.user.message", body=asked))
+        failure = {"exception.type": "Limit", "exception.message": "slower"}
+        logger.emit(LogRecord(event_name="exception", attributes=failure))
+        span.set_status(Status(StatusCode.ERROR))
+        trace_id = f"{span.get_span_context().trace_id:032x}"
+    tracing.shutdown()
+    logging.shutdown()
+
+    reader = LocalTraceReader(receiver.data, "logged", settle_s=0, now_unix_ns=time.time_ns)
+    trace = reader.load_trace(trace_id)
+    assert trace is not None
+    (call,) = (span for span in trace.spans if span.observation_kind == "LLM")
+    assert len(trace.spans) == 3
+    assert call.text("llm.input_messages.0.message.content") == "Why?"
+    assert call.status_message == "Limit: slower"
 
 
 @pytest.mark.parametrize(

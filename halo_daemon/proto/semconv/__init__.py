@@ -3,6 +3,7 @@
 from halo_daemon.proto.semconv.lint import LintReport, ScopeLint, lint
 from halo_daemon.proto.semconv.projection import ScopeContext, project_span
 from halo_daemon.proto.semconv.reprojection import project_fields
+from halo_daemon.proto.semconv.told_of_spans import with_events_joined
 from halo_daemon.proto.semconv.trace_pass import (
     TraceFacts,
     Usage,
@@ -22,5 +23,6 @@ __all__ = [
     "lint",
     "project_fields",
     "project_span",
+    "with_events_joined",
     "with_usage_apart",
 ]

@@ -123,6 +123,8 @@ AGGREGATES: Final = {
     COST: "halo.aggregate.cost.total",
 }
 DERIVED_ERROR: Final = "halo.derived.error"
+EVENT_OF_SPAN: Final = "halo.event_of_span"
+"""Written on what a log record tells of the span above it."""
 TRUNCATED: Final = "halo.truncated"
 CLIENT_PREFIX: Final = "halo.client."
 REMARKS: Final = (*AGGREGATES.values(), DERIVED_ERROR, TRUNCATED)

@@ -89,9 +89,9 @@ def test_all_messages_in_the_attributes_are_messages():
     assert found["inference.llm.input_tokens"] == 12
 
 
-def test_a_body_that_is_no_message_is_kept():
-    """Text stays under a key of its own."""
-    assert stored("gen_ai.user.message", body="Hi")["event.body"] == "Hi"
+def test_a_body_of_text_is_the_message():
+    """As some write it, without a role."""
+    assert stored("gen_ai.user.message", body="Hi")[ASKED] == "Hi"
 
 
 def test_an_answer_of_gemini_cli_is_a_model_call():
