@@ -55,8 +55,8 @@ _READERS: Final = {
     Signal.LOGS: _Reader(
         {Encoding.PROTOBUF: spans_of_logs, Encoding.JSON: spans_of_json_logs},
         export_logs_response,
-        "logs are not stored, only traces and the events of coding agents are; "
-        "set OTEL_LOGS_EXPORTER=none to stop sending them",
+        "log lines are not stored, only events of agents and models and exceptions of spans "
+        "are; where none of these are sent, set OTEL_LOGS_EXPORTER=none",
     ),
     Signal.METRICS: _Reader(
         {Encoding.PROTOBUF: _metrics, Encoding.JSON: _json_metrics},
