@@ -80,13 +80,20 @@ _MAX_USD = 1e6
 
 def used_tokens(span: Span) -> tuple[int, int]:
     """Input and output tokens of a model call; what no call can have counts as 0."""
-    prompt, written = span.input_tokens or 0, span.output_tokens or 0
+    return _possible_tokens(span.input_tokens, span.output_tokens)
+
+
+def _possible_tokens(stated_input: int | None, stated_output: int | None) -> tuple[int, int]:
+    prompt, written = stated_input or 0, stated_output or 0
     return (prompt, written) if 0 <= prompt <= _MAX_TOKENS >= written >= 0 else (0, 0)
 
 
 def used_usd(span: Span) -> float | None:
     """Cost of a model call in dollars; None when unknown, and where no call can cost that."""
-    cost = span.cost_usd
+    return _possible_usd(span.cost_usd)
+
+
+def _possible_usd(cost: float | None) -> float | None:
     return cost if cost is not None and 0 <= cost <= _MAX_USD else None
 
 
@@ -107,7 +114,7 @@ def used_by(span: Span) -> Used:
     prompt, written, usd = span.input_tokens, span.output_tokens, span.cost_usd
     if prompt is None and written is None and usd is None:
         return NOTHING_USED
-    return Used(*used_tokens(span), used_usd(span))
+    return Used(*_possible_tokens(prompt, written), _possible_usd(usd))
 
 
 def first_text(span: Span, keys: tuple[str, ...]) -> Text:
@@ -165,13 +172,11 @@ def _requested(attributes: JsonObject, shape: SpanShape) -> tuple[RequestedCall,
     found = []
     for parts in shape.calls:
         told = {
-            part: Text(key, value)
-            for part, key in parts
-            if isinstance(value := attributes[key], str)
+            part: (key, value) for part, key in parts if isinstance(value := attributes[key], str)
         }
         if told:
-            call_id, name = told.get("id", NO_TEXT).value, told.get("name", NO_TEXT).value
-            found.append(RequestedCall(call_id, name, told.get("arguments", NO_TEXT)))
+            (_, call_id), (_, name) = told.get("id", NO_TEXT), told.get("name", NO_TEXT)
+            found.append(RequestedCall(call_id, name, Text(*told.get("arguments", NO_TEXT))))
     return tuple(found)
 
 

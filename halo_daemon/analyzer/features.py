@@ -86,11 +86,12 @@ def _path(calls: Sequence[ToolCall]) -> str:
 
 
 def _model_features(view: TraceView) -> Iterator[Feature]:
+    for subject in {(call.agent, call.span.model) for call in view.model_calls}:
+        if subject[1]:
+            yield Feature("model", *subject)
     told: set[str] = set()
     for call in view.model_calls:
-        agent = view.agent_of(call.span)
-        if call.span.model:
-            yield Feature("model", agent, call.span.model)
+        agent = call.agent
         if agent in told:
             continue
         told.add(agent)

@@ -14,7 +14,7 @@ from halo_daemon.analyzer.features import features_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
-from halo_daemon.analyzer.outliers import FLOORS, Measure, Spread, measured
+from halo_daemon.analyzer.outliers import FLOORS, Measure, Spread, Value, measured
 from halo_daemon.analyzer.partial import (
     CERTAINTIES,
     Case,
@@ -65,7 +65,7 @@ class _Examined(NamedTuple):
     groups: dict[FindingKey, Group]
     facts: TraceFacts
     examples: dict[Subject, list[Example]]
-    values: list[tuple[Measure, float, str]]
+    values: dict[Measure, list[Value]]
     defects: list[Defect]
 
 
@@ -94,7 +94,7 @@ def _examined(view: TraceView, rules: tuple[Rule, ...]) -> _Examined:
         groups=_groups(view, observations),
         facts=_facts(view, observations),
         examples=_examples(view),
-        values=list(measured(view)),
+        values=measured(view),
         defects=list(defects_of(view)),
     )
 
@@ -108,7 +108,9 @@ def _add(known: Partial, examined: _Examined) -> None:
         checked.add(output.checked, output.of, output.not_checked)
     # A finding that shows up proves that it could: its own trace is always eligible.
     eligible = {population_of(key) for key in examined.groups}
-    for population in eligible.union(*(output.eligible for _, output in examined.outputs)):
+    # Many rules count over the same set, which is one object.
+    distinct = {output.eligible for _, output in examined.outputs}
+    for population in eligible.union(*distinct):
         traces = known.eligible.get(population)
         if traces is None:
             traces = known.eligible[population] = set()
@@ -118,11 +120,12 @@ def _add(known: Partial, examined: _Examined) -> None:
     known.traces[trace_id] = examined.facts
     known.add_examples(examined.examples)
     known.tool_lists.update(tool_lists_of(examined.view, examined.facts.features, known.tool_lists))
-    for measure, value, span_id in examined.values:
+    for measure, values in examined.values.items():
         spread = known.spreads.get(measure)
         if spread is None:
             spread = known.spreads[measure] = Spread(FLOORS[measure.rule])
-        spread.add(value, trace_id, span_id)
+        for value, span_id in values:
+            spread.add(value, trace_id, span_id)
     for defect in examined.defects:
         example = (trace_id, defect.span_id) if defect.met else ("", "")
         known.add_defects(defect.code, Defects(defect.met, defect.of, example))

@@ -40,18 +40,29 @@ def _orders(marks: tuple[str, ...], *patterns: str, also: str) -> _Orders:
 class _Catalogue(NamedTuple):
     orders: tuple[_Orders, ...]
     gates: tuple[tuple[str, str], ...]
-    """What the orders hold besides their marks, each as it is and as it is folded."""
+    """What the orders hold besides their marks, each as it is and closed up."""
+
+
+_SPACERS = b" .-_*"
+_SPACED_WORDS = ("nstruct", "ignor")
+_SPACED_MARKS = tuple(
+    gap.join(word).encode() for word in _SPACED_WORDS for gap in _SPACERS.decode()
+)
 
 
 def _catalogue(*orders: _Orders) -> _Catalogue:
-    held = dict.fromkeys(order.also for order in orders)
-    return _Catalogue(orders, tuple((also, _folded(also)) for also in held))
+    held = dict.fromkeys((*(order.also for order in orders), *_SPACED_WORDS))
+    return _Catalogue(orders, tuple((also, _closed_up(_folded(also))) for also in held))
 
 
-def _folded(text: str) -> str:
-    """The bytes of *text* as characters, letters of ASCII small: quick to make and to search."""
-    small = text.replace("\u0130", "i").encode("utf-8", "surrogatepass").lower()
-    return small.decode("latin-1")
+def _folded(text: str) -> bytes:
+    """The bytes of *text*, letters of ASCII small: quick to make and to search."""
+    return text.replace("\u0130", "i").encode("utf-8", "surrogatepass").lower()
+
+
+def _closed_up(folded: bytes) -> str:
+    """*folded* without what sets letters apart, as characters of one byte: the quickest to search."""
+    return folded.translate(None, _SPACERS).decode("latin-1")
 
 
 _DROPPING = (
@@ -83,13 +94,13 @@ _ORDERS = _catalogue(
     _orders(
         ("reveal", "print", "repeat", "output"),
         rf"\w{{5,6}}{_GAP}(?:your|the){_GAP}initial{_GAP}instructions",
-        also="instruction",
+        also="nstruct",
     ),
-    _orders(("new",), rf"new{_GAP}instructions?\s{{0,5}}:\s{{0,5}}\S", also="instruction"),
+    _orders(("new",), rf"new{_GAP}instructions?\s{{0,5}}:\s{{0,5}}\S", also="nstruct"),
     _orders(
         ("you",), rf"you{_GAP}are{_GAP}now{_GAP}(?:in{_GAP})?\w{{1,30}}{_GAP}mode\b", also="mode"
     ),
-    _orders(("<|",), r"<\|(?:im_start|im_end|system|start_header_id|eot_id)\|>", also="|>"),
+    _orders(("<|",), r"<\|(?:im_start|im_end|system|start_header_id|eot_id)\|>", also="<"),
     _orders(("[inst]", "[/inst]"), _TAG, also="inst]"),
     _orders(("<<sys>>", "<</sys>>", "<final/>", "<final />"), _TAG, also="<"),
 )
@@ -102,9 +113,6 @@ _ODDITIES = _catalogue(
 )
 """What has no business in a name: messages, answers, links, reversed text."""
 
-_SPACERS = " .-_*"
-_SPACED_WORDS = ("nstruct", "ignor")
-_SPACED_MARKS = tuple(gap.join(word) for word in _SPACED_WORDS for gap in _SPACERS)
 _SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ .\-_*]){1,200}[^\W_](?![^\W_])")
 _SPACER = re.compile(r"[ .\-_*]")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -161,24 +169,30 @@ def find_order_in_name(name: str) -> str | None:
 def _find(text: str, catalogue: _Catalogue) -> str | None:
     text = text[:MAX_SEARCHED_CHARS]
     folded = _folded(text)
-    found = _first(text, folded, catalogue)
+    held = _held(folded, catalogue)
+    found = _first(text, held, catalogue)
     if found:
         return text[slice(*found)]
-    is_spaced = _is_spaced(folded)
+    is_spaced = bool(held) and _is_spaced(folded)
     if text.isascii() and "\\u" not in text and not is_spaced:
         return None
     plain = _unmasked(text)
     if plain != text or is_spaced:
-        plain = _closed_up(plain)
-    if plain == text or not _first(plain, _folded(plain), catalogue):
+        plain = _set_together(plain)
+    if plain == text or not _first(plain, _held(_folded(plain), catalogue), catalogue):
         return None
     return _words_before_unmasking(text, catalogue)
 
 
-def _is_spaced(folded: str) -> bool:
+def _is_spaced(folded: bytes) -> bool:
     """Whether letters of an order are set apart."""
-    close = folded.encode("latin-1").translate(None, _SPACERS.encode()).decode("latin-1")
-    return holds_any(close, _SPACED_WORDS) and holds_any(folded, _SPACED_MARKS)
+    return any(mark in folded for mark in _SPACED_MARKS)
+
+
+def _held(folded: bytes, catalogue: _Catalogue) -> list[str]:
+    """Of what orders hold, what a text may hold, letters set apart or not; mostly nothing."""
+    closed_up = _closed_up(folded)
+    return [also for also, gate in catalogue.gates if gate in closed_up]
 
 
 def _lowered(text: str) -> str:
@@ -186,8 +200,7 @@ def _lowered(text: str) -> str:
     return text.replace("\u0130", "i").lower()
 
 
-def _first(text: str, folded: str, catalogue: _Catalogue) -> tuple[int, int] | None:
-    held = [also for also, gate in catalogue.gates if gate in folded]
+def _first(text: str, held: list[str], catalogue: _Catalogue) -> tuple[int, int] | None:
     if not held:
         return None
     lowered = _lowered(text)
@@ -233,7 +246,7 @@ def _said_by(char: str) -> str:
     return chr(ord(char) - _TAG_BLOCK) if _FIRST_TAG <= char <= _LAST_TAG else ""
 
 
-def _closed_up(text: str) -> str:
+def _set_together(text: str) -> str:
     if not _is_spaced(_folded(text)):
         return text
     return _SPACED.sub(lambda match: _SPACER.sub("", match[0]), text)
@@ -248,10 +261,10 @@ def _words_before_unmasking(text: str, catalogue: _Catalogue) -> str:
         pieces.append(seen)
         origins += [piece.start()] * len(seen)
     seen = "".join(pieces)
-    plain = _closed_up(seen)
+    plain = _set_together(seen)
     if plain != seen:
         runs = [range(*match.span()) for match in _SPACED.finditer(seen)]
         spacers = {at for run in runs for at in run if _SPACER.match(seen[at])}
         origins = [origin for at, origin in enumerate(origins) if at not in spacers]
-    found = _first(plain, _folded(plain), catalogue)
+    found = _first(plain, _held(_folded(plain), catalogue), catalogue)
     return text[origins[found[0]] : origins[found[1] - 1] + 1] if found else ""

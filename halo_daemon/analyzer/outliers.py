@@ -10,7 +10,6 @@ largest. Memory grows with traces, not with spans, and partial results add up in
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -50,6 +49,10 @@ class Measure(NamedTuple):
     agent: str
     name: str
     model: str
+
+
+Value = tuple[float, str]
+"""A value with the id of its span."""
 
 
 class Large(NamedTuple):
@@ -137,39 +140,43 @@ def _middle(rows: list[tuple[int, int]], count: int) -> int:
     return rows[-1][0]
 
 
-def measured(view: TraceView) -> Iterator[tuple[Measure, float, str]]:
-    """Every value of the trace and of its steps, with its measure and its span."""
-    alike: dict[tuple[Subject, str], tuple[Measure, Measure, Measure]] = {}
+def measured(view: TraceView) -> dict[Measure, list[Value]]:
+    """Every value of the trace and of its steps, by its measure."""
+    found = _of_steps(view)
+    agent = view.agent_of(view.root)
+    run_ms = (view.trace.end_unix_ns - view.trace.start_unix_ns) / _NS_PER_MS
+    if run_ms > 0 and view.steps and not view.is_open:
+        found[Measure(SLOW_RUN, agent, "", "")] = [(run_ms, view.root.span_id)]
+    pause = _longest_pause(view)
+    if pause is not None:
+        found[Measure(IDLE, agent, "", "")] = [(pause[0], pause[1].span_id)]
+    return found
+
+
+def _of_steps(view: TraceView) -> dict[Measure, list[Value]]:
+    alike: dict[tuple[Subject, str], tuple[list[Value], list[Value], list[Value]]] = {}
     for span, used in zip(view.trace.spans, view.used, strict=True):
         if span.observation_kind not in STEP_KINDS:
             continue
         like = view.subject_of(span), span.model
-        measures = alike.get(like)
-        if measures is None:
-            measures = alike[like] = _measures(*like)
+        values = alike.get(like)
+        if values is None:
+            values = alike[like] = ([], [], [])
+        slow, costly, heavy = values
         duration_ms = span.duration_ns / _NS_PER_MS
         if duration_ms > 0:
-            yield measures[0], duration_ms, span.span_id
+            slow.append((duration_ms, span.span_id))
         if used.usd:
-            yield measures[1], used.usd, span.span_id
+            costly.append((used.usd, span.span_id))
         tokens = used.input_tokens + used.output_tokens
         if tokens:
-            yield measures[2], float(tokens), span.span_id
-    agent = view.agent_of(view.root)
-    run_ms = (view.trace.end_unix_ns - view.trace.start_unix_ns) / _NS_PER_MS
-    if run_ms > 0 and view.steps and not view.is_open:
-        yield Measure(SLOW_RUN, agent, "", ""), run_ms, view.root.span_id
-    pause = _longest_pause(view)
-    if pause is not None:
-        yield Measure(IDLE, agent, "", ""), pause[0], pause[1].span_id
-
-
-def _measures(subject: Subject, model: str) -> tuple[Measure, Measure, Measure]:
-    return (
-        Measure("slow", *subject, model),
-        Measure("costly", *subject, model),
-        Measure("heavy", *subject, model),
-    )
+            heavy.append((float(tokens), span.span_id))
+    return {
+        Measure(rule, *subject, model): of_rule
+        for (subject, model), values in alike.items()
+        for rule, of_rule in zip(("slow", "costly", "heavy"), values, strict=True)
+        if of_rule
+    }
 
 
 def _longest_pause(view: TraceView) -> tuple[float, Span] | None:

@@ -122,10 +122,14 @@ def _stale_results(view: TraceView) -> int:
     stale = 0
     for call in view.tool_calls:
         known.update(call.arguments.value[:_NOVELTY_CHARS].split())
-        words = set(call.result.value[:_NOVELTY_CHARS].split())
+        words = call.result.value[:_NOVELTY_CHARS].split()
         before = len(known)
-        known |= words
-        stale += len(known) - before <= _STALE_SHARE * len(words)
+        known.update(words)
+        new = len(known) - before
+        # How many words differ need be counted only where their number does not tell.
+        stale += new == 0 or (
+            new <= _STALE_SHARE * len(words) and new <= _STALE_SHARE * len(set(words))
+        )
     return stale
 
 

@@ -60,12 +60,18 @@ class LeafError(NamedTuple):
 def _subjects_of(spans: Iterable[Span]) -> dict[str, Subject]:
     """Agent and name of each span, by its id; an agent is handed down from parent to child."""
     found: dict[str, Subject] = {}
+    # Few among the spans of a trace differ: one object for all that are alike.
+    known: dict[tuple[str, str], Subject] = {}
     for span in spans:
         agent = span.agent_name
         if not agent:
             parent = found.get(span.parent_span_id)
             agent = (parent.agent if parent else "") or span.service_name
-        found[span.span_id] = Subject(mask_name(agent), mask_name(span.tool_name or span.name))
+        named = agent, span.tool_name or span.name
+        subject = known.get(named)
+        if subject is None:
+            subject = known[named] = Subject(*map(mask_name, named))
+        found[span.span_id] = subject
     return found
 
 

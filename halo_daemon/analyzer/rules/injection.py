@@ -74,15 +74,16 @@ def _search(span: Span, shape: SpanShape) -> Iterator[_Found]:
     if not _brings(span, shape) and find_order_in_name(span.name) is None:
         return
     told: set[str] = set()
+    for found in (*_in_texts(span, shape), *_in_names(span, shape)):
+        if found.words not in told:
+            told.add(found.words)
+            yield found
+
+
+def _in_texts(span: Span, shape: SpanShape) -> Iterator[_Found]:
     for carrier, text in _texts(span, shape):
         words = find_order(text.value) if text.value else None
-        if words is not None and words not in told:
-            told.add(words)
-            yield _Found(carrier, text, words)
-    for carrier, text, name in _names(span, shape):
-        words = find_order_in_name(name)
-        if words is not None and words not in told:
-            told.add(words)
+        if words is not None:
             yield _Found(carrier, text, words)
 
 
@@ -119,16 +120,23 @@ def _attributes_of(event: JsonObject) -> JsonObject:
     return attributes if isinstance(attributes, dict) else {}
 
 
-def _names(span: Span, shape: SpanShape) -> Iterator[tuple[str, Text, str]]:
-    yield "span name", Text("name", span.name), span.name
+def _in_names(span: Span, shape: SpanShape) -> Iterator[_Found]:
+    if (words := find_order_in_name(span.name)) is not None:
+        yield _Found("span name", Text("name", span.name), words)
     for key in shape.odd:
-        yield "attribute key", Text(key, text_of(span.attributes[key])), key
+        yield _in_key(key, Text(key, text_of(span.attributes[key])))
     for place, event in enumerate(span.events):
         name = text_of(event.get("name"))
-        yield "event", Text(f"events[{place}].name", name), name
+        if (words := find_order_in_name(name)) is not None:
+            yield _Found("event", Text(f"events[{place}].name", name), words)
         attributes = _attributes_of(event)
         for key in _odd_keys(tuple(attributes)):
-            yield "attribute key", Text(f"events[{place}].{key}", text_of(attributes[key])), key
+            yield _in_key(key, Text(f"events[{place}].{key}", text_of(attributes[key])))
+
+
+def _in_key(key: str, text: Text) -> _Found:
+    """What stands in a *key* that is odd, with the *text* that it names."""
+    return _Found("attribute key", text, find_order_in_name(key) or "")
 
 
 def _in_tool_messages(view: TraceView) -> Iterator[Observation]:
