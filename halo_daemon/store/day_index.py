@@ -28,7 +28,7 @@ from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, stem_of
 from halo_daemon.store.receipts import Receipts
 from halo_daemon.store.shard_files import ShardReader, open_shard, read_block, read_groups
 from halo_daemon.store.span_index import SpanIndex
-from halo_daemon.store.span_row import BadLine, ParsedBlock, SpanRow, parse_block
+from halo_daemon.store.span_row import BadLine, Kinds, ParsedBlock, SpanRow, parse_block
 
 log = get_logger()
 
@@ -189,6 +189,7 @@ class DayIndex(SpanIndex):
         rows: list[SpanRow] = []
         bad: list[BadLine] = []
         end_offset = 0
+        kinds = Kinds(self.shape_id)
         for offset, lines in pieces:
             parsed = parse_block(
                 lines,
@@ -196,7 +197,7 @@ class DayIndex(SpanIndex):
                 base_offset=offset,
                 first_id=first_id + len(rows),
                 receipts=receipts,
-                shape_id=self.shape_id,
+                kinds=kinds,
             )
             rows += parsed.rows
             bad += parsed.bad
