@@ -33,8 +33,8 @@ from halo_daemon.store.span_row import BadLine, Kinds, ParsedBlock, SpanRow, par
 log = get_logger()
 
 _BLOCK_BYTES = 16 * 1024**2
-_PIECE_BYTES = 512 * 1024
-"""What is read and parsed in one go stays in the processor's cache."""
+_PIECE_BYTES = 64 * 1024
+"""What is read and parsed in one go stays in the cache of a core, and its memory is used again."""
 
 _Piece = tuple[int, bytes]
 """An offset in a shard, complete lines from there on, and the beginning of another."""
@@ -120,6 +120,7 @@ class DayIndex(SpanIndex):
             is_wanted = min(sizes[stem], goal.sizes_bytes.get(stem, 0)) > state.indexed_bytes
             if is_wanted and self._read_on(stem, state, enter):
                 return True
+        self.add_orders()
         self._reached = goal
         return False
 

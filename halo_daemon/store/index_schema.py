@@ -64,10 +64,6 @@ CREATE TABLE spans (
     encloses INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX span_winners ON spans (trace_id, span_id) WHERE superseded = 0;
-CREATE INDEX span_shapes ON spans (shape, start_ns) WHERE superseded = 0;
-CREATE INDEX span_durations
-    ON spans (shape, CASE WHEN end_ns > 0 THEN max(0, end_ns - start_ns) ELSE 0 END)
-    WHERE superseded = 0;
 CREATE INDEX superseded_spans ON spans (trace_id) WHERE superseded = 1;
 CREATE INDEX span_agents ON spans (agent_id, trace_id)
     WHERE superseded = 0 AND agent_id IS NOT NULL;
@@ -127,6 +123,16 @@ CREATE TABLE bad_lines (
 """
 
 DAY_SCHEMA = _DAY_TABLES + day_totals.SCHEMA
+
+ADD_SPAN_ORDERS = (
+    "CREATE INDEX IF NOT EXISTS span_shapes ON spans (shape, start_ns) WHERE superseded = 0",
+    """
+CREATE INDEX IF NOT EXISTS span_durations
+    ON spans (shape, CASE WHEN end_ns > 0 THEN max(0, end_ns - start_ns) ELSE 0 END)
+    WHERE superseded = 0
+""",
+)
+"""Statements; no part of the schema, because sorting many spans once is faster than one by one."""
 
 MERGED_SCHEMA = (
     DAY_SCHEMA

@@ -74,6 +74,7 @@ class MergedIndex(SpanIndex):
             for day in days:
                 if day.has_shared:
                     self._take_day(day, new)
+            self.add_orders()
         self._seen = len(shared)
 
     def _take_day(self, day: DayIndex, new: Collection[bytes]) -> None:

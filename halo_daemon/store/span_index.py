@@ -33,6 +33,9 @@ from halo_daemon.store.structure import add_structure
 from halo_daemon.store.trace_names import add_names
 from halo_daemon.store.trace_reader import Window, WindowBy
 
+_MAX_UNORDERED = 500_000
+"""Rows that are put in order at once, in memory; a second's work and some 40 MiB."""
+
 
 class SpanIndex:
     """
@@ -137,6 +140,15 @@ class SpanIndex:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
+    def add_orders(self) -> None:
+        """
+        See that spans have their orders, which the file of a build that has not ended lacks.
+
+        Questions are answered without them as well, and slowly.
+        """
+        for statement in sql.ADD_SPAN_ORDERS:
+            self.connection.execute(statement)
+
     def add(self, rows: list[SpanRow]) -> list[NewTrace]:
         """
         Store new rows, whose ids follow each other from `next_id` on, within a transaction.
@@ -147,6 +159,8 @@ class SpanIndex:
         if not rows:
             return []
         first_id = rows[0][0]
+        if rows[-1][0] > _MAX_UNORDERED:
+            self.add_orders()
         execute = self.connection.execute
         (last_trace,) = execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
         traces = by_trace(rows)

@@ -119,6 +119,44 @@ def test_a_new_reader_mends_a_damaged_index(
         fresh.close()
 
 
+def orders_of(index: Path) -> set[str]:
+    """The orders of spans that an index keeps."""
+    connection = sqlite3.connect(index)
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+    connection.close()
+    return {name for (name,) in rows} & {"span_shapes", "span_durations"}
+
+
+def test_an_index_whose_build_was_cut_short_gets_its_orders(tmp_path, day, reader):
+    """Spans are put in order by the next process, where the one that read them ended before."""
+    reader.close()
+    with sqlite3.connect(day.index) as connection:
+        connection.execute("DROP INDEX span_shapes")
+        connection.execute("DROP INDEX span_durations")
+    connection.close()
+    fresh = LocalTraceReader(tmp_path, "default", settle_s=60.0, now_unix_ns=lambda: START_UNIX_NS)
+
+    fresh.overview(EVERYTHING)
+    fresh.close()
+
+    assert orders_of(day.index) == {"span_shapes", "span_durations"}
+
+
+def test_a_large_build_puts_spans_in_order_on_the_way(day):
+    """No more spans are sorted at once than memory has a bound for."""
+    index = DayIndex(day)
+    goal = index.reach()
+    assert index.index_block(goal, lambda _: None)
+    before = orders_of(day.index)
+    index.connection.execute("UPDATE spans SET id = id + 500000")
+
+    assert index.index_block(goal, lambda _: None)
+
+    index.close()
+    assert before == set()
+    assert orders_of(day.index) == {"span_shapes", "span_durations"}
+
+
 @pytest.mark.parametrize("damage", [delete, delete_index_only, delete_catalog])
 def test_files_deleted_under_an_open_reader_are_built_again(
     day, reader, damage: Callable[[DayPaths], None]
