@@ -178,7 +178,11 @@ def _message(name: str, body: JsonObject) -> list[JsonObject]:
     if name == "gen_ai.tool.message" and isinstance(body.get("id"), str):
         body["tool_call_id"] = body["id"]
     content = body.get("content")
-    if isinstance(content, dict):
+    if isinstance(content, dict) and "parts" in content:
+        # Gemini's whole message stands where its text should.
+        del body["content"]
+        body |= content
+    elif isinstance(content, dict):
         # Azure's agents wrap a text twice.
         text = content.get("text")
         said = text.get("value") if isinstance(text, dict) else text

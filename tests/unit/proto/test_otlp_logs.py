@@ -60,6 +60,12 @@ def stored(name, *, values=None, body=None, scope="app"):
             {SAID: "Yes", "gen_ai.response.finish_reasons": ["stop"]},
             id="choice",
         ),
+        pytest.param(
+            "gen_ai.choice",
+            {"index": 0, "content": {"role": "model", "parts": [{"text": "Yes"}]}},
+            {SAID: "Yes", "llm.output_messages.0.message.role": "assistant"},
+            id="choice of Gemini",
+        ),
     ],
 )
 def test_a_message_in_the_body_is_a_message(name, body, expected):
