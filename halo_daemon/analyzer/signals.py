@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from halo_daemon.analyzer.content import text_of, tool_arguments, tool_result
 from halo_daemon.analyzer.masking import core_message, exception_type, says_nothing
+from halo_daemon.proto.semconv.targets import EVENT_OF_SPAN
 from halo_daemon.proto.semconv.told_failure import told_failure
 from halo_daemon.proto.span import STATUS_ERROR, TOOL, Span
 
@@ -46,7 +47,7 @@ def error_signal(span: Span, *, may_state: bool = True) -> ErrorSignal | None:
     """
     if span.status_code == STATUS_ERROR:
         return _from_status(span)
-    if span.events:
+    if span.events and EVENT_OF_SPAN not in span.attributes:
         found = _from_exception_event(span)
         if found:
             return found

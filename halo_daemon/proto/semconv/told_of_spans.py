@@ -5,7 +5,7 @@ Instrumentations of the GenAI conventions put messages, answers and exceptions i
 records that name the span they belong to. Logs and spans arrive apart and in any order,
 so each record is stored by itself, as a child of its span that holds one event. Whoever
 reads the trace sees that event on the span too, with all that it means there; the child
-stays, as a place that can be named, and stands for nothing more.
+stays with its event, as a place where a search finds it, and means nothing more.
 
 Rule 1: joined twice is joined once, as when an exported trace is imported.
 
@@ -73,10 +73,9 @@ def _identity(event: JsonObject) -> bytes:
 
 
 def _inert(record: Span) -> Span:
-    """The record as a span that says nothing itself, so that nothing counts twice."""
+    """The record with its event, which means nothing there, so that nothing counts twice."""
     stored = cast("JsonObject", record.fields["attributes"])
-    context = ScopeContext(cast("str", stored[PROJECT]))
     fields: JsonObject = {**record.fields, "attributes": {EVENT_OF_SPAN: True}}
-    fields.pop("events", None)
-    project_span(fields, context, [])
-    return Span.from_fields(fields)
+    events = fields.pop("events", [])
+    project_span(fields, ScopeContext(cast("str", stored[PROJECT])), [])
+    return Span.from_fields({**fields, "events": events})

@@ -4,6 +4,7 @@ import orjson
 import pytest
 from hypothesis import given, strategies as st
 
+from halo_daemon.analyzer.signals import error_signal
 from halo_daemon.proto.otlp_json import decode_json
 from halo_daemon.proto.otlp_logs import spans_of_json_logs
 from halo_daemon.proto.semconv import with_events_joined
@@ -117,9 +118,9 @@ def test_an_exception_in_a_log_record_is_one_of_its_span(name):
     seen = joined(call(status=2), record)
 
     assert seen[CALL].status_message == "a.RateLimit: slower"
-    assert not seen[record.span_id].events
-    assert not seen[record.span_id].has_error_status
-    assert "error.type" not in seen[record.span_id].attributes
+    assert seen[record.span_id].events == record.events, "where a search finds it"
+    assert error_signal(seen[CALL]) is not None
+    assert error_signal(seen[record.span_id]) is None
 
 
 def test_an_exception_without_a_span_is_an_ordinary_log_line():
