@@ -32,7 +32,7 @@ from halo_daemon.store.span_row import BadLine, Kinds, ParsedBlock, SpanRow, par
 
 log = get_logger()
 
-_BLOCK_BYTES = 16 * 1024**2
+_BLOCK_BYTES = 32 * 1024**2
 _PIECE_BYTES = 64 * 1024
 """What is read and parsed in one go stays in the cache of a core, and its memory is used again."""
 

@@ -34,7 +34,7 @@ from halo_daemon.store.trace_names import add_names
 from halo_daemon.store.trace_reader import Window, WindowBy
 
 _MAX_UNORDERED = 500_000
-"""Rows that are put in order at once, in memory; a second's work and some 40 MiB."""
+"""Rows that are put in order at once, in memory: some two seconds and 20 MiB."""
 
 
 class SpanIndex:
