@@ -7,14 +7,32 @@ and the report is written all the same.
 
 import math
 from collections.abc import Iterable
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from halo_daemon.analyzer.content import NOTHING_USED, used_tokens, used_usd
 from halo_daemon.analyzer.features import features_of
 from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.large_trace import (
+    NO_LEAD,
+    Lead,
+    Piece,
+    joined,
+    piece_of,
+    told_by,
+    with_lead,
+)
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
-from halo_daemon.analyzer.outliers import FLOORS, Measure, Spread, Value, measured
+from halo_daemon.analyzer.outliers import (
+    FLOORS,
+    IDLE,
+    SLOW_RUN,
+    Measure,
+    Spread,
+    Value,
+    measured,
+)
 from halo_daemon.analyzer.partial import (
     CERTAINTIES,
     Case,
@@ -40,20 +58,41 @@ from halo_daemon.analyzer.tool_lists import tool_lists_of
 from halo_daemon.analyzer.trace_view import Subject, TraceView
 from halo_daemon.log import get_logger
 from halo_daemon.proto.ancestry import spans_above
+from halo_daemon.proto.span import LLM
 from halo_daemon.proto.trace import Trace
+from halo_daemon.store.trace_reader import LoadTrace, parts_of
 
 log = get_logger()
 
 _NS_PER_MS = 1_000_000
+_ONE_A_TRACE = frozenset({"traces", "sessions"})
+"""Units of rules that look at a trace as one."""
 
 
 def mine(
-    traces: Iterable[Trace], settings: MinerSettings, rules: tuple[Rule, ...] = RULES
+    traces: Iterable[Trace],
+    settings: MinerSettings,
+    rules: tuple[Rule, ...] = RULES,
+    *,
+    load_trace: LoadTrace | None = None,
 ) -> Partial:
-    """Examine *traces*, each one once, and add up what was found; empty for none."""
+    """
+    Examine *traces*, each one once, and add up what was found; empty for none.
+
+    Of those that are too large for one answer all parts, which *load_trace* reads; without
+    it, only the first one.
+    """
     known = Partial()
     for trace in traces:
-        _examine(known, trace, settings, rules)
+        if trace.stored_spans > settings.max_trace_spans:
+            known.skipped["oversized"] += 1
+        elif trace.cut is None:
+            _examine(known, trace, settings, rules)
+        elif load_trace is None:
+            _examine_parts(known, [trace], settings, rules, max_parts=1)
+        else:
+            parts = parts_of(load_trace, trace)
+            _examine_parts(known, parts, settings, rules, max_parts=settings.max_trace_parts)
     return known
 
 
@@ -73,9 +112,6 @@ def _examine(
     known: Partial, trace: Trace, settings: MinerSettings, rules: tuple[Rule, ...]
 ) -> None:
     """Add what *rules* find in one trace; one that cannot be examined is only counted."""
-    if trace.stored_spans > settings.max_trace_spans:
-        known.skipped["oversized"] += 1
-        return
     try:
         examined = _examined(TraceView(trace, settings), rules)
     except Exception:  # a trace is a border: what is wrong with one costs it alone
@@ -85,18 +121,108 @@ def _examine(
     _add(known, examined)
 
 
-def _examined(view: TraceView, rules: tuple[Rule, ...]) -> _Examined:
+def _examined(view: TraceView, rules: tuple[Rule, ...], piece: Piece | None = None) -> _Examined:
     outputs = [(rule, _checked(rule, view)) for rule in rules]
     observations = [found for _, output in outputs for found in output.observations]
+    if piece is not None:
+        observations = told_by(piece, observations)
     return _Examined(
         view=view,
         outputs=outputs,
-        groups=_groups(view, observations),
-        facts=_facts(view, observations),
+        groups=_groups(view, observations, piece.first_step if piece else 0),
+        facts=_facts(view, observations, piece),
         examples=_examples(view),
         values=measured(view),
         defects=list(defects_of(view)),
     )
+
+
+def _examine_parts(
+    known: Partial,
+    parts: Iterable[Trace],
+    settings: MinerSettings,
+    rules: tuple[Rule, ...],
+    *,
+    max_parts: int,
+) -> None:
+    """Add what *rules* find in the parts of one trace, each with what leads into it."""
+    lead, left = NO_LEAD, None
+    before: _Before | None = None
+    for number, part in enumerate(islice(parts, max_parts), start=1):
+        left = part.cut
+        is_last = left is None or number == max_parts
+        try:
+            piece, examined = _examined_piece(part, lead, settings, rules, is_last=is_last)
+        except Exception:  # as for a whole trace: what was examined before stays
+            log.warning("trace_not_examined", trace_id=part.trace_id, exc_info=True)
+            known.skipped["failed"] += 1
+            break
+        lead = piece.lead
+        pauses = _longest_pauses(before, examined)
+        examined = _following(before, examined, piece)
+        _add(known, _ended(examined, pauses) if is_last else _unended(examined))
+        known.large.update(traces=int(before is None), parts=1)
+        before = _Before(examined.facts, pauses)
+        # What was made of a part is not held while the next one is read.
+        del part, piece, examined
+    if left is not None:
+        known.large.update(spans=left.spans, bytes=left.line_bytes)
+
+
+class _Before(NamedTuple):
+    """What is known of the parts of a trace so far, and adds up to one fact."""
+
+    facts: TraceFacts
+    pauses: dict[Measure, Value]
+    """The longest one."""
+
+
+def _examined_piece(
+    part: Trace, lead: Lead, settings: MinerSettings, rules: tuple[Rule, ...], *, is_last: bool
+) -> tuple[Piece, _Examined]:
+    trace = with_lead(part, lead)
+    view = TraceView(trace, settings, is_part=True, failed_above=lead.failed_above)
+    piece = piece_of(part, lead, view, is_last=is_last)
+    return piece, _examined(view, rules, piece)
+
+
+def _longest_pauses(before: _Before | None, examined: _Examined) -> dict[Measure, Value]:
+    longest = dict(before.pauses) if before else {}
+    for measure, values in examined.values.items():
+        if measure.rule == IDLE:
+            longest[measure] = max((*values, longest.get(measure, values[0])))
+    return longest
+
+
+def _following(before: _Before | None, examined: _Examined, piece: Piece) -> _Examined:
+    """A piece of a trace as it adds to the ones *before*: each step and the trace count once."""
+    values = {
+        measure: [row for row in rows if row[1] in piece.new or measure.rule == SLOW_RUN]
+        for measure, rows in examined.values.items()
+        if measure.rule != IDLE
+    }
+    return examined._replace(
+        facts=joined(before.facts, examined.facts) if before else examined.facts,
+        values=values,
+        defects=[] if before else examined.defects,
+    )
+
+
+def _ended(examined: _Examined, pauses: dict[Measure, Value]) -> _Examined:
+    """The last piece: it stands for what there is one of in a trace."""
+    once = {measure: [value] for measure, value in pauses.items()}
+    return examined._replace(values=examined.values | once)
+
+
+def _unended(examined: _Examined) -> _Examined:
+    """A piece before the last one: rules that look at a trace as one have not checked it yet."""
+    outputs = [
+        (rule, output._replace(checked=0, of=0, not_checked={}))
+        if rule.needs_whole or rule.unit in _ONE_A_TRACE
+        else (rule, output)
+        for rule, output in examined.outputs
+    ]
+    return examined._replace(outputs=outputs)
 
 
 def _add(known: Partial, examined: _Examined) -> None:
@@ -132,6 +258,8 @@ def _add(known: Partial, examined: _Examined) -> None:
 
 
 def _checked(rule: Rule, view: TraceView) -> RuleOutput:
+    if view.is_part and rule.needs_whole:
+        return RuleOutput(of=1, not_checked={"over_limit": 1})
     try:
         return rule.check(view)
     except Exception:  # a rule is a border: its failure costs it one trace, never the report
@@ -139,13 +267,15 @@ def _checked(rule: Rule, view: TraceView) -> RuleOutput:
         return RuleOutput(of=1, not_checked={"rule_failed": 1})
 
 
-def _groups(view: TraceView, observations: list[Observation]) -> dict[FindingKey, Group]:
+def _groups(
+    view: TraceView, observations: list[Observation], first_step: int
+) -> dict[FindingKey, Group]:
     by_key: dict[FindingKey, list[Observation]] = {}
     for observation in observations:
         by_key.setdefault(observation.key, []).append(observation)
     groups = {}
     for key, found in by_key.items():
-        hit, case = _hit(view, found), _case(view, found)
+        hit, case = _hit(view, found, first_step), _case(view, found)
         groups[key] = Group(
             {view.trace_id: hit},
             unrecovered=[] if hit.is_recovered else [case],
@@ -154,13 +284,14 @@ def _groups(view: TraceView, observations: list[Observation]) -> dict[FindingKey
     return groups
 
 
-def _hit(view: TraceView, found: list[Observation]) -> Hit:
+def _hit(view: TraceView, found: list[Observation], first_step: int) -> Hit:
     strong = [observation for observation in found if not observation.is_weak]
     counted = strong or found
     roles = dict.fromkeys(
-        SpanRole(cited.span_id, cited.role, view.step_index.get(cited.span_id, -1))
+        SpanRole(cited.span_id, cited.role, place + first_step if place >= 0 else place)
         for observation in counted
         for cited in observation.quotes
+        for place in (view.step_index.get(cited.span_id, -1),)
     )
     return Hit(
         roles=tuple(roles),
@@ -196,17 +327,26 @@ def _examples(view: TraceView) -> dict[Subject, list[Example]]:
     return found
 
 
-def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
+def _facts(
+    view: TraceView, observations: list[Observation], piece: Piece | None = None
+) -> TraceFacts:
+    """The facts of a trace, or of what is new in a piece of one."""
     trace = view.trace
-    spans, steps = trace.spans, view.steps
+    spans, steps, errors = trace.spans, view.steps, view.leaf_errors
+    if piece is not None:
+        spans = tuple(span for span in spans if span.span_id in piece.new)
+        steps = tuple(span for span in steps if span.span_id in piece.new)
+        errors = tuple(error for error in errors if error.span.span_id in piece.told)
     wasted = any(o.wasted.end > o.wasted.first for o in observations)
     by_call = {
         span.span_id: used
-        for span, used in zip(spans, view.used, strict=True)
+        for span, used in zip(trace.spans, view.used, strict=True)
         if used is not NOTHING_USED
     }
     # A model call around another one repeats what that one used.
-    enclosing = spans_above({span.span_id: span.parent_span_id for span in spans}, by_call)
+    enclosing = spans_above({span.span_id: span.parent_span_id for span in trace.spans}, by_call)
+    if piece is not None:
+        by_call = {span_id: used for span_id, used in by_call.items() if span_id in piece.new}
     counted = [used for span_id, used in by_call.items() if span_id not in enclosing]
     costs = [used.usd for used in counted if used.usd is not None]
     stated = view.settings.contract.outcome
@@ -217,7 +357,7 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         is_open=trace.is_open,
         spans=len(spans),
         steps=len(steps),
-        model_calls=len(view.model_calls),
+        model_calls=sum(span.observation_kind == LLM for span in steps),
         stopped_at=stopped_at(view),
         duplicate_spans=trace.duplicate_spans,
         start_unix_ns=trace.start_unix_ns,
@@ -232,7 +372,7 @@ def _facts(view: TraceView, observations: list[Observation]) -> TraceFacts:
         input_tokens=sum(used.input_tokens for used in counted),
         output_tokens=sum(used.output_tokens for used in counted),
         cost_usd=math.fsum(costs) if costs else None,
-        leaf_errors=len(view.leaf_errors),
+        leaf_errors=len(errors),
         has_recorded_error=any(span.has_error_status or span.has_derived_error for span in spans),
         step_tokens=tuple(sum(used_tokens(span)) for span in steps if wasted),
         step_ms=tuple(span.duration_ns // _NS_PER_MS for span in steps if wasted),

@@ -184,11 +184,15 @@ class Partial:
     spreads: dict[Measure, Spread] = field(default_factory=dict)
     tool_lists: dict[Feature, ToolList] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
+    large: Counter[str] = field(default_factory=Counter)
+    """Traces that were too large for one answer (``traces``), their ``parts``, and the
+    ``spans`` and ``bytes`` of them that nobody looked at."""
 
     def absorb(self, other: "Partial") -> None:
         """Add what is known of other traces; *other* is not to be used afterwards."""
         self.traces.update(other.traces)
         self.skipped.update(other.skipped)
+        self.large.update(other.large)
         for feature, offered in other.tool_lists.items():
             self.tool_lists[feature] = min(offered, self.tool_lists.get(feature, offered))
         for key, group in other.groups.items():

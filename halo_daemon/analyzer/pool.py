@@ -20,13 +20,13 @@ from typing import NamedTuple
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.settings import MinerSettings
-from halo_daemon.store.trace_reader import Share, TraceStream, Window
+from halo_daemon.store.trace_reader import Share, TraceLoader, Window
 
 MAX_PROCESSES = 64
 _EXIT_ORPHANED = 1
 _SHARES_A_PROCESS = 8
 
-OpenReader = Callable[[], TraceStream]
+OpenReader = Callable[[], TraceLoader]
 """Opens a reader of the same traces in another process; must be picklable."""
 
 
@@ -48,7 +48,9 @@ def mine_in_parts(
     if not 1 <= processes <= MAX_PROCESSES:
         raise ValueError(f"cannot mine with {processes} processes: 1 to {MAX_PROCESSES}")
     if processes == 1:
-        return mine(open_reader().iter_traces(window, share=Share(0, 1, among)), settings)
+        reader = open_reader()
+        traces = reader.iter_traces(window, share=Share(0, 1, among))
+        return mine(traces, settings, load_trace=reader.load_trace)
     context = multiprocessing.get_context("spawn")
     shares = _Shares(processes * _SHARES_A_PROCESS, context.Value("i", 0), among)
     with ProcessPoolExecutor(
@@ -87,7 +89,8 @@ def _mine_shares(
     reader = open_reader()
     known = Partial()
     for share in shares.take():
-        known.absorb(mine(reader.iter_traces(window, share=share), settings))
+        traces = reader.iter_traces(window, share=share)
+        known.absorb(mine(traces, settings, load_trace=reader.load_trace))
     return known
 
 

@@ -26,7 +26,7 @@ FIXES: dict[str, str] = {
     "missing_version": "Set the resource attribute `service.version`, so that releases can be told apart.",
     "missing_result": "Record the results of tool calls: `gen_ai.tool.call.result` or `output.value`.",
     "duplicate_span": "Nothing to do where exporters retry; a span is counted once.",
-    "cut_trace": "Raise `storage.max_answer`, or record shorter inputs and outputs: only the beginning of the trace was examined.",
+    "cut_trace": "Raise `storage.max_answer`, or record shorter inputs and outputs: the trace was examined in parts, without the rules that need all of it.",
     "cut_attribute": "Raise the SDK's attribute length limit (`OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`).",
 }
 
@@ -50,7 +50,7 @@ def defects_of(view: TraceView) -> Iterator[Defect]:
         met = found[code]
         yield Defect(code, len(met), spans, _first(met))
     yield Defect("duplicate_span", trace.duplicate_spans, spans, trace.spans[0].span_id)
-    yield Defect("cut_trace", int(trace.cut is not None), 1, trace.spans[0].span_id)
+    yield Defect("cut_trace", int(view.is_part or trace.cut is not None), 1, trace.spans[0].span_id)
     calls = [call.span for call in view.model_calls]
     untold = [span for span in calls if span.input_tokens is None and span.output_tokens is None]
     unnamed = [span for span in calls if not span.model]

@@ -131,7 +131,7 @@ def analyze_window(
         known = mine_in_parts(open_reader, window, chosen, processes=processes, among=among)
     else:
         traces = reader.iter_traces(window, share=Share(0, 1, among))
-        known = mine(_announced(traces, on_trace), chosen)
+        known = mine(_announced(traces, on_trace), chosen, load_trace=reader.load_trace)
     state_outcomes(known, outcomes or {})
     asked = Asked(
         project,
@@ -317,6 +317,13 @@ def _limits(known: Partial, assembled: Assembled, sample: SampleOf | None) -> tu
         limits.append(
             "No trace is known to have failed, so nothing was tested against the outcome."
             " Record feedback, an evaluator's score or the status of the root span."
+        )
+    large = known.large
+    if large["traces"]:
+        limits.append(
+            f"Too large for one answer (`storage.max_answer`) and examined in {large['parts']:,}"
+            f" parts: {large['traces']:,} traces. Rules that need a whole run were not asked of"
+            f" them; {large['spans']:,} of their spans ({large['bytes']:,} bytes) were not examined."
         )
     if assembled.left_out:
         limits.append(f"{assembled.left_out} findings of lower rank are not listed.")

@@ -19,6 +19,7 @@ from halo_daemon.findings import (
     ErrorRate,
     Exposure,
     Finding,
+    LargeTraces,
     NotChecked,
     NotCheckedReason,
     Outcomes,
@@ -122,6 +123,7 @@ def coverage_of(
     skipped = sorted(known.skipped.items())
     return Coverage(
         examined_traces=len(known.traces),
+        large=_large(known),
         skipped=tuple(Skipped(reason=reason, count=traces) for reason, traces in skipped),
         quarantined_lines=overview.quarantined_lines,
         rules=(
@@ -132,6 +134,18 @@ def coverage_of(
         discoveries=assembled.discoveries,
         fdr_q=fdr_q,
         evidence_verified=(sum(quotes), len(quotes)),
+    )
+
+
+def _large(known: Partial) -> LargeTraces | None:
+    large = known.large
+    if not large["traces"]:
+        return None
+    return LargeTraces(
+        traces=large["traces"],
+        parts=large["parts"],
+        spans_left=large["spans"],
+        bytes_left=large["bytes"],
     )
 
 

@@ -33,6 +33,10 @@ class MinerSettings:
     max_trace_spans: int = 100_000
     """Larger traces are left out and counted as oversized."""
 
+    max_trace_parts: int = 64
+    """Parts of a trace that are examined, of at most `storage.max_answer` bytes each; what
+    follows is counted in `coverage.large`."""
+
     fdr_q: float = 0.05
     """Share of false discoveries allowed among the associations of a report."""
 

@@ -78,9 +78,20 @@ def _subjects_of(spans: Iterable[Span]) -> dict[str, Subject]:
 class TraceView:
     """Facts of one trace."""
 
-    def __init__(self, trace: Trace, settings: MinerSettings) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        settings: MinerSettings,
+        *,
+        is_part: bool = False,
+        failed_above: frozenset[str] = frozenset(),
+    ) -> None:
         self.trace = trace
         self.settings = settings
+        self.is_part = is_part
+        """Whether there is more of the trace, before it or behind it."""
+        self._failed_above = failed_above
+        """Spans that only repeat a failure of an earlier part."""
         self.shapes: tuple[SpanShape, ...] = tuple(map(shape_of, trace.spans))
         """Of each span of the trace."""
         self._subjects = _subjects_of(trace.spans)
@@ -212,7 +223,7 @@ class TraceView:
     @computed_once
     def leaf_errors(self) -> tuple[LeafError, ...]:
         """Failed spans none of whose descendants failed."""
-        above: set[str] = set()
+        above = set(self._failed_above)
         by_id = self.trace.by_id
         for span_id in self._signals:
             parent = by_id[span_id].parent_span_id

@@ -257,12 +257,27 @@ class SampleOf(Record):
     """How many were wanted at most."""
 
 
+class LargeTraces(Record):
+    """Traces that were too large for one answer, and so were examined in parts."""
+
+    traces: Count
+    parts: Count
+    spans_left: Count
+    """Spans behind the last part that was examined."""
+
+    bytes_left: Count
+    """Bytes of their stored lines."""
+
+
 class Coverage(Record):
     """What was looked at; printed in every rendering."""
 
     examined_traces: Count = 0
     sample: SampleOf | None = None
     """None where the whole window was read."""
+
+    large: LargeTraces | None = None
+    """None where every trace was examined as a whole."""
 
     skipped: tuple[Skipped, ...] = ()
     quarantined_lines: Count = 0

@@ -187,6 +187,13 @@ class TraceStream(Protocol):
         """See `TraceReader.iter_traces`."""
 
 
+class TraceLoader(TraceStream, Protocol):
+    """A stream whose large traces can be gone on with."""
+
+    def load_trace(self, trace_id: str, *, after: str = "") -> Trace | None:
+        """See `TraceReader.load_trace`."""
+
+
 class LoadTrace(Protocol):
     """`TraceReader.load_trace`, for those that need nothing else."""
 

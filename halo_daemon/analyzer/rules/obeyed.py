@@ -72,6 +72,9 @@ def first_use(
     Of calls that *is_use* allows, and not of values that the task or an earlier call
     named as well.
     """
+    if view.is_part:
+        # What the parts before named is not known.
+        return None
     moment = span.end_unix_ns if span.is_complete else span.start_unix_ns
     calls = view.tool_calls
     new = list(dict.fromkeys(values))

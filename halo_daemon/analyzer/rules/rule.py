@@ -19,6 +19,8 @@ class Rule:
     unit: str
     """What `RuleOutput.checked` counts."""
     check: Check
+    needs_whole: bool = False
+    """Whether it concludes from what is not there, and so cannot look at a part of a trace."""
 
     @cached_property
     def id(self) -> str:
