@@ -1,7 +1,8 @@
 """
 A trace that is too large for one answer, examined part by part.
 
-Rule 1: every span is looked at, and no more than two answers are in memory at once.
+Rule 1: every span is looked at, and a part with what leads into it is no larger than two
+answers; the part before is held only while the next one is read.
 
 Rule 2: a part is examined with what leads into it: the root, the spans that were still
 running where the part before ended, and the last turns before it. What happened in these
