@@ -47,7 +47,11 @@ def _subject(key: FindingKey) -> str:
 
 
 def _message(key: FindingKey) -> str:
-    if key.error_type and not key.template.startswith(key.error_type):
+    head, colon, rest = key.template.partition(":")
+    if key.error_type and colon and head.endswith(f".{key.error_type}"):
+        # The class by its module, as a traceback writes it.
+        text = f"{key.error_type}:{rest}"
+    elif key.error_type and not key.template.startswith(key.error_type):
         text = f"{key.error_type}: {key.template}" if key.template else key.error_type
     else:
         text = key.template
