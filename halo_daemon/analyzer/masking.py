@@ -122,6 +122,13 @@ _EXCEPTION = re.compile(
     r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Timeout|Exit|Interrupt))\b(?::\s*|\s*$)"
 )
 
+_REPRESENTED = re.compile(
+    r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Timeout|Exit|Interrupt))"
+    r"\(([\"'])((?:\\.|(?!\2).)+)\2(?:,.*)?\)"
+)
+_LINE_END = "\\n"
+_ESCAPED = re.compile(r"\\([\"'\\])")
+
 
 def core_message(text: str) -> str:
     """
@@ -134,7 +141,26 @@ def core_message(text: str) -> str:
     """
     scanned = text[:_MAX_SCANNED_CHARS]
     line = _core_line(scanned)
-    return _unwrapped(line, scanned) if "{" in line else line
+    if "{" in line:
+        line = _unwrapped(line, scanned)
+    return _written_out(line) if line.endswith(")") else line
+
+
+def _written_out(line: str) -> str:
+    """
+    *line* as Python prints an exception, where it is one as Python represents it.
+
+    What stands in quotes is masked; there it would be the whole message. A key that is
+    missing stays in quotes, as it is printed.
+    """
+    match = _REPRESENTED.fullmatch(line)
+    if match is None:
+        return line
+    name, mark, message = match.groups()
+    if name.endswith("KeyError"):
+        return f"{name}: {mark}{message}{mark}"
+    first_line = _ESCAPED.sub(r"\1", message.partition(_LINE_END)[0])
+    return f"{name}: {first_line}"
 
 
 def _unwrapped(line: str, text: str) -> str:

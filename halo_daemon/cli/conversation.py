@@ -9,6 +9,7 @@ from halo_daemon.analyzer.content import tool_arguments, tool_result
 from halo_daemon.proto.span import LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace
 
+_CHAIN = "CHAIN"
 _FIELD = re.compile(r"llm\.(?P<side>input|output)_messages\.(?P<place>\d+)\.message\.(?P<of>.+)")
 _TEXT = re.compile(r"content|contents\.\d+\.message_content\.text")
 _CALL = re.compile(r"tool_calls\.(?P<place>\d+)\.tool_call\.function\.(?P<part>name|arguments)")
@@ -39,7 +40,10 @@ def conversation_of(trace: Trace) -> Iterator[Said]:
     the spans around them repeat the question and the answer.
     """
     moments = [
-        (moment, span) for place, span in enumerate(trace.spans) for moment in _moments(span, place)
+        (moment, span)
+        for place, span in enumerate(trace.spans)
+        if not _is_wiring(trace, span)
+        for moment in _moments(span, place)
     ]
     told: Counter[str] = Counter()
     for moment, span in sorted(moments, key=lambda item: item[0]):
@@ -54,6 +58,11 @@ def conversation_of(trace: Trace) -> Iterator[Said]:
 def _moments(span: Span, place: int) -> Iterator[_Moment]:
     yield _Moment(span.start_unix_ns, is_output=False, place=place)
     yield _Moment(max(span.start_unix_ns, span.end_unix_ns), is_output=True, place=-place)
+
+
+def _is_wiring(trace: Trace, span: Span) -> bool:
+    """Whether a span only hands on what others said: a step of a framework within a run."""
+    return span.observation_kind == _CHAIN and span.parent_span_id in trace.by_id
 
 
 def _said(span: Span, *, is_output: bool) -> Iterator[tuple[str, str]]:

@@ -112,6 +112,7 @@ _OF_A_FAILURE: Final = frozenset(
 _WRAPPERS: Final = frozenset(
     {"result", "response", "output", "content", "body", "detail", "message"}
 )
+_CALLBACK: Final = {"output", "kwargs"}
 _NAMES: Final = (
     *('"error', '"Error', '"err', '"success"', '"status', '"ok"', '"is_error"', '"isError"'),
     *('"code"', '"http', '"__type"', '"detail"', '"content"', '"result"', '"response"'),
@@ -285,6 +286,9 @@ def _stated(result: JsonValue, depth: int = 0) -> str:
         return _stated_by_all(result, depth)
     if not isinstance(result, dict):
         return ""
+    message = _tool_message(result)
+    if message is not None:
+        return _flagged(message) or _stated(message["content"], depth + 1)
     return (
         _error_of(result)
         or _flagged(result)
@@ -292,6 +296,14 @@ def _stated(result: JsonValue, depth: int = 0) -> str:
         or _coded(result)
         or _wrapped(result, depth)
     )
+
+
+def _tool_message(result: JsonObject) -> JsonObject | None:
+    """The message that brings a result to the model, as LangChain writes one in three ways."""
+    for fields in (result, result.get("data"), result.get("kwargs")):
+        if isinstance(fields, dict) and fields.get("type") == "tool" and "content" in fields:
+            return fields
+    return None
 
 
 def _stated_by_all(results: list[JsonValue], depth: int) -> str:
@@ -396,7 +408,9 @@ def _coded(result: JsonObject) -> str:
 
 
 def _wrapped(result: JsonObject, depth: int) -> str:
-    """What is wrapped in a single member."""
+    """What is wrapped in a single member, or stands beside the arguments of a callback."""
+    if result.keys() == _CALLBACK:
+        return _stated(result["output"], depth + 1)
     if len(result) != 1:
         return ""
     [(name, value)] = result.items()

@@ -30,6 +30,10 @@ from halo_daemon.analyzer.masking import (
         ("name 'foo' is not defined", "name <quoted> is not defined"),
         ("row 17 of 1,024", "row <n> of <n>"),
         ("HTTP 429 from server", "HTTP <429> from server"),
+        ("ValueError('row 17 is \\'odd\\'\\nmore')", "ValueError: row <n> is <quoted>"),
+        ('shop.api.DownError("db is down", 503)', "shop.api.DownError: db is down"),
+        ("KeyError('order')", "KeyError: <quoted>"),
+        ("Decimal('17')", "Decimal(<quoted>)"),
     ],
 )
 def test_what_differs_from_case_to_case_is_masked(text, template):

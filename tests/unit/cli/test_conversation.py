@@ -87,6 +87,15 @@ def test_parts_of_a_message_stand_in_their_order():
     ]
 
 
+def test_steps_of_a_framework_within_a_run_are_left_out():
+    """They hand on what others said, as objects; a run that is one step itself is told."""
+    assert told(
+        span(1, "CHAIN", 0, 5, input__value="go"),
+        span(2, "CHAIN", 1, 4, parent=1, input__value='{"messages": ["go"]}'),
+        span(3, "TOOL", 2, 3, parent=2, input__value="{}"),
+    ) == [(1, "in", "go"), (3, "in", "{}")]
+
+
 def test_a_trace_without_texts_is_silent():
     """Nothing is made up, also for a span that has not ended."""
     pending = make_span(end_unix_ns=0, observation_kind="LLM")

@@ -7,7 +7,14 @@ from halo_daemon.proto.semconv.told_failure import failure_in, may_tell
 from halo_daemon.testing.spans import make_span
 from tests.unit.proto.semconv.spans import projected
 
+FAILED_MESSAGE = '"type": "tool", "content": "Error: order 7 is locked", "tool_call_id": "c"'
+GOOD_MESSAGE = '"type": "tool", "content": "all good", "tool_call_id": "c", "status": "success"'
 FAILURES = (
+    f"{{{FAILED_MESSAGE}}}",
+    f'{{"type": "tool", "data": {{{FAILED_MESSAGE}, "status": "success"}}}}',
+    f'{{"output": {{"lc": 1, "kwargs": {{{FAILED_MESSAGE}}}}}, "kwargs": {{"tags": []}}}}',
+    '{"type": "tool", "content": "no such order", "tool_call_id": "c", "status": "error"}',
+    '{"type": "tool", "content": [{"type": "text", "text": "Error: locked"}], "id": null}',
     "Error: customer 7 is locked",
     "Error: 503",
     "Error (404): no page",
@@ -67,6 +74,8 @@ FAILURES = (
 )
 
 NO_FAILURES = (
+    f"{{{GOOD_MESSAGE}}}",
+    f'{{"output": {{"lc": 1, "kwargs": {{{GOOD_MESSAGE}}}}}, "kwargs": {{"error": "none"}}}}',
     "",
     "No results found",
     "Not found",
