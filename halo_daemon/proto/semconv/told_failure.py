@@ -299,9 +299,15 @@ def _stated(result: JsonValue, depth: int = 0) -> str:
 
 
 def _tool_message(result: JsonObject) -> JsonObject | None:
-    """The message that brings a result to the model, as LangChain writes one in three ways."""
+    """
+    The message that brings a result to the model, as LangChain writes one in three ways.
+
+    In Node.js its type is only in the name of its class.
+    """
     for fields in (result, result.get("data"), result.get("kwargs")):
-        if isinstance(fields, dict) and fields.get("type") == "tool" and "content" in fields:
+        if not isinstance(fields, dict) or "content" not in fields:
+            continue
+        if fields.get("type") == "tool" or "tool_call_id" in fields:
             return fields
     return None
 

@@ -9,10 +9,13 @@ from tests.unit.proto.semconv.spans import projected
 
 FAILED_MESSAGE = '"type": "tool", "content": "Error: order 7 is locked", "tool_call_id": "c"'
 GOOD_MESSAGE = '"type": "tool", "content": "all good", "tool_call_id": "c", "status": "success"'
+OF_NODE = '"id": ["langchain_core", "messages", "ToolMessage"], "kwargs"'
 FAILURES = (
     f"{{{FAILED_MESSAGE}}}",
     f'{{"type": "tool", "data": {{{FAILED_MESSAGE}, "status": "success"}}}}',
     f'{{"output": {{"lc": 1, "kwargs": {{{FAILED_MESSAGE}}}}}, "kwargs": {{"tags": []}}}}',
+    f'{{"output": {{"lc": 1, {OF_NODE}: {{"content": "Error: locked", "tool_call_id": "c"}}}}}}',
+    '{"role": "tool", "tool_call_id": "c", "content": "Error: order 7 is locked"}',
     '{"type": "tool", "content": "no such order", "tool_call_id": "c", "status": "error"}',
     '{"type": "tool", "content": [{"type": "text", "text": "Error: locked"}], "id": null}',
     "Error: customer 7 is locked",
@@ -76,6 +79,7 @@ FAILURES = (
 NO_FAILURES = (
     f"{{{GOOD_MESSAGE}}}",
     f'{{"output": {{"lc": 1, "kwargs": {{{GOOD_MESSAGE}}}}}, "kwargs": {{"error": "none"}}}}',
+    f'{{"lc": 1, {OF_NODE}: {{"content": "0 errors", "tool_call_id": "c", "status": "success"}}}}',
     "",
     "No results found",
     "Not found",
