@@ -94,9 +94,11 @@ _NO_ERROR: Final = frozenset(
 )
 _MESSAGES: Final = (
     *("message", "error_message", "errorMessage", "errmsg", "msg", "error", "detail", "title"),
-    *("reason", "description", "error_description", "content", "body"),
+    *("reason", "description", "error_description", "content", "body", "raw_output"),
 )
-_DESCRIBE: Final = frozenset({"title", "description", "error_description", "content", "body"})
+_DESCRIBE: Final = frozenset(
+    {"title", "description", "error_description", "content", "body", "raw_output"}
+)
 """Those that any record may have, whatever became of it."""
 _REASONS: Final = tuple(name for name in _MESSAGES if name not in _DESCRIBE)
 """Members that say why a call failed."""
@@ -113,6 +115,7 @@ _WRAPPERS: Final = frozenset(
     {"result", "response", "output", "content", "body", "detail", "message"}
 )
 _CALLBACK: Final = {"output", "kwargs"}
+_FUNCTION_RESPONSE: Final = {"id", "name", "response"}
 _NAMES: Final = (
     *('"error', '"Error', '"err', '"success"', '"status', '"ok"', '"is_error"', '"isError"'),
     *('"code"', '"http', '"__type"', '"detail"', '"content"', '"result"', '"response"'),
@@ -414,9 +417,18 @@ def _coded(result: JsonObject) -> str:
 
 
 def _wrapped(result: JsonObject, depth: int) -> str:
-    """What is wrapped in a single member, or stands beside the arguments of a callback."""
+    """
+    What is wrapped in a single member, or stands beside what tells the call.
+
+    That are the arguments of a callback, the function's name in a response of Gemini's, and
+    the tool's name and arguments in an output of LlamaIndex.
+    """
     if result.keys() == _CALLBACK:
         return _stated(result["output"], depth + 1)
+    if "name" in result and "response" in result and result.keys() <= _FUNCTION_RESPONSE:
+        return _stated(result["response"], depth + 1)
+    if "tool_name" in result and "raw_output" in result:
+        return _stated(result["raw_output"], depth + 1)
     if len(result) != 1:
         return ""
     [(name, value)] = result.items()

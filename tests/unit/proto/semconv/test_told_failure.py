@@ -10,7 +10,10 @@ from tests.unit.proto.semconv.spans import projected
 FAILED_MESSAGE = '"type": "tool", "content": "Error: order 7 is locked", "tool_call_id": "c"'
 GOOD_MESSAGE = '"type": "tool", "content": "all good", "tool_call_id": "c", "status": "success"'
 OF_NODE = '"id": ["langchain_core", "messages", "ToolMessage"], "kwargs"'
+LLAMA_INDEX = '"tool_name": "find", "raw_input": {"kwargs": {"order": 7}}'
 FAILURES = (
+    f'{{{LLAMA_INDEX}, "blocks": [], "raw_output": "Error: no order 7", "is_error": false}}',
+    f'{{{LLAMA_INDEX}, "content": "", "raw_output": "no order 7", "is_error": true}}',
     f"{{{FAILED_MESSAGE}}}",
     f'{{"type": "tool", "data": {{{FAILED_MESSAGE}, "status": "success"}}}}',
     f'{{"output": {{"lc": 1, "kwargs": {{{FAILED_MESSAGE}}}}}, "kwargs": {{"tags": []}}}}',
@@ -71,12 +74,15 @@ FAILURES = (
     '{"__type": "ThrottlingException", "message": "Rate exceeded"}',
     '{"detail": "Not authenticated"}',
     '{"result": {"error": "the table is locked"}}',
+    '{"id": "c1", "name": "find", "response": {"result": "Error: the table is locked"}}',
+    '{"name": "find", "response": {"status": "error", "error_message": "locked"}}',
     "{'error': 'the table is locked'}",
     "<html>\r\n<head><title>502 Bad Gateway</title></head><body>nginx</body></html>",
     '<!DOCTYPE html><html lang="en"><head><title>Access denied | Error 1020</title></head></html>',
 )
 
 NO_FAILURES = (
+    f'{{{LLAMA_INDEX}, "blocks": [], "raw_output": "0 errors", "is_error": false}}',
     f"{{{GOOD_MESSAGE}}}",
     f'{{"output": {{"lc": 1, "kwargs": {{{GOOD_MESSAGE}}}}}, "kwargs": {{"error": "none"}}}}',
     f'{{"lc": 1, {OF_NODE}: {{"content": "0 errors", "tool_call_id": "c", "status": "success"}}}}',
@@ -107,6 +113,8 @@ NO_FAILURES = (
     "Failed to " + "describe at length how the experiment of 1911 went on, " * 20,
     "The log says:\nTraceback (most recent call last)",
     '{"error": null, "id": 1}',
+    '{"id": "c1", "name": "find", "response": {"result": "0 errors"}}',
+    '{"id": "c1", "name": "find", "response": "Error: late", "order": 7}',
     '{"error": "none"}',
     '{"error": ""}',
     '{"errors": []}',
