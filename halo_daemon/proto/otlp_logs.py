@@ -82,6 +82,10 @@ _KINDS: Final = {
 _CLAUDE_SPAN_TYPES: Final = {"AGENT": "interaction", "LLM": "llm_request", "TOOL": "tool"}
 
 
+_Moments = dict[tuple[str, str, int], int]
+"""How many records of a request told of a span at a time: by trace, span and time."""
+
+
 class LogSpans(NamedTuple):
     """A logs request, taken apart."""
 
@@ -118,12 +122,13 @@ def spans_of_logs(body: bytes, limits: DecodeLimits) -> LogSpans:
 
 def _taken_apart(body: bytes, pieces: Iterable[ResourcePiece], bounds: Bounds) -> LogSpans:
     resources: list[JsonValue] = []
+    moments: _Moments = {}
     events = records = 0
     for piece in pieces:
         scopes: list[JsonValue] = []
         for scope in piece.scopes:
             records += scope.records
-            spans: list[JsonValue] = list(_spans_of_runs(body, scope.runs, bounds))
+            spans: list[JsonValue] = list(_spans_of_runs(body, scope.runs, bounds, moments))
             events += len(spans)
             if spans:
                 head = _fields_of(scope.head, ScopeLogs, bounds)
@@ -134,7 +139,9 @@ def _taken_apart(body: bytes, pieces: Iterable[ResourcePiece], bounds: Bounds) -
     return _log_spans(resources, events, records)
 
 
-def _spans_of_runs(body: bytes, runs: Iterable[Run], bounds: Bounds) -> Iterator[JsonObject]:
+def _spans_of_runs(
+    body: bytes, runs: Iterable[Run], bounds: Bounds, moments: _Moments
+) -> Iterator[JsonObject]:
     """A span for each event; a run is the scope that holds one record."""
     for start, end in runs:
         if not _MAY_BE_EVENT.search(body, start, end):
@@ -144,7 +151,7 @@ def _spans_of_runs(body: bytes, runs: Iterable[Run], bounds: Bounds) -> Iterator
                 # The library's JSON writes bytes in base64, ids included.
                 if isinstance(written := record.get(key), str):
                     record[key] = b64decode(written).hex()
-            if span := _span_of(record):
+            if span := _span_of(record, moments):
                 yield span
 
 
@@ -167,6 +174,7 @@ def spans_of_json_logs(body: bytes, limits: DecodeLimits) -> LogSpans:
     """
     request = json_request(body, LOGS, limits)
     resources: list[JsonValue] = []
+    moments: _Moments = {}
     events = records = 0
     for resource_logs in _objects(request, "resourceLogs"):
         scopes: list[JsonValue] = []
@@ -177,7 +185,7 @@ def spans_of_json_logs(body: bytes, limits: DecodeLimits) -> LogSpans:
                 for key in _ID_KEYS:
                     if isinstance(written := record.get(key), str):
                         record[key] = written.lower()
-                if span := _span_of(record):
+                if span := _span_of(record, moments):
                     spans.append(span)
             events += len(spans)
             if spans:
@@ -192,7 +200,7 @@ def _log_spans(resources: list[JsonValue], events: int, records: int) -> LogSpan
     return LogSpans(body, events, records - events)
 
 
-def _span_of(record: JsonObject) -> JsonObject | None:
+def _span_of(record: JsonObject, moments: _Moments) -> JsonObject | None:
     """The span of a record, in OTLP/JSON both; None for one that is no event."""
     attributes: JsonObject = {
         str(pair.get("key")): pair.get("value") for pair in _objects(record, "attributes")
@@ -207,7 +215,7 @@ def _span_of(record: JsonObject) -> JsonObject | None:
             "traceId": trace_id,
             "spanId": _digest(trace_id.encode() + identity, "event", digits=16),
             "parentSpanId": parent_id,
-            **_told_of_span(name, record),
+            **_told_of_span(name, record, _moment_of(record, (trace_id, parent_id), moments)),
         }
     if not _OF_AGENTS.match(name):
         return None
@@ -237,9 +245,9 @@ def _span_of(record: JsonObject) -> JsonObject | None:
     }
 
 
-def _told_of_span(name: str, record: JsonObject) -> JsonObject:
+def _told_of_span(name: str, record: JsonObject, moment_unix_ns: int) -> JsonObject:
     """What a record tells of the span that it names, as a moment with one event."""
-    time_unix_ns = str(_time_of(record))
+    time_unix_ns = str(moment_unix_ns)
     body = record.get("body")
     said: JsonObject = {"key": "content", "value": body}
     event: JsonObject = {
@@ -258,6 +266,21 @@ def _told_of_span(name: str, record: JsonObject) -> JsonObject:
         "attributes": [{"key": EVENT_OF_SPAN, "value": {"boolValue": True}}],
         "events": [event],
     }
+
+
+def _moment_of(record: JsonObject, told_of: tuple[str, str], moments: _Moments) -> int:
+    """
+    The record's time, a nanosecond later for each that told of the span at that time before.
+
+    A clock of milliseconds stamps all messages of a model call alike, and their order in
+    the request is all that tells which was said first. 0 when the record has no time.
+    """
+    time_unix_ns = _time_of(record)
+    if not time_unix_ns:
+        return 0
+    before = moments.get((*told_of, time_unix_ns), 0)
+    moments[*told_of, time_unix_ns] = before + 1
+    return min(time_unix_ns + before, _MAX_UNIX_NS)
 
 
 def _time_of(record: JsonObject) -> int:

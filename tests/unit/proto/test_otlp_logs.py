@@ -5,9 +5,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from halo_daemon.proto.otlp_json import decode_json
-from halo_daemon.proto.otlp_logs import spans_of_logs
+from halo_daemon.proto.otlp_logs import spans_of_json_logs, spans_of_logs
 from halo_daemon.testing.canonical_line import check_lines
-from tests.conformance.requests import END_UNIX_NS
+from tests.conformance.requests import END_UNIX_NS, as_json
 from tests.unit.proto.decoding import LIMITS, any_value, attributes, project_of
 
 TRACE_ID, SPAN_ID = b"\1" * 16, b"\2" * 8
@@ -111,3 +111,32 @@ def test_an_answer_of_gemini_cli_is_a_model_call():
     assert found["inference.observation_kind"] == "LLM"
     assert found["inference.llm.model_name"] == "m"
     assert found["inference.llm.input_tokens"] == 12
+
+
+@pytest.mark.parametrize("encoding", ["protobuf", "json"])
+def test_messages_of_one_time_keep_the_order_they_came_in(encoding):
+    """Clocks of milliseconds stamp all messages of a model call alike; another call's count anew."""
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for number, span_id in enumerate([SPAN_ID] * 5 + [b"\3" * 8]):
+        records.add(
+            time_unix_nano=END_UNIX_NS,
+            event_name="gen_ai.user.message",
+            trace_id=TRACE_ID,
+            span_id=span_id,
+            body=any_value({"content": str(number)}),
+        )
+    taken = (
+        spans_of_logs(request.SerializeToString(), LIMITS)
+        if encoding == "protobuf"
+        else spans_of_json_logs(as_json(request), LIMITS)
+    )
+    decoded = decode_json(taken.request, project_of=project_of, limits=LIMITS)
+
+    lines = [line for batch in decoded.batches for line in check_lines(batch.lines)]
+
+    told = sorted(
+        (line["parent_span_id"], line["start_time"], line["attributes"][ASKED]) for line in lines
+    )
+    assert [text for _, _, text in told] == ["0", "1", "2", "3", "4", "5"]
+    assert lines[0]["start_time"] == lines[5]["start_time"]
