@@ -21,8 +21,8 @@ from halo_daemon.analyzer.rules.side_effects import DOUBLE_SIDE_EFFECT
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.shared_cause import with_shared_causes
 from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tests_of_report import outcomes_of, tested
-from halo_daemon.analyzer.trace_view import Subject
 from halo_daemon.analyzer.waste import Waste, cost_of, share_of, waste_of, window_cost
 from halo_daemon.analyzer.wording import Wording, wording_of
 from halo_daemon.findings import (

@@ -15,7 +15,7 @@ from halo_daemon.analyzer.partial import MAX_CASES, Group, Partial, best
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.rules.retrieval import EMPTY_RESULT, is_lookup
 from halo_daemon.analyzer.stats import newcombe
-from halo_daemon.analyzer.trace_view import Subject
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.findings import LookupWindow, Report, ToolLookups, WindowBlock
 
 BASELINE_WINDOWS = 4

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from halo_daemon.analyzer.observation import Quote
 from halo_daemon.analyzer.partial import Group, Partial
-from halo_daemon.analyzer.trace_view import Subject
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.findings import Evidence
 
 _CASES_WITH_RECOVERY = 1

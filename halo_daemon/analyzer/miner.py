@@ -54,8 +54,9 @@ from halo_daemon.analyzer.rules.feedback import asked_of
 from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tool_lists import tool_lists_of
-from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.log import get_logger
 from halo_daemon.proto.ancestry import spans_above
 from halo_daemon.proto.span import LLM

@@ -13,7 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from halo_daemon.analyzer.trace_view import STEP_KINDS, Subject, TraceView
+from halo_daemon.analyzer.subjects import Subject
+from halo_daemon.analyzer.trace_view import STEP_KINDS, TraceView
 from halo_daemon.proto.span import Span
 
 MAX_LARGEST = 3

@@ -22,8 +22,8 @@ from halo_daemon.analyzer.outliers import Measure, Spread
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.requests import Request
 from halo_daemon.analyzer.risk import RiskSignals
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tool_lists import ToolList
-from halo_daemon.analyzer.trace_view import Subject
 
 if TYPE_CHECKING:
     from halo_daemon.findings import Certainty, NotCheckedReason, Role

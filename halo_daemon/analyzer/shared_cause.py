@@ -23,7 +23,7 @@ from halo_daemon.analyzer.merge_hint import merge_alike, merged
 from halo_daemon.analyzer.partial import Group, Partial
 from halo_daemon.analyzer.populations import populations_of
 from halo_daemon.analyzer.rules.errors import INFRA_ERROR
-from halo_daemon.analyzer.trace_view import Subject
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.findings import History, SubjectCount
 
 MAX_SUBJECTS = 100

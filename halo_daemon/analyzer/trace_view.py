@@ -4,7 +4,6 @@ One trace as the rules see it: facts that several of them need, computed once.
 Everything here is a pure function of the trace; order is that of start times.
 """
 
-from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -29,18 +28,11 @@ from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.signals import ErrorSignal, error_signal
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
 from halo_daemon.analyzer.step_order import StepOrder
+from halo_daemon.analyzer.subjects import Subject, subjects_of
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.span import AGENT, LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace
-
-
-class Subject(NamedTuple):
-    """What a denominator is counted over: an agent and its tool, model or span name."""
-
-    agent: str
-    name: str
-
 
 STEP_KINDS = frozenset({LLM, TOOL})
 _TASK_CHARS = 4_000
@@ -55,24 +47,6 @@ class LeafError(NamedTuple):
     template: str
     decision: Span | None
     """The last LLM span that ended before this one did: where the call was decided."""
-
-
-def _subjects_of(spans: Iterable[Span]) -> dict[str, Subject]:
-    """Agent and name of each span, by its id; an agent is handed down from parent to child."""
-    found: dict[str, Subject] = {}
-    # Few among the spans of a trace differ: one object for all that are alike.
-    known: dict[tuple[str, str], Subject] = {}
-    for span in spans:
-        agent = span.agent_name
-        if not agent:
-            parent = found.get(span.parent_span_id)
-            agent = (parent.agent if parent else "") or span.service_name
-        named = agent, span.tool_name or span.name
-        subject = known.get(named)
-        if subject is None:
-            subject = known[named] = Subject(*map(mask_name, named))
-        found[span.span_id] = subject
-    return found
 
 
 class TraceView:
@@ -94,7 +68,7 @@ class TraceView:
         """Spans that only repeat a failure of an earlier part."""
         self.shapes: tuple[SpanShape, ...] = tuple(map(shape_of, trace.spans))
         """Of each span of the trace."""
-        self._subjects = _subjects_of(trace.spans)
+        self._subjects = subjects_of(trace)
 
     @property
     def trace_id(self) -> str:

@@ -17,7 +17,8 @@ from halo_daemon.analyzer.rules.errors import (
 )
 from halo_daemon.analyzer.rules.orphans import lost_calls
 from halo_daemon.analyzer.rules.tool_choice import bare_name
-from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.analyzer.subjects import Subject
+from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import AGENT, LLM
 
 _EMPTY_ANSWER = "empty answer"

@@ -24,7 +24,8 @@ from halo_daemon.analyzer.observation import (
 )
 from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.tool_words import purpose_of, runs_anything
-from halo_daemon.analyzer.trace_view import LeafError, Subject, TraceView
+from halo_daemon.analyzer.subjects import Subject
+from halo_daemon.analyzer.trace_view import LeafError, TraceView
 from halo_daemon.proto.span import LLM, TOOL, Span
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, Ste
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.tool_words import repeats_are_normal, runs_anything
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tool_call import ToolCall
-from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.analyzer.trace_view import TraceView
 
 CYCLE = "cycle"
 NEAR_REPEAT = "near_repeat"

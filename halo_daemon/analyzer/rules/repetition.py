@@ -16,8 +16,9 @@ from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.loops import calls_in_cycle
 from halo_daemon.analyzer.rules.tool_words import changes_state, repeats_are_normal
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tool_call import ToolCall
-from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.analyzer.trace_view import TraceView
 
 REPEATED_CALL = "repeated_call"
 BLIND_RETRY = "blind_retry"

@@ -5,8 +5,9 @@ from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.tool_words import changes_state, repeats_are_normal
+from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tool_call import ToolCall
-from halo_daemon.analyzer.trace_view import Subject, TraceView
+from halo_daemon.analyzer.trace_view import TraceView
 
 EMPTY_RESULT = "empty_result"
 _EMPTY = frozenset({"", "null", "[]", "{}", '""', "none", "no results", "no results found"})
