@@ -156,9 +156,10 @@ def check_grounding(view: TraceView) -> RuleOutput:
     What a final answer states and nothing supports.
 
     Addresses, codes, long numbers and quotations that no input and no result holds, and
-    totals that its own figures do not add up to.
+    totals that its own figures do not add up to. What a run that failed ended with is the
+    news of its failure.
     """
-    answer = None if view.is_open else view.final_answer
+    answer = None if view.is_open or view.has_error(view.root) else view.final_answer
     if answer is None or not view.tool_calls or _holds_code(answer[1].value):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     if len(answer[1].value) > _MAX_ANSWER_CHARS:

@@ -119,10 +119,11 @@ def test_numbers_are_read_as_people_write_them(text, value):
     assert str(number_of(text)) == value
 
 
-def kinds(answer, result=SOURCE, **attributes):
-    """What an answer after one call is found to lack, by kind."""
+def kinds(answer, result=SOURCE, *, error="", **attributes):
+    """What an answer after one call is found to lack, by kind; a run may end with an error."""
     script = TraceScript(1).model("Look.").tool("search", {"q": "x"}, result=result, **attributes)
-    report = report_of([script.model("Done.").answer(answer)])
+    script.model("Done.").answer(answer)
+    report = report_of([script.fails(error) if error else script])
     found = [f for f in report.weak_signals if f.source == "rule:ungrounded_answer@2"]
     assert all(row.verified for row in found)
     return {f.fingerprint.parts[3] for f in found}
@@ -133,6 +134,14 @@ def test_each_kind_is_a_finding_of_its_own():
     answer = 'Case AB-12345: it says "refunds are paid within two days", so 3 + 4 = 8.'
 
     assert kinds(answer) == {"code", "quotation", "total"}
+
+
+def test_a_run_that_failed_gave_no_answer():
+    """The object that tells of its end holds times and ids that no tool told."""
+    news = '{"error_code": "RuntimeError", "timestamp": 1795972790.3660135}'
+
+    assert kinds(news) == {"number"}
+    assert kinds(news, error="RuntimeError: connection refused") == set()
 
 
 def test_a_total_that_a_tool_stated_is_grounded():
