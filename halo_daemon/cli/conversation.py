@@ -91,7 +91,9 @@ def _messages(span: Span, side: str) -> Iterator[tuple[str, str]]:
         if field["of"] == "role":
             roles[place] = value
         elif _TEXT.fullmatch(field["of"]):
-            texts.setdefault(place, []).append(value)
+            # Some tell a text both as the content and as its only part.
+            if value not in texts.setdefault(place, []):
+                texts[place].append(value)
         elif call := _CALL.fullmatch(field["of"]):
             calls.setdefault((place, int(call["place"])), {})[call["part"]] = value
     for (place, _), call_parts in sorted(calls.items()):

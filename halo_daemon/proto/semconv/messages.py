@@ -297,6 +297,10 @@ class _Parts:
 
     def finish(self, message: JsonObject) -> list[JsonObject]:
         """The message with its parts, then the answers as messages of their own."""
+        if self.answers and self.contents:
+            # Some tell a tool's answer as a text as well.
+            answered = [{"type": "text", "text": answer["content"]} for answer in self.answers]
+            self.contents = [part for part in self.contents if part not in answered]
         match self.contents:
             case []:
                 pass

@@ -72,6 +72,15 @@ def test_the_same_words_said_again_are_told_again():
     ) == [(1, "user", "go on"), (1, "assistant", "done"), (2, "user", "go on")]
 
 
+def test_a_text_that_is_content_and_only_part_is_told_once():
+    """OpenInference's OpenAI Agents write the answer of the Responses API under both names."""
+    part = {"llm__output_messages__0__message__contents__0__message_content__text": "Cold."}
+
+    assert told(span(1, "LLM", 0, 1, **messages("output", ("assistant", "Cold.")), **part)) == [
+        (1, "assistant", "Cold.")
+    ]
+
+
 def test_parts_of_a_message_stand_in_their_order():
     """Text in several parts, and a call without a name."""
     parts = {

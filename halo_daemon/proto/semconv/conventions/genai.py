@@ -84,6 +84,7 @@ _OPERATIONS: Final = {
     "invoke_swarm": AGENT,
     "invoke_graph": AGENT,
     "handoff": CHAIN,
+    "agent_handoff": CHAIN,
     "invoke_workflow": CHAIN,
     "invoke_node": CHAIN,
     "execute_task": CHAIN,
@@ -110,6 +111,7 @@ _OPERATIONS: Final = {
     "evaluate": EVALUATOR,
     "evaluation": EVALUATOR,
     "guardrail": GUARDRAIL,
+    "guardrail_check": GUARDRAIL,
     "moderation": GUARDRAIL,
     "litellm.moderation": GUARDRAIL,
 }

@@ -125,6 +125,8 @@ CASES: Final[dict[str, Case]] = {
         {"kind": "RETRIEVER", "input.value": "q", "retrieval.documents.0.document.id": "d", "retrieval.documents.0.document.score": 0.5},
     ),
     "genai, memory": Case({"gen_ai.operation.name": "search_memory", "gen_ai.memory.query.text": "q"}, {"kind": "CHAIN", "input.value": "q"}),
+    "genai, a guardrail": Case({"gen_ai.operation.name": "guardrail_check", "gen_ai.guardrail.name": "g"}, {"kind": "GUARDRAIL"}),
+    "genai, a handoff": Case({"gen_ai.operation.name": "agent_handoff", "gen_ai.agent.name": "a"}, {"kind": "CHAIN"}),
     "genai, a workflow": Case({"gen_ai.operation.name": "invoke_workflow"}, {"kind": "CHAIN"}),
     "genai, an evaluation event": Case(
         GA, {"gen_ai.evaluation.name": "truth", "gen_ai.evaluation.score.value": 0.5}, events=(("gen_ai.evaluation.result", {"gen_ai.evaluation.name": "truth", "gen_ai.evaluation.score.value": 0.5}),)

@@ -29,6 +29,7 @@ ANSWER = [{"role": "tool", "content": "42", "tool_call_id": "1"}]
         pytest.param([{"role": "assistant", "content": [{"toolUse": {"toolUseId": "1", "name": "f", "input": {"a": 1}}}]}], CALL, id="bedrock-call"),
         pytest.param([{"role": "model", "parts": [{"functionCall": {"id": "1", "name": "f", "args": {"a": 1}}}]}], CALL, id="gemini-call"),
         pytest.param([{"role": "tool", "parts": [{"type": "tool_call_response", "id": "1", "response": "42"}]}], ANSWER, id="genai-answer"),
+        pytest.param([{"role": "tool", "parts": [{"type": "text", "content": "42"}, {"type": "tool_call_response", "id": "1", "result": "42"}]}], ANSWER, id="genai-answer-told-twice"),
         pytest.param([{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "42"}]}]}], ANSWER, id="anthropic-answer"),
         pytest.param([{"role": "tool", "content": [{"type": "tool-result", "toolCallId": "1", "output": "42"}]}], ANSWER, id="ai-sdk-answer"),
         pytest.param([{"type": "function_call_output", "call_id": "1", "output": "42"}], ANSWER, id="responses-answer"),
