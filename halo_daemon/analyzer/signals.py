@@ -18,6 +18,9 @@ SignalKind = Literal["status", "exception", "attribute", "text", "derived", "con
 
 _HTTP_KEYS = ("http.response.status_code", "http.status_code")
 _NO_WORDS = frozenset({"", "null", "None", "{}", "[]", '""'})
+_NO_TYPES = frozenset({"_other", "other", "unknown"})
+"""What stands for the type of an error that has none of those known: `_OTHER` in OpenTelemetry."""
+_WORDLESS = "an error without a message"
 _HTTP_ERROR = 400
 _HEAD_CHARS = 400
 _EXIT_CODE = re.compile(
@@ -55,12 +58,15 @@ def error_signal(span: Span, *, may_state: bool = True) -> ErrorSignal | None:
     if found is None and span.observation_kind == TOOL:
         found = _from_result(span)
     if found is None and may_state and span.has_derived_error:
-        return ErrorSignal("derived", "an error without a message", _declared_type(span), "")
+        return ErrorSignal("derived", _WORDLESS, _declared_type(span), "")
     return found
 
 
 def _declared_type(span: Span) -> str:
-    return span.text("error.type") or span.text("exception.type").rpartition(".")[2]
+    found = span.text("error.type")
+    if not found or found.casefold() in _NO_TYPES:
+        found = span.text("exception.type").rpartition(".")[2]
+    return "" if found.casefold() in _NO_TYPES else found
 
 
 def _from_status(span: Span) -> ErrorSignal:
@@ -79,7 +85,7 @@ def _from_status(span: Span) -> ErrorSignal:
         kind_of = exception_type(core_message(result.value)) or _declared_type(span)
         return ErrorSignal("status", result.value, kind_of, result.attribute)
     declared = _declared_type(span)
-    return ErrorSignal("status", declared or "an error without a message", declared, "")
+    return ErrorSignal("status", declared or _WORDLESS, declared, "")
 
 
 def _from_exception_event(span: Span) -> ErrorSignal | None:
@@ -105,6 +111,8 @@ def _from_attributes(span: Span) -> ErrorSignal | None:
     declared = _declared_type(span)
     if declared:
         return ErrorSignal("attribute", declared, declared, "error.type")
+    if span.text("error.type") or span.text("exception.type"):
+        return ErrorSignal("attribute", _WORDLESS, "", "")
     return None
 
 

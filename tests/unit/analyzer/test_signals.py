@@ -88,6 +88,26 @@ def test_a_status_that_only_gives_a_code_yields_to_the_result():
     assert signal.attribute == "output.value"
 
 
+def test_what_stands_for_a_type_is_none():
+    """OpenTelemetry has `_OTHER` for errors of no known type, Mastra `unknown`."""
+    event = {"name": "exception", "attributes": {"exception.message": "x", "exception.type": "E"}}
+
+    for stated in ("_OTHER", "unknown"):
+        attributes = {"error.type": stated}
+        bare = make_span(
+            status_code="STATUS_CODE_ERROR", status_message="gone", attributes=attributes
+        )
+        told = make_span(
+            status_code="STATUS_CODE_ERROR",
+            status_message="gone",
+            attributes=attributes,
+            extras={"events": [event]},
+        )
+
+        assert error_signal(bare).error_type == ""
+        assert error_signal(told).error_type == "E"
+
+
 def test_an_exception_event_counts_without_a_status():
     """A recorded exception is a failure, its message is found in the event."""
     event = {
@@ -106,6 +126,8 @@ def test_an_exception_event_counts_without_a_status():
     [
         ({"http.response.status_code": 503}, "HTTP 503"),
         ({"error.type": "Throttled"}, "Throttled"),
+        ({"error.type": "_OTHER"}, "an error without a message"),
+        ({"error.type": "_OTHER", "exception.type": "app.Throttled"}, "Throttled"),
         ({"halo.derived.error": True}, "an error without a message"),
     ],
 )
