@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import tool_arguments, tool_result
+from halo_daemon.analyzer.masking import core_message
+from halo_daemon.analyzer.signals import error_signal
 from halo_daemon.proto.span import LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace
 
@@ -20,7 +22,7 @@ class Said(NamedTuple):
 
     span: Span
     label: str
-    """Whose words: a role, ``in`` or ``out``."""
+    """Whose words: a role, ``in`` or ``out``; ``error`` of what failed and gave out nothing."""
     text: str
 
 
@@ -76,6 +78,8 @@ def _said(span: Span, *, is_output: bool) -> Iterator[tuple[str, str]]:
         text = span.text("output.value" if is_output else "input.value")
     if text:
         yield ("out" if is_output else "in"), text
+    elif is_output and (signal := error_signal(span)) is not None:
+        yield "error", core_message(signal.message)
 
 
 def _messages(span: Span, side: str) -> Iterator[tuple[str, str]]:

@@ -105,6 +105,21 @@ def test_steps_of_a_framework_within_a_run_are_left_out():
     ) == [(1, "in", "go"), (3, "in", "{}")]
 
 
+def test_what_failed_and_gave_out_nothing_tells_its_error():
+    """Once, by the innermost; the agent that failed with it does not say it again."""
+    failure = {"status_code": "STATUS_CODE_ERROR", "status_message": "no route\n    at main.js:1"}
+    agent = make_span(span_id=span_id_of(1), observation_kind="AGENT", **failure)
+    tool = make_span(
+        span_id=span_id_of(2),
+        parent_span_id=span_id_of(1),
+        observation_kind="TOOL",
+        attributes={"input.value": "{}"},
+        **failure,
+    )
+
+    assert told(agent, tool) == [(2, "in", "{}"), (2, "error", "no route")]
+
+
 def test_a_trace_without_texts_is_silent():
     """Nothing is made up, also for a span that has not ended."""
     pending = make_span(end_unix_ns=0, observation_kind="LLM")
