@@ -136,6 +136,15 @@ AUTOGEN: Final = Convention(
     scopes=("autogen",),
 )
 
+DSPY: Final = Convention(
+    id="DY",
+    title="DSPy, whose spans are named after the tool and the method called",
+    rank=60,
+    rows=(),
+    names=(NameRow("*.__call__", TOOL), NameRow("*.acall", TOOL)),
+    scopes=("openinference.instrumentation.dspy",),
+)
+
 ADK: Final = Convention(
     id="AD",
     title="Google ADK",

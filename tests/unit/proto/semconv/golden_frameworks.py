@@ -43,6 +43,14 @@ FRAMEWORKS: dict[str, Dialect] = {
             ("get_weather", {"openinference.span.kind": "TOOL", "tool.name": "get_weather", "tool.parameters": WEATHER_JSON, "output.value": "Regen"}),
         ],
     ),
+    "dspy": (
+        "openinference.instrumentation.dspy",
+        [
+            ("ReAct.forward", {"openinference.span.kind": "CHAIN", "input.value": '{"input_args":{"question":"Regnet es?"}}', "output.value": '{"answer":"Ja."}'}),
+            ("get_weather.__call__", {"openinference.span.kind": "TOOL", "input.value": '{"kwargs":{"city":"Ulm"}}', "output.value": "Regen"}),
+            ("get_weather.acall", {"openinference.span.kind": "TOOL", "input.value": '{"kwargs":{"city":"Ulm"}}', "output.value": "Regen"}),
+        ],
+    ),
     "beeai": (
         "openinference.instrumentation.beeai",
         [
