@@ -81,8 +81,9 @@ _NO_TOKENS: Final = (
 )
 _NO_MESSAGES: Final = (
     "{count} LLM spans hold no messages: turn on content capture, such as "
-    "`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`, `TRACELOOP_TRACE_CONTENT=true` or "
-    "`recordInputs` and `recordOutputs` of the AI SDK"
+    "`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` (its messages may leave as log records: "
+    "keep the exporter of logs on), `TRACELOOP_TRACE_CONTENT=true` or `recordInputs` and "
+    "`recordOutputs` of the AI SDK"
 )
 _NO_TOOL_NAME: Final = "{count} tool spans name no tool: set `gen_ai.tool.name`"
 _NO_RESULT: Final = (
