@@ -10,9 +10,12 @@ stays with its event, as a place where a search finds it, and means nothing more
 Rule 1: joined twice is joined once, as when an exported trace is imported.
 
 Rule 2: a record whose span is not there stays what it is.
+
+Rule 3: a line that cannot be projected anew, as `reprojection` says, is read as it stands.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Final, cast
 
@@ -48,12 +51,19 @@ def with_events_joined(spans: Sequence[Span]) -> Sequence[Span]:
     joined: list[Span] = []
     for span in spans:
         if id(span) in records:
-            joined.append(_inert(span) if span.parent_span_id in known else span)
+            joined.append(_read_anew(span, _inert) if span.parent_span_id in known else span)
         elif span.span_id in told:
-            joined.append(_with_events(span, told[span.span_id]))
+            joined.append(_read_anew(span, partial(_with_events, records=told[span.span_id])))
         else:
             joined.append(span)
     return joined
+
+
+def _read_anew(span: Span, reading: Callable[[Span], Span]) -> Span:
+    try:
+        return reading(span)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return span
 
 
 def _with_events(span: Span, records: Iterable[Span]) -> Span:

@@ -153,3 +153,30 @@ def test_without_records_spans_are_not_touched():
     spans = [call(), call(TOOL)]
 
     assert with_events_joined(spans) is spans
+
+
+@pytest.mark.parametrize("missing", ["inference.export.schema_version", "inference.project_id"])
+def test_a_line_of_another_hand_costs_no_other_span(missing):
+    """Shards may hold lines that lack what every line of ours has; they are read as they stand."""
+    spans = [call(), *told(QUESTION, ANSWER)]
+    odd = [
+        Span.from_fields(
+            {
+                **span.fields,
+                "attributes": {k: v for k, v in span.attributes.items() if k != missing},
+            }
+        )
+        for span in spans
+    ]
+
+    assert len(with_events_joined(odd)) == 3
+    assert joined(odd[0], *spans[1:])[CALL].span_id == CALL
+    assert joined(spans[0], *odd[1:])[CALL].text(ASKED) == "Why?"
+
+
+def test_an_event_of_another_hand_costs_no_other_span():
+    """One without its time cannot be put in order: the span is read as it stands."""
+    (record,) = told(QUESTION)
+    timeless = Span.from_fields({**record.fields, "events": [{"name": "gen_ai.user.message"}]})
+
+    assert joined(call(), timeless)[CALL].text(ASKED) == ""
