@@ -213,11 +213,7 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         previous_report_id=previous.report_id if previous else None,
         run=_run_block(run),
         window=window,
-        engine=Engine(
-            version=__version__,
-            rules_version=RULES_VERSION,
-            partial_in_a_row=previous.engine.partial_in_a_row if previous else 0,
-        ),
+        engine=_engine_block(previous),
         dataset=dataset,
         # Sums of a sample are no measure against those of a whole window.
         totals=totals_of(known, previous if asked.sample is None else None),
@@ -238,6 +234,14 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         limits=_limits(known, assembled, asked.sample),
     )
     return report.model_copy(update={"summary": summary_of(report)})
+
+
+def _engine_block(previous: Report | None) -> Engine:
+    return Engine(
+        version=__version__,
+        rules_version=RULES_VERSION,
+        partial_in_a_row=previous.engine.partial_in_a_row if previous else 0,
+    )
 
 
 def _lived(

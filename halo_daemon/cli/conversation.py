@@ -68,10 +68,11 @@ def _is_wiring(trace: Trace, span: Span) -> bool:
 
 
 def _said(span: Span, *, is_output: bool) -> Iterator[tuple[str, str]]:
-    messages = list(_messages(span, "output" if is_output else "input"))
-    if messages and span.observation_kind == LLM:
-        yield from messages
-        return
+    if span.observation_kind == LLM:
+        messages = list(_messages(span, "output" if is_output else "input"))
+        if messages:
+            yield from messages
+            return
     if span.observation_kind == TOOL:
         text = (tool_result if is_output else tool_arguments)(span).value
     else:
