@@ -156,8 +156,9 @@ def measured(view: TraceView) -> dict[Measure, list[Value]]:
 
 def _of_steps(view: TraceView) -> dict[Measure, list[Value]]:
     alike: dict[tuple[Subject, str], tuple[list[Value], list[Value], list[Value]]] = {}
+    repeated = view.repeated_calls
     for span, used in zip(view.trace.spans, view.used, strict=True):
-        if span.observation_kind not in STEP_KINDS:
+        if span.observation_kind not in STEP_KINDS or span.span_id in repeated:
             continue
         like = view.subject_of(span), span.model
         values = alike.get(like)

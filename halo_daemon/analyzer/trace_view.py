@@ -24,6 +24,7 @@ from halo_daemon.analyzer.masking import mask_name, mask_volatile, template_of
 from halo_daemon.analyzer.named_text import value_at
 from halo_daemon.analyzer.outcome import Outcome, outcome_of, status_outcome
 from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.repeated_calls import repeated_calls
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.signals import ErrorSignal, error_signal
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
@@ -86,8 +87,13 @@ class TraceView:
 
     @computed_once
     def steps(self) -> tuple[Span, ...]:
-        """LLM and TOOL spans; their number is the length of the trace."""
-        return tuple(span for span in self.trace.spans if span.observation_kind in STEP_KINDS)
+        """Model calls and TOOL spans; their number is the length of the trace."""
+        repeated = self.repeated_calls
+        return tuple(
+            span
+            for span in self.trace.spans
+            if span.observation_kind in STEP_KINDS and span.span_id not in repeated
+        )
 
     @computed_once
     def step_index(self) -> dict[str, int]:
@@ -96,7 +102,20 @@ class TraceView:
 
     @computed_once
     def model_calls(self) -> tuple[ModelCall, ...]:
-        """LLM spans with what the model said, asked for and was offered."""
+        """What the model said, asked for and was offered; each call once (`repeated_calls`)."""
+        repeated = self.repeated_calls
+        if not repeated:
+            return self._calls_told
+        return tuple(call for call in self._calls_told if call.span.span_id not in repeated)
+
+    @computed_once
+    def repeated_calls(self) -> frozenset[str]:
+        """LLM spans that tell again of a call which another one stands for."""
+        return repeated_calls(self._calls_told, self.trace.by_id)
+
+    @computed_once
+    def _calls_told(self) -> tuple[ModelCall, ...]:
+        """Every LLM span."""
         return tuple(
             read_model_call(span, shape, self._subjects[span.span_id].agent, used)
             for span, shape, used in zip(self.trace.spans, self.shapes, self.used, strict=True)
@@ -284,16 +303,10 @@ class TraceView:
     @computed_once
     def framework_steps(self) -> tuple[Span, ...]:
         """Spans of other kinds that directly hold a model call, the root aside."""
-        by_id = self.trace.by_id
-        holders = {
-            call.span.parent_span_id
-            for call in self.model_calls
-            if call.span.parent_span_id in by_id
-        }
         return tuple(
             span
             for span in self.trace.spans
-            if span.span_id in holders
+            if span.span_id in self._model_calls_by_parent
             and span is not self.root
             and span.observation_kind not in STEP_KINDS
             and span.observation_kind != AGENT
@@ -302,12 +315,16 @@ class TraceView:
     @computed_once
     def _model_calls_by_parent(self) -> dict[str, list[ModelCall]]:
         found: dict[str, list[ModelCall]] = {}
+        by_id, repeated = self.trace.by_id, self.repeated_calls
         for call in self.model_calls:
-            found.setdefault(call.span.parent_span_id, []).append(call)
+            parent = call.span.parent_span_id
+            while parent in repeated:
+                parent = by_id[parent].parent_span_id
+            found.setdefault(parent, []).append(call)
         return found
 
     def model_calls_under(self, span: Span) -> list[ModelCall]:
-        """Model calls whose parent is *span*."""
+        """Model calls right below *span*, but for spans that repeat them."""
         return self._model_calls_by_parent.get(span.span_id, [])
 
     @computed_once

@@ -9,6 +9,8 @@ from halo_daemon.proto.semconv.rows import Convention
 
 _ID: Final = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ID_CHARS: Final = 37
+_PREPARES: Final = ("._prepare_chat_with_tools",)
+"""Methods of LlamaIndex's models that OpenInference takes for calls, each before the real one."""
 _MAX_NAMES: Final = 4096
 _MAX_REMEMBERED_CHARS: Final = 256
 _BY_RANK: Final = sorted(CONVENTIONS, key=lambda convention: convention.rank)
@@ -35,6 +37,11 @@ def name_in_name(name: str, scope_name: str, kind: str) -> str:
     """The agent or tool that a span name of that kind names; ``""`` when it names none."""
     match = _looked_up(name, scope_name)
     return "" if match is None or match.kind != kind else match.rest
+
+
+def only_prepares(name: str) -> bool:
+    """Whether a method of that name makes no model call, whatever its span says."""
+    return name.endswith(_PREPARES)
 
 
 def _looked_up(name: str, scope_name: str) -> _Match | None:

@@ -21,7 +21,7 @@ from typing import Any, Final, cast
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.failures import judge_failure
 from halo_daemon.proto.semconv.fills import fill_absent
-from halo_daemon.proto.semconv.names import kind_by_name, name_in_name
+from halo_daemon.proto.semconv.names import kind_by_name, name_in_name, only_prepares
 from halo_daemon.proto.semconv.plan import KeyPlan, Plan, answer, gate_of, plan_of
 from halo_daemon.proto.semconv.readers import is_cut
 from halo_daemon.proto.semconv.targets import (
@@ -30,6 +30,7 @@ from halo_daemon.proto.semconv.targets import (
     AGGREGATES,
     CACHE_WRITE_TOKENS,
     CACHED_TOKENS,
+    CHAIN,
     CLIENT_PREFIX,
     COST,
     INGEST_WARNING,
@@ -119,6 +120,8 @@ def project_span(
     told = told_by(fields["events"], context.gate) if "events" in fields else None
     if told is not None and plan.kind == SPAN:
         plan = keys.on(_kind(told.keys, told.attributes, name, scope_name))
+    if plan.kind == LLM and only_prepares(name):
+        plan = keys.on(CHAIN)
     kind = plan.kind
     remarks = {} if remarks is None else remarks
     _complete(fields, plan, context, remarks, told=told)

@@ -41,6 +41,14 @@ def test_kind_by_precedence(values, kind):
     assert meaning(values)["kind"] == kind
 
 
+def test_a_method_that_prepares_a_call_makes_none():
+    """What LlamaIndex puts together before each call is no call, though OpenInference says so."""
+    told = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o"}
+
+    assert meaning(told, name="OpenAI._prepare_chat_with_tools")["kind"] == "CHAIN"
+    assert meaning(told, name="OpenAI.achat")["kind"] == "LLM"
+
+
 def test_fields_fall_through_one_by_one():
     """Precedence is decided field by field: what one convention lacks the next may tell."""
     found = meaning(
