@@ -1,14 +1,14 @@
 """From merged observations to findings: counts, intervals, severity, evidence, order."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from halo_daemon.analyzer.contrast import Contrasts
 from halo_daemon.analyzer.contrast_findings import contrast_finding
 from halo_daemon.analyzer.evidence import evidence_of
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
-from halo_daemon.analyzer.grouping import grouped, named_key
+from halo_daemon.analyzer.grouping import Covered, grouped, name_of, with_covered
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
 from halo_daemon.analyzer.outlier_findings import outlier_findings
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial
@@ -18,6 +18,7 @@ from halo_daemon.analyzer.rules.obeyed import OBEYED
 from halo_daemon.analyzer.rules.registry import RULE_IDS
 from halo_daemon.analyzer.rules.security import PASSED_ON, SECRET_IN_SPAN
 from halo_daemon.analyzer.rules.side_effects import DOUBLE_SIDE_EFFECT
+from halo_daemon.analyzer.safe_text import in_ticks
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.shared_cause import with_shared_causes
 from halo_daemon.analyzer.stats import Interval, design_effect, wilson_rate
@@ -81,6 +82,7 @@ def assemble(
     *,
     past: Mapping[str, tuple[DayCount, ...]] | None = None,
     causes: Mapping[str, tuple[Subject, ...]] | None = None,
+    covered: Iterable[Covered] = (),
 ) -> Assembled:
     """
     Count, weigh and order everything observed; the same for any order of arrival.
@@ -88,16 +90,18 @@ def assemble(
     Findings in *known_ids* are open from earlier reports: they need no minimum
     support, and stand for others that are alike. *past* holds daily counts of earlier
     windows by finding id, to tell when a rate changed; *causes* what earlier reports found
-    to be hit by one cause, by the id of that finding, whatever became of it.
+    to be hit by one cause, by the id of that finding, whatever became of it; *covered* what
+    of earlier reports the project's rules name by now.
     """
     window = window_cost(known.traces.values())
-    named = {key: named_key(key, settings.contract) for key in known.groups}
-    own = grouped(known.groups, settings.contract)
-    alike = merge_alike(own, known_ids)
-    by_people = {name for key, name in named.items() if key != name}
-    shared = with_shared_causes(merged(own, alike), known_ids, causes or {}, by_people)
+    named = grouped(known.groups, settings.contract)
+    own = {key: group for key, group in named.groups.items() if key not in named.parts}
+    # A name is taken as it is: two that people chose are never one for being alike.
+    alike = {name: name for name in named.parts} | merge_alike(own, known_ids)
+    hit = with_covered(causes or {}, covered)
+    shared = with_shared_causes(merged(named.groups, alike), known_ids, hit, named.parts)
     groups = shared.groups
-    heads = {key: shared.heads[alike[name]] for key, name in named.items()}
+    heads = {key: shared.heads[alike[name]] for key, name in named.names.items()}
     denominators = {key: shared.eligible(known, key) for key in groups}
     contrasts, releases, changes = tested(
         known, groups, denominators, settings=settings, past=past or {}
@@ -112,6 +116,7 @@ def assemble(
             window=window,
             association=contrasts.findings.get(finding_id(key)),
             settings=settings,
+            name=name_of(key) if key in named.parts else "",
         )
         for key, group in groups.items()
     ]
@@ -122,7 +127,7 @@ def assemble(
     scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
     by_id = {finding_id(key): group for key, group in groups.items()}
     scored = _charged(known, scored, by_id)
-    scored = _with_other_ids(scored, heads, settings.earlier_algorithms)
+    scored = _with_other_ids(scored, heads, settings.earlier_algorithms, covered)
     strong = [row for row in scored if row.is_strong or _stays(row, known_ids)]
     weak = [row for row in scored if not (row.is_strong or _stays(row, known_ids))]
     limit = settings.max_findings
@@ -188,24 +193,39 @@ def _stays(row: "_Scored", known_ids: Collection[str]) -> bool:
 
 
 def _with_other_ids(
-    rows: list["_Scored"], heads: dict[FindingKey, FindingKey], algorithms: tuple[str, ...]
+    rows: list["_Scored"],
+    heads: dict[FindingKey, FindingKey],
+    algorithms: tuple[str, ...],
+    covered: Iterable[Covered],
 ) -> list["_Scored"]:
-    """The same rows with the ids of their parts, and with those that *algorithms* give them."""
+    """
+    The same rows with the ids of their parts, and with those that they went under before.
+
+    These are what *algorithms* give, and what a name covers of earlier reports.
+    """
     parts: dict[str, set[str]] = {}
+    before: dict[str, set[str]] = {}
+    for row in covered:
+        before.setdefault(row.name, set()).add(row.finding_id)
     keys: dict[str, set[FindingKey]] = {}
     for key, head in heads.items():
         keys.setdefault(finding_id(head), set()).add(key)
         if key != head:
             parts.setdefault(finding_id(head), set()).add(finding_id(key))
     found = []
-    for row in rows:
-        identity = row.finding.finding_id
-        own = keys.get(identity, set()) | {FindingKey(*row.finding.fingerprint.parts)}
+    for scored in rows:
+        identity = scored.finding.finding_id
+        own = keys.get(identity, set()) | {FindingKey(*scored.finding.fingerprint.parts)}
         update = {
             "merged_from": tuple(sorted(parts.get(identity, ()))),
-            "supersedes": tuple(sorted(finding_id(key, old) for key in own for old in algorithms)),
+            "supersedes": tuple(
+                sorted(
+                    before.get(identity, set())
+                    | {finding_id(key, old) for key in own for old in algorithms}
+                )
+            ),
         }
-        found.append(row._replace(finding=row.finding.model_copy(update=update)))
+        found.append(scored._replace(finding=scored.finding.model_copy(update=update)))
     return found
 
 
@@ -219,7 +239,9 @@ def _finding(
     window: Waste,
     association: Association | None,
     settings: MinerSettings,
+    name: str,
 ) -> _Scored:
+    """The finding of *key*; *name* is what people call it, ``""`` where they do not."""
     hits = counted_hits(group)
     strong = any(not hit.is_weak for hit in hits.values())
     waste = waste_of(known, hits)
@@ -244,7 +266,11 @@ def _finding(
         "by_subject": subjects,
         "evidence": evidence_of(known, users, group, settings.max_evidence),
     }
-    if subjects:
+    if name:
+        update["title"] = (
+            f"{in_ticks(name)}, put together by a rule of the project ({in_ticks(key.rule)})"
+        )
+    elif subjects:
         text = f"{len(subjects)} tools fail in the same words, and all of them name it."
         update["root_cause"] = RootCause(state="hypothesis", text=text)
     finding = record.model_copy(update=update)

@@ -26,7 +26,7 @@ def _lines(report: Report, finding: Finding) -> Iterator[str]:
     yield f"- Severity {finding.severity}, certainty {finding.certainty}, state {state_of(finding)}"
     yield f"- Category {code_span(finding.category)}, found by {code_span(finding.source)}"
     if finding.by_subject:
-        rows = (f"{code_span(r.name)} {r.affected}/{r.eligible}" for r in finding.by_subject)
+        rows = (f"{code_span(r.label)} {r.affected}/{r.eligible}" for r in finding.by_subject)
         yield f"- Tools hit, of the traces that used them: {', '.join(rows)}"
     if finding.root_cause.text:
         yield f"- Likely cause ({finding.root_cause.state}): {markdown(finding.root_cause.text)}"

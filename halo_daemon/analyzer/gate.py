@@ -72,7 +72,7 @@ def judge(report: Report, fail_on: Severity, baseline: Baseline | None = None) -
 def _is_accepted(finding: Finding, accepted: set[str]) -> bool:
     """One tool that is known to fail accepts nothing for others that a cause hits as well."""
     parts = set(finding.merged_from)
-    taken = parts <= accepted if finding.by_subject else parts & accepted
+    taken = parts <= accepted if len(finding.by_subject) > 1 else parts & accepted
     return finding.finding_id in accepted or (bool(parts) and bool(taken))
 
 

@@ -137,11 +137,11 @@ def links_of(
         for old in sorted(
             {*finding.supersedes, *finding.merged_from, *wholes.get(finding.finding_id, ())} - seen
         )
-        if old in histories and _is_looked_for(histories[old])
+        if old in histories and is_looked_for(histories[old])
     ]
 
 
-def _is_looked_for(history: History) -> bool:
+def is_looked_for(history: History) -> bool:
     """Whether it is open under its own id."""
     is_open = history.reports_seen > 0 and history.state in OPEN_STATES
     return is_open and not history.superseded_by
@@ -240,7 +240,7 @@ def absent_findings(
     rows = []
     for identity in sorted(histories):
         history = histories[identity]
-        if identity in seen or not _is_looked_for(history):
+        if identity in seen or not is_looked_for(history):
             continue
         # A window that overlaps the last one would count its traces twice.
         is_fresh = window_from >= history.exposed_until

@@ -154,7 +154,7 @@ def _finding(report: Report, finding: Finding, name: str) -> Iterator[str]:
 
 def _subjects(finding: Finding) -> str:
     rows = [
-        f"{code_span(row.name)} {row.affected:,}/{row.eligible:,}"
+        f"{code_span(row.label)} {row.affected:,}/{row.eligible:,}"
         for row in finding.by_subject[:_MAX_LISTED]
     ]
     more = len(finding.by_subject) - len(rows)

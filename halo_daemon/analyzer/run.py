@@ -14,7 +14,7 @@ from halo_daemon.analyzer.assemble import Assembled, assemble
 from halo_daemon.analyzer.changes import changes_since
 from halo_daemon.analyzer.contract_drift import add_contract_drift
 from halo_daemon.analyzer.empty_history import lookups_before, lookups_of, settle_empty_results
-from halo_daemon.analyzer.grouping import with_ignores
+from halo_daemon.analyzer.grouping import covered, with_ignores
 from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.latency import with_critical_paths
 from halo_daemon.analyzer.ledger import (
@@ -179,8 +179,14 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     settle_empty_results(known, earlier, open_ids(histories))
     add_contract_drift(known, asked.settings.contract, before)
     past = past_days(histories, window.from_)
-    causes = causes_known(histories)
-    assembled = assemble(known, asked.settings, open_ids(histories), past=past, causes=causes)
+    assembled = assemble(
+        known,
+        asked.settings,
+        open_ids(histories),
+        past=past,
+        causes=causes_known(histories),
+        covered=covered(histories.values(), asked.settings.contract),
+    )
     links = links_of(assembled.findings, histories, now, asked.run.report_id)
     histories = fold_onto(histories, links)
     asked = asked._replace(memory=replace(asked.memory, histories=histories))

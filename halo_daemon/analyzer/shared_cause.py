@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.error_place import name_in
 from halo_daemon.analyzer.fingerprint import FindingKey, finding_id
+from halo_daemon.analyzer.grouping import Parts
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
 from halo_daemon.analyzer.partial import Group, Partial
 from halo_daemon.analyzer.populations import populations_of
@@ -42,8 +43,9 @@ class SharedCauses(NamedTuple):
     """All groups, under the keys that stand for them."""
     heads: dict[FindingKey, FindingKey]
     """Every key by the one that stands for it; most by themselves."""
-    parts: dict[FindingKey, dict[Subject, Group]]
-    """Of each cause, what its tools and steps show; nothing for those it hit only earlier."""
+    parts: Parts
+    """Of each cause and of what people named, what its tools and steps show; nothing for those
+    that were hit only earlier."""
 
     def eligible(self, known: Partial, key: FindingKey) -> set[str]:
         """The traces that could have shown the finding of *key*: those of any of its tools."""
@@ -52,7 +54,7 @@ class SharedCauses(NamedTuple):
         return set(self.groups[key].hits).union(*traces)
 
     def subject_counts(self, known: Partial, key: FindingKey) -> tuple[SubjectCount, ...]:
-        """What each tool of a cause shows in this window; empty for what is no cause."""
+        """What each tool of a cause shows in this window; empty for what has a tool of its own."""
         strong = {trace_id for trace_id, hit in self.groups[key].hits.items() if not hit.is_weak}
         rows = []
         for subject, group in self.parts.get(key, {}).items():
@@ -73,7 +75,7 @@ class SharedCauses(NamedTuple):
 
 
 def causes_known(histories: Mapping[str, History]) -> dict[str, tuple[Subject, ...]]:
-    """The causes that earlier reports have found, by id, and what they hit."""
+    """The findings of earlier reports that many tools may share, by id, and what they hit."""
     return {
         identity: tuple(Subject(*row) for row in history.subjects)
         for identity, history in histories.items()
@@ -85,13 +87,13 @@ def with_shared_causes(
     groups: dict[FindingKey, Group],
     known_ids: Collection[str],
     causes: Mapping[str, Iterable[Subject]],
-    named: Collection[FindingKey],
+    named: Parts,
 ) -> SharedCauses:
     """
     Put together what fails for one cause; the same for any order of the groups.
 
     *known_ids* are those of findings that are open; *causes* holds by id what the causes
-    that any earlier report found have hit; *named* are keys of the project's own rules.
+    that any earlier report found have hit; *named* is what the project's own rules put together.
     """
     joining = {
         key: cause
@@ -102,7 +104,7 @@ def with_shared_causes(
     for key in sorted(joining):
         by_cause.setdefault(joining[key], Group()).absorb(groups[key])
     alike = merge_alike(by_cause, {*known_ids, *causes})
-    parts: dict[FindingKey, dict[Subject, Group]] = {}
+    parts: Parts = {}
     for key in sorted(joining):
         tools = parts.setdefault(alike[joining[key]], {})
         tools.setdefault(Subject(key.agent, key.subject), Group()).absorb(groups[key])
@@ -111,13 +113,23 @@ def with_shared_causes(
         for cause, tools in parts.items()
         if len(tools) > 1 or finding_id(cause) in causes
     }
-    apart = {Subject(key.agent, key.subject) for key in named}
-    for cause, tools in parts.items():
-        for subject in {*causes.get(finding_id(cause), ())} - apart:
-            tools.setdefault(subject, Group())
+    apart = {subject for tools in named.values() for subject in tools}
     heads = {key: key for key in groups}
     heads |= {key: alike[c] for key, c in joining.items() if alike[c] in parts}
-    return SharedCauses(merged(groups, heads), heads, parts)
+    together = {cause: _with_earlier(tools, causes, cause, apart) for cause, tools in parts.items()}
+    together |= {name: _with_earlier(tools, causes, name, set()) for name, tools in named.items()}
+    return SharedCauses(merged(groups, heads), heads, together)
+
+
+def _with_earlier(
+    tools: Mapping[Subject, Group],
+    causes: Mapping[str, Iterable[Subject]],
+    key: FindingKey,
+    apart: set[Subject],
+) -> dict[Subject, Group]:
+    """*tools* and those that the finding of *key* hit in earlier windows, but for *apart*."""
+    earlier = {*causes.get(finding_id(key), ())} - apart
+    return {**{subject: Group() for subject in earlier}, **tools}
 
 
 def _cause_of(key: FindingKey, group: Group) -> FindingKey | None:

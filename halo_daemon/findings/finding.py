@@ -51,6 +51,11 @@ class SubjectCount(Record):
     eligible: Count
     """Traces that used it."""
 
+    @property
+    def label(self) -> str:
+        """The name, or the agent where a finding is about agents."""
+        return self.name or self.agent
+
 
 class Counts(Record):
     """How often, and out of how many that could have shown it."""
@@ -217,7 +222,8 @@ class Finding(Record):
     reports_seen: Count = 1
     by_version: tuple[VersionCount, ...] = ()
     by_subject: tuple[SubjectCount, ...] = ()
-    """What a cause that several tools share has hit, the most affected first; empty for others."""
+    """What a cause that several tools share has hit, or what a rule of the project puts together,
+    the most affected first; empty for others."""
     counts: Counts = Counts()
     trend: Trend | None = None
     association: Association | None = None

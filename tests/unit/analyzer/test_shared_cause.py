@@ -223,7 +223,7 @@ def test_a_cause_that_comes_back_is_reopened_by_one_tool(nights):
     ("rule", "findings"),
     [
         pytest.param({"tool": "get_stock"}, [1, 2], id="split"),
-        pytest.param({"template": "refused"}, [1, 1, 1], id="all"),
+        pytest.param({"template": "refused"}, [3], id="all"),
     ],
 )
 def test_a_rule_of_the_project_comes_first(nights, rule, findings):
