@@ -3,7 +3,8 @@ Precision and recall on injected failures: ``python -m bench.faults [--rate 0.05
 
 Every failure is put into 400 runs by itself, at an exact rate: first into runs of
 the sample agents, encoded and decoded as an exporter and the receiver would, then
-into a plain agent written for it. A finding is right when one of the failure's
+into a plain agent written for it, then into the same one where only the client of the
+model is instrumented. A finding is right when one of the failure's
 rules makes it, and precise when every trace it names was hit. At the end clean
 windows of 1,000 runs each must give nothing above low.
 """
@@ -13,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from bench.faults.agents import FAULTS, clean_runs, window_of
-from bench.faults.catalogue import MODES, runs
+from bench.faults.catalogue import MODES, OF_TOOL_SPANS, runs
 from halo_daemon.analyzer.run import RunInfo, analyze_window
 from halo_daemon.analyzer.stats import wilson
 from halo_daemon.demo.agents import AGENTS
@@ -21,6 +22,7 @@ from halo_daemon.findings import Finding, Report
 from halo_daemon.proto.span import Span
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.memory_reader import MemoryReader
+from halo_daemon.testing.message_only import told_in_messages
 from halo_daemon.testing.traces import TraceScript
 
 _RUN = RunInfo("r_faults", "run_faults", 1_790_000_000_000_000_000)
@@ -103,18 +105,23 @@ def in_agents(*, number: int, rate: float, seed: int) -> Iterator[Scored]:
         yield score(fault.name, analyse(window.spans), window.hit, fault.rules)
 
 
-def in_plain_runs(*, number: int, rate: float, seed: int) -> Iterator[Scored]:
-    """Every failure of the plain agent."""
+def in_plain_runs(
+    *, number: int, rate: float, seed: int, in_messages: bool = False
+) -> Iterator[Scored]:
+    """Every failure of the plain agent; with *in_messages* where no span stands for a tool."""
     for mode in MODES:
+        if in_messages and mode.name in OF_TOOL_SPANS:
+            continue
         plan = runs(number, rates={mode.name: rate}, seed=seed)
         hit = {script.trace_id for name, script in plan if name == mode.name}
-        report = analyse(spans_of([script for _, script in plan]))
+        report = analyse(spans_of([script for _, script in plan], in_messages=in_messages))
         yield score(mode.name, report, hit, mode.rules)._replace(wanted=mode.findings)
 
 
-def spans_of(scripts: Sequence[TraceScript]) -> Iterator[Span]:
-    """All spans of those runs."""
-    return (span for script in scripts for span in script.spans())
+def spans_of(scripts: Sequence[TraceScript], *, in_messages: bool = False) -> Iterator[Span]:
+    """All spans of those runs; with *in_messages* tools are told of in prompts only."""
+    for script in scripts:
+        yield from told_in_messages(script.spans()) if in_messages else script.spans()
 
 
 def loud_in_clean_windows(seed: int) -> Iterator[tuple[str, list[Finding]]]:
@@ -123,6 +130,8 @@ def loud_in_clean_windows(seed: int) -> Iterator[tuple[str, list[Finding]]]:
         yield agent.name, _loud(analyse(clean_runs(agent, number=_CLEAN_RUNS, seed=seed)))
     plain = [script for _, script in runs(_CLEAN_RUNS, rates={}, seed=seed)]
     yield "plain agent", _loud(analyse(spans_of(plain)))
+    told = analyse(spans_of(plain, in_messages=True))
+    yield "plain agent without spans of tools", _loud(told)
 
 
 def _loud(report: Report) -> list[Finding]:
@@ -166,6 +175,7 @@ def main() -> None:
     chosen = {"number": options.runs, "rate": options.rate, "seed": options.seed}
     _print("in runs of the sample agents", in_agents(**chosen))
     _print("in runs of a plain agent", in_plain_runs(**chosen))
+    _print("in runs of it without spans of tools", in_plain_runs(**chosen, in_messages=True))
     for name, loud in loud_in_clean_windows(options.seed):
         rules = ", ".join(sorted(rule_of(finding) for finding in loud))
         print(f"clean window of {_CLEAN_RUNS} runs, {name}: {len(loud)} findings above low {rules}")

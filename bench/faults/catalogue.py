@@ -387,6 +387,10 @@ MODES: tuple[Mode, ...] = (
 )
 
 
+OF_TOOL_SPANS = frozenset({"call that never ran"})
+"""Failures that only spans of tools show: what no prompt brings may have run all the same."""
+
+
 def runs(number: int, *, rates: Mapping[str, float], seed: int) -> list[tuple[str, TraceScript]]:
     """*number* runs, each with one failure at most: (mode or ``""``, script)."""
     draw = Random(seed)

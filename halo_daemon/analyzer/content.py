@@ -137,6 +137,19 @@ def tool_result(span: Span) -> Text:
     return first_text(span, _RESULT_KEYS)
 
 
+def call_id_of_span(span: Span) -> str:
+    """The id by which a model asked for the call that a TOOL span ran; ``""`` when not recorded."""
+    return span.text("tool.id") or span.text("gen_ai.tool.call.id")
+
+
+@lru_cache(maxsize=4_096)
+def bare_name(name: str) -> str:
+    """A tool's name without the prefix that a framework or a server puts before it."""
+    for separator in ("__", ".", "/", ":"):
+        name = name.rpartition(separator)[2] or name
+    return name.casefold()
+
+
 def records_result(span: Span) -> bool:
     """Whether the span says what came out, be it empty."""
     return any(key in span.attributes for key in _RESULT_KEYS)

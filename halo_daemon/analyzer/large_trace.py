@@ -67,7 +67,7 @@ class Piece(NamedTuple):
 def piece_of(part: Trace, lead: Lead, view: TraceView, *, is_last: bool) -> Piece:
     """The next piece of a trace, whose *view* is that of `with_lead`."""
     new = frozenset(span.span_id for span in part.spans)
-    steps = sum(span.span_id in new for span in view.steps)
+    steps = sum(view.recorded_id(span.span_id) in new for span in view.steps)
     handed_on = () if is_last else _handed_on(view, sum(span.line_bytes for span in part.spans))
     ids = frozenset(span.span_id for span in handed_on)
     above = lead.failed_above | _above_errors(view)

@@ -7,6 +7,7 @@ and the report is written all the same.
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -55,6 +56,7 @@ from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.subjects import Subject
+from halo_daemon.analyzer.told_calls import as_recorded
 from halo_daemon.analyzer.tool_lists import tool_lists_of
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.log import get_logger
@@ -124,7 +126,8 @@ def _examine(
 
 def _examined(view: TraceView, rules: tuple[Rule, ...], piece: Piece | None = None) -> _Examined:
     outputs = [(rule, _checked(rule, view)) for rule in rules]
-    observations = [found for _, output in outputs for found in output.observations]
+    found = (one for _, output in outputs for one in output.observations)
+    observations = [_as_recorded(view, one) for one in found] if view.told else list(found)
     if piece is not None:
         observations = told_by(piece, observations)
     return _Examined(
@@ -261,11 +264,19 @@ def _add(known: Partial, examined: _Examined) -> None:
 def _checked(rule: Rule, view: TraceView) -> RuleOutput:
     if view.is_part and rule.needs_whole:
         return RuleOutput(of=1, not_checked={"over_limit": 1})
+    if view.is_fragment and rule.needs_whole:
+        return RuleOutput(of=1, not_checked={"not_recorded": 1})
     try:
         return rule.check(view)
     except Exception:  # a rule is a border: its failure costs it one trace, never the report
         log.warning("rule_failed", rule=rule.id, trace_id=view.trace_id, exc_info=True)
         return RuleOutput(of=1, not_checked={"rule_failed": 1})
+
+
+def _as_recorded(view: TraceView, observation: Observation) -> Observation:
+    """*observation* with quotes from what was recorded alone."""
+    quotes = tuple(as_recorded(cited, view.told) for cited in observation.quotes)
+    return replace(observation, quotes=quotes)
 
 
 def _groups(
@@ -323,7 +334,7 @@ def _examples(view: TraceView) -> dict[Subject, list[Example]]:
         subject = Subject(call.agent, call.tool)
         if subject in failed or subject in found or not call.result.value.strip():
             continue
-        cited: Quote = quote(call.span, "counterexample", call.result)
+        cited: Quote = as_recorded(quote(call.span, "counterexample", call.result), view.told)
         found[subject] = [Example(len(view.steps), view.trace_id, cited)]
     return found
 
@@ -336,8 +347,10 @@ def _facts(
     spans, steps, errors = trace.spans, view.steps, view.leaf_errors
     if piece is not None:
         spans = tuple(span for span in spans if span.span_id in piece.new)
-        steps = tuple(span for span in steps if span.span_id in piece.new)
-        errors = tuple(error for error in errors if error.span.span_id in piece.told)
+        steps = tuple(span for span in steps if view.recorded_id(span.span_id) in piece.new)
+        errors = tuple(
+            error for error in errors if view.recorded_id(error.span.span_id) in piece.told
+        )
     wasted = any(o.wasted.end > o.wasted.first for o in observations)
     by_call = {
         span.span_id: used

@@ -185,17 +185,19 @@ def _longest_pause(view: TraceView) -> tuple[float, Span] | None:
     """
     Milliseconds of the longest time between two spans in which none was at work, and what ended it.
 
-    Spans that hold others say nothing, for they last as long as what they wait for.
+    Spans that hold others say nothing, for they last as long as what they wait for. Before
+    a prompt that brings the result of a tool without a span, that tool may have been at work.
     None where nothing pauses. What follows a span without an end is not looked at.
     """
     spans = view.trace.spans
     holders = {span.parent_span_id for span in spans}
+    after_tools = {call.holder.span_id for call in view.told.values()}
     busy_until_ns, longest_ns, ended_by = 0, 0, None
     for span in spans:
         if span.span_id in holders:
             continue
         pause_ns = span.start_unix_ns - busy_until_ns
-        if busy_until_ns and pause_ns > longest_ns:
+        if busy_until_ns and pause_ns > longest_ns and span.span_id not in after_tools:
             longest_ns, ended_by = pause_ns, span
         if not span.is_complete:
             break

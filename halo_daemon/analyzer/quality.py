@@ -25,6 +25,7 @@ FIXES: dict[str, str] = {
     "missing_session": "Record `session.id`, so that traces of one conversation are counted as one.",
     "missing_version": "Set the resource attribute `service.version`, so that releases can be told apart.",
     "missing_result": "Record the results of tool calls: `gen_ai.tool.call.result` or `output.value`.",
+    "missing_tool_span": "Trace the tools as well, one span for each call (`execute_tool`, kind TOOL): the results of these calls were read from the prompts of model calls. How long they took, and what became of calls whose result no prompt brings, is not known.",
     "duplicate_span": "Nothing to do where exporters retry; a span is counted once.",
     "cut_trace": "Raise `storage.max_answer`, or record shorter inputs and outputs: the trace was examined in parts, without the rules that need all of it.",
     "cut_attribute": "Raise the SDK's attribute length limit (`OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`).",
@@ -54,12 +55,13 @@ def defects_of(view: TraceView) -> Iterator[Defect]:
     calls = [call.span for call in view.model_calls]
     untold = [span for span in calls if span.input_tokens is None and span.output_tokens is None]
     unnamed = [span for span in calls if not span.model]
-    silent = [
-        call.span for call in view.tool_calls if not call.result.attribute and not call.signal
-    ]
+    recorded = [call for call in view.tool_calls if not call.is_told]
+    silent = [call.span for call in recorded if not call.result.attribute and not call.signal]
+    told = [call.holder for call in view.told.values()]
     yield Defect("missing_tokens", len(untold), len(calls), _first(untold))
     yield Defect("missing_model", len(unnamed), len(calls), _first(unnamed))
-    yield Defect("missing_result", len(silent), len(view.tool_calls), _first(silent))
+    yield Defect("missing_result", len(silent), len(recorded), _first(silent))
+    yield Defect("missing_tool_span", len(told), len(view.tool_calls), _first(told))
     root = trace.spans[0]
     has_session = any(span.session_id for span in trace.spans)
     yield Defect("missing_session", int(not has_session), 1, root.span_id)

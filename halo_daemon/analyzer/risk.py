@@ -182,7 +182,7 @@ def decisive_span(view: TraceView, observations: Sequence[Observation]) -> str |
 def _last_change(view: TraceView) -> str | None:
     for call in reversed(view.tool_calls):
         if call.signal is None and changes_world(view, call.tool):
-            return (view.decision_of(call.span) or call.span).span_id
+            return view.recorded_id((view.decision_of(call.span) or call.span).span_id)
     return None
 
 

@@ -6,6 +6,7 @@ keys alone is worked out once for each set. Nothing here looks at a value: that 
 shape names a key says that it is there, not that something stands in it.
 """
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,6 +44,7 @@ _INPUT = "llm.input_messages."
 _TOOLS = "llm.tools."
 _CONTENT = ("message.content", "message_content.text")
 _ROLE = "message.role"
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _DOCUMENTS = ("retrieval.documents.", "reranker.output_documents.")
 
 
@@ -68,6 +70,8 @@ class SpanShape(NamedTuple):
     """What the span was given: its input, and all that input messages hold."""
     messages: tuple[Message, ...]
     """Input messages with a role."""
+    places: tuple[int, ...]
+    """Places of the input messages, in order."""
     newest: Message | None
     """The input message whose content stands last."""
     asked_ids: tuple[str, ...]
@@ -108,6 +112,7 @@ def _shape(keys: tuple[str, ...]) -> SpanShape:
             for key in inputs
             if key.endswith(f".{_ROLE}")
         ),
+        places=_places(inputs),
         newest=_with_role(contents[-1]) if contents else None,
         asked_ids=tuple(key for key in inputs if key.endswith(".tool_call.id")),
         answered_ids=tuple(key for key in inputs if key.endswith(".tool_call_id")),
@@ -124,6 +129,11 @@ _known_shape = lru_cache(maxsize=_MAX_SHAPES)(_shape)
 
 def _with_role(content: str) -> Message:
     return Message(content.removesuffix("message.content") + _ROLE, content)
+
+
+def _places(keys: list[str]) -> tuple[int, ...]:
+    numbers = {key[len(_INPUT) :].partition(".")[0] for key in keys if key.endswith(f".{_ROLE}")}
+    return tuple(sorted(int(number) for number in numbers if _NUMBER.fullmatch(number)))
 
 
 def _calls(keys: list[str]) -> tuple[tuple[tuple[str, str], ...], ...]:

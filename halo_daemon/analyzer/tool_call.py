@@ -2,7 +2,13 @@
 
 from hashlib import blake2b
 
-from halo_daemon.analyzer.content import Text, canonical_arguments, tool_arguments, tool_result
+from halo_daemon.analyzer.content import (
+    Text,
+    call_id_of_span,
+    canonical_arguments,
+    tool_arguments,
+    tool_result,
+)
 from halo_daemon.analyzer.masking import mask_volatile
 from halo_daemon.analyzer.signals import ErrorSignal
 from halo_daemon.proto.span import Span
@@ -13,13 +19,14 @@ _NO_HEX = str.maketrans("", "", "0123456789abcdefABCDEF")
 
 
 class ToolCall:
-    """One TOOL span; its texts are as recorded."""
+    """One TOOL span, or one call that messages tell of; its texts are as recorded."""
 
     __slots__ = (
         "_canonical",
         "_exact_result",
         "agent",
         "arguments",
+        "is_told",
         "position",
         "result",
         "signal",
@@ -37,6 +44,7 @@ class ToolCall:
         signal: ErrorSignal | None,
         position: int,
         turn: int,
+        is_told: bool = False,
     ) -> None:
         self.span = span
         self.agent = agent
@@ -47,10 +55,17 @@ class ToolCall:
         """Place among the tool calls of the trace, from 0."""
         self.turn = turn
         """LLM spans that had begun before the call."""
+        self.is_told = is_told
+        """Whether only messages tell of it, so that nobody knows when it ran and how long."""
         self.arguments: Text = tool_arguments(span)
         self.result: Text = tool_result(span)
         self._canonical: str | None = None
         self._exact_result: bytes | None = None
+
+    @property
+    def call_id(self) -> str:
+        """The id by which a model asked for it; ``""`` when it is not recorded."""
+        return call_id_of_span(self.span)
 
     @property
     def canonical(self) -> str:

@@ -30,6 +30,7 @@ from halo_daemon.analyzer.signals import ErrorSignal, error_signal
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
 from halo_daemon.analyzer.step_order import StepOrder
 from halo_daemon.analyzer.subjects import Subject, subjects_of
+from halo_daemon.analyzer.told_calls import ToldCall, told_calls
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.span import AGENT, LLM, TOOL, Span
@@ -69,7 +70,7 @@ class TraceView:
         """Spans that only repeat a failure of an earlier part."""
         self.shapes: tuple[SpanShape, ...] = tuple(map(shape_of, trace.spans))
         """Of each span of the trace."""
-        self._subjects = subjects_of(trace)
+        self._recorded_subjects = subjects_of(trace)
 
     @property
     def trace_id(self) -> str:
@@ -86,12 +87,50 @@ class TraceView:
         return self.trace.is_open or self.trace.cut is not None
 
     @computed_once
+    def told(self) -> dict[str, ToldCall]:
+        """Calls that no span stands for, by the id of what stands for them here."""
+        return {call.span.span_id: call for call in told_calls(self.trace, self.model_calls)}
+
+    @computed_once
+    def is_fragment(self) -> bool:
+        """Whether model calls of the run stand in other traces: their calls are answered here."""
+        return any(call.asked_by is None for call in self.told.values())
+
+    @computed_once
+    def spans(self) -> tuple[Span, ...]:
+        """The spans of the trace and, among them by time, what stands for calls without one."""
+        if not self.told:
+            return self.trace.spans
+        spans = [*self.trace.spans, *(call.span for call in self.told.values())]
+        return tuple(sorted(spans, key=lambda span: (span.start_unix_ns, span.span_id)))
+
+    @computed_once
+    def shaped_spans(self) -> tuple[tuple[Span, SpanShape], ...]:
+        """All of `spans`, those of the trace first, each with its shape."""
+        recorded = zip(self.trace.spans, self.shapes, strict=True)
+        return (*recorded, *((call.span, shape_of(call.span)) for call in self.told.values()))
+
+    def recorded_id(self, span_id: str) -> str:
+        """Id of the span itself, or of the model call whose prompt tells of it."""
+        told = self.told.get(span_id)
+        return told.holder.span_id if told else span_id
+
+    @computed_once
+    def _subjects(self) -> dict[str, Subject]:
+        if not self.told:
+            return self._recorded_subjects
+        return self._recorded_subjects | {
+            span_id: Subject(call.agent, mask_name(call.span.tool_name))
+            for span_id, call in self.told.items()
+        }
+
+    @computed_once
     def steps(self) -> tuple[Span, ...]:
-        """Model calls and TOOL spans; their number is the length of the trace."""
+        """Model calls and tool calls; their number is the length of the trace."""
         repeated = self.repeated_calls
         return tuple(
             span
-            for span in self.trace.spans
+            for span in self.spans
             if span.observation_kind in STEP_KINDS and span.span_id not in repeated
         )
 
@@ -117,7 +156,7 @@ class TraceView:
     def _calls_told(self) -> tuple[ModelCall, ...]:
         """Every LLM span."""
         return tuple(
-            read_model_call(span, shape, self._subjects[span.span_id].agent, used)
+            read_model_call(span, shape, self._recorded_subjects[span.span_id].agent, used)
             for span, shape, used in zip(self.trace.spans, self.shapes, self.used, strict=True)
             if span.observation_kind == LLM
         )
@@ -132,7 +171,7 @@ class TraceView:
 
     @computed_once
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """TOOL spans."""
+        """TOOL spans, and the calls that only messages tell of."""
         calls: list[ToolCall] = []
         turn = 0
         for span in self.steps:
@@ -143,7 +182,13 @@ class TraceView:
             signal = self._signals.get(span.span_id)
             calls.append(
                 ToolCall(
-                    span, agent=agent, tool=tool, signal=signal, position=len(calls), turn=turn
+                    span,
+                    agent=agent,
+                    tool=tool,
+                    signal=signal,
+                    position=len(calls),
+                    turn=turn,
+                    is_told=span.span_id in self.told,
                 )
             )
         return tuple(calls)
@@ -187,7 +232,7 @@ class TraceView:
     def _signals(self) -> dict[str, ErrorSignal]:
         tools = self.settings.contract.tools
         found = {}
-        for span, shape in zip(self.trace.spans, self.shapes, strict=True):
+        for span, shape in self.shaped_spans:
             signal = error_signal(span, may_state=shape.may_fail)
             if signal is None and tools:
                 signal = self._stated_failure(span)
@@ -219,13 +264,13 @@ class TraceView:
         above = set(self._failed_above)
         by_id = self.trace.by_id
         for span_id in self._signals:
-            parent = by_id[span_id].parent_span_id
+            parent = (by_id.get(span_id) or self.told[span_id].span).parent_span_id
             while parent in by_id and parent not in above:
                 above.add(parent)
                 parent = by_id[parent].parent_span_id
         return tuple(
             LeafError(span, signal, template_of(signal.message), self.decision_of(span))
-            for span in self.trace.spans
+            for span in self.spans
             if span.span_id not in above and (signal := self._signals.get(span.span_id))
         )
 
@@ -239,7 +284,14 @@ class TraceView:
         return StepOrder(self.steps)
 
     def decision_of(self, span: Span) -> Span | None:
-        """The last LLM span that ended before *span* did (before it began, when it has no end)."""
+        """
+        The last LLM span that ended before *span* did (before it began, when it has no end).
+
+        For a call that messages tell of, the one that asked for it, where it is in the trace.
+        """
+        told = self.told.get(span.span_id)
+        if told is not None:
+            return told.asked_by
         return self._order.decision_of(span)
 
     def has_error(self, span: Span) -> bool:
@@ -249,7 +301,7 @@ class TraceView:
     @computed_once
     def _spans_by_subject(self) -> dict[Subject, list[Span]]:
         found: dict[Subject, list[Span]] = {}
-        for span in self.trace.spans:
+        for span in self.spans:
             found.setdefault(self._subjects[span.span_id], []).append(span)
         return found
 

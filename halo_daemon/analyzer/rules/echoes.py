@@ -104,5 +104,7 @@ def _observation(view: TraceView, ran: _Ran, *, is_last: bool) -> Observation:
         key=FindingKey(ECHOED_RESULT, subject.agent, subject.name, "", ""),
         quotes=tuple(quotes),
         recovered=not is_last,
-        wasted=StepRange(first, view.step_at(max(ran.span.end_unix_ns, ran.span.start_unix_ns))),
+        wasted=StepRange(
+            first, view.step_at(max(ran.span.end_unix_ns, ran.span.start_unix_ns + 1))
+        ),
     )

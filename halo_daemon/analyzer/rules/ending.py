@@ -2,7 +2,7 @@
 
 import re
 
-from halo_daemon.analyzer.content import ModelCall, Text
+from halo_daemon.analyzer.content import ModelCall, Text, bare_name
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
@@ -16,7 +16,6 @@ from halo_daemon.analyzer.rules.errors import (
     observe_errors,
 )
 from halo_daemon.analyzer.rules.orphans import lost_calls
-from halo_daemon.analyzer.rules.tool_choice import bare_name
 from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import AGENT, LLM
@@ -52,7 +51,8 @@ def _unrun_call(view: TraceView) -> Observation | None:
         return None
     requested = last.requested[0]
     subject = Subject(view.agent_of(last.span), mask_name(requested.name))
-    ran = {bare_name(call.span.tool_name) for call in view.tool_calls}
+    # What is told in a later prompt only says nothing of a call that no prompt follows.
+    ran = {bare_name(call.span.tool_name) for call in view.tool_calls if not call.is_told}
     if not requested.name or bare_name(requested.name) not in ran:
         return None
     cited = requested.arguments if requested.arguments.value else Text("", "")

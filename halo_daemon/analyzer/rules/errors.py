@@ -183,7 +183,9 @@ def _wasted(view: TraceView, error: LeafError, recovery: Span | None) -> StepRan
     first = view.step_at(
         error.decision.start_unix_ns if error.decision else error.span.start_unix_ns
     )
-    end = view.step_at(recovery.start_unix_ns) if recovery else view.step_at(error.span.end_unix_ns)
+    # A call without a length is a step all the same.
+    last = max(error.span.end_unix_ns, error.span.start_unix_ns + 1)
+    end = view.step_at(recovery.start_unix_ns if recovery else last)
     return StepRange(first, max(first, end))
 
 

@@ -42,7 +42,7 @@ def check_injection(view: TraceView) -> RuleOutput:
     """
     observations = [
         _observation(view, span, found)
-        for span, shape in zip(view.trace.spans, view.shapes, strict=True)
+        for span, shape in view.shaped_spans
         for found in _search(span, shape)
     ]
     if not view.tool_calls:

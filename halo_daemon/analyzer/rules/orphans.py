@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from halo_daemon.analyzer.content import ModelCall, RequestedCall, Text, canonical_arguments
+from halo_daemon.analyzer.content import (
+    ModelCall,
+    RequestedCall,
+    Text,
+    bare_name,
+    canonical_arguments,
+)
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, quote
 from halo_daemon.analyzer.rules.errors import PREMATURE_END
-from halo_daemon.analyzer.rules.tool_choice import bare_name, call_id_of
 from halo_daemon.analyzer.rules.tool_words import finishes, hands_over
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
@@ -89,7 +94,7 @@ class _Runs:
         """Take *calls* by start."""
         self._calls = calls
         self._starts = [ran.span.start_unix_ns for ran in calls]
-        self._ids = self._last_starts(call_id_of)
+        self._ids = self._last_starts(lambda ran: ran.call_id)
         self._texts = self._last_starts(lambda ran: ran.arguments.value)
         self._last_success = max(
             (ran.span.start_unix_ns for ran in calls if ran.signal is None), default=-1

@@ -9,12 +9,11 @@ ran, and a finishing call before anything at all had run.
 import re
 from collections.abc import Iterator
 
-from halo_daemon.analyzer.content import ModelCall
+from halo_daemon.analyzer.content import ModelCall, bare_name
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.rules.errors import decision_quote
-from halo_daemon.analyzer.rules.tool_choice import bare_name
 from halo_daemon.analyzer.rules.tool_words import finishes
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView

@@ -35,7 +35,7 @@ def check_empty_results(view: TraceView) -> RuleOutput:
         decision = view.decision_of(call.span)
         if decision:
             quotes.append(decision_quote(decision))
-        gave_up = call.position + 1 == len(view.tool_calls)
+        gave_up = call.position + 1 == len(view.tool_calls) and not view.is_fragment
         observations.setdefault(
             key, Observation(key, tuple(quotes), recovered=True, is_weak=not gave_up)
         )

@@ -1,10 +1,15 @@
 """Calls of tools that were not offered, and calls that the offered schema does not allow."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
-from halo_daemon.analyzer.content import ModelCall, OfferedTool, RequestedCall, parse_json
+from halo_daemon.analyzer.content import (
+    ModelCall,
+    OfferedTool,
+    RequestedCall,
+    bare_name,
+    parse_json,
+)
 from halo_daemon.analyzer.contract import schema_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.json_schema import violation
@@ -17,7 +22,6 @@ from halo_daemon.analyzer.rules.errors import (
     observe_errors,
     rule_of,
 )
-from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
 
 
@@ -41,14 +45,6 @@ def check_made_up_tools(view: TraceView) -> RuleOutput:
         of=len(view.model_calls),
         not_checked={"not_recorded": len(view.model_calls) - len(offering)},
     )
-
-
-@lru_cache(maxsize=4_096)
-def bare_name(name: str) -> str:
-    """A tool's name without the prefix that a framework or a server puts before it."""
-    for separator in ("__", ".", "/", ":"):
-        name = name.rpartition(separator)[2] or name
-    return name.casefold()
 
 
 def _made_up(view: TraceView, call: ModelCall, requested: RequestedCall) -> Observation:
@@ -128,15 +124,10 @@ def _refused(view: TraceView) -> _Refused:
         if error.span.span_id in view.call_of and rule_of(view, error) == BAD_ARGUMENTS
     ]
     return _Refused(
-        call_ids=frozenset(map(call_id_of, calls)) - {""},
+        call_ids=frozenset(call.call_id for call in calls) - {""},
         tools=frozenset(call.tool for call in calls),
-        nameless=frozenset(call.tool for call in calls if not call_id_of(call)),
+        nameless=frozenset(call.tool for call in calls if not call.call_id),
     )
-
-
-def call_id_of(call: ToolCall) -> str:
-    """The id by which a model asked for *call*; ``""`` when it is not recorded."""
-    return call.span.text("tool.id") or call.span.text("gen_ai.tool.call.id")
 
 
 def _bad_arguments(

@@ -14,6 +14,7 @@ MAX_UNKNOWN_KEYS: Final = 1000
 """Distinct unknown keys counted for one scope; further ones are counted together."""
 
 _OTHER_KEYS: Final = "(other keys)"
+_OUTPUT: Final = "llm.output_messages."
 _GENERAL: Final = (
     "http.", "net.", "server.", "client.", "url.", "db.", "rpc.", "messaging.", "service.",
     "telemetry.", "host.", "process.", "os.", "k8s.", "cloud.", "container.", "code.", "thread.",
@@ -41,6 +42,8 @@ class ScopeLint:
     llm_without_model: int = 0
     llm_without_tokens: int = 0
     llm_without_messages: int = 0
+    calls_without_tool_span: int = 0
+    """LLM spans that ask for tools, where no scope records a tool."""
     tool_spans: int = 0
     tool_without_name: int = 0
     tool_without_result: int = 0
@@ -85,6 +88,11 @@ _NO_MESSAGES: Final = (
     "keep the exporter of logs on), `TRACELOOP_TRACE_CONTENT=true` or `recordInputs` and "
     "`recordOutputs` of the AI SDK"
 )
+_NO_TOOL_SPANS: Final = (
+    "{count} LLM spans ask for tools, and no span stands for a tool: trace the tools as well "
+    "(`execute_tool` spans, kind TOOL); from messages alone nobody can tell how long a tool took, "
+    "nor what became of a call whose result no later prompt holds"
+)
 _NO_TOOL_NAME: Final = "{count} tool spans name no tool: set `gen_ai.tool.name`"
 _NO_RESULT: Final = (
     "{count} tool spans hold no result: set `gen_ai.tool.call.result` or `output.value`"
@@ -95,6 +103,7 @@ _ADVICE: Final = {
     "llm_without_model": _NO_MODEL,
     "llm_without_tokens": _NO_TOKENS,
     "llm_without_messages": _NO_MESSAGES,
+    "calls_without_tool_span": _NO_TOOL_SPANS,
     "tool_without_name": _NO_TOOL_NAME,
     "tool_without_result": _NO_RESULT,
     "truncated": _CUT,
@@ -120,6 +129,9 @@ def lint(spans: Iterable[Span]) -> LintReport:
     scopes: dict[str, ScopeLint] = {}
     for span in spans:
         _look(span, scopes.setdefault(span.scope_name, ScopeLint(span.scope_name)))
+    if any(scope.tool_spans for scope in scopes.values()):
+        for scope in scopes.values():
+            scope.calls_without_tool_span = 0
     return LintReport(
         tuple(sorted(scopes.values(), key=lambda scope: (-scope.spans, scope.scope_name)))
     )
@@ -147,10 +159,12 @@ def _look(span: Span, scope: ScopeLint) -> None:
 def _look_at_llm(span: Span, scope: ScopeLint) -> None:
     scope.llm_spans += 1
     scope.add("llm_without_model", span, is_counted=not span.model)
+    asks = any(key.startswith(_OUTPUT) and ".tool_calls." in key for key in span.attributes)
+    scope.add("calls_without_tool_span", span, is_counted=asks)
     if not span.has_error_status:
         # A call that failed has nothing to count and nothing to say.
         has_tokens = span.input_tokens is not None or span.output_tokens is not None
-        has_answer = any(key.startswith("llm.output_messages.") for key in span.attributes)
+        has_answer = any(key.startswith(_OUTPUT) for key in span.attributes)
         scope.add("llm_without_tokens", span, is_counted=not has_tokens)
         scope.add("llm_without_messages", span, is_counted=not has_answer)
 

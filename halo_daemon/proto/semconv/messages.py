@@ -7,8 +7,9 @@ parts of OpenTelemetry GenAI, the content blocks of OpenAI, Anthropic, Bedrock a
 AI SDK, the parts of Gemini and pydantic-ai, and the choices and events around them.
 
 A message is an object with ``role``, ``content`` or ``contents``, ``tool_calls``,
-``tool_call_id`` and ``name``, each left out when unknown. What cannot be read is passed
-over item by item: one bad message never costs the others.
+``tool_call_id``, ``name`` and, of a tool's answer that is marked as a failure, ``is_error``,
+each left out when unknown. What cannot be read is passed over item by item: one bad message
+never costs the others.
 """
 
 from typing import Any, Final, cast
@@ -88,6 +89,8 @@ _SAID_BY_MODEL: Final = _CALLS | {"reasoning"}
 _ITEM_TYPES: Final = _CALLS | _ANSWERS | {"message", "reasoning", "text", "constructor"}
 PART_TYPES: Final = _CALLS | _ANSWERS | _TEXT_TYPES | {*_CONTENT_TYPES, "image", "document"}
 _TYPE_KEYS: Final = ("type", "part_kind", "block_type", "message_content.type")
+_OF_ANSWERS: Final = frozenset({"role", "name", "tool_call_id", "is_error"})
+"""Fields of a message that is nothing but the answers in it."""
 _MAX_WRAPPERS = 6
 
 
@@ -206,6 +209,8 @@ def _messages(item: JsonObject, role: str) -> list[JsonObject]:
         parts.add(item)
     else:
         _read_body(item, message, parts)
+        if message["role"] == "tool" and _has_failed(item):
+            message["is_error"] = True
     return parts.finish(message)
 
 
@@ -310,7 +315,11 @@ class _Parts:
                 message["contents"] = self.contents
         if self.calls:
             message["tool_calls"] = self.calls
-        if message.keys() <= {"role", "name", "tool_call_id"}:
+        if message.keys() <= _OF_ANSWERS:
+            if message["role"] == "tool":
+                for answer in self.answers:
+                    for name, value in message.items():
+                        answer.setdefault(name, value)
             return self.answers
         return [message, *self.answers]
 
@@ -357,7 +366,24 @@ def _answer(part: JsonObject) -> JsonObject:
     called = _first(part, _ID_KEYS)
     if called is not None:
         answer["tool_call_id"] = as_text(called)
+    name = _first(part, _NAME_KEYS)
+    if isinstance(name, str) and name:
+        answer["name"] = name
+    if _has_failed(part):
+        answer["is_error"] = True
     return answer
+
+
+def _has_failed(answer: JsonObject) -> bool:
+    """Whether a tool's answer is marked as a failure, as Anthropic, Bedrock and the AI SDK do."""
+    output = answer.get("output")
+    kind = output.get("type") if isinstance(output, dict) else None
+    return (
+        answer.get("is_error") is True
+        or answer.get("isError") is True
+        or answer.get("status") == "error"
+        or (isinstance(kind, str) and kind.startswith("error-"))
+    )
 
 
 def _result_text(result: JsonValue) -> str:

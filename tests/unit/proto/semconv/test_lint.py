@@ -56,3 +56,25 @@ def test_unknown_keys_are_bounded():
 
     assert len(scope.unknown_keys) == MAX_UNKNOWN_KEYS + 1
     assert scope.unknown_keys["(other keys)"] == 5
+
+
+_CALL = "llm.output_messages.0.message.tool_calls.0.tool_call.function.name"
+
+
+def _asks():
+    fields = {"openinference.span.kind": "LLM", "llm.model_name": "m", _CALL: "search"}
+    return span_of(fields | {"llm.token_count.prompt": 1}, scope="client")
+
+
+def test_calls_of_tools_that_no_span_stands_for_are_told():
+    """Where only the client of the model is instrumented, what is lost by that is said."""
+    (advice,) = lint([_asks(), _asks()]).scopes[0].advice
+
+    assert advice.startswith("2 LLM spans ask for tools, and no span stands for a tool")
+
+
+def test_tools_that_another_scope_records_are_not_missed():
+    """The client of a model is not blamed for tools that a framework records."""
+    fields = {"openinference.span.kind": "TOOL", "tool.name": "search", "output.value": "42"}
+
+    assert lint([_asks(), span_of(fields, scope="framework")]).is_clean

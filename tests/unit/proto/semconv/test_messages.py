@@ -48,6 +48,48 @@ def test_every_form_gives_the_same_message(value, messages):
     assert messages_of(value, "user") == messages
 
 
+FAILED = {"role": "tool", "content": "no", "tool_call_id": "1", "is_error": True}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param([{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "no", "is_error": True}]}], id="anthropic"),
+        pytest.param([{"role": "user", "content": [{"toolResult": {"toolUseId": "1", "content": [{"text": "no"}], "status": "error"}}]}], id="bedrock"),
+        pytest.param([{"role": "tool", "content": [{"type": "tool-result", "toolCallId": "1", "output": {"type": "error-text", "value": "no"}}]}], id="ai-sdk"),
+        pytest.param([{"role": "tool", "content": [{"type": "tool-result", "toolCallId": "1", "result": "no", "isError": True}]}], id="ai-sdk-4"),
+        pytest.param([{"kwargs": {"type": "tool", "content": "no", "tool_call_id": "1", "status": "error"}}], id="langchain"),
+        pytest.param([{"role": "tool", "is_error": True, "parts": [{"type": "tool_call_response", "id": "1", "response": "no"}]}], id="genai-around"),
+    ],
+)  # fmt: skip
+def test_a_result_marked_as_a_failure_keeps_the_mark(value):
+    """Whatever a convention calls it, an answer that is marked as an error stays one."""
+    assert messages_of(value, "user") == [FAILED]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"functionResponse": {"name": "f", "response": {"result": "42"}}},
+        {"function_response": {"name": "f", "response": {"result": "42"}}},
+        {"type": "tool_call_response", "name": "f", "response": {"result": "42"}},
+    ],
+    ids=["gemini", "gemini, python", "genai"],
+)
+def test_a_result_without_an_id_keeps_the_name_of_its_tool(answer):
+    """Where calls have no ids, the name is what tells whose answer it is."""
+    (message,) = messages_of([{"role": "user", "parts": [answer]}], "user")
+
+    assert message == {"role": "tool", "content": '{"result":"42"}', "name": "f"}
+
+
+def test_a_user_gives_no_tool_its_name():
+    """Who hands a result on may have a name, which is not the tool's."""
+    part = {"type": "tool_result", "tool_use_id": "1", "content": "42"}
+
+    assert messages_of([{"role": "user", "name": "bob", "content": [part]}], "user") == ANSWER
+
+
 def test_several_parts_stay_apart():
     """Text beside reasoning or an image keeps its place among them."""
     value = [

@@ -1,0 +1,377 @@
+"""
+Tool calls that no span stands for, read from the messages of model calls.
+
+Where only the client of the model is instrumented, a call is an answer of the model, and
+what came of it is a message in a later prompt.
+
+Rule 1: prompts repeat all that was said before, so a result is read where it is new:
+behind the last words of the model, or among the messages that the prompt before did not
+have where a model call of the trace asked for it. It counts once.
+
+Rule 2: what a span stands for is read from that span and never from messages.
+
+Rule 3: messages have no times. A call is placed right before the prompt that brings its
+result, with no length; nobody may ask how long it took.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from halo_daemon.analyzer.content import (
+    NO_TEXT,
+    ModelCall,
+    RequestedCall,
+    Text,
+    bare_name,
+    call_id_of_span,
+    text_of,
+)
+from halo_daemon.analyzer.observation import Quote
+from halo_daemon.proto.computed_once import computed_once
+from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.span import LLM, STATUS_ERROR, TOOL, Span
+from halo_daemon.proto.trace import Trace
+
+ARGUMENTS = "input.value"
+RESULT = "output.value"
+_MAX_KEYS = 16_384
+_MAX_PARTS = 64
+"""Parts of one message, and calls of one message, that are looked at."""
+_MAX_BACK = 256
+"""Messages between a call and its result."""
+
+
+class Source(NamedTuple):
+    """Where a text of a call was recorded."""
+
+    span: Span
+    attribute: str
+    length: int
+    """Characters of the text that stand there; what follows stands elsewhere."""
+
+
+class ToldCall(NamedTuple):
+    """A call that only messages tell of."""
+
+    span: Span
+    """Stands for the call as a TOOL span would; nobody recorded it."""
+    agent: str
+    """Masked."""
+    holder: Span
+    """The model call whose prompt brings the result."""
+    asked_by: Span | None
+    """The model call that asked for it; None where it is not in the trace."""
+    sources: Mapping[str, Source]
+    """Of its arguments and its result, by the attribute of `span` that repeats them."""
+
+
+class _Keys(NamedTuple):
+    """The attributes of one input message."""
+
+    stem: str
+    role: str
+    content: str
+    call_id: str
+    name: str
+    is_error: str
+
+
+class _Asked(NamedTuple):
+    """What was asked for, and by which model call; None where only the prompt repeats it."""
+
+    call: RequestedCall
+    by: Span | None
+
+
+def _is_result(attributes: JsonObject, keys: _Keys) -> bool:
+    """Whether a message is what a tool said; some hand it on as a user's, with the call's id."""
+    role = attributes.get(keys.role)
+    return role == "tool" or (role == "user" and bool(attributes.get(keys.call_id)))
+
+
+class _Counted(NamedTuple):
+    """What calls are counted by: the id, else the tool."""
+
+    tool: str
+    call_id: str
+
+
+@lru_cache(maxsize=_MAX_KEYS)
+def _keys(place: int) -> _Keys:
+    stem = f"llm.input_messages.{place}.message."
+    return _Keys(
+        stem,
+        *(f"{stem}{field}" for field in ("role", "content", "tool_call_id", "name", "is_error")),
+    )
+
+
+def told_calls(trace: Trace, calls: Sequence[ModelCall]) -> tuple[ToldCall, ...]:
+    """
+    The tool calls of *trace* that no span stands for, in the order of their results.
+
+    Args:
+        trace: The recorded spans.
+        calls: Its model calls, by start.
+
+    Returns:
+        Empty where spans stand for all of them, as they do where tools are instrumented.
+    """
+    spans = [span for span in trace.spans if span.observation_kind == TOOL]
+    if spans and _are_all_recorded(spans, calls):
+        return ()
+    return tuple(_Reading(trace, spans, calls).told())
+
+
+def as_recorded(cited: Quote, told: Mapping[str, ToldCall]) -> Quote:
+    """*cited* by the span and the attribute that hold its words, without words where none does."""
+    call = told.get(cited.span_id)
+    if call is None:
+        return cited
+    source = call.sources.get(cited.attribute)
+    if source is None or cited.end > source.length:
+        return Quote(call.holder.span_id, cited.role, "", 0, 0, "")
+    return cited._replace(span_id=source.span.span_id, attribute=source.attribute)
+
+
+def _are_all_recorded(spans: Sequence[Span], calls: Sequence[ModelCall]) -> bool:
+    """A cheap yes: each tool was run as often as it was asked for."""
+    asked = Counter(bare_name(one.name) for call in calls for one in call.requested)
+    if not asked:
+        return True
+    ran = Counter(bare_name(span.tool_name) for span in spans)
+    return all(ran[name] >= number for name, number in asked.items())
+
+
+class _Reading:
+    """One trace, model call by model call."""
+
+    def __init__(self, trace: Trace, spans: Sequence[Span], calls: Sequence[ModelCall]) -> None:
+        self._trace = trace
+        self._spans = spans
+        self._calls = calls
+        self._asked: dict[_Counted, _Asked] = {}
+        self._asked_times: Counter[_Counted] = Counter()
+        self._read_times: Counter[_Counted] = Counter()
+        self._read_texts: set[tuple[str, int, int]] = set()
+        self._seen: dict[str, int] = {}
+
+    @computed_once
+    def _recorded(self) -> "_Recorded":
+        return _Recorded(self._trace, self._spans, self._calls)
+
+    def told(self) -> Iterator[ToldCall]:
+        """Every call, once."""
+        for call in self._calls:
+            new = [
+                (place, asked)
+                for place in self._new_places(call)
+                if (asked := self._taken(call, place)) is not None
+            ]
+            for number, (place, asked) in enumerate(new):
+                yield _told(call, place, asked, before=len(new) - number)
+            self._seen[call.agent] = call.shape.places[-1] + 1 if call.shape.places else 0
+            for requested in call.requested:
+                self._ask(call, requested)
+
+    def _ask(self, call: ModelCall, requested: RequestedCall) -> None:
+        """Remember a call; one that a span within another one's time repeats is the same."""
+        for counted in {_counted(requested), _Counted(requested.name, "")}:
+            known = self._asked.get(counted)
+            by = known.by if known else None
+            if by and by is not call.span and call.span.start_unix_ns < by.end_unix_ns:
+                continue
+            self._asked[counted] = _Asked(requested, call.span)
+            self._asked_times[counted] += 1
+
+    def _new_places(self, call: ModelCall) -> list[int]:
+        """Places of the tools' messages that are new in this prompt, in order."""
+        attributes, places = call.span.attributes, call.shape.places
+        at = len(places) - 1
+        while at >= 0 and attributes.get(_keys(places[at]).role) == "assistant":
+            # A beginning of the answer that the application wrote for the model.
+            at -= 1
+        found = []
+        while at >= 0 and attributes.get(_keys(places[at]).role) != "assistant":
+            if _is_result(attributes, _keys(places[at])):
+                found.append(places[at])
+            at -= 1
+        since = self._seen.get(call.agent)
+        while since is not None and at >= 0 and places[at] >= since:
+            keys = _keys(places[at])
+            call_id = text_of(attributes.get(keys.call_id))
+            if call_id and _Counted("", call_id) in self._asked and _is_result(attributes, keys):
+                found.append(places[at])
+            at -= 1
+        return found[::-1]
+
+    def _taken(self, call: ModelCall, place: int) -> _Asked | None:
+        """The call that the message answers; None where it was read, recorded or is not known."""
+        attributes, keys = call.span.attributes, _keys(place)
+        call_id = text_of(attributes.get(keys.call_id))
+        asked = self._asked.get(_Counted("", call_id)) if call_id else None
+        if asked is None or not asked.call.name:
+            asked = self._repeated(call, place, call_id)
+        if asked is None or self._recorded.holds(asked.call.name, call_id):
+            return None
+        counted = _counted(asked.call._replace(call_id=call_id))
+        times = self._asked_times[counted]
+        text = _result(attributes, keys)[0] or ""
+        # The same words at another place are another result, unless its calls are counted.
+        read = call.agent, -1 if times else place, hash(text)
+        is_read = self._read_times[counted] > 0 if call_id else read in self._read_texts
+        if is_read and self._read_times[counted] >= times:
+            return None
+        self._read_times[counted] += 1
+        self._read_texts.add(read)
+        return asked
+
+    def _repeated(self, call: ModelCall, place: int, call_id: str) -> _Asked | None:
+        """The call as the prompt itself repeats it, else by the name that its result bears."""
+        attributes = call.span.attributes
+        name = text_of(attributes.get(_keys(place).name))
+        found = _repeated_call(attributes, place, call_id, name)
+        if found is None and name:
+            found = RequestedCall(call_id, name, NO_TEXT)
+        if found is None or not found.name:
+            return None
+        # Without an id, the last one who asked for that tool asked for this.
+        asked = None if call_id else self._asked.get(_Counted(found.name, ""))
+        return _Asked(found, asked.by if asked else None)
+
+
+def _counted(requested: RequestedCall) -> _Counted:
+    return _Counted("", requested.call_id) if requested.call_id else _Counted(requested.name, "")
+
+
+def _repeated_call(
+    attributes: JsonObject, place: int, call_id: str, name: str
+) -> RequestedCall | None:
+    """The call before the message at *place* that it answers: by id, else by its turn."""
+    answers_before = 0
+    calls: list[RequestedCall] = []
+    for earlier in range(place - 1, max(-1, place - _MAX_BACK), -1):
+        role = attributes.get(_keys(earlier).role)
+        if not calls and _is_result(attributes, _keys(earlier)):
+            answers_before += not name or attributes.get(_keys(earlier).name) == name
+        elif role == "assistant":
+            here = list(_calls_in(attributes, earlier))
+            by_id = next((one for one in here if call_id and one.call_id == call_id), None)
+            if by_id is not None:
+                return by_id
+            calls = here + calls
+        elif calls and not call_id:
+            break
+    # An id that no call has is no reason to take another one's.
+    alike = [] if call_id else [one for one in calls if not name or one.name == name]
+    return alike[answers_before] if answers_before < len(alike) else None
+
+
+def _calls_in(attributes: JsonObject, place: int) -> Iterator[RequestedCall]:
+    """The calls that one message of a prompt says were asked for."""
+    stem = _keys(place).stem
+    for number in range(_MAX_PARTS):
+        prefix = f"{stem}tool_calls.{number}.tool_call."
+        name = attributes.get(f"{prefix}function.name")
+        call_id = text_of(attributes.get(f"{prefix}id"))
+        if not isinstance(name, str) and not call_id:
+            return
+        key = f"{prefix}function.arguments"
+        value = text_of(attributes.get(key))
+        arguments = Text(key, value) if value else NO_TEXT
+        yield RequestedCall(call_id, text_of(name), arguments)
+
+
+class _Recorded:
+    """The calls that spans stand for."""
+
+    def __init__(self, trace: Trace, spans: Sequence[Span], calls: Sequence[ModelCall]) -> None:
+        asked = {one.call_id for call in calls for one in call.requested} - {""}
+        ids: dict[str, set[str]] = {}
+        for span in spans:
+            ids.setdefault(bare_name(span.tool_name), set()).add(call_id_of_span(span))
+        self._ids = frozenset().union(*ids.values()) - {""}
+        self._tools = frozenset(ids)
+        self._told_by_id = frozenset(
+            tool for tool, known in ids.items() if "" not in known and not known.isdisjoint(asked)
+        )
+        """Tools whose spans name the calls that messages name: another id is another call."""
+        self._others = frozenset(
+            bare_name(part)
+            for span in trace.spans
+            if span.observation_kind not in {LLM, TOOL}
+            for part in (span.name, span.name.rpartition(" ")[2])
+        )
+        """Spans of another kind that bear the name of a tool stand for it as well."""
+
+    def holds(self, tool: str, call_id: str) -> bool:
+        """Whether a span stands for the call of *tool*, or may do so."""
+        name = bare_name(tool)
+        if call_id in self._ids or name in self._others:
+            return True
+        return name in self._tools and not (call_id and name in self._told_by_id)
+
+
+def _told(call: ModelCall, place: int, asked: _Asked, *, before: int) -> ToldCall:
+    """
+    Stand for one call.
+
+    Args:
+        call: The model call with its result in the prompt.
+        place: Of the message.
+        asked: The call itself.
+        before: How many nanoseconds before the prompt it stands, for the order alone.
+    """
+    holder, keys = call.span, _keys(place)
+    result, first = _result(holder.attributes, keys)
+    arguments = asked.call.arguments
+    attributes: JsonObject = {"inference.observation_kind": TOOL, "tool.name": asked.call.name}
+    sources: dict[str, Source] = {"name": Source(holder, keys.name, len(asked.call.name))}
+    if holder.attributes.get(keys.name) != asked.call.name:
+        del sources["name"]
+    if arguments.value:
+        attributes[ARGUMENTS] = arguments.value
+        by = asked.by if asked.by and arguments.attribute in asked.by.attributes else holder
+        sources[ARGUMENTS] = Source(by, arguments.attribute, len(arguments.value))
+    if result is not None:
+        attributes[RESULT] = result
+        sources[RESULT] = Source(holder, first.attribute, len(first.value))
+    call_id = text_of(holder.attributes.get(keys.call_id))
+    if call_id:
+        attributes["tool.id"] = call_id
+    moment_unix_ns = holder.start_unix_ns - before
+    span = Span(
+        holder.trace_id,
+        f"{holder.span_id}/{place:05}",
+        holder.parent_span_id,
+        asked.call.name,
+        "SPAN_KIND_INTERNAL",
+        moment_unix_ns,
+        moment_unix_ns,
+        STATUS_ERROR if holder.attributes.get(keys.is_error) is True else "STATUS_CODE_UNSET",
+        "",
+        holder.resource_attributes,
+        holder.scope_name,
+        holder.scope_version,
+        attributes,
+    )
+    return ToldCall(span, call.agent, holder, asked.by, MappingProxyType(sources))
+
+
+def _result(attributes: JsonObject, keys: _Keys) -> tuple[str | None, Text]:
+    """The text of a message, None where none is recorded, and its first piece where that stands."""
+    if keys.content in attributes:
+        text = text_of(attributes[keys.content])
+        return text, Text(keys.content, text)
+    first, texts = NO_TEXT, []
+    for number in range(_MAX_PARTS):
+        stem = f"{keys.stem}contents.{number}.message_content."
+        value = attributes.get(f"{stem}text")
+        if isinstance(value, str):
+            texts.append(value)
+            first = first if len(texts) > 1 else Text(f"{stem}text", value)
+        elif f"{stem}type" not in attributes:
+            break
+    return ("\n".join(texts) if texts else None), first
