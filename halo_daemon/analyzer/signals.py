@@ -6,9 +6,11 @@ failure, then what a tool's result tells of itself (`told_failure`).
 """
 
 import re
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from halo_daemon.analyzer.content import text_of, tool_arguments, tool_result
+from halo_daemon.analyzer.content import parse_json, text_of, tool_arguments, tool_result
+from halo_daemon.analyzer.contract import ToolContract, at_pointer
 from halo_daemon.analyzer.masking import core_message, exception_type, says_nothing
 from halo_daemon.proto.semconv.targets import EVENT_OF_SPAN
 from halo_daemon.proto.semconv.told_failure import told_failure
@@ -60,6 +62,20 @@ def error_signal(span: Span, *, may_state: bool = True) -> ErrorSignal | None:
     if found is None and may_state and span.has_derived_error:
         return ErrorSignal("derived", _WORDLESS, _declared_type(span), "")
     return found
+
+
+def stated_failure(span: Span, tools: Mapping[str, ToolContract]) -> ErrorSignal | None:
+    """A result that the contract's *tools* call a failure although the call went through."""
+    stated = tools.get(span.tool_name)
+    if stated is None or not stated.failure_when:
+        return None
+    parsed = parse_json(tool_result(span).value)
+    for condition in stated.failure_when:
+        value = at_pointer(parsed, condition.pointer)
+        if value is not None and value in condition.in_:
+            message = f"{condition.pointer.rpartition('/')[2]} is {value}"
+            return ErrorSignal("contract", message, "", "")
+    return None
 
 
 def _declared_type(span: Span) -> str:

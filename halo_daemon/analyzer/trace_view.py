@@ -14,19 +14,16 @@ from halo_daemon.analyzer.content import (
     Text,
     Used,
     first_text,
-    parse_json,
     read_model_call,
-    tool_result,
     used_by,
 )
-from halo_daemon.analyzer.contract import at_pointer
 from halo_daemon.analyzer.masking import mask_name, mask_volatile, template_of
 from halo_daemon.analyzer.named_text import value_at
 from halo_daemon.analyzer.outcome import Outcome, outcome_of, status_outcome
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.repeated_calls import repeated_calls
 from halo_daemon.analyzer.settings import MinerSettings
-from halo_daemon.analyzer.signals import ErrorSignal, error_signal
+from halo_daemon.analyzer.signals import ErrorSignal, error_signal, stated_failure
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
 from halo_daemon.analyzer.step_order import StepOrder
 from halo_daemon.analyzer.subjects import Subject, subjects_of
@@ -235,23 +232,10 @@ class TraceView:
         for span, shape in self.shaped_spans:
             signal = error_signal(span, may_state=shape.may_fail)
             if signal is None and tools:
-                signal = self._stated_failure(span)
+                signal = stated_failure(span, tools)
             if signal is not None:
                 found[span.span_id] = signal
         return found
-
-    def _stated_failure(self, span: Span) -> ErrorSignal | None:
-        """A result that the contract calls a failure although the call went through."""
-        stated = self.settings.contract.tools.get(span.tool_name)
-        if stated is None or not stated.failure_when:
-            return None
-        parsed = parse_json(tool_result(span).value)
-        for condition in stated.failure_when:
-            value = at_pointer(parsed, condition.pointer)
-            if value is not None and value in condition.in_:
-                message = f"{condition.pointer.rpartition('/')[2]} is {value}"
-                return ErrorSignal("contract", message, "", "")
-        return None
 
     def template_of(self, span: Span) -> str:
         """Masked template of the span's error; ``""`` when it has none."""

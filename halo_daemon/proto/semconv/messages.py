@@ -15,6 +15,14 @@ never costs the others.
 from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.semconv.message_calls import (
+    ID_KEYS,
+    answer_of,
+    call_of,
+    first_of,
+    has_failed,
+    result_text,
+)
 from halo_daemon.proto.semconv.readers import Reader, as_text, is_cut, parsed
 
 MAX_MESSAGES: Final = 10_001
@@ -57,18 +65,6 @@ _ANSWERS: Final = frozenset(
 _ANSWER_KEYS: Final = (
     "functionResponse", "function_response", "toolResult", "tool_result", "tool_call_result",
     "toolResponse",
-)  # fmt: skip
-_ID_KEYS: Final = (
-    "id", "tool_call_id", "toolCallId", "call_id", "tool_use_id", "toolUseId", "ref",
-    "tool_call.id",
-)  # fmt: skip
-_NAME_KEYS: Final = ("name", "tool_name", "toolName", "tool.name", "tool_call.function.name")
-_ARGUMENT_KEYS: Final = (
-    "arguments", "args", "input", "parameters", "tool.args", "tool_kwargs", "server_tool_call",
-    "tool_call.function.arguments",
-)  # fmt: skip
-_RESULT_KEYS: Final = (
-    "response", "result", "output", "content", "text", "server_tool_call_response",
 )  # fmt: skip
 _MESSAGE_PREFIX: Final = "message."
 """Begins the keys of a message in OpenInference's form that was not taken apart."""
@@ -145,7 +141,7 @@ def _unwrapped(value: JsonValue) -> list[JsonValue]:
         if isinstance(value, dict):
             if isinstance(value.get("system"), str) and "role" not in value:
                 leading.append({"role": "system", "content": value["system"]})
-            wrapper = None if "role" in value or _is_part(value) else _first(value, _WRAPPERS)
+            wrapper = None if "role" in value or _is_part(value) else first_of(value, _WRAPPERS)
             if wrapper is None:
                 return [*leading, value] if value else leading
             value = wrapper
@@ -209,7 +205,7 @@ def _messages(item: JsonObject, role: str) -> list[JsonObject]:
         parts.add(item)
     else:
         _read_body(item, message, parts)
-        if message["role"] == "tool" and _has_failed(item):
+        if message["role"] == "tool" and has_failed(item):
             message["is_error"] = True
     return parts.finish(message)
 
@@ -217,8 +213,8 @@ def _messages(item: JsonObject, role: str) -> list[JsonObject]:
 def _read_body(item: JsonObject, message: JsonObject, parts: "_Parts") -> None:
     more = item.get("additional_kwargs")
     whole = {**more, **item} if isinstance(more, dict) else item
-    body = _first(item, _PART_LISTS)
-    thought = _first(whole, _THOUGHT_KEYS)
+    body = first_of(item, _PART_LISTS)
+    thought = first_of(whole, _THOUGHT_KEYS)
     if isinstance(thought, str) and thought and not isinstance(body, list | dict):
         # The others name their thoughts among their parts as well.
         parts.contents.append({"type": "reasoning", "text": thought})
@@ -234,8 +230,8 @@ def _read_body(item: JsonObject, message: JsonObject, parts: "_Parts") -> None:
         message["content"] = item["text"]
     if not parts.calls:
         # Some tell a call both among the parts and beside them.
-        parts.calls += [_call(call) for call in _calls_beside(item) if isinstance(call, dict)]
-    answered = _first(whole, _ID_KEYS[1:])
+        parts.calls += [call_of(call) for call in _calls_beside(item) if isinstance(call, dict)]
+    answered = first_of(whole, ID_KEYS[1:])
     if answered is not None:
         message["tool_call_id"] = as_text(answered)
     if isinstance(item.get("name"), str):
@@ -264,33 +260,33 @@ class _Parts:
             self.contents.append({"type": "text", "text": part})
         if not isinstance(part, dict):
             return
-        kind = _first(part, _TYPE_KEYS)
+        kind = first_of(part, _TYPE_KEYS)
         if not isinstance(kind, str):
             kind = ""
         if kind in _CALLS or "tool.name" in part:
-            self.calls.append(_call(part))
+            self.calls.append(call_of(part))
         elif kind in _ANSWERS:
-            self.answers.append(_answer(part))
-        elif isinstance(inner := _first(part, _CALL_KEYS), dict):
-            self.calls.append(_call(inner))
-        elif isinstance(inner := _first(part, _ANSWER_KEYS), dict):
-            self.answers.append(_answer(inner))
+            self.answers.append(answer_of(part))
+        elif isinstance(inner := first_of(part, _CALL_KEYS), dict):
+            self.calls.append(call_of(inner))
+        elif isinstance(inner := first_of(part, _ANSWER_KEYS), dict):
+            self.answers.append(answer_of(inner))
         elif (thought := _thought(part)) is not None:
             self.contents.append({"type": "reasoning", "text": thought})
         else:
             self._add_content(part, kind)
 
     def _add_content(self, part: JsonObject, kind: str) -> None:
-        text = _first(part, _TEXT_KEYS)
+        text = first_of(part, _TEXT_KEYS)
         content: JsonObject = {
             "type": "text" if not kind or kind in _TEXT_TYPES else _CONTENT_TYPES.get(kind, kind)
         }
-        url = _first(part, _URL_KEYS)
+        url = first_of(part, _URL_KEYS)
         if isinstance(url, dict):
-            url = _first(url, _URL_KEYS)
+            url = first_of(url, _URL_KEYS)
         summary = part.get("summary")
         if text is None and isinstance(summary, list):
-            text = _result_text(summary)
+            text = result_text(summary)
         if isinstance(text, str) and kind not in _BYTES:
             content["text"] = text
         elif isinstance(url, str):
@@ -331,7 +327,7 @@ def _thought(part: JsonObject) -> str | None:
         # Gemini marks its reasoning beside the text.
         inner = {"text": part.get("text")}
     for _ in _REASONING_KEYS:
-        if isinstance(inner, dict) and (wrapped := _first(inner, _REASONING_KEYS)) is not None:
+        if isinstance(inner, dict) and (wrapped := first_of(inner, _REASONING_KEYS)) is not None:
             inner = wrapped
     if isinstance(inner, dict):
         inner = None if inner is part else inner.get("text")
@@ -343,67 +339,6 @@ def _is_part(item: JsonObject) -> bool:
     return "role" not in item and (
         "tool.name" in item or (isinstance(kind, str) and kind in _ITEM_TYPES)
     )
-
-
-def _call(part: JsonObject) -> JsonObject:
-    """A tool call, under the names of OpenInference."""
-    function = part.get("function")
-    inner = function if isinstance(function, dict) else part
-    call: JsonObject = {}
-    for name, source, keys in (
-        ("id", part, _ID_KEYS),
-        ("function.name", inner, _NAME_KEYS),
-        ("function.arguments", inner, _ARGUMENT_KEYS),
-    ):
-        value = _first(source, keys)
-        if value is not None:
-            call[name] = as_text(value)
-    return call
-
-
-def _answer(part: JsonObject) -> JsonObject:
-    answer: JsonObject = {"role": "tool", "content": _result_text(_first(part, _RESULT_KEYS))}
-    called = _first(part, _ID_KEYS)
-    if called is not None:
-        answer["tool_call_id"] = as_text(called)
-    name = _first(part, _NAME_KEYS)
-    if isinstance(name, str) and name:
-        answer["name"] = name
-    if _has_failed(part):
-        answer["is_error"] = True
-    return answer
-
-
-def _has_failed(answer: JsonObject) -> bool:
-    """Whether a tool's answer is marked as a failure, as Anthropic, Bedrock and the AI SDK do."""
-    output = answer.get("output")
-    kind = output.get("type") if isinstance(output, dict) else None
-    return (
-        answer.get("is_error") is True
-        or answer.get("isError") is True
-        or answer.get("status") == "error"
-        or (isinstance(kind, str) and kind.startswith("error-"))
-    )
-
-
-def _result_text(result: JsonValue) -> str:
-    """A tool's answer: the text of its parts where it has no others, else as it is."""
-    if isinstance(result, dict) and result.keys() == {"type", "value"}:
-        result = result["value"]
-    if isinstance(result, list) and result:
-        texts = [part.get("text") if isinstance(part, dict) else part for part in result]
-        if all(isinstance(text, str) for text in texts):
-            return "\n".join(cast("list[str]", texts))
-    return as_text(result)
-
-
-def _first(fields: JsonObject, keys: tuple[str, ...]) -> JsonValue:
-    """The first of *keys* with a value that is not null."""
-    for key in keys:
-        value = fields.get(key)
-        if value is not None:
-            return value
-    return None
 
 
 def _reader(role: str) -> Reader:
