@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from bench.faults import outages, payloads, unsafe
+from bench.faults import calls, outages, payloads, unsafe
 from bench.faults.steps import TOOLS, TOPICS, call, order
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
@@ -52,6 +52,8 @@ def clean_steps(script: TraceScript, draw: Random) -> None:
         call(script, "list_alerts", {"since": f"{draw.randrange(24)} h"}, result="[]")
     if draw.random() < 0.1:
         payloads.mentions_errors(script, draw)
+    if draw.random() < 0.1:
+        calls.read_from_text(script, draw)
     if draw.random() < 0.1:
         topics = draw.sample(TOPICS, 2)
         _conversation(script, *(f"How does the {topic} of worn shoes work?" for topic in topics))
@@ -345,6 +347,8 @@ MODES: tuple[Mode, ...] = (
     Mode("errors in a list", _ERRORS, payloads.errors_in_a_list),
     Mode("refused arguments", frozenset({"bad_arguments"}), _refused_arguments),
     Mode("arguments off schema", frozenset({"bad_arguments"}), _schema_break),
+    Mode("placeholder for a value", frozenset({"bad_arguments"}), calls.placeholder),
+    Mode("call written, not made", frozenset({"written_call"}), calls.written),
     Mode("made-up tool", frozenset({"made_up_tool"}), _made_up_tool),
     Mode("loop", frozenset({"repeated_call"}), _loop),
     Mode("circle", frozenset({"cycle", "repeated_call"}), _cycle),

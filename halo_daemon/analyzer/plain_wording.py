@@ -134,4 +134,13 @@ PLAIN: dict[str, Plain] = {
         "config",
         "Mask the value where it is recorded, and replace the secret.",
     ),
+    "written_call": Plain(
+        "{subject} writes calls of tools into its answer, and nothing runs them",
+        "execution-error/formatting",
+        "implementation",
+        "config",
+        "Check that the model's template and the server's tool parser fit each other; until then"
+        " let the loop read such an answer as a call, or ask again, and never show it to a user.",
+        "The server does not know the form in which the model asks for tools.",
+    ),
 }

@@ -43,6 +43,7 @@ _UNITS: dict[str, str] = {
     "span_error": "span",
     "tool_error": "span",
     "truncated_output": "model",
+    "written_call": "model",
 }
 """
 Unit by rule; the traces of the agent for all others.

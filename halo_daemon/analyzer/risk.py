@@ -38,6 +38,7 @@ _WEIGHTS: dict[str, float] = {
     "skipped_plan": 0.8,
     "truncated_output": 0.5,
     "ungrounded_answer": 0.4,
+    "written_call": 0.8,
 }
 """What a rule adds to the score."""
 

@@ -17,6 +17,7 @@ from halo_daemon.analyzer.rules.feedback import ASKED_AGAIN
 from halo_daemon.analyzer.rules.obeyed import OBEYED
 from halo_daemon.analyzer.rules.orphans import NO_RESULT
 from halo_daemon.analyzer.rules.security import PASSED_ON
+from halo_daemon.analyzer.rules.tool_choice import PLACEHOLDER
 from halo_daemon.analyzer.safe_text import in_ticks
 from halo_daemon.analyzer.step_wall import WALL
 
@@ -105,6 +106,13 @@ def _infra(key: FindingKey) -> Wording:
 
 def _bad_arguments(key: FindingKey) -> Wording:
     words = _error(key._replace(error_type="", template="unexpected argument"))
+    if key.error_type == PLACEHOLDER:
+        return words._replace(
+            title=f"{_subject(key)} is given a placeholder for a value: {in_ticks(key.template)}",
+            advice="Have the tool refuse placeholders, and tell the model where the value comes"
+            " from or to ask for it.",
+            cause="The model had no value to give, and filled the argument in all the same.",
+        )
     what = in_ticks(key.template) if key.error_type == "schema" else _message(key)
     return words._replace(
         title=f"{_subject(key)} is called with arguments it does not take: {what}",

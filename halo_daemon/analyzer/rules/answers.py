@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from halo_daemon.analyzer.content import Text, records_result, text_of
+from halo_daemon.analyzer.content import ModelCall, Text, records_result, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
@@ -14,7 +14,7 @@ from halo_daemon.analyzer.rules.quotations import attributed, first_made_up
 from halo_daemon.analyzer.rules.tool_words import runs_anything, words_of, writes
 from halo_daemon.analyzer.rules.totals import wrong_totals
 from halo_daemon.analyzer.trace_view import TraceView
-from halo_daemon.proto.span import Span
+from halo_daemon.proto.span import AGENT, LLM, Span
 
 if TYPE_CHECKING:
     from halo_daemon.findings import Certainty
@@ -24,6 +24,8 @@ CLAIMED_NOTDONE = "claimed_not_done"
 UNGROUNDED_ANSWER = "ungrounded_answer"
 _REFUSAL_FIELD = ".message.refusal"
 _REFUSED = "refusal"
+_TALKS = frozenset({AGENT, LLM})
+_ROLES_OF_A_BEGINNING = frozenset({"system", "developer", "user"})
 _HEAD_CHARS = 300
 _MAX_ANSWER_CHARS = 3_000
 _MAX_VALUES = 20
@@ -92,7 +94,7 @@ def _agent(agent: str) -> frozenset[Population]:
 
 def check_claims(view: TraceView) -> RuleOutput:
     """Words to the user that something was done, without a successful call that could have done it."""
-    if not view.tool_calls or any(runs_anything(call.tool) for call in view.tool_calls):
+    if not _shows_deeds(view):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     observations: dict[FindingKey, Observation] = {}
     doable, done, stated = _doable(view), _done_since(view), _stated_deeds(view)
@@ -105,6 +107,37 @@ def check_claims(view: TraceView) -> RuleOutput:
                 observations.setdefault(key, Observation(key, (cited,), certainty=certainty))
     eligible = view.agent_populations
     return RuleOutput(tuple(observations.values()), eligible, checked=1, of=1)
+
+
+def _shows_deeds(view: TraceView) -> bool:
+    """
+    Whether what was done would stand in the trace.
+
+    A run without calls shows that nothing was done only where tools were offered, none was
+    asked for, and nothing went before: what an earlier turn did is in another trace.
+    """
+    if view.tool_calls:
+        return not any(runs_anything(call.tool) for call in view.tool_calls)
+    calls = view.model_calls
+    if any(span.observation_kind not in _TALKS for span in view.trace.spans[1:]):
+        return False
+    return (
+        any(call.offered for call in calls)
+        and not any(call.requested or _ended_for_a_tool(call) for call in calls)
+        and not any(runs_anything(tool.name) for call in calls for tool in call.offered)
+        and not any(_goes_on(call) for call in calls)
+    )
+
+
+def _ended_for_a_tool(call: ModelCall) -> bool:
+    """Whether the model stopped for a call, be it recorded or not."""
+    return call.finish_reason.value.lower().startswith(("tool", "function"))
+
+
+def _goes_on(call: ModelCall) -> bool:
+    """Whether the model was shown words of its own, or what a tool had said."""
+    roles = (call.span.text(message.role) for message in call.shape.messages)
+    return any(role not in _ROLES_OF_A_BEGINNING for role in roles)
 
 
 def _told(view: TraceView) -> Iterator[tuple[Span, Text]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from halo_daemon.analyzer.content import Text
+from halo_daemon.analyzer.content import Text, parse_json
 from halo_daemon.analyzer.error_place import place_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import core_message, mask_name
@@ -48,7 +48,16 @@ def rule_of(view: TraceView, error: LeafError) -> str:
         return kind.rule
     if kind.rule == BAD_ARGUMENTS and view.decision_of(error.span):
         return kind.rule
+    if kind.name == "formatting" and _is_broken_json(view, error.span):
+        return BAD_ARGUMENTS
     return TOOL_ERROR if _is_tool(error.span) else SPAN_ERROR
+
+
+def _is_broken_json(view: TraceView, span: Span) -> bool:
+    """Whether the tool was given what was meant to be a JSON object and is none."""
+    call = view.call_of.get(span.span_id)
+    text = call.arguments.value.lstrip() if call else ""
+    return text.startswith("{") and parse_json(text) is None
 
 
 def _is_tool(span: Span) -> bool:

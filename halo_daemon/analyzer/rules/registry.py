@@ -32,6 +32,7 @@ from halo_daemon.analyzer.rules.side_effects import (
     check_preconditions,
 )
 from halo_daemon.analyzer.rules.tool_choice import check_arguments, check_made_up_tools
+from halo_daemon.analyzer.rules.written_calls import WRITTEN_CALL, check_written_calls
 
 RULES: tuple[Rule, ...] = (
     Rule("bad_arguments", 2, "tool calls", check_arguments),
@@ -66,6 +67,7 @@ RULES: tuple[Rule, ...] = (
     Rule("truncated_output", 2, "model calls", check_truncated),
     Rule("ungrounded_answer", 2, "traces", check_grounding, needs_whole=True),
     Rule("unrecovered_error", 2, "leaf errors", check_unrecovered),
+    Rule(WRITTEN_CALL, 1, "model calls", check_written_calls),
 )
 
 RULE_IDS: dict[str, str] = {rule.name: rule.id for rule in RULES}

@@ -22,7 +22,10 @@ from halo_daemon.analyzer.rules.errors import (
     observe_errors,
     rule_of,
 )
+from halo_daemon.analyzer.rules.placeholders import placeholder_in
 from halo_daemon.analyzer.trace_view import TraceView
+
+PLACEHOLDER = "placeholder"
 
 
 def check_made_up_tools(view: TraceView) -> RuleOutput:
@@ -57,7 +60,7 @@ def _made_up(view: TraceView, call: ModelCall, requested: RequestedCall) -> Obse
 
 
 def check_arguments(view: TraceView) -> RuleOutput:
-    """Arguments that a tool refused, that are not JSON, or that break the offered schema."""
+    """Arguments that a tool refused, that are no JSON or no values, or that break the schema."""
     refused = observe_errors(view, BAD_ARGUMENTS)
     known = _refused(view) if view.leaf_errors else _NONE_REFUSED
     observations = list(refused.observations)
@@ -76,6 +79,7 @@ def check_arguments(view: TraceView) -> RuleOutput:
             broken = _broken(requested, tool)
             if broken and not known.holds(requested):
                 observations.append(_bad_arguments(view, call, requested, broken))
+    observations += _placeholders(view)
     return RuleOutput(
         tuple(observations),
         refused.eligible | view.requested_populations,
@@ -83,6 +87,20 @@ def check_arguments(view: TraceView) -> RuleOutput:
         of=calls,
         not_checked={"not_recorded": calls - with_schema},
     )
+
+
+def _placeholders(view: TraceView) -> Iterator[Observation]:
+    """Calls that went through although an argument holds a placeholder, not a value."""
+    for call in view.tool_calls:
+        name, value = placeholder_in(call) if call.signal is None else ("", "")
+        if not value:
+            continue
+        decision = view.decision_of(call.span)
+        cited = [quote(call.span, "symptom", call.arguments, value)]
+        yield Observation(
+            key=FindingKey(BAD_ARGUMENTS, call.agent, call.tool, PLACEHOLDER, mask_name(name)),
+            quotes=(*cited, *(decision_quote(span) for span in (decision,) if span)),
+        )
 
 
 def _broken(requested: RequestedCall, tool: OfferedTool | None) -> str:

@@ -1,0 +1,28 @@
+"""Calls that a model writes, leaves open or claims where it should have made them."""
+
+from random import Random
+
+import orjson
+
+from bench.faults.steps import TOOLS, call, order
+from halo_daemon.testing.traces import TraceScript
+
+
+def written(script: TraceScript, draw: Random) -> None:
+    """The call stands in the answer, in one of the forms of open models."""
+    text = orjson.dumps({"name": "find_order", "arguments": {"order_id": order(draw)}}).decode()
+    form = draw.choice(("<tool_call>\n{}\n</tool_call>", "```json\n{}\n```", "[TOOL_CALLS][{}]"))
+    script.model(form.format(text), offers=TOOLS, finish="stop")
+
+
+def read_from_text(script: TraceScript, draw: Random) -> None:
+    """No failure: what runs the agent reads the call out of the text and makes it."""
+    number = order(draw)
+    text = orjson.dumps({"name": "find_order", "arguments": {"order_id": number}}).decode()
+    script.model(f"<tool_call>{text}</tool_call>", offers=TOOLS, finish="stop")
+    script.tool("find_order", {"order_id": number}, result=f'{{"state": "sent", "id": "{number}"}}')
+
+
+def placeholder(script: TraceScript, _draw: Random) -> None:
+    """An argument is a placeholder, and the tool answers something."""
+    call(script, "find_order", {"order_id": "<ORDER_ID>"}, result='{"state": "unknown"}')
