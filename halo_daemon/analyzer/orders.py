@@ -15,6 +15,8 @@ from typing import NamedTuple
 MAX_SEARCHED_CHARS = 200_000
 _FIRST_TAG, _LAST_TAG = "\U000e0020", "\U000e007e"
 _TAG_BLOCK = 0xE0000
+_FIRST_MEDIAL, _LAST_FINAL = "\u1161", "\u11c2"
+"""Parts of Korean syllables that join what stands before them."""
 
 _GAP = r"(?:\s|\\[nrt]){0,20}"
 _ANY = rf"(?:(?:all|any|the|your|every|everything|of|these|those|my|our){_GAP}){{0,4}}"
@@ -56,8 +58,12 @@ def _catalogue(*orders: _Orders) -> _Catalogue:
 
 
 def _folded(text: str) -> bytes:
-    """The bytes of *text*, letters of ASCII small: quick to make and to search."""
-    return text.replace("\u0130", "i").encode("utf-8", "surrogatepass").lower()
+    """Bytes of *text* to look for ASCII in, its letters small: quick to make and to search."""
+    try:
+        # As most texts are held already, so that nothing is left to do.
+        return text.encode("latin-1").lower()
+    except UnicodeEncodeError:
+        return text.replace("\u0130", "i").encode("utf-8", "surrogatepass").lower()
 
 
 def _closed_up(folded: bytes) -> str:
@@ -157,6 +163,17 @@ def find_order(text: str) -> str | None:
     return _find(text, _ORDERS)
 
 
+def may_hold_order(text: str) -> bool:
+    """
+    Whether `find_order` may find something in *text*, or in one of the texts set `together` in it.
+
+    Far cheaper than to ask: mostly the answer is no.
+    """
+    if _held(_folded(text), _ORDERS):
+        return True
+    return _is_masked(text) and bool(_held(_folded(_unmasked(text)), _ORDERS))
+
+
 @lru_cache(maxsize=4_096)
 def find_order_in_name(name: str) -> str | None:
     """The same for a name or a key, where messages, answers and links are out of place."""
@@ -174,7 +191,7 @@ def _find(text: str, catalogue: _Catalogue) -> str | None:
     if found:
         return text[slice(*found)]
     is_spaced = bool(held) and _is_spaced(folded)
-    if text.isascii() and "\\u" not in text and not is_spaced:
+    if not is_spaced and not _is_masked(text):
         return None
     plain = _unmasked(text)
     if plain != text or is_spaced:
@@ -225,6 +242,24 @@ def holds_any(text: str, marks: tuple[str, ...]) -> bool:
     return False
 
 
+def _is_masked(text: str) -> bool:
+    """A cheap no to whether `_unmasked` changes *text*."""
+    if "\\u" in text:
+        return True
+    return not text.isascii() and not all(map(_says_itself, set(_rare_chars(text))))
+
+
+@lru_cache(maxsize=4_096)
+def _says_itself(char: str) -> bool:
+    """Whether *char* is seen and is what it looks like, whatever stands before it."""
+    return not (
+        char in _UNSEEN
+        or unicodedata.category(char)[0] == "M"
+        or _FIRST_MEDIAL <= char <= _LAST_FINAL
+        or unicodedata.normalize("NFKC", char) != char
+    )
+
+
 def _unmasked(text: str) -> str:
     if "\\u" in text:
         text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
@@ -237,8 +272,11 @@ def _unmasked(text: str) -> str:
 
 def _rare_chars(text: str) -> str:
     """*text* without the characters of ASCII that show something: nearly all are gone at once."""
-    rare = text.encode("utf-8", "surrogatepass").translate(None, _SEEN_ASCII)
-    return rare.decode("utf-8", "surrogatepass")
+    try:
+        return text.encode("latin-1").translate(None, _SEEN_ASCII).decode("latin-1")
+    except UnicodeEncodeError:
+        rare = text.encode("utf-8", "surrogatepass").translate(None, _SEEN_ASCII)
+        return rare.decode("utf-8", "surrogatepass")
 
 
 def _said_by(char: str) -> str:

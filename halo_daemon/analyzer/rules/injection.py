@@ -1,6 +1,6 @@
 """Text from outside that gives orders to the model, wherever a span carries it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -8,17 +8,19 @@ from halo_daemon.analyzer.content import Text, text_of, tool_result
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
-from halo_daemon.analyzer.orders import find_order, find_order_in_name
+from halo_daemon.analyzer.orders import find_order, find_order_in_name, may_hold_order
 from halo_daemon.analyzer.populations import population_of
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.obeyed import obeyed
 from halo_daemon.analyzer.span_shape import SpanShape
+from halo_daemon.analyzer.together import together
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.span import TOOL, Span
 
 INJECTION_TEXT = "injection_text"
-_BRINGING_KINDS = frozenset({TOOL, "RETRIEVER", "RERANKER"})
+_SEARCHES = frozenset({"RETRIEVER", "RERANKER"})
+_BRINGING_KINDS = _SEARCHES | {TOOL}
 _OWN_EVENTS = "gen_ai."
 """Events that repeat what the application itself tells the model."""
 
@@ -42,7 +44,7 @@ def check_injection(view: TraceView) -> RuleOutput:
     """
     observations = [
         _observation(view, span, found)
-        for span, shape in view.shaped_spans
+        for span, shape in _suspects(view)
         for found in _search(span, shape)
     ]
     if not view.tool_calls:
@@ -51,6 +53,24 @@ def check_injection(view: TraceView) -> RuleOutput:
     eligible |= {population_of(hit.key) for hit in observations}
     spans = len(view.trace.spans)
     return RuleOutput(tuple(observations), eligible, checked=spans, of=spans)
+
+
+def _suspects(view: TraceView) -> Sequence[tuple[Span, SpanShape]]:
+    """The spans to search, in order; of those without odd names, events and keys mostly none."""
+    odd = {
+        name
+        for name in {span.name for span, _ in view.shaped_spans}
+        if find_order_in_name(name) is not None
+    }
+    suspects = []
+    texts = [call.result.value for call in view.tool_calls]
+    for one in view.shaped_spans:
+        span, shape = one
+        if span.events or shape.odd or span.name in odd:
+            suspects.append(one)
+        elif span.status_message or shape.documents or span.observation_kind in _SEARCHES:
+            texts += [text.value for _, text in _texts(span, shape)]
+    return view.shaped_spans if any(map(may_hold_order, together(texts))) else suspects
 
 
 def _observation(view: TraceView, span: Span, found: _Found) -> Observation:

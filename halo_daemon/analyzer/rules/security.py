@@ -10,6 +10,7 @@ from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quo
 from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.rules.obeyed import Use, first_use
 from halo_daemon.analyzer.rules.tool_words import words_of
+from halo_daemon.analyzer.together import together
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import TOOL, Span
@@ -89,7 +90,13 @@ def check_secrets(view: TraceView) -> RuleOutput:
     """
     observations = []
     told: set[str] = set()
-    for span in view.steps:
+    texts = [
+        value if isinstance(value, str) else text_of(value)
+        for span in view.steps
+        for key in _SCANNED_KEYS
+        if (value := span.attributes.get(key))
+    ]
+    for span in view.steps if any(map(_may_hold_secret, together(texts))) else ():
         found = None if span.span_id in told else _secret(span)
         if found:
             led_to = _passed_on(view, span)
