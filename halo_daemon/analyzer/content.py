@@ -1,8 +1,9 @@
 """What a span says: the messages of a model call, the arguments and the result of a tool call."""
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import orjson
 
@@ -13,6 +14,8 @@ from halo_daemon.proto.span import Span
 _ARGUMENT_KEYS = ("input.value", "gen_ai.tool.call.arguments", "tool.parameters")
 _RESULT_KEYS = ("output.value", "gen_ai.tool.call.result")
 _MAX_PARSED_CHARS = 200_000
+_FLOAT = re.compile("[0-9][.eE]")
+"""In every JSON text with a number that is no integer."""
 
 
 class Text(NamedTuple):
@@ -55,6 +58,8 @@ class ModelCall(NamedTuple):
     """Masked."""
     shape: SpanShape
     used: "Used"
+    model: str
+    """The served model, else the requested one; ``""`` when unknown."""
 
 
 def parse_json(text: str) -> JsonValue:
@@ -62,9 +67,10 @@ def parse_json(text: str) -> JsonValue:
     if len(text) > _MAX_PARSED_CHARS:
         return None
     try:
-        return cast("JsonValue", orjson.loads(text))
+        parsed: JsonValue = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
+    return parsed
 
 
 def text_of(value: JsonValue) -> str:
@@ -111,10 +117,16 @@ NOTHING_USED = Used(0, 0, None)
 
 def used_by(span: Span) -> Used:
     """Tokens and cost of *span*; most spans are no model calls and have none."""
-    prompt, written, usd = span.input_tokens, span.output_tokens, span.cost_usd
-    if prompt is None and written is None and usd is None:
+    # As the properties of a span have it, without their calls: of most spans all are None.
+    stated = span.attributes.get
+    if (
+        stated("inference.llm.input_tokens") is None
+        and stated("inference.llm.output_tokens") is None
+        and stated("inference.llm.cost.total") is None
+    ):
         return NOTHING_USED
-    return Used(*_possible_tokens(prompt, written), _possible_usd(usd))
+    tokens = _possible_tokens(span.input_tokens, span.output_tokens)
+    return Used(*tokens, _possible_usd(span.cost_usd))
 
 
 def first_text(span: Span, keys: tuple[str, ...]) -> Text:
@@ -122,7 +134,8 @@ def first_text(span: Span, keys: tuple[str, ...]) -> Text:
     attributes = span.attributes
     for key in keys:
         value = attributes.get(key)
-        if value is not None and (text := text_of(value)):
+        # Most are absent, and the others are strings.
+        if value is not None and (text := value if isinstance(value, str) else text_of(value)):
             return Text(key, text)
     return NO_TEXT
 
@@ -167,6 +180,7 @@ def read_model_call(span: Span, shape: SpanShape, agent: str, used: Used) -> Mod
         agent,
         shape,
         used,
+        span.model,
     )
 
 
@@ -206,7 +220,8 @@ def _finish_reason(attributes: JsonObject, shape: SpanShape) -> Text:
     for key in shape.finish:
         value = attributes[key]
         if isinstance(value, list):
-            value = next((item for item in value if isinstance(item, str)), None)
+            strings = [item for item in value if isinstance(item, str)]
+            value = strings[0] if strings else None
         if isinstance(value, str) and value:
             return Text(key, _bare(value))
     return NO_TEXT
@@ -249,6 +264,8 @@ def canonical_arguments(text: str) -> str:
     parsed = parse_json(text) if text[:1] in "{[" else None
     if parsed is None:
         return " ".join(text.split())
+    if _FLOAT.search(text) is None:
+        return orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS).decode()
     return orjson.dumps(_normal(parsed), option=orjson.OPT_SORT_KEYS).decode()
 
 

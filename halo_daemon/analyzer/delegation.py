@@ -26,6 +26,8 @@ def replies(view: TraceView) -> list[ModelCall]:
 
     Empty where no agent directs the others; what people say is left out.
     """
+    if len(view.agents) == 1:
+        return []
     turns = _turns(view)
     director = _director(turns)
     if not director:

@@ -86,7 +86,7 @@ def _path(calls: Sequence[ToolCall]) -> str:
 
 
 def _model_features(view: TraceView) -> Iterator[Feature]:
-    for subject in {(call.agent, call.span.model) for call in view.model_calls}:
+    for subject in {(call.agent, call.model) for call in view.model_calls}:
         if subject[1]:
             yield Feature("model", *subject)
     told: set[str] = set()

@@ -26,19 +26,15 @@ from halo_daemon.analyzer.large_trace import (
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.outcome import outcome_of
 from halo_daemon.analyzer.outliers import (
-    FLOORS,
     IDLE,
     SLOW_RUN,
     Measure,
-    Spread,
     Value,
     measured,
 )
 from halo_daemon.analyzer.partial import (
     CERTAINTIES,
     Case,
-    Checked,
-    Defects,
     Example,
     Group,
     Hit,
@@ -46,8 +42,7 @@ from halo_daemon.analyzer.partial import (
     SpanRole,
     TraceFacts,
 )
-from halo_daemon.analyzer.populations import population_of
-from halo_daemon.analyzer.quality import Defect, defects_of
+from halo_daemon.analyzer.quality import defects_of
 from halo_daemon.analyzer.requests import NO_REQUEST, request_of
 from halo_daemon.analyzer.risk import decisive_span, risk_signals
 from halo_daemon.analyzer.rules.ending import stopped_at
@@ -56,12 +51,12 @@ from halo_daemon.analyzer.rules.registry import RULES
 from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.subjects import Subject
+from halo_daemon.analyzer.tally import Examined, Tally
 from halo_daemon.analyzer.told_calls import as_recorded
-from halo_daemon.analyzer.tool_lists import tool_lists_of
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.log import get_logger
 from halo_daemon.proto.ancestry import spans_above
-from halo_daemon.proto.span import LLM
+from halo_daemon.proto.span import LLM, Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.trace_reader import LoadTrace, parts_of
 
@@ -85,64 +80,51 @@ def mine(
     Of those that are too large for one answer all parts, which *load_trace* reads; without
     it, only the first one.
     """
-    known = Partial()
+    tally = Tally(rules)
     for trace in traces:
         if trace.stored_spans > settings.max_trace_spans:
-            known.skipped["oversized"] += 1
+            tally.known.skipped["oversized"] += 1
         elif trace.cut is None:
-            _examine(known, trace, settings, rules)
+            _examine(tally, trace, settings, rules)
         elif load_trace is None:
-            _examine_parts(known, [trace], settings, rules, max_parts=1)
+            _examine_parts(tally, [trace], settings, rules, max_parts=1)
         else:
             parts = parts_of(load_trace, trace)
-            _examine_parts(known, parts, settings, rules, max_parts=settings.max_trace_parts)
-    return known
+            _examine_parts(tally, parts, settings, rules, max_parts=settings.max_trace_parts)
+    return tally.partial()
 
 
-class _Examined(NamedTuple):
-    """One trace, examined and not yet added to anything."""
-
-    view: TraceView
-    outputs: list[tuple[Rule, RuleOutput]]
-    groups: dict[FindingKey, Group]
-    facts: TraceFacts
-    examples: dict[Subject, list[Example]]
-    values: dict[Measure, list[Value]]
-    defects: list[Defect]
-
-
-def _examine(
-    known: Partial, trace: Trace, settings: MinerSettings, rules: tuple[Rule, ...]
-) -> None:
+def _examine(tally: Tally, trace: Trace, settings: MinerSettings, rules: tuple[Rule, ...]) -> None:
     """Add what *rules* find in one trace; one that cannot be examined is only counted."""
     try:
         examined = _examined(TraceView(trace, settings), rules)
     except Exception:  # a trace is a border: what is wrong with one costs it alone
         log.warning("trace_not_examined", trace_id=trace.trace_id, exc_info=True)
-        known.skipped["failed"] += 1
+        tally.known.skipped["failed"] += 1
         return
-    _add(known, examined)
+    tally.add(examined)
 
 
-def _examined(view: TraceView, rules: tuple[Rule, ...], piece: Piece | None = None) -> _Examined:
-    outputs = [(rule, _checked(rule, view)) for rule in rules]
-    found = (one for _, output in outputs for one in output.observations)
-    observations = [_as_recorded(view, one) for one in found] if view.told else list(found)
+def _examined(view: TraceView, rules: tuple[Rule, ...], piece: Piece | None = None) -> Examined:
+    outputs = [_checked(rule, view) for rule in rules]
+    observations = [found for output in outputs for found in output.observations]
+    if view.told:
+        observations = [_as_recorded(view, found) for found in observations]
     if piece is not None:
         observations = told_by(piece, observations)
-    return _Examined(
+    return Examined(
         view=view,
         outputs=outputs,
         groups=_groups(view, observations, piece.first_step if piece else 0),
         facts=_facts(view, observations, piece),
         examples=_examples(view),
         values=measured(view),
-        defects=list(defects_of(view)),
+        defects=defects_of(view),
     )
 
 
 def _examine_parts(
-    known: Partial,
+    tally: Tally,
     parts: Iterable[Trace],
     settings: MinerSettings,
     rules: tuple[Rule, ...],
@@ -159,18 +141,18 @@ def _examine_parts(
             piece, examined = _examined_piece(part, lead, settings, rules, is_last=is_last)
         except Exception:  # as for a whole trace: what was examined before stays
             log.warning("trace_not_examined", trace_id=part.trace_id, exc_info=True)
-            known.skipped["failed"] += 1
+            tally.known.skipped["failed"] += 1
             break
         lead = piece.lead
         pauses = _longest_pauses(before, examined)
         examined = _following(before, examined, piece)
-        _add(known, _ended(examined, pauses) if is_last else _unended(examined))
-        known.large.update(traces=int(before is None), parts=1)
+        tally.add(_ended(examined, pauses) if is_last else _unended(examined, rules))
+        tally.known.large.update(traces=int(before is None), parts=1)
         before = _Before(examined.facts, pauses)
         # What was made of a part is not held while the next one is read.
         del part, piece, examined
     if left is not None:
-        known.large.update(spans=left.spans, bytes=left.line_bytes)
+        tally.known.large.update(spans=left.spans, bytes=left.line_bytes)
 
 
 class _Before(NamedTuple):
@@ -183,14 +165,14 @@ class _Before(NamedTuple):
 
 def _examined_piece(
     part: Trace, lead: Lead, settings: MinerSettings, rules: tuple[Rule, ...], *, is_last: bool
-) -> tuple[Piece, _Examined]:
+) -> tuple[Piece, Examined]:
     trace = with_lead(part, lead)
     view = TraceView(trace, settings, is_part=True, failed_above=lead.failed_above)
     piece = piece_of(part, lead, view, is_last=is_last)
     return piece, _examined(view, rules, piece)
 
 
-def _longest_pauses(before: _Before | None, examined: _Examined) -> dict[Measure, Value]:
+def _longest_pauses(before: _Before | None, examined: Examined) -> dict[Measure, Value]:
     longest = dict(before.pauses) if before else {}
     for measure, values in examined.values.items():
         if measure.rule == IDLE:
@@ -198,7 +180,7 @@ def _longest_pauses(before: _Before | None, examined: _Examined) -> dict[Measure
     return longest
 
 
-def _following(before: _Before | None, examined: _Examined, piece: Piece) -> _Examined:
+def _following(before: _Before | None, examined: Examined, piece: Piece) -> Examined:
     """A piece of a trace as it adds to the ones *before*: each step and the trace count once."""
     values = {
         measure: [row for row in rows if row[1] in piece.new or measure.rule == SLOW_RUN]
@@ -212,53 +194,21 @@ def _following(before: _Before | None, examined: _Examined, piece: Piece) -> _Ex
     )
 
 
-def _ended(examined: _Examined, pauses: dict[Measure, Value]) -> _Examined:
+def _ended(examined: Examined, pauses: dict[Measure, Value]) -> Examined:
     """The last piece: it stands for what there is one of in a trace."""
     once = {measure: [value] for measure, value in pauses.items()}
     return examined._replace(values=examined.values | once)
 
 
-def _unended(examined: _Examined) -> _Examined:
+def _unended(examined: Examined, rules: tuple[Rule, ...]) -> Examined:
     """A piece before the last one: rules that look at a trace as one have not checked it yet."""
     outputs = [
-        (rule, output._replace(checked=0, of=0, not_checked={}))
+        output._replace(checked=0, of=0, not_checked={})
         if rule.needs_whole or rule.unit in _ONE_A_TRACE
-        else (rule, output)
-        for rule, output in examined.outputs
+        else output
+        for rule, output in zip(rules, examined.outputs, strict=True)
     ]
     return examined._replace(outputs=outputs)
-
-
-def _add(known: Partial, examined: _Examined) -> None:
-    trace_id = examined.view.trace_id
-    for rule, output in examined.outputs:
-        checked = known.checked.get(rule.id)
-        if checked is None:
-            checked = known.checked[rule.id] = Checked()
-        checked.add(output.checked, output.of, output.not_checked)
-    # A finding that shows up proves that it could: its own trace is always eligible.
-    eligible = {population_of(key) for key in examined.groups}
-    # Many rules count over the same set, which is one object.
-    distinct = {output.eligible for _, output in examined.outputs}
-    for population in eligible.union(*distinct):
-        traces = known.eligible.get(population)
-        if traces is None:
-            traces = known.eligible[population] = set()
-        traces.add(trace_id)
-    for key, group in examined.groups.items():
-        known.groups.setdefault(key, Group()).absorb(group)
-    known.traces[trace_id] = examined.facts
-    known.add_examples(examined.examples)
-    known.tool_lists.update(tool_lists_of(examined.view, examined.facts.features, known.tool_lists))
-    for measure, values in examined.values.items():
-        spread = known.spreads.get(measure)
-        if spread is None:
-            spread = known.spreads[measure] = Spread(FLOORS[measure.rule])
-        for value, span_id in values:
-            spread.add(value, trace_id, span_id)
-    for defect in examined.defects:
-        example = (trace_id, defect.span_id) if defect.met else ("", "")
-        known.add_defects(defect.code, Defects(defect.met, defect.of, example))
 
 
 def _checked(rule: Rule, view: TraceView) -> RuleOutput:
@@ -328,14 +278,17 @@ def _case(view: TraceView, found: list[Observation]) -> Case:
 
 def _examples(view: TraceView) -> dict[Subject, list[Example]]:
     """The first success of every tool that never failed in the trace."""
-    failed = {(call.agent, call.tool) for call in view.tool_calls if call.signal}
     found: dict[Subject, list[Example]] = {}
-    for call in view.tool_calls:
-        subject = Subject(call.agent, call.tool)
-        if subject in failed or subject in found or not call.result.value.strip():
+    for subject in view.used_tools:
+        calls = view.calls_of(subject)
+        if view.failed and any(call.signal for call in calls):
             continue
-        cited: Quote = as_recorded(quote(call.span, "counterexample", call.result), view.told)
-        found[subject] = [Example(len(view.steps), view.trace_id, cited)]
+        shown = next((call for call in calls if call.result.value.strip()), None)
+        if shown is not None:
+            cited: Quote = quote(shown.span, "counterexample", shown.result)
+            found[subject] = [
+                Example(len(view.steps), view.trace_id, as_recorded(cited, view.told))
+            ]
     return found
 
 
@@ -345,12 +298,14 @@ def _facts(
     """The facts of a trace, or of what is new in a piece of one."""
     trace = view.trace
     spans, steps, errors = trace.spans, view.steps, view.leaf_errors
+    failed = tuple(span for span in view.failed if span.span_id in trace.by_id)
     if piece is not None:
         spans = tuple(span for span in spans if span.span_id in piece.new)
         steps = tuple(span for span in steps if view.recorded_id(span.span_id) in piece.new)
         errors = tuple(
             error for error in errors if view.recorded_id(error.span.span_id) in piece.told
         )
+        failed = tuple(span for span in failed if span.span_id in piece.new)
     wasted = any(o.wasted.end > o.wasted.first for o in observations)
     by_call = {
         span.span_id: used
@@ -364,14 +319,14 @@ def _facts(
     counted = [used for span_id, used in by_call.items() if span_id not in enclosing]
     costs = [used.usd for used in counted if used.usd is not None]
     stated = view.settings.contract.outcome
-    session_id = next((span.session_id for span in spans if span.session_id), "")
+    session_id = _first_text(spans, "inference.session_id")
     return TraceFacts(
         trace_id=trace.trace_id,
         agent=view.agent_of(view.root),
         is_open=trace.is_open,
         spans=len(spans),
         steps=len(steps),
-        model_calls=sum(span.observation_kind == LLM for span in steps),
+        model_calls=len([span for span in steps if span.observation_kind == LLM]),
         stopped_at=stopped_at(view),
         duplicate_spans=trace.duplicate_spans,
         start_unix_ns=trace.start_unix_ns,
@@ -380,19 +335,29 @@ def _facts(
         request=request_of(asked_of(view)) if session_id else NO_REQUEST,
         outcome=outcome_of(trace, view.root, stated) if stated else view.outcome,
         session_id=session_id,
-        user_id=next((span.user_id for span in spans if span.user_id), ""),
+        user_id=_first_text(spans, "inference.user_id"),
         service_version=view.root.service_version,
-        models=tuple(sorted({call.span.model for call in view.model_calls} - {""})),
+        models=tuple(sorted({call.model for call in view.model_calls} - {""})),
         input_tokens=sum(used.input_tokens for used in counted),
         output_tokens=sum(used.output_tokens for used in counted),
         cost_usd=math.fsum(costs) if costs else None,
         leaf_errors=len(errors),
-        has_recorded_error=any(span.has_error_status or span.has_derived_error for span in spans),
-        step_tokens=tuple(sum(used_tokens(span)) for span in steps if wasted),
-        step_ms=tuple(span.duration_ns // _NS_PER_MS for span in steps if wasted),
-        step_usd=tuple(used_usd(span) or 0.0 for span in steps if wasted and costs),
+        # Whatever states that it failed is among what failed.
+        has_recorded_error=any(span.has_error_status or span.has_derived_error for span in failed),
+        step_tokens=tuple(sum(used_tokens(span)) for span in steps) if wasted else (),
+        step_ms=tuple(span.duration_ns // _NS_PER_MS for span in steps) if wasted else (),
+        step_usd=tuple(used_usd(span) or 0.0 for span in steps) if wasted and costs else (),
         signals=risk_signals(view, observations),
         decisive_span_id=decisive_span(view, observations),
         root_span_id=view.root.span_id,
         features=features_of(view),
     )
+
+
+def _first_text(spans: Iterable[Span], key: str) -> str:
+    """The first text that an attribute has in *spans*; ``""`` when there is none."""
+    for span in spans:
+        value = span.attributes.get(key)
+        if value and isinstance(value, str):
+            return value
+    return ""

@@ -10,9 +10,12 @@ largest. Memory grows with traces, not with spans, and partial results add up in
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple
 
+from halo_daemon.analyzer.content import NOTHING_USED
 from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.trace_view import STEP_KINDS, TraceView
 from halo_daemon.proto.span import Span
@@ -26,6 +29,7 @@ _Z = 3.5
 _MAD_TO_SIGMA = 0.6745
 _WITHOUT_SPREAD = 3.0
 _NS_PER_MS = 1_000_000
+_PARENT = attrgetter("parent_span_id")
 
 IDLE = "idle"
 SLOW_RUN = "slow_run"
@@ -85,14 +89,17 @@ class Spread:
     largest: list[Large] = field(default_factory=list)
     """Of the values of at least the floor."""
 
-    def add(self, value: float, trace_id: str, span_id: str) -> None:
-        """Count one value above zero."""
-        bucket = math.floor(math.log(value / self.floor) * _BUCKETS_PER_E)
-        self.buckets[bucket] += 1
-        if bucket < 0:
-            return
-        self.reached[trace_id] = max(bucket, self.reached.get(trace_id, 0))
-        row = Large(-value, trace_id, span_id)
+    def add(self, trace_id: str, values: Iterable[Value]) -> None:
+        """Count values above zero of one trace."""
+        buckets, floor = self.buckets, self.floor
+        for value, span_id in values:
+            bucket = math.floor(math.log(value / floor) * _BUCKETS_PER_E)
+            buckets[bucket] += 1
+            if bucket >= 0:
+                self._reach(bucket, Large(-value, trace_id, span_id))
+
+    def _reach(self, bucket: int, row: Large) -> None:
+        self.reached[row.trace_id] = max(bucket, self.reached.get(row.trace_id, 0))
         if len(self.largest) < MAX_LARGEST or row < self.largest[-1]:
             self._keep_largest([row])
 
@@ -157,17 +164,20 @@ def measured(view: TraceView) -> dict[Measure, list[Value]]:
 def _of_steps(view: TraceView) -> dict[Measure, list[Value]]:
     alike: dict[tuple[Subject, str], tuple[list[Value], list[Value], list[Value]]] = {}
     repeated = view.repeated_calls
+    subjects = view.subjects
     for span, used in zip(view.trace.spans, view.used, strict=True):
         if span.observation_kind not in STEP_KINDS or span.span_id in repeated:
             continue
-        like = view.subject_of(span), span.model
+        like = subjects[span.span_id], span.model
         values = alike.get(like)
         if values is None:
             values = alike[like] = ([], [], [])
         slow, costly, heavy = values
-        duration_ms = span.duration_ns / _NS_PER_MS
-        if duration_ms > 0:
-            slow.append((duration_ms, span.span_id))
+        duration_ns = span.end_unix_ns - span.start_unix_ns
+        if duration_ns > 0:
+            slow.append((duration_ns / _NS_PER_MS, span.span_id))
+        if used is NOTHING_USED:
+            continue
         if used.usd:
             costly.append((used.usd, span.span_id))
         tokens = used.input_tokens + used.output_tokens
@@ -190,7 +200,7 @@ def _longest_pause(view: TraceView) -> tuple[float, Span] | None:
     None where nothing pauses. What follows a span without an end is not looked at.
     """
     spans = view.trace.spans
-    holders = {span.parent_span_id for span in spans}
+    holders = set(map(_PARENT, spans))
     after_tools = {call.holder.span_id for call in view.told.values()}
     busy_until_ns, longest_ns, ended_by = 0, 0, None
     for span in spans:
@@ -199,7 +209,8 @@ def _longest_pause(view: TraceView) -> tuple[float, Span] | None:
         pause_ns = span.start_unix_ns - busy_until_ns
         if busy_until_ns and pause_ns > longest_ns and span.span_id not in after_tools:
             longest_ns, ended_by = pause_ns, span
-        if not span.is_complete:
+        end_unix_ns = span.end_unix_ns
+        if end_unix_ns <= 0:
             break
-        busy_until_ns = max(busy_until_ns, span.end_unix_ns)
+        busy_until_ns = max(busy_until_ns, end_unix_ns)
     return (longest_ns / _NS_PER_MS, ended_by) if ended_by else None

@@ -1,19 +1,11 @@
 """Defects of the recording itself, counted per trace, each with the change to make."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import Span
 
 _SKEW_NS = 1_000_000_000
-_BY_SPAN = (
-    "missing_parent",
-    "negative_duration",
-    "clock_skew",
-    "unfinished_span",
-    "cut_attribute",
-)
 
 FIXES: dict[str, str] = {
     "missing_parent": "Export every span of a process, also on shutdown, and sample whole traces.",
@@ -42,54 +34,93 @@ class Defect(NamedTuple):
     """The first span that has it; ``""`` when there is none."""
 
 
-def defects_of(view: TraceView) -> Iterator[Defect]:
+DEFECTS = (
+    "missing_parent",
+    "negative_duration",
+    "clock_skew",
+    "unfinished_span",
+    "cut_attribute",
+    "duplicate_span",
+    "cut_trace",
+    "missing_tokens",
+    "missing_model",
+    "missing_result",
+    "missing_tool_span",
+    "missing_session",
+    "missing_version",
+)
+"""Codes in the order of `defects_of`."""
+
+
+def defects_of(view: TraceView) -> list[Defect]:
     """Count every kind of defect, also those met zero times, so that shares have a denominator."""
     trace = view.trace
-    spans = len(trace.spans)
-    found = _met(view)
-    for code in _BY_SPAN:
-        met = found[code]
-        yield Defect(code, len(met), spans, _first(met))
-    yield Defect("duplicate_span", trace.duplicate_spans, spans, trace.spans[0].span_id)
-    yield Defect("cut_trace", int(view.is_part or trace.cut is not None), 1, trace.spans[0].span_id)
-    calls = [call.span for call in view.model_calls]
-    untold = [span for span in calls if span.input_tokens is None and span.output_tokens is None]
-    unnamed = [span for span in calls if not span.model]
+    first = trace.spans[0]
+    spans, calls = len(trace.spans), len(view.model_calls)
+    has_session = any(span.session_id for span in trace.spans)
+    missing_parent, negative, skewed, unfinished, cut = _met(view)
     recorded = [call for call in view.tool_calls if not call.is_told]
     silent = [call.span for call in recorded if not call.result.attribute and not call.signal]
     told = [call.holder for call in view.told.values()]
-    yield Defect("missing_tokens", len(untold), len(calls), _first(untold))
-    yield Defect("missing_model", len(unnamed), len(calls), _first(unnamed))
-    yield Defect("missing_result", len(silent), len(recorded), _first(silent))
-    yield Defect("missing_tool_span", len(told), len(view.tool_calls), _first(told))
-    root = trace.spans[0]
-    has_session = any(span.session_id for span in trace.spans)
-    yield Defect("missing_session", int(not has_session), 1, root.span_id)
-    yield Defect("missing_version", int(not root.service_version), 1, root.span_id)
+    return [
+        _defect("missing_parent", missing_parent, spans),
+        _defect("negative_duration", negative, spans),
+        _defect("clock_skew", skewed, spans),
+        _defect("unfinished_span", unfinished, spans),
+        _defect("cut_attribute", cut, spans),
+        Defect("duplicate_span", trace.duplicate_spans, spans, first.span_id),
+        Defect("cut_trace", int(view.is_part or trace.cut is not None), 1, first.span_id),
+        _defect("missing_tokens", _untold(view), calls),
+        _defect("missing_model", [c.span for c in view.model_calls if not c.model], calls),
+        _defect("missing_result", silent, len(recorded)),
+        _defect("missing_tool_span", told, len(view.tool_calls)),
+        Defect("missing_session", int(not has_session), 1, first.span_id),
+        Defect("missing_version", int(not first.service_version), 1, first.span_id),
+    ]
 
 
-def _first(spans: list[Span]) -> str:
-    return spans[0].span_id if spans else ""
+def _defect(code: str, met: list[Span], of: int) -> Defect:
+    return Defect(code, len(met), of, met[0].span_id if met else "")
 
 
-def _met(view: TraceView) -> dict[str, list[Span]]:
-    """The spans that have each defect of `_BY_SPAN`, in span order."""
-    met: dict[str, list[Span]] = {code: [] for code in _BY_SPAN}
+def _untold(view: TraceView) -> list[Span]:
+    """Model calls without a number of tokens; what no call can have is one."""
+    return [
+        call.span
+        for call in view.model_calls
+        if not (call.used.input_tokens or call.used.output_tokens)
+        and call.span.input_tokens is None
+        and call.span.output_tokens is None
+    ]
+
+
+def _met(view: TraceView) -> tuple[list[Span], ...]:
+    """
+    The spans that have each of five defects, in span order.
+
+    Those of no parent, of a negative duration, of clocks apart, without an end, cut.
+    """
+    orphans: list[Span] = []
+    negative: list[Span] = []
+    skewed: list[Span] = []
+    unfinished: list[Span] = []
+    cut: list[Span] = []
     by_id = view.trace.by_id
-    for span in view.trace.spans:
+    for span, shape in zip(view.trace.spans, view.shapes, strict=True):
+        start_unix_ns, end_unix_ns = span.start_unix_ns, span.end_unix_ns
         parent = by_id.get(span.parent_span_id)
         if parent is None:
             if span.parent_span_id:
-                met["missing_parent"].append(span)
-        elif span.start_unix_ns < parent.start_unix_ns - _SKEW_NS:
-            met["clock_skew"].append(span)
-        if span.end_unix_ns <= 0:
+                orphans.append(span)
+        elif start_unix_ns < parent.start_unix_ns - _SKEW_NS:
+            skewed.append(span)
+        if end_unix_ns <= 0:
             if not view.is_open:
-                met["unfinished_span"].append(span)
-        elif span.end_unix_ns < span.start_unix_ns:
-            met["negative_duration"].append(span)
-        if span.attributes.get("halo.truncated") is True or (
+                unfinished.append(span)
+        elif end_unix_ns < start_unix_ns:
+            negative.append(span)
+        if (shape.may_be_cut and span.attributes["halo.truncated"] is True) or (
             span.fields.get("dropped_attributes_count")
         ):
-            met["cut_attribute"].append(span)
-    return met
+            cut.append(span)
+    return orphans, negative, skewed, unfinished, cut

@@ -179,7 +179,7 @@ def _told(call: ModelCall) -> _Told:
     newest = call.shape.newest
     question = call.span.attributes.get(newest.content) if newest is not None else None
     return _Told(
-        call.span.model,
+        call.model,
         text_of(question).strip(),
         call.answer.value.strip(),
         tuple((one.name, one.call_id or one.arguments.value) for one in call.requested),

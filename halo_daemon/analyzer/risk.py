@@ -87,12 +87,13 @@ def risk_signals(view: TraceView, observations: Sequence[Observation]) -> RiskSi
     sizes = [
         call.used.output_tokens or len(call.answer.value) // _CHARS_PER_TOKEN for call in calls
     ]
+    prompts = [call.used.input_tokens for call in calls]
     return RiskSignals(
         found=_found(observations),
         spans=len(view.trace.spans),
         output_size=sum(sizes),
         output_per_call=sum(sizes) / max(1, len(sizes)),
-        largest_prompt=max((call.used.input_tokens for call in calls), default=0),
+        largest_prompt=max(prompts, default=0),
         tools=len(view.used_tools),
         late_errors=_late_errors(view),
         stale_results=_stale_results(view),
@@ -113,6 +114,8 @@ def _found(observations: Sequence[Observation]) -> float:
 
 
 def _late_errors(view: TraceView) -> int:
+    if not view.leaf_errors:
+        return 0
     late = _LATE * len(view.steps)
     return sum(view.step_at(error.span.start_unix_ns) >= late for error in view.leaf_errors)
 

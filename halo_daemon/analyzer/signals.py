@@ -44,6 +44,11 @@ class ErrorSignal(NamedTuple):
     """Path of the value that holds the message; ``""`` when it stands nowhere."""
 
 
+def says_no_error(span: Span) -> bool:
+    """A cheap yes to whether `error_signal` has none, where no attribute may state one."""
+    return not (span.status_code == STATUS_ERROR or span.events or span.observation_kind == TOOL)
+
+
 def error_signal(span: Span, *, may_state: bool = True) -> ErrorSignal | None:
     """
     The strongest error signal of *span*; None when there is none.

@@ -35,6 +35,7 @@ USAGE_KEYS = frozenset(
 )
 """What a model call may have used."""
 
+_LIMIT_KEYS = frozenset({"gen_ai.request.max_tokens", "llm.invocation_parameters"})
 _MAX_SHAPES = 1_024
 _MAX_KEYS = 512
 """Spans with more keys are looked at anew each time, so that shapes stay small."""
@@ -88,6 +89,10 @@ class SpanShape(NamedTuple):
     """Whether an attribute may state the outcome of the run."""
     may_use: bool
     """Whether an attribute may state tokens or cost."""
+    may_limit: bool
+    """Whether an attribute may state how many tokens may be written."""
+    may_be_cut: bool
+    """Whether an attribute may state that values were cut."""
 
 
 def shape_of(span: Span) -> SpanShape:
@@ -121,6 +126,8 @@ def _shape(keys: tuple[str, ...]) -> SpanShape:
         may_fail=not FAILURE_KEYS.isdisjoint(present),
         may_judge=not OUTCOME_KEYS.isdisjoint(present),
         may_use=not USAGE_KEYS.isdisjoint(present),
+        may_limit=not _LIMIT_KEYS.isdisjoint(present),
+        may_be_cut="halo.truncated" in present,
     )
 
 

@@ -21,7 +21,9 @@ def subjects_of(trace: Trace) -> dict[str, Subject]:
     # Few among the spans of a trace differ: one object for all that are alike.
     known: dict[tuple[str, str], Subject] = {}
     for first in trace.spans:
-        for span in _unmet(first, trace, found):
+        # Nearly always the parent was met, and the span was not.
+        is_next = first.parent_span_id in found and first.span_id not in found
+        for span in (first,) if is_next else _unmet(first, trace, found):
             agent = span.agent_name
             if not agent:
                 parent = found.get(span.parent_span_id)

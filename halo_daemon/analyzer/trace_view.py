@@ -5,6 +5,7 @@ Everything here is a pure function of the trace; order is that of start times.
 """
 
 from hashlib import blake2b
+from operator import attrgetter
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import (
@@ -23,7 +24,12 @@ from halo_daemon.analyzer.outcome import Outcome, outcome_of, status_outcome
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.repeated_calls import repeated_calls
 from halo_daemon.analyzer.settings import MinerSettings
-from halo_daemon.analyzer.signals import ErrorSignal, error_signal, stated_failure
+from halo_daemon.analyzer.signals import (
+    ErrorSignal,
+    error_signal,
+    says_no_error,
+    stated_failure,
+)
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
 from halo_daemon.analyzer.step_order import StepOrder
 from halo_daemon.analyzer.subjects import Subject, subjects_of
@@ -34,6 +40,7 @@ from halo_daemon.proto.span import AGENT, LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace
 
 STEP_KINDS = frozenset({LLM, TOOL})
+_EVENTS = attrgetter("events")
 _TASK_CHARS = 4_000
 _INPUT_KEYS = ("input.value", "llm.input_messages.0.message.content")
 
@@ -67,6 +74,10 @@ class TraceView:
         """Spans that only repeat a failure of an earlier part."""
         self.shapes: tuple[SpanShape, ...] = tuple(map(shape_of, trace.spans))
         """Of each span of the trace."""
+        self.known_shapes = tuple(
+            dict(zip(map(id, self.shapes), self.shapes, strict=True)).values()
+        )
+        """The different ones of them, of which there are few."""
         self._recorded_subjects = subjects_of(trace)
 
     @property
@@ -113,7 +124,8 @@ class TraceView:
         return told.holder.span_id if told else span_id
 
     @computed_once
-    def _subjects(self) -> dict[str, Subject]:
+    def subjects(self) -> dict[str, Subject]:
+        """Agent and name of each span, by its id."""
         if not self.told:
             return self._recorded_subjects
         return self._recorded_subjects | {
@@ -126,9 +138,11 @@ class TraceView:
         """Model calls and tool calls; their number is the length of the trace."""
         repeated = self.repeated_calls
         return tuple(
-            span
-            for span in self.spans
-            if span.observation_kind in STEP_KINDS and span.span_id not in repeated
+            [
+                span
+                for span in self.spans
+                if span.observation_kind in STEP_KINDS and span.span_id not in repeated
+            ]
         )
 
     @computed_once
@@ -153,17 +167,21 @@ class TraceView:
     def _calls_told(self) -> tuple[ModelCall, ...]:
         """Every LLM span."""
         return tuple(
-            read_model_call(span, shape, self._recorded_subjects[span.span_id].agent, used)
-            for span, shape, used in zip(self.trace.spans, self.shapes, self.used, strict=True)
-            if span.observation_kind == LLM
+            [
+                read_model_call(span, shape, self._recorded_subjects[span.span_id].agent, used)
+                for span, shape, used in zip(self.trace.spans, self.shapes, self.used, strict=True)
+                if span.observation_kind == LLM
+            ]
         )
 
     @computed_once
     def used(self) -> tuple[Used, ...]:
         """Tokens and cost of each span of the trace."""
         return tuple(
-            used_by(span) if shape.may_use else NOTHING_USED
-            for span, shape in zip(self.trace.spans, self.shapes, strict=True)
+            [
+                used_by(span) if shape.may_use else NOTHING_USED
+                for span, shape in zip(self.trace.spans, self.shapes, strict=True)
+            ]
         )
 
     @computed_once
@@ -175,7 +193,7 @@ class TraceView:
             if span.observation_kind == LLM:
                 turn += 1
                 continue
-            agent, tool = self._subjects[span.span_id]
+            agent, tool = self.subjects[span.span_id]
             signal = self._signals.get(span.span_id)
             calls.append(
                 ToolCall(
@@ -204,7 +222,7 @@ class TraceView:
     def _calls_by_subject(self) -> dict[Subject, list[ToolCall]]:
         found: dict[Subject, list[ToolCall]] = {}
         for call in self.tool_calls:
-            found.setdefault(self._subjects[call.span.span_id], []).append(call)
+            found.setdefault(self.subjects[call.span.span_id], []).append(call)
         return found
 
     def calls_of(self, subject: Subject) -> list[ToolCall]:
@@ -213,29 +231,38 @@ class TraceView:
 
     def agent_of(self, span: Span) -> str:
         """The span's agent, else that of its parent, else the service; masked."""
-        return self._subjects[span.span_id].agent
+        return self.subjects[span.span_id].agent
 
     def subject_of(self, span: Span) -> Subject:
         """The span's agent and the name of its tool, else its own name; masked."""
-        return self._subjects[span.span_id]
+        return self.subjects[span.span_id]
 
     @computed_once
     def agents(self) -> frozenset[str]:
         """Agents of the steps; those of all spans where there are no steps."""
-        subjects = self._subjects
-        return frozenset(subjects[span.span_id].agent for span in self.steps or self.trace.spans)
+        subjects = self.subjects
+        return frozenset({subjects[span.span_id].agent for span in self.steps or self.trace.spans})
 
     @computed_once
     def _signals(self) -> dict[str, ErrorSignal]:
         tools = self.settings.contract.tools
         found = {}
         for span, shape in self.shaped_spans:
+            if not (tools or shape.may_fail) and says_no_error(span):
+                continue
             signal = error_signal(span, may_state=shape.may_fail)
             if signal is None and tools:
                 signal = stated_failure(span, tools)
             if signal is not None:
                 found[span.span_id] = signal
         return found
+
+    @computed_once
+    def failed(self) -> tuple[Span, ...]:
+        """Spans that carry an error signal of any kind."""
+        if not self._signals:
+            return ()
+        return tuple([span for span in self.spans if span.span_id in self._signals])
 
     def template_of(self, span: Span) -> str:
         """Masked template of the span's error; ``""`` when it has none."""
@@ -245,6 +272,8 @@ class TraceView:
     @computed_once
     def leaf_errors(self) -> tuple[LeafError, ...]:
         """Failed spans none of whose descendants failed."""
+        if not self._signals:
+            return ()
         above = set(self._failed_above)
         by_id = self.trace.by_id
         for span_id in self._signals:
@@ -286,7 +315,7 @@ class TraceView:
     def _spans_by_subject(self) -> dict[Subject, list[Span]]:
         found: dict[Subject, list[Span]] = {}
         for span in self.spans:
-            found.setdefault(self._subjects[span.span_id], []).append(span)
+            found.setdefault(self.subjects[span.span_id], []).append(span)
         return found
 
     @computed_once
@@ -311,12 +340,14 @@ class TraceView:
 
     def model_subject_of(self, call: ModelCall) -> Subject:
         """Agent and model that a model call's findings are counted under."""
-        return Subject(call.agent, call.span.model or mask_name(call.span.name))
+        return Subject(call.agent, call.model or mask_name(call.span.name))
 
     @computed_once
     def model_populations(self) -> frozenset[Population]:
         """Agent and model of every model call."""
-        called = {self.model_subject_of(call) for call in self.model_calls}
+        called = {
+            (call.agent, call.model or mask_name(call.span.name)) for call in self.model_calls
+        }
         return frozenset(Population("model", *subject) for subject in called)
 
     @computed_once
@@ -372,8 +403,8 @@ class TraceView:
     @computed_once
     def outcome(self) -> Outcome:
         """What became of the run by what it says itself, without the project's own rules."""
-        may_judge = any(shape.may_judge for shape in self.shapes)
-        if may_judge or any(span.events for span in self.trace.spans):
+        may_judge = any(shape.may_judge for shape in self.known_shapes)
+        if may_judge or any(map(_EVENTS, self.trace.spans)):
             return outcome_of(self.trace, self.root)
         return status_outcome(self.root)
 
@@ -397,10 +428,12 @@ class TraceView:
     @computed_once
     def final_call(self) -> ModelCall | None:
         """The model call that ended last; None when there is none."""
-        complete = [call for call in self.model_calls if call.span.is_complete]
-        return max(
-            complete, key=lambda call: (call.span.end_unix_ns, call.span.span_id), default=None
-        )
+        complete = [
+            (call.span.end_unix_ns, call.span.span_id, place)
+            for place, call in enumerate(self.model_calls)
+            if call.span.end_unix_ns > 0
+        ]
+        return self.model_calls[max(complete)[2]] if complete else None
 
     def answered_after(self, span: Span) -> bool:
         """Whether the trace gave an answer that is not the words of *span* itself."""

@@ -154,7 +154,8 @@ class Span:
         """The tool that a TOOL span ran, else ``""``; the span's name when not recorded."""
         if self.observation_kind != TOOL:
             return ""
-        return self.text("tool.name") or self.name
+        name = self.attributes.get("tool.name")
+        return name if name and isinstance(name, str) else self.name
 
     @property
     def input_tokens(self) -> int | None:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, Self
 
 from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.span import Span
+
+_END = attrgetter("end_unix_ns")
 
 
 def later_version(old: Span, new: Span) -> Span:
@@ -113,4 +116,5 @@ class Trace:
     @computed_once
     def end_unix_ns(self) -> int:
         """End of the span that ended last; 0 when none has ended."""
-        return max(span.end_unix_ns for span in self.spans)
+        end: int = max(map(_END, self.spans))
+        return end

@@ -64,7 +64,8 @@ def check_context_growth(view: TraceView) -> RuleOutput:
     if len(calls) < _MIN_CALLS:
         return RuleOutput(of=1, not_checked={"too_few": 1})
     agent = calls[-1].agent
-    largest = max(calls, key=lambda call: call.used.input_tokens)
+    tokens = [call.used.input_tokens for call in calls]
+    largest = calls[tokens.index(max(tokens))]
     found = (
         _growth(calls, agent),
         _full_window(calls, agent),
@@ -103,6 +104,8 @@ def window_tokens(model: str) -> int:
 
 def _full_window(calls: list[ModelCall], agent: str) -> Observation | None:
     """The fullest prompt; one beyond the window shows that the model has another window."""
+    if not any(map(window_tokens, {call.model for call in calls})):
+        return None
     shares = [(_share_of_window(call), call.span) for call in calls]
     share, span = max(shares, key=lambda row: row[0])
     if not _FULL <= share <= 1:
@@ -113,7 +116,7 @@ def _full_window(calls: list[ModelCall], agent: str) -> Observation | None:
 
 
 def _share_of_window(call: ModelCall) -> float:
-    window = window_tokens(call.span.model)
+    window = window_tokens(call.model)
     return call.used.input_tokens / window if window else 0.0
 
 
@@ -139,8 +142,11 @@ def _lost_cache(calls: list[ModelCall], agent: str) -> Observation | None:
     """Prompts that were mostly cached, and later are not."""
     shares = []
     for call in calls:
-        cached, prompt = call.span.count(_CACHED_KEY), call.used.input_tokens
-        if cached is not None and prompt >= _MIN_CACHED_PROMPT_TOKENS:
+        prompt = call.used.input_tokens
+        if prompt < _MIN_CACHED_PROMPT_TOKENS:
+            continue
+        cached = call.span.count(_CACHED_KEY)
+        if cached is not None:
             shares.append((min(1.0, max(0, cached) / prompt), call.span))
     if len(shares) < _MIN_CACHE_CALLS:
         return None

@@ -64,7 +64,9 @@ def _unrun_call(view: TraceView) -> Observation | None:
 
 
 def _ran_after(view: TraceView, call: ModelCall) -> bool:
-    return any(tool.span.start_unix_ns >= call.span.start_unix_ns for tool in view.tool_calls)
+    moment = call.span.start_unix_ns
+    # The last calls first: they tell at once where one did.
+    return any(ran.span.start_unix_ns >= moment for ran in reversed(view.tool_calls))
 
 
 def _no_answer(view: TraceView) -> Observation | None:

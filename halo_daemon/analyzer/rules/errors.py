@@ -71,9 +71,11 @@ def subject_of(view: TraceView, span: Span) -> Subject:
 
 def observe_errors(view: TraceView, rule: str) -> RuleOutput:
     """Report the leaf errors that belong to *rule*."""
+    eligible = view.span_populations
+    if not view.leaf_errors:
+        return RuleOutput((), eligible, checked=len(eligible), of=len(eligible))
     errors = view.leaf_errors
     observations = [_observe(view, error, rule) for error in errors if rule_of(view, error) == rule]
-    eligible = view.span_populations
     return RuleOutput(tuple(observations), eligible, checked=len(eligible), of=len(eligible))
 
 

@@ -40,11 +40,14 @@ def calls_in_cycle(view: TraceView) -> frozenset[str]:
 
 
 def _cycles(calls: Sequence[ToolCall]) -> Iterator[tuple[Sequence[ToolCall], int]]:
+    tools = [call.tool for call in calls]
     for period in _PERIODS:
         length = period * _ROUNDS
         run = 0
         for at in range(period, len(calls)):
-            run = run + 1 if _is_equal(calls[at - period], calls[at]) else 0
+            # Names first: most calls differ in them already.
+            is_equal = tools[at - period] == tools[at] and _is_equal(calls[at - period], calls[at])
+            run = run + 1 if is_equal else 0
             if run >= length - period:
                 rounds = calls[at - length + 1 : at + 1]
                 if _is_round(rounds[:period]):
@@ -54,8 +57,7 @@ def _cycles(calls: Sequence[ToolCall]) -> Iterator[tuple[Sequence[ToolCall], int
 
 def _is_equal(left: ToolCall, right: ToolCall) -> bool:
     return (
-        left.tool == right.tool
-        and left.agent == right.agent
+        left.agent == right.agent
         and left.canonical == right.canonical
         and left.has_result_of(right)
     )

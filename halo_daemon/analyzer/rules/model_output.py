@@ -94,6 +94,8 @@ def _cut_how(call: ModelCall) -> _Cut | None:
 
 
 def _token_limit(call: ModelCall) -> int | None:
+    if not call.shape.may_limit:
+        return None
     stated = call.span.count("gen_ai.request.max_tokens")
     if stated:
         return stated

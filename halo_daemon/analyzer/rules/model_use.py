@@ -62,13 +62,17 @@ def bare_model(model: str) -> str:
 
 def check_output_decay(view: TraceView) -> RuleOutput:
     """Answers in the last quarter of a run that fall below a fifth of its median length."""
-    calls = [call for call in view.model_calls if call.span.output_tokens is not None]
-    if len(calls) < _MIN_DECAY_CALLS:
+    counted = [
+        (tokens, call)
+        for call in view.model_calls
+        if (tokens := call.span.output_tokens) is not None
+    ]
+    if len(counted) < _MIN_DECAY_CALLS:
         return RuleOutput(of=1, not_checked={"too_few": 1})
-    lengths = [call.span.output_tokens or 0 for call in calls]
+    lengths, calls = zip(*counted, strict=True)
     usual = median(lengths)
     tail = calls[-(len(calls) // 4) :]
-    longest = max(call.span.output_tokens or 0 for call in tail)
+    longest = max(lengths[-len(tail) :])
     agent = view.agent_of(calls[-1].span)
     observations: tuple[Observation, ...] = ()
     if usual >= _MIN_MEDIAN_TOKENS and longest < _DECAY * usual:

@@ -1,7 +1,7 @@
 """Calls made again although nothing changed."""
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import (
@@ -29,7 +29,7 @@ _EMPTY_ARGUMENTS = frozenset({"", "{}", "[]", "null", '""'})
 def check_repeated_calls(view: TraceView) -> RuleOutput:
     """Equal calls with equal results and nothing in between that could have changed them."""
     eligible = frozenset(subject for subject, calls in view.used_tools.items() if calls > 1)
-    changes = list(accumulate(changes_state(call.tool) for call in view.tool_calls))
+    changes = list(accumulate([changes_state(call.tool) for call in view.tool_calls]))
     repeats = [
         (subject, group)
         for subject in sorted(eligible)
@@ -130,9 +130,11 @@ def check_blind_retries(view: TraceView) -> RuleOutput:
     """The very same call right after it failed, where a retry neither helps by itself nor did."""
     eligible = {Subject(call.agent, call.tool) for call in view.tool_calls if call.signal}
     observations: dict[Subject, Observation] = {}
-    for failed, again in zip(view.tool_calls, view.tool_calls[1:], strict=False):
+    for failed, again in pairwise(view.tool_calls):
+        if failed.signal is None:
+            continue
         subject = Subject(again.agent, again.tool)
-        if failed.signal is None or (failed.agent, failed.tool) != subject:
+        if (failed.agent, failed.tool) != subject:
             continue
         if _is_blind(view, failed, again):
             known = observations.get(subject)

@@ -22,8 +22,7 @@ def check_results(view: TraceView) -> RuleOutput:
     """
     offering: dict[str, bool] = {}
     for call in view.model_calls:
-        agent = view.agent_of(call.span)
-        offering[agent] = offering.get(agent, False) or bool(call.offered)
+        offering[call.agent] = bool(call.offered) or offering.get(call.agent, False)
     lists = sum(offering.values())
     stated = view.settings.contract.tools
     observations = []

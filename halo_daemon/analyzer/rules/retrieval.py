@@ -39,8 +39,9 @@ def check_empty_results(view: TraceView) -> RuleOutput:
         observations.setdefault(
             key, Observation(key, tuple(quotes), recovered=True, is_weak=not gave_up)
         )
-    recorded = sum(bool(call.result.attribute) for call in lookups)
-    eligible = frozenset(Population("span", call.agent, call.tool) for call in lookups)
+    recorded = len([call for call in lookups if call.result.attribute])
+    asked = {(call.agent, call.tool) for call in lookups}
+    eligible = frozenset(Population("span", agent, tool) for agent, tool in asked)
     return RuleOutput(
         tuple(observations.values()),
         eligible,

@@ -42,8 +42,9 @@ def check_double_side_effects(view: TraceView) -> RuleOutput:
     done: dict[tuple[str, str, str], ToolCall] = {}
     observations = []
     units = 0
-    for call in view.tool_calls:
-        certainty = _once_only(view, call.tool)
+    once_only = {tool: _once_only(view, tool) for tool in {call.tool for call in view.tool_calls}}
+    for call in view.tool_calls if any(once_only.values()) else ():
+        certainty = once_only[call.tool]
         if certainty is None or call.signal is not None:
             continue
         units += 1
@@ -75,6 +76,11 @@ def _again(view: TraceView, first: ToolCall, call: ToolCall, certainty: "Certain
 def check_preconditions(view: TraceView) -> RuleOutput:
     """Calls made before what the contract requires had succeeded."""
     tools = view.settings.contract.tools
+    if not tools:
+        calls = len(view.tool_calls)
+        return RuleOutput(
+            eligible=view.span_populations, of=calls, not_checked={"needs_contract": calls}
+        )
     asked = {(needed.tool, needed.same) for stated in tools.values() for needed in stated.requires}
     met: set[tuple[str, str, str]] = set()
     observations = []
@@ -87,14 +93,7 @@ def check_preconditions(view: TraceView) -> RuleOutput:
                 observations.append(_unmet(view, call, requirement))
         if call.signal is None:
             met |= {(tool, same, _value(call, same)) for tool, same in asked if tool == call.tool}
-    unstated = 0 if tools else len(view.tool_calls)
-    return RuleOutput(
-        tuple(observations),
-        view.span_populations,
-        checked=units,
-        of=units + unstated,
-        not_checked={"needs_contract": unstated},
-    )
+    return RuleOutput(tuple(observations), view.span_populations, checked=units, of=units)
 
 
 def _value(call: ToolCall, pointer: str) -> str:
@@ -114,7 +113,7 @@ def _unmet(view: TraceView, call: ToolCall, requirement: Requirement) -> Observa
 def check_failed_values(view: TraceView) -> RuleOutput:
     """A value that only a failed result supplied, in the arguments of a later write."""
     calls = view.tool_calls
-    if not any(call.signal for call in calls):
+    if not view.failed or not any(call.signal for call in calls):
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
     observations = []
     told: dict[str, ToolCall] = {}

@@ -69,7 +69,7 @@ def check_arguments(view: TraceView) -> RuleOutput:
     for call in view.model_calls:
         if not call.requested:
             continue
-        schemas = {bare_name(tool.name): tool for tool in call.offered}
+        schemas = {bare_name(tool.name): tool for tool in call.offered} if call.offered else {}
         for requested in call.requested:
             calls += 1
             stated = schema_of(contract, requested.name) if contract.tools else None

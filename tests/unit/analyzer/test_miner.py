@@ -1,7 +1,9 @@
 from halo_daemon.analyzer.miner import mine
+from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.proto.trace import Trace
 from halo_daemon.testing.spans import make_span, span_id_of
+from halo_daemon.testing.traces import TraceScript
 
 
 def _call(number, *, parent=0, tokens):
@@ -22,3 +24,25 @@ def test_a_call_around_a_call_is_not_counted_twice():
 
     (facts,) = known.traces.values()
     assert (facts.input_tokens, facts.output_tokens) == (107, 2)
+
+
+def test_what_traces_could_have_shown_is_counted_however_many_ways_there_are():
+    """Each trace is eligible for its own tool and for the agent, also where no two are alike."""
+    number = 1_100
+    scripts = [
+        TraceScript(place + 1).tool(f"tool_{word_of(place)}", {}, result="ok")
+        for place in range(number)
+    ]
+
+    known = mine([script.build() for script in scripts], MinerSettings())
+
+    (agent,) = {facts.agent for facts in known.traces.values()}
+    assert known.eligible[Population("agent", agent, "")] == {s.trace_id for s in scripts}
+    for place, script in enumerate(scripts):
+        own = Population("span", agent, f"tool_{word_of(place)}")
+        assert known.eligible[own] == {script.trace_id}
+
+
+def word_of(place):
+    """A word of letters alone, so that no two become one when names are masked."""
+    return "".join(chr(ord("a") + int(digit)) for digit in str(place))

@@ -21,8 +21,14 @@ def spread_of(values, floor=1.0):
     """A spread of values, each from a trace of its own."""
     spread = Spread(floor)
     for place, value in enumerate(values):
-        spread.add(value, f"t{place:04}", "s")
+        spread.add(f"t{place:04}", [(value, "s")])
     return spread
+
+
+def add(spread, row):
+    """Add one value with its trace and its span."""
+    value, trace_id, span_id = row
+    spread.add(trace_id, [(value, span_id)])
 
 
 def test_few_values_stand_out_from_nothing():
@@ -65,10 +71,10 @@ def test_parts_add_up_in_any_order(values, parts, draw):
     rows = [(value, f"t{place % 40:02}", f"s{place}") for place, value in enumerate(values)]
     whole, split = Spread(1.0), [Spread(1.0) for _ in range(parts)]
     for row in rows:
-        whole.add(*row)
+        add(whole, row)
     homes = {trace_id: draw.randrange(parts) for _, trace_id, _ in rows}
     for row in draw.sample(rows, len(rows)):
-        split[homes[row[1]]].add(*row)
+        add(split[homes[row[1]]], row)
     added = Spread(1.0)
     for part in draw.sample(split, parts):
         added.absorb(part)
@@ -98,7 +104,7 @@ def window_of(traces, *, every):
     spread = known.spreads[measure] = Spread(FLOORS["slow_run"])
     for place, trace_id in enumerate(ids):
         times = 60 if place % every == 0 else 1
-        spread.add(times * draw.uniform(55_000, 65_000), trace_id, "root")
+        spread.add(trace_id, [(times * draw.uniform(55_000, 65_000), "root")])
     return known
 
 
