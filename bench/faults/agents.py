@@ -181,6 +181,11 @@ def _other_model(script: Script, _draw: Random) -> Script:
     return script.with_turns(*script.turns[:-1], answer)
 
 
+def _made_up_id(script: Script, draw: Random) -> Script:
+    order = f"ORD-{draw.randint(10**8, 10**9)}"
+    return _before_answer(script, ask(ToolStep("get_order", {"order_id": order}, "on its way")))
+
+
 def _complaint(script: Script, _draw: Random) -> Script:
     again = Turn(text="I look again.", user="No, that's wrong. Look again.")
     return _before_answer(script, again)
@@ -209,9 +214,9 @@ def _demo(mode: Mode, agent: SampleAgent, *more: str) -> Fault:
     return Fault(name, agent, frozenset({RULES[mode], *more}), _by_demo(mode, agent), tool)
 
 
-def _lost_call(script: Script, draw: Random) -> Script:
-    order = f"ORD-{draw.randint(10_000, 99_999)}"
-    asked = replace(ask(ToolStep("get_order", {"order_id": order})), calls_ran=False)
+def _lost_call(script: Script, _draw: Random) -> Script:
+    again = _first(script, "get_order", {"order_id": "ORD-10000"})
+    asked = replace(ask(ToolStep("get_order", again.arguments)), calls_ran=False)
     return _before_answer(script, asked, Turn(text="I go on with what I have."))
 
 
@@ -245,6 +250,7 @@ FAULTS: tuple[Fault, ...] = (
         _twice_paid,
         tool="issue_refund",
     ),
+    Fault("made-up id", SUPPORT_BOT, frozenset({"ungrounded_argument"}), _made_up_id),
     Fault("claimed, not done", RESEARCH, frozenset({"claimed_not_done"}), _claimed),
     Fault("injected text", RESEARCH, frozenset({"injection_text"}), _injected_text),
     Fault("secret", CODER, frozenset({"secret_in_span"}), _secret),

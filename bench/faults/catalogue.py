@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from bench.faults import calls, outages, payloads, unsafe
+from bench.faults import calls, outages, payloads, silent, unsafe
 from bench.faults.steps import TOOLS, TOPICS, call, order
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
@@ -50,10 +50,9 @@ def clean_steps(script: TraceScript, draw: Random) -> None:
         )
     if draw.random() < 0.2:
         call(script, "list_alerts", {"since": f"{draw.randrange(24)} h"}, result="[]")
-    if draw.random() < 0.1:
-        payloads.mentions_errors(script, draw)
-    if draw.random() < 0.1:
-        calls.read_from_text(script, draw)
+    for near_miss in (payloads.mentions_errors, calls.read_from_text, silent.given_ids):
+        if draw.random() < 0.1:
+            near_miss(script, draw)
     if draw.random() < 0.1:
         topics = draw.sample(TOPICS, 2)
         _conversation(script, *(f"How does the {topic} of worn shoes work?" for topic in topics))
@@ -358,6 +357,7 @@ MODES: tuple[Mode, ...] = (
     Mode("code that breaks off", frozenset({"truncated_output"}), _cut_code),
     Mode("filtered output", frozenset({"filtered_output"}), _filtered),
     Mode("refunded twice", frozenset({"double_side_effect"}), _double_refund),
+    Mode("made-up id", frozenset({"ungrounded_argument"}), silent.made_up_id),
     Mode("claimed, not done", frozenset({"claimed_not_done"}), _claimed),
     Mode("claimed in German", frozenset({"claimed_not_done"}), _claimed_in_german),
     Mode("injected text", frozenset({"injection_text"}), unsafe.injected),

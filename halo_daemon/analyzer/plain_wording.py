@@ -78,6 +78,15 @@ PLAIN: dict[str, Plain] = {
         "system_prompt",
         "Ask for the source of every figure and address, and check them before answering.",
     ),
+    "ungrounded_argument": Plain(
+        "{subject} is called with a {kind} that the model was not given",
+        "hallucination/hall-params",
+        "not_followed",
+        "system_prompt",
+        "Tell the model to look an id up or to ask for it, and let the tool refuse what it does"
+        " not know and say where ids come from.",
+        "The model fills in an argument that it has no value for.",
+    ),
     "model_swap": Plain(
         "{subject} was asked for, {kind} answered",
         "configuration-mismatch/tool-definition",

@@ -44,6 +44,7 @@ _UNITS: dict[str, str] = {
     "tool_error": "span",
     "truncated_output": "model",
     "written_call": "model",
+    "ungrounded_argument": "requested",
 }
 """
 Unit by rule; the traces of the agent for all others.

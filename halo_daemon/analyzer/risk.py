@@ -39,6 +39,7 @@ _WEIGHTS: dict[str, float] = {
     "truncated_output": 0.5,
     "ungrounded_answer": 0.4,
     "written_call": 0.8,
+    "ungrounded_argument": 0.5,
 }
 """What a rule adds to the score."""
 

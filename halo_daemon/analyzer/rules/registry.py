@@ -32,6 +32,10 @@ from halo_daemon.analyzer.rules.side_effects import (
     check_preconditions,
 )
 from halo_daemon.analyzer.rules.tool_choice import check_arguments, check_made_up_tools
+from halo_daemon.analyzer.rules.ungrounded_arguments import (
+    UNGROUNDED_ARGUMENT,
+    check_ungrounded_arguments,
+)
 from halo_daemon.analyzer.rules.written_calls import WRITTEN_CALL, check_written_calls
 
 RULES: tuple[Rule, ...] = (
@@ -66,6 +70,7 @@ RULES: tuple[Rule, ...] = (
     Rule("tool_error", 3, "tools", check_tool_errors),
     Rule("truncated_output", 2, "model calls", check_truncated),
     Rule("ungrounded_answer", 2, "traces", check_grounding, needs_whole=True),
+    Rule(UNGROUNDED_ARGUMENT, 1, "calls with an id", check_ungrounded_arguments, needs_whole=True),
     Rule("unrecovered_error", 2, "leaf errors", check_unrecovered),
     Rule(WRITTEN_CALL, 1, "model calls", check_written_calls),
 )

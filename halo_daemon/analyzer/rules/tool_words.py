@@ -38,9 +38,15 @@ _MOVES = frozenset(
 
 
 @lru_cache(maxsize=4096)
+def word_list(name: str) -> tuple[str, ...]:
+    """Words in a name, in lower case and in order: ``searchOrders_v2`` is search, orders, v, 2."""
+    return tuple(word.lower() for word in _WORDS.findall(name))
+
+
+@lru_cache(maxsize=4096)
 def words_of(name: str) -> frozenset[str]:
-    """Words in a tool's name, in lower case: ``searchOrders_v2`` is search, orders, v, 2."""
-    return frozenset(word.lower() for word in _WORDS.findall(name))
+    """The same in no order, each once."""
+    return frozenset(word_list(name))
 
 
 @lru_cache(maxsize=4096)
@@ -51,7 +57,7 @@ def purpose_of(name: str) -> frozenset[str]:
     What follows a preposition is only the way: `find_user_by_email` and
     `findUserByName` are for the same, and so are `search_web` and `web_search`.
     """
-    words = [word.lower() for word in _WORDS.findall(name) if not word.isdecimal()]
+    words = [word for word in word_list(name) if not word.isdecimal()]
     way = next((place for place, word in enumerate(words) if word in _WAYS), len(words))
     return frozenset(words[:way]) if way > 1 else frozenset()
 
