@@ -26,3 +26,16 @@ def read_from_text(script: TraceScript, draw: Random) -> None:
 def placeholder(script: TraceScript, _draw: Random) -> None:
     """An argument is a placeholder, and the tool answers something."""
     call(script, "find_order", {"order_id": "<ORDER_ID>"}, result='{"state": "unknown"}')
+
+
+_JSON = {"llm.invocation_parameters": '{"response_format": {"type": "json_object"}}'}
+
+
+def in_form(script: TraceScript, draw: Random) -> None:
+    """No failure: JSON was asked for and came."""
+    script.model(f'{{"order": "{order(draw)}"}}', offers=TOOLS, finish="stop", **_JSON)
+
+
+def off_form(script: TraceScript, draw: Random) -> None:
+    """JSON was asked for, and words came."""
+    script.model(f"The order is {order(draw)}.", offers=TOOLS, finish="stop", **_JSON)

@@ -10,6 +10,12 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
 
 _WALL_STEPS = 30
+_NEAR_MISSES = (
+    payloads.mentions_errors,
+    calls.read_from_text,
+    calls.in_form,
+    silent.given_ids,
+)
 ASKED_IN_NEXT_RUN = "asked again in the next run"
 
 Steps = Callable[[TraceScript, Random], None]
@@ -50,7 +56,7 @@ def clean_steps(script: TraceScript, draw: Random) -> None:
         )
     if draw.random() < 0.2:
         call(script, "list_alerts", {"since": f"{draw.randrange(24)} h"}, result="[]")
-    for near_miss in (payloads.mentions_errors, calls.read_from_text, silent.given_ids):
+    for near_miss in _NEAR_MISSES:
         if draw.random() < 0.1:
             near_miss(script, draw)
     if draw.random() < 0.1:
@@ -348,6 +354,7 @@ MODES: tuple[Mode, ...] = (
     Mode("arguments off schema", frozenset({"bad_arguments"}), _schema_break),
     Mode("placeholder for a value", frozenset({"bad_arguments"}), calls.placeholder),
     Mode("call written, not made", frozenset({"written_call"}), calls.written),
+    Mode("words for JSON", frozenset({"output_format"}), calls.off_form),
     Mode("made-up tool", frozenset({"made_up_tool"}), _made_up_tool),
     Mode("loop", frozenset({"repeated_call"}), _loop),
     Mode("circle", frozenset({"cycle", "repeated_call"}), _cycle),

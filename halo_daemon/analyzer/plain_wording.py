@@ -115,6 +115,14 @@ PLAIN: dict[str, Plain] = {
         "code",
         "Give the call an idempotency key, and answer the second one with the first result.",
     ),
+    "output_format": Plain(
+        "Answers of {subject} are not in the form that was asked for: {change}",
+        "execution-error/formatting",
+        "not_followed",
+        "code",
+        "Let the provider hold the model to the schema where it can (strict mode); else check the"
+        " answer before it is used, and ask again with what was wrong in it.",
+    ),
     "precondition": Plain(
         "{subject} is called before {kind} succeeded",
         "task-instruction/non-compliance",

@@ -36,6 +36,7 @@ _UNITS: dict[str, str] = {
     "infra_error": "span",
     "injection_text": "span",
     "near_repeat": "repeated",
+    "output_format": "model",
     "precondition": "span",
     "premature_end": "requested",
     "repeated_call": "repeated",

@@ -32,6 +32,7 @@ _WEIGHTS: dict[str, float] = {
     "near_repeat": 0.3,
     "no_progress": 0.6,
     "output_decay": 0.3,
+    "output_format": 0.5,
     "precondition": 0.8,
     "premature_end": 1.0,
     "repeated_call": 0.3,

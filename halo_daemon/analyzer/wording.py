@@ -251,7 +251,7 @@ _FEEDBACK_TITLES = {
 def _plain(key: FindingKey) -> Wording:
     words = PLAIN[key.rule]
     kind = in_ticks(key.error_type, limit=60) if key.error_type else ""
-    title = words.title.format(subject=_subject(key), kind=kind)
+    title = words.title.format(subject=_subject(key), kind=kind, change=in_ticks(key.template))
     return Wording(title, *words[1:])
 
 

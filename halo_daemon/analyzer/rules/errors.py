@@ -39,6 +39,8 @@ MADE_UP_TOOL = "made_up_tool"
 BUDGET_EXHAUSTED = "budget_exhausted"
 PREMATURE_END = "premature_end"
 _MAX_TRIES = 10
+_OF_ARGUMENTS = frozenset({"formatting", "other"})
+"""Kinds of errors that arguments lead to which are no JSON."""
 
 
 def rule_of(view: TraceView, error: LeafError) -> str:
@@ -48,7 +50,7 @@ def rule_of(view: TraceView, error: LeafError) -> str:
         return kind.rule
     if kind.rule == BAD_ARGUMENTS and view.decision_of(error.span):
         return kind.rule
-    if kind.name == "formatting" and _is_broken_json(view, error.span):
+    if kind.name in _OF_ARGUMENTS and _is_broken_json(view, error.span):
         return BAD_ARGUMENTS
     return TOOL_ERROR if _is_tool(error.span) else SPAN_ERROR
 

@@ -18,6 +18,7 @@ from halo_daemon.analyzer.rules.model_use import (
     check_model_swap,
     check_output_decay,
 )
+from halo_daemon.analyzer.rules.output_format import OUTPUT_FORMAT, check_output_format
 from halo_daemon.analyzer.rules.plans import check_skipped_plans
 from halo_daemon.analyzer.rules.progress import check_no_progress
 from halo_daemon.analyzer.rules.repetition import check_blind_retries, check_repeated_calls
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     Rule("no_progress", 1, "traces", check_no_progress),
     Rule("off_limits_source", 1, "traces", check_off_limits),
     Rule("output_decay", 1, "traces", check_output_decay),
+    Rule(OUTPUT_FORMAT, 1, "model calls", check_output_format),
     Rule("precondition", 1, "calls with a requirement", check_preconditions, needs_whole=True),
     Rule("premature_end", 2, "traces", check_premature_end),
     Rule("refusal", 2, "traces", check_refusals),
