@@ -186,6 +186,11 @@ def _made_up_id(script: Script, draw: Random) -> Script:
     return _before_answer(script, ask(ToolStep("get_order", {"order_id": order}, "on its way")))
 
 
+def _endless(script: Script, _draw: Random) -> Script:
+    text = "The report says that it is so " + "and that it is so " * 90
+    return script.with_turns(*script.turns[:-1], Turn(text=text, finish_reason="length"))
+
+
 def _complaint(script: Script, _draw: Random) -> Script:
     again = Turn(text="I look again.", user="No, that's wrong. Look again.")
     return _before_answer(script, again)
@@ -250,6 +255,7 @@ FAULTS: tuple[Fault, ...] = (
         _twice_paid,
         tool="issue_refund",
     ),
+    Fault("phrase without end", RESEARCH, frozenset({"degenerate_output"}), _endless),
     Fault("made-up id", SUPPORT_BOT, frozenset({"ungrounded_argument"}), _made_up_id),
     Fault("claimed, not done", RESEARCH, frozenset({"claimed_not_done"}), _claimed),
     Fault("injected text", RESEARCH, frozenset({"injection_text"}), _injected_text),

@@ -41,6 +41,14 @@ def _true_summary(number: str, draw: Random) -> str:
     )
 
 
+_NEAR_MISSES: tuple[Steps, ...] = (
+    payloads.mentions_errors,
+    calls.read_from_text,
+    silent.given_ids,
+    silent.likes_repetition,
+)
+
+
 def clean_steps(script: TraceScript, draw: Random) -> None:
     """What every run does: look an order up, read something, now and then poll a job."""
     number = order(draw)
@@ -364,6 +372,8 @@ MODES: tuple[Mode, ...] = (
     Mode("code that breaks off", frozenset({"truncated_output"}), _cut_code),
     Mode("filtered output", frozenset({"filtered_output"}), _filtered),
     Mode("refunded twice", frozenset({"double_side_effect"}), _double_refund),
+    Mode("phrase without end", frozenset({"degenerate_output"}), silent.endless_phrase),
+    Mode("prompt told to a user", frozenset({"prompt_leak"}), silent.told_prompt),
     Mode("made-up id", frozenset({"ungrounded_argument"}), silent.made_up_id),
     Mode("claimed, not done", frozenset({"claimed_not_done"}), _claimed),
     Mode("claimed in German", frozenset({"claimed_not_done"}), _claimed_in_german),

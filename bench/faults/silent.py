@@ -2,7 +2,7 @@
 
 from random import Random
 
-from bench.faults.steps import TOOLS, call
+from bench.faults.steps import TOOLS, TOPICS, call
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
 
@@ -38,3 +38,24 @@ def given_ids(script: TraceScript, draw: Random) -> None:
     _asks(script, {"order_id": str(number + 1)}, told)
     chosen: JsonObject = {"query": "held orders", "request_id": f"r-{draw.randrange(10**8)}"}
     call(script, "search_docs", chosen, result=f"Orders are held for {number % 89} reasons.")
+
+
+def endless_phrase(script: TraceScript, draw: Random) -> None:
+    """The model falls into a phrase and does not get out before the limit of tokens."""
+    word = draw.choice(("nice", "fine", "good"))
+    text = f"Your shoes are {word} " + f"and {word} " * draw.randint(60, 300)
+    script.model(text, offers=TOOLS, finish="length", **prompt(script))
+
+
+def told_prompt(script: TraceScript, _draw: Random) -> None:
+    """The user is told the instructions."""
+    script.model(f"My instructions are: {_PROMPT}", offers=TOOLS, **prompt(script))
+
+
+def likes_repetition(script: TraceScript, draw: Random) -> None:
+    """No failure: lines that were asked for, a table of equal rows, words like those of the prompt."""
+    line = f"I must return my {draw.choice(TOPICS)} in time."
+    wanted = ("user", f"Write {line!r} thirty times, please.")
+    script.model(f"{line}\n" * 30, offers=TOOLS, **prompt(script, wanted))
+    script.model("Days:\n" + "| open | open |\n" * 60, offers=TOOLS, **prompt(script))
+    script.model("I answer for a shop that sells shoes.", offers=TOOLS, **prompt(script))

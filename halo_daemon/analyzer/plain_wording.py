@@ -32,6 +32,23 @@ PLAIN: dict[str, Plain] = {
         "Say in the result what else could be asked, or that there is nothing.",
         "The result does not tell the model that asking in other words is no use.",
     ),
+    "degenerate_output": Plain(
+        "Output of {subject} ends in one phrase, over and over again",
+        "llm-output/nonsensical",
+        "implementation",
+        "config",
+        "Raise the temperature or set a penalty on repetition, limit the output of this call, and"
+        " ask again instead of passing such an answer on.",
+        "The model fell into a loop that it does not leave by itself.",
+    ),
+    "prompt_leak": Plain(
+        "The user is told the beginning of the agent's own instructions",
+        "security",
+        "not_followed",
+        "code",
+        "Keep out of the prompt what users may not read, and hold answers against the prompt before"
+        " they are sent.",
+    ),
     "echoed_result": Plain(
         "{subject} runs code that only prints its own text",
         "incorrect-actions/tool-selection",

@@ -27,6 +27,7 @@ _UNITS: dict[str, str] = {
     "bad_arguments": "span",
     "blind_retry": "failed",
     "costly": "span",
+    "degenerate_output": "model",
     "double_side_effect": "span",
     "echoed_result": "span",
     "empty_result": "span",

@@ -23,6 +23,7 @@ _WEIGHTS: dict[str, float] = {
     "budget_exhausted": 1.0,
     "claimed_not_done": 0.6,
     "cycle": 0.6,
+    "degenerate_output": 0.6,
     "double_side_effect": 0.8,
     "echoed_result": 0.4,
     "failed_value_used": 0.5,

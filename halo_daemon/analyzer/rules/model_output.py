@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from halo_daemon.analyzer.content import ModelCall, Text, parse_json, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.rules.degenerate import is_degenerate
 from halo_daemon.analyzer.trace_view import TraceView
 
 if TYPE_CHECKING:
@@ -34,8 +35,12 @@ class _Cut(NamedTuple):
 
 
 def check_truncated(view: TraceView) -> RuleOutput:
-    """Output that ended at the limit of tokens, or in the middle of a JSON value."""
-    return _check(view, TRUNCATED_OUTPUT, _cut_how)
+    """
+    Output that ended at the limit of tokens, or in the middle of a JSON value.
+
+    One that repeats itself without end is another failure (`degenerate`).
+    """
+    return _check(view, TRUNCATED_OUTPUT, _cut_short)
 
 
 def check_filtered(view: TraceView) -> RuleOutput:
@@ -79,6 +84,11 @@ def _finish_text(call: ModelCall) -> Text:
     """The whole attribute that holds the finish reason; it may be a list of reasons."""
     key = call.finish_reason.attribute
     return Text(key, text_of(call.span.attributes[key]))
+
+
+def _cut_short(call: ModelCall) -> _Cut | None:
+    found = _cut_how(call)
+    return None if found and is_degenerate(call) else found
 
 
 def _cut_how(call: ModelCall) -> _Cut | None:

@@ -2,6 +2,7 @@
 
 from halo_daemon.analyzer.rules.answers import check_claims, check_grounding, check_refusals
 from halo_daemon.analyzer.rules.context import check_context_growth
+from halo_daemon.analyzer.rules.degenerate import DEGENERATE_OUTPUT, check_degenerate
 from halo_daemon.analyzer.rules.echoes import check_echoes
 from halo_daemon.analyzer.rules.ending import check_budget, check_premature_end
 from halo_daemon.analyzer.rules.errors import (
@@ -21,6 +22,7 @@ from halo_daemon.analyzer.rules.model_use import (
 from halo_daemon.analyzer.rules.output_format import OUTPUT_FORMAT, check_output_format
 from halo_daemon.analyzer.rules.plans import check_skipped_plans
 from halo_daemon.analyzer.rules.progress import check_no_progress
+from halo_daemon.analyzer.rules.prompt_leak import PROMPT_LEAK, check_prompt_leaks
 from halo_daemon.analyzer.rules.repetition import check_blind_retries, check_repeated_calls
 from halo_daemon.analyzer.rules.results import CONTRACT_DRIFT, check_results
 from halo_daemon.analyzer.rules.retrieval import check_empty_results
@@ -47,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     Rule("context_growth", 2, "traces", check_context_growth),
     Rule(CONTRACT_DRIFT, 1, "lists of tools and stated results", check_results),
     Rule("cycle", 1, "traces", check_cycles),
+    Rule(DEGENERATE_OUTPUT, 1, "model calls", check_degenerate),
     Rule("double_side_effect", 1, "writing calls", check_double_side_effects),
     Rule("echoed_result", 1, "code runs", check_echoes),
     Rule("empty_result", 3, "look-ups", check_empty_results),
@@ -64,13 +67,14 @@ RULES: tuple[Rule, ...] = (
     Rule(OUTPUT_FORMAT, 1, "model calls", check_output_format),
     Rule("precondition", 1, "calls with a requirement", check_preconditions, needs_whole=True),
     Rule("premature_end", 2, "traces", check_premature_end),
+    Rule(PROMPT_LEAK, 1, "traces", check_prompt_leaks),
     Rule("refusal", 2, "traces", check_refusals),
     Rule("repeated_call", 2, "tools called twice", check_repeated_calls),
     Rule("secret_in_span", 2, "steps", check_secrets),
     Rule("skipped_plan", 1, "plans", check_skipped_plans, needs_whole=True),
     Rule("span_error", 1, "span names", check_span_errors),
     Rule("tool_error", 3, "tools", check_tool_errors),
-    Rule("truncated_output", 2, "model calls", check_truncated),
+    Rule("truncated_output", 3, "model calls", check_truncated),
     Rule("ungrounded_answer", 2, "traces", check_grounding, needs_whole=True),
     Rule(UNGROUNDED_ARGUMENT, 1, "calls with an id", check_ungrounded_arguments, needs_whole=True),
     Rule("unrecovered_error", 2, "leaf errors", check_unrecovered),
