@@ -121,7 +121,8 @@ def in_plain_runs(
 def spans_of(scripts: Sequence[TraceScript], *, in_messages: bool = False) -> Iterator[Span]:
     """All spans of those runs; with *in_messages* tools are told of in prompts only."""
     for script in scripts:
-        yield from told_in_messages(script.spans()) if in_messages else script.spans()
+        spans = script.spans()
+        yield from told_in_messages(spans, task=script.task) if in_messages else spans
 
 
 def loud_in_clean_windows(seed: int) -> Iterator[tuple[str, list[Finding]]]:

@@ -5,17 +5,11 @@ from random import Random
 from typing import NamedTuple
 
 from bench.faults import calls, outages, payloads, silent, unsafe
-from bench.faults.steps import TOOLS, TOPICS, call, order
+from bench.faults.steps import TOOLS, TOPICS, call, order, order_in
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
 
 _WALL_STEPS = 30
-_NEAR_MISSES = (
-    payloads.mentions_errors,
-    calls.read_from_text,
-    calls.in_form,
-    silent.given_ids,
-)
 ASKED_IN_NEXT_RUN = "asked again in the next run"
 
 Steps = Callable[[TraceScript, Random], None]
@@ -44,6 +38,7 @@ def _true_summary(number: str, draw: Random) -> str:
 _NEAR_MISSES: tuple[Steps, ...] = (
     payloads.mentions_errors,
     calls.read_from_text,
+    calls.in_form,
     silent.given_ids,
     silent.likes_repetition,
 )
@@ -51,7 +46,7 @@ _NEAR_MISSES: tuple[Steps, ...] = (
 
 def clean_steps(script: TraceScript, draw: Random) -> None:
     """What every run does: look an order up, read something, now and then poll a job."""
-    number = order(draw)
+    number = order_in(script.task)
     call(
         script, "find_order", {"order_id": number}, result=f'{{"state": "sent", "id": "{number}"}}'
     )
@@ -203,12 +198,12 @@ def _one_lost_of_two(script: TraceScript, draw: Random) -> None:
 
 def _answered_later(script: TraceScript, draw: Random) -> None:
     """No failure: two calls at once, which run only after the model was asked again."""
-    numbers = [order(draw) for _ in range(2)]
-    asked: list[tuple[str, JsonValue]] = [("find_order", {"order_id": n}) for n in numbers]
-    script.model("Both orders.", calls=asked, offers=TOOLS)
+    topics = draw.sample(TOPICS, 2)
+    asked: list[tuple[str, JsonValue]] = [("search_docs", {"query": topic}) for topic in topics]
+    script.model("Both topics.", calls=asked, offers=TOOLS)
     script.model("I wait for them.", offers=TOOLS)
-    for number in numbers:
-        script.tool("find_order", {"order_id": number}, result=f'{{"id": "{number}"}}')
+    for topic in topics:
+        script.tool("search_docs", {"query": topic}, result=f"{topic}: {draw.randrange(10**6)}")
 
 
 def _budget(script: TraceScript, _draw: Random) -> None:

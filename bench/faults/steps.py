@@ -42,3 +42,8 @@ def call(
 def order(draw: Random) -> str:
     """An order number."""
     return f"A-{draw.randrange(10**6):06d}"
+
+
+def order_in(text: str) -> str:
+    """The order number that *text* names, be it in small letters."""
+    return next(word for word in text.upper().replace("?", " ").split() if word.startswith("A-"))

@@ -12,7 +12,11 @@ _CALLS = "llm.output_messages.0.message.tool_calls."
 
 
 def told_in_messages(
-    spans: Iterable[Span], *, keeps_tools: bool = False, has_ids: bool = True
+    spans: Iterable[Span],
+    *,
+    task: str = "Help me.",
+    keeps_tools: bool = False,
+    has_ids: bool = True,
 ) -> list[Span]:
     """
     Tell the tool calls of one trace in the prompts of its model calls, as agents do.
@@ -23,11 +27,12 @@ def told_in_messages(
 
     Args:
         spans: One trace, in order of start.
+        task: What the user asks for; messages that prompts of *spans* hold are told after it.
         keeps_tools: Whether the TOOL spans stay, with the ids of their calls, as where
             everything is instrumented.
         has_ids: Whether calls have ids.
     """
-    return list(_Retelling(keeps_tools=keeps_tools, has_ids=has_ids).of(spans))
+    return list(_Retelling(task, keeps_tools=keeps_tools, has_ids=has_ids).of(spans))
 
 
 class _Waiting(NamedTuple):
@@ -39,10 +44,10 @@ class _Waiting(NamedTuple):
 
 
 class _Retelling:
-    def __init__(self, *, keeps_tools: bool, has_ids: bool) -> None:
+    def __init__(self, task: str, *, keeps_tools: bool, has_ids: bool) -> None:
         self._keeps_tools = keeps_tools
         self._has_ids = has_ids
-        self._history: list[JsonObject] = [{"role": "user", "content": "Help me."}]
+        self._history: list[JsonObject] = [{"role": "user", "content": task}]
         self._waiting: list[_Waiting] = []
         self._calls = 0
 
@@ -68,7 +73,8 @@ class _Retelling:
                 own.setdefault(place, {})[field] = value
             elif key.startswith(_CALLS) and key.endswith(".function.name"):
                 names[key.removeprefix(_CALLS).partition(".")[0]] = str(value)
-        self._history += own.values()
+        # A prompt holds again what prompts before it held.
+        self._history += [message for message in own.values() if message not in self._history]
         said: JsonObject = {"role": "assistant"}
         said["content"] = span.text("llm.output_messages.0.message.content")
         for place, name in names.items():
