@@ -28,14 +28,15 @@ def ok(
     answer = _Answer(text, calls, usage, finish_reason, refusal, reasoning)
 
     def step(exchange: Exchange) -> None:
+        response_id = f"r{exchange.request.number + 1}"
         responses = exchange.request.is_responses
-        whole = answer.responses_object() if responses else answer.chat_object()
+        whole = answer.responses_object(response_id) if responses else answer.chat_object()
         if not exchange.request.is_stream:
             exchange.send_head(200, _JSON, [])
             exchange.send(json.dumps(whole).encode())
             return
         exchange.send_head(200, _SSE, [])
-        for event in answer.responses_events() if responses else answer.chat_events():
+        for event in answer.responses_events(response_id) if responses else answer.chat_events():
             exchange.send(event)
 
     return step
@@ -217,7 +218,7 @@ class _Answer:
             events.append(event({"id": "c1", "choices": [], "usage": self._usage}))
         return [*events, DONE]
 
-    def responses_object(self) -> JsonObject:
+    def responses_object(self, response_id: str) -> JsonObject:
         output: list[JsonValue] = []
         if self._text or self._refusal:
             part: JsonObject = {"type": "output_text", "text": self._text}
@@ -228,7 +229,7 @@ class _Answer:
             {"type": "function_call", "call_id": f"call_{i}", "name": n, "arguments": a}
             for i, (n, a) in enumerate(self._calls)
         ]
-        whole: JsonObject = {"id": "r1", "object": "response", "output": output}
+        whole: JsonObject = {"id": response_id, "object": "response", "output": output}
         whole["status"] = "completed"
         if self._finish_reason in {"length", "content_filter"}:
             whole["status"] = "incomplete"
@@ -241,9 +242,9 @@ class _Answer:
             }
         return whole
 
-    def responses_events(self) -> list[bytes]:
-        whole = self.responses_object()
-        events = [event({"type": "response.created", "response": {"id": "r1"}})]
+    def responses_events(self, response_id: str) -> list[bytes]:
+        whole = self.responses_object(response_id)
+        events = [event({"type": "response.created", "response": {"id": response_id}})]
         events += [
             event({"type": "response.output_text.delta", "delta": piece})
             for piece in _pieces(self._text)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from halo_daemon.analyzer.run import RunInfo, analyze_window
+from halo_daemon.proto.span import Span
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.scripted_model import ScriptedModelServer
@@ -48,19 +50,22 @@ def _calls(python, instrumentation: str, kind: str, receiver) -> dict[str, dict[
         )
         assert sent.returncode == 0, sent.stderr
         model.finish()
-    spans = _read(receiver, "called")
+    spans: list[dict[str, Any]] = [dict(span.fields) for span in _read(receiver, "called")]
     cases = {span["span_id"]: span["name"] for span in spans if not span["parent_span_id"]}
     calls = {cases[span["parent_span_id"]]: span for span in spans if span["parent_span_id"]}
     assert len(spans) == 2 * len(_SCRIPT) == 2 * len(calls)
     return calls
 
 
-def _read(receiver, project: str) -> list[dict[str, Any]]:
+def _reader(receiver, project: str) -> LocalTraceReader:
+    return LocalTraceReader(receiver.data, project, settle_s=0, now_unix_ns=time.time_ns)
+
+
+def _read(receiver, project: str) -> list[Span]:
     """The spans as readers see them, without the records that are told of them."""
-    reader = LocalTraceReader(receiver.data, project, settle_s=0, now_unix_ns=time.time_ns)
     return [
-        span.fields
-        for trace in reader.iter_traces(Window(0, 2**62))
+        span
+        for trace in _reader(receiver, project).iter_traces(Window(0, 2**62))
         for span in trace.spans
         if "halo.event_of_span" not in span.attributes
     ]
@@ -101,3 +106,56 @@ def test_what_a_model_was_asked_and_answered_is_found_in_one_convention(
     for case in ("error", "limit"):
         assert calls[case]["status"]["code"] == "STATUS_CODE_ERROR", case
         assert _OUT in json.dumps(calls[case]["status"]), case
+
+
+_RUNS = 4
+_FAILURE = "station 17 of Zürich does not answer"
+_AGENTS = [
+    *(("chat", instrumentation) for instrumentation in _INSTRUMENTATIONS),
+    ("responses", "openinference"),
+    ("responses", "openllmetry"),
+]
+
+
+@pytest.mark.parametrize("form", ["together", "apart"])
+@pytest.mark.parametrize(("api", "instrumentation"), _AGENTS)
+def test_a_tool_that_fails_is_found_where_only_the_client_is_instrumented(
+    instrumented_python, receiver, api, instrumentation, form
+):
+    """Once a run, by the message that says so, with the call that was asked for; no span is a tool."""
+    project = f"{api}-{instrumentation}-{form}"
+    url = f"http://{receiver.http_address}/v1/traces"
+    script = HERE / "python/agent.py"
+    with ScriptedModelServer([_TOOL, _ANSWER] * _RUNS) as model:
+        sent = subprocess.run(
+            [instrumented_python, script, instrumentation, url, model.base_url, project, api, form],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert sent.returncode == 0, sent.stderr
+        model.finish()
+
+    report = analyze_window(
+        _reader(receiver, project),
+        project=project,
+        window=Window(0, 2**62),
+        run=RunInfo("r_1", "run_1", time.time_ns()),
+    )
+
+    spans = _read(receiver, project)
+    assert {span.observation_kind for span in spans} <= {"LLM", "SPAN"}
+    (finding,) = [one for one in report.findings if "tool_error" in one.source]
+    assert finding.fingerprint.parts[2] == "weather"
+    assert (finding.counts.affected_traces, finding.counts.eligible_traces) == (_RUNS, _RUNS)
+    assert finding.verified
+    symptom = finding.evidence[0]
+    assert _FAILURE in symptom.quote
+    assert symptom.attribute.startswith(_SENT)
+    decisions = [row for row in finding.evidence if row.role == "decision"]
+    # OpenLLMetry sends no span of a response that is nothing but a call.
+    asked = any(f"{_CALL}id" in span.attributes for span in spans)
+    assert bool(decisions) == (form == "together" and asked)
+    (lost,) = [row for row in report.data_quality if row.code == "missing_tool_span"]
+    assert (lost.count, lost.of) == (_RUNS, _RUNS)

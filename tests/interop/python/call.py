@@ -10,6 +10,7 @@ MODEL_URL.
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from functools import partial
 
 import openai
@@ -80,9 +81,11 @@ ENVIRONMENTS = {
 """The instrumentation of OpenTelemetry sends no messages of itself; here as log records."""
 
 
-def main() -> None:
-    """Make the calls, and send all spans before the end."""
-    instrumentation, kind, url, model_url, project = sys.argv[1:]
+@contextlib.contextmanager
+def instrumented(
+    instrumentation: str, kind: str, url: str, project: str
+) -> Iterator[TracerProvider]:
+    """Switch one instrumentation on; all that it told is sent at the end."""
     provider = TracerProvider(resource=Resource.create({"service.name": project}))
     provider.add_span_processor(SimpleSpanProcessor(EXPORTERS[kind](url)))
     logging = LoggerProvider(resource=Resource.create({"service.name": project}))
@@ -90,18 +93,25 @@ def main() -> None:
     logging.add_log_record_processor(SimpleLogRecordProcessor(records))
     os.environ.update(ENVIRONMENTS.get(instrumentation, {}))
     INSTRUMENTORS[instrumentation]().instrument(tracer_provider=provider, logger_provider=logging)
-    client = openai.OpenAI(base_url=model_url, api_key="none", max_retries=0)
-    tracer = provider.get_tracer("cases")
-    for case, options in CASES.items():
-        with tracer.start_as_current_span(case), contextlib.suppress(openai.APIStatusError):
-            answer = client.chat.completions.create(
-                model="gpt-scripted", messages=MESSAGES, temperature=0.5, **options
-            )
-            if "stream" in options:
-                for _ in answer:
-                    pass
+    yield provider
     provider.shutdown()
     logging.shutdown()
+
+
+def main() -> None:
+    """Make the calls, and send all spans before the end."""
+    instrumentation, kind, url, model_url, project = sys.argv[1:]
+    client = openai.OpenAI(base_url=model_url, api_key="none", max_retries=0)
+    with instrumented(instrumentation, kind, url, project) as provider:
+        tracer = provider.get_tracer("cases")
+        for case, options in CASES.items():
+            with tracer.start_as_current_span(case), contextlib.suppress(openai.APIStatusError):
+                answer = client.chat.completions.create(
+                    model="gpt-scripted", messages=MESSAGES, temperature=0.5, **options
+                )
+                if "stream" in options:
+                    for _ in answer:
+                        pass
 
 
 if __name__ == "__main__":
