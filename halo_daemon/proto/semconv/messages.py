@@ -381,6 +381,6 @@ def _may_be_messages(value: JsonValue) -> bool:
 
 CALLED: Final[Reader] = Reader(_called, "the arguments of the call in messages, or as text")
 ANSWERED: Final[Reader] = Reader(_answered, "the answers in messages, or as text")
-INPUT = _reader("user")
-OUTPUT = _reader("assistant")
-SYSTEM = _reader("system")
+INPUT: Final[Reader] = _reader("user")
+OUTPUT: Final[Reader] = _reader("assistant")
+SYSTEM: Final[Reader] = _reader("system")

@@ -13,6 +13,7 @@ from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.store.trace_reader import SPAN_BYTES, trace_parts
 from halo_daemon.testing.memory_reader import MemoryReader
+from halo_daemon.testing.message_only import told_in_messages
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import RUN, WINDOW
 
@@ -38,11 +39,11 @@ def failing(script, *, times=1):
     return script
 
 
-def reader_with(scripts, max_answer_bytes):
-    """A reader of the scripts' traces whose answers are small."""
+def reader_with(scripts, max_answer_bytes, *, in_messages=False):
+    """A reader of the scripts' traces whose answers are small; tools may have no spans."""
     reader = MemoryReader(max_answer_bytes=max_answer_bytes)
     for script in scripts:
-        for span in script.spans():
+        for span in told_in_messages(script.spans()) if in_messages else script.spans():
             reader.add(span, received_unix_ns=1)
     return reader
 
@@ -54,9 +55,9 @@ def report_of(*scripts, max_answer_bytes=20_000, **settings):
     return analyze_window(reader, project="p", window=WINDOW, run=RUN, settings=options)
 
 
-def mined(*scripts, max_answer_bytes):
+def mined(*scripts, max_answer_bytes, in_messages=False):
     """What the miner knows of those traces."""
-    reader = reader_with(scripts, max_answer_bytes)
+    reader = reader_with(scripts, max_answer_bytes, in_messages=in_messages)
     return mine(reader.iter_traces(WINDOW), MinerSettings(), load_trace=reader.load_trace)
 
 
@@ -216,3 +217,30 @@ def test_the_longest_pause_of_a_large_trace_counts_once():
 
     (spread,) = [spread for measure, spread in known.spreads.items() if measure.rule == "idle"]
     assert spread.buckets.total() == 1
+
+
+@pytest.mark.parametrize("max_answer_bytes", [40_000, 55_000, 70_000])
+def test_calls_told_in_prompts_count_once_over_all_parts(max_answer_bytes):
+    """Every part repeats the history of those before it, and tells of what is new in it alone."""
+    script = TraceScript(1)
+    for _ in range(6):
+        failing(work(script, 4, size=100))
+    script.model("Done.").answer("Done.")
+
+    whole = mined(script, max_answer_bytes=2**40)
+    parts = mined(script, max_answer_bytes=max_answer_bytes, in_messages=True)
+
+    assert parts.large["parts"] > 1
+    (facts,), (expected,) = parts.traces.values(), whole.traces.values()
+    assert (facts.steps, facts.leaf_errors) == (expected.steps, expected.leaf_errors)
+    assert errors_in(parts) == errors_in(whole) == [6]
+
+
+def errors_in(known):
+    """How often tools failed, finding by finding."""
+    return [
+        hit.occurrences
+        for key, group in known.groups.items()
+        for hit in group.hits.values()
+        if key.rule == "tool_error"
+    ]
