@@ -21,7 +21,10 @@ def listed_otherwise(rate: ErrorRate) -> str:
     """Words for how many of those lists of traces call failed; ``""`` where they are the same."""
     if rate.listed is None or percent(rate.listed) == percent(rate.value):
         return ""
-    return f" ({percent(rate.listed)} in lists of traces, which leave out exit codes of commands)"
+    return (
+        f" ({percent(rate.listed)} in lists of traces, which leave out exit codes of commands"
+        " and results that only prompts tell of)"
+    )
 
 
 def difference(share: float) -> str:

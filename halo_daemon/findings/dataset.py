@@ -164,7 +164,7 @@ class ErrorRate(Record):
     listed: Share | None = None
     """Share of those that lists of traces call failed: a status says so, or the receiver found
     that a result does. The others hold exit codes of commands, failures that only the contract
-    states, and rare forms. None in reports of older versions."""
+    states, results that only prompts tell of, and rare forms. None in reports of older versions."""
     ci95: Interval = (0.0, 0.0)
     n: Count = 0
     previous: Share | None = None
