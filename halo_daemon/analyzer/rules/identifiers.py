@@ -8,7 +8,7 @@ creates), know by heart (an ISBN, a region) or work out (a date, the next page).
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -207,11 +207,25 @@ class Sources:
 
     def __init__(self, texts: Iterable[str]) -> None:
         whole = "\n".join(texts)
-        self._squeezed = squeezed(whole)
+        squeezed_whole = squeezed(whole)
         if _SPOKEN_DIGIT.search(whole):
             spoken = _SPOKEN_DIGIT.sub(lambda word: _SPOKEN[word[0].lower()], whole)
-            self._squeezed += "\n" + squeezed(spoken)
-        self._numbers = {run.lstrip("0") for run in _DIGITS.findall(whole)}
+            squeezed_whole += "\n" + squeezed(spoken)
+        self._whole: tuple[str, ...] = (whole,)
+        self._squeezed: tuple[str, ...] = (squeezed_whole,)
+        self._numbers: tuple[frozenset[str], ...] = (
+            frozenset(run.lstrip("0") for run in _DIGITS.findall(whole)),
+        )
+
+    def with_more(self, texts: Sequence[str]) -> "Sources":
+        """These and *texts*, which alone are read for it."""
+        if not texts:
+            return self
+        both, more = Sources(()), Sources(texts)
+        both._whole = self._whole + more._whole
+        both._squeezed = self._squeezed + more._squeezed
+        both._numbers = self._numbers + more._numbers
+        return both
 
     def hold(self, value: str) -> bool:
         """
@@ -219,17 +233,23 @@ class Sources:
 
         Of an address all words before the ``@`` must be known: those of a name make one.
         """
+        if any(value in whole for whole in self._whole):
+            return True
         address = _EMAIL.fullmatch(value)
         if address:
             words = _WORD.findall(address[1].casefold()) or [squeezed(address[1])]
-            return all(word in self._squeezed for word in words)
+            return all(map(self._holds_squeezed, words))
         runs = _runs(value)
         core = _mixture(value)
-        if core and core in self._squeezed:
+        if core and self._holds_squeezed(core):
             return True
-        return bool(runs) and all(run in self._squeezed or self._is_next(run) for run in runs)
+        return bool(runs) and all(self._holds_squeezed(run) or self._is_next(run) for run in runs)
+
+    def _holds_squeezed(self, text: str) -> bool:
+        return any(text in squeezed for squeezed in self._squeezed)
 
     def _is_next(self, run: str) -> bool:
         """Whether a number close by stands there: who counts on does not invent."""
         number = int(run)
-        return any(str(number + step) in self._numbers for step in range(-_NEAR, _NEAR + 1))
+        near = {str(number + step) for step in range(-_NEAR, _NEAR + 1)}
+        return not all(map(near.isdisjoint, self._numbers))

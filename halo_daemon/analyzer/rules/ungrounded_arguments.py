@@ -8,7 +8,8 @@ that the provider keeps.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from halo_daemon.analyzer.content import (
@@ -58,16 +59,17 @@ def check_ungrounded_arguments(view: TraceView) -> RuleOutput:
     observations: dict[FindingKey, Observation] = {}
     not_checked: dict[NotCheckedReason, int] = {}
     units = 0
+    before = _Before(view)
     for call in view.model_calls:
         given: _Given | None = None
         for requested in call.requested:
             found = [] if finishes(requested.name) else _ids(requested)
             units += bool(found)
             unmet = [one for one in found if not (one.value in known or _is_in_prompt(call, one))]
+            reason: NotCheckedReason | None = None
             if unmet:
-                given = given or _Given(view, call)
-                unmet = [one for one in unmet if not given.holds(one.value)]
-            reason = given.unknown if unmet and given else None
+                given = given or _Given(view, call, before)
+                unmet, reason = given.without(unmet)
             if reason:
                 not_checked[reason] = not_checked.get(reason, 0) + 1
             for one in () if reason else unmet:
@@ -93,51 +95,99 @@ def _is_in_prompt(call: ModelCall, one: Identifier) -> bool:
     return any(one.value in text_of(attributes[key]) for key in reversed(call.shape.inputs))
 
 
+class _Before:
+    """
+    What the spans before a model call record, taken in once as the calls of a trace come.
+
+    Prompts repeat what was said before: only what is new in them is looked at.
+    """
+
+    def __init__(self, view: TraceView) -> None:
+        self._spans = view.trace.spans
+        self._begun = 0
+        self._running: list[Span] = []
+        self._texts: set[str] = set()
+        self.chars = 0
+        """Of all different texts."""
+        self.is_cut = False
+        """Whether one of them ends where a recorder cut it."""
+        self.sources = Sources(())
+
+    def go_on(self, unix_ns: int) -> None:
+        """Take in what was recorded before that time, which is not before that of the last call."""
+        texts: list[str] = []
+        while self._begun < len(self._spans):
+            span = self._spans[self._begun]
+            if span.start_unix_ns >= unix_ns:
+                break
+            self._begun += 1
+            self._running.append(span)
+            texts += _texts_in(span, is_running=True)
+        running = []
+        for span in self._running:
+            if 0 < span.end_unix_ns <= unix_ns:
+                texts += _texts_in(span, is_running=False)
+            else:
+                running.append(span)
+        self._running = running
+        new = self.new_among(texts)
+        self._texts.update(new)
+        self.chars += sum(map(len, new))
+        self.is_cut = self.is_cut or _is_cut(new)
+        self.sources = self.sources.with_more(new)
+
+    def new_among(self, texts: Sequence[str]) -> list[str]:
+        """Those of *texts* that were not taken in, each once."""
+        return [text for text in dict.fromkeys(texts) if text and text not in self._texts]
+
+
 class _Given:
     """What a model had been given when it asked for calls, as far as the trace tells."""
 
-    def __init__(self, view: TraceView, call: ModelCall) -> None:
+    def __init__(self, view: TraceView, call: ModelCall, before: _Before) -> None:
         self._view = view
         self._call = call
+        self._before = before
+        attributes = call.span.attributes
+        self._prompt = [text_of(attributes[key]) for key in call.shape.inputs]
 
-    def holds(self, value: str) -> bool:
-        """Whether *value* stands in it, in this or in another form, or follows from it."""
-        return any(value in text for text in self._texts) or self._sources.hold(value)
+    def without(self, ids: list[Identifier]) -> "tuple[list[Identifier], NotCheckedReason | None]":
+        """Those of *ids* that stand nowhere, and why that cannot be told; None when it can."""
+        if not any(text.strip() for text in self._prompt):
+            return ids, "not_recorded"
+        sources = self._sources
+        unmet = [one for one in ids if not sources.hold(one.value)]
+        return unmet, self._unknown if unmet else None
 
     @computed_once
-    def unknown(self) -> "NotCheckedReason | None":
-        """Why it cannot be told that a value stands nowhere; None when it can."""
-        if sum(map(len, self._texts)) > _MAX_CHARS:
+    def _unknown(self) -> "NotCheckedReason | None":
+        if self._before.chars + sum(map(len, self._own)) > _MAX_CHARS:
             return "over_limit"
         return None if self._is_all_recorded() else "not_recorded"
 
     @computed_once
-    def _texts(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._read()))
+    def _own(self) -> list[str]:
+        """What its own span adds to what stands in those before."""
+        span = self._call.span
+        self._before.go_on(span.start_unix_ns)
+        texts = [
+            *_texts_in(span, is_running=True),
+            *map(text_of, span.resource_attributes.values()),
+        ]
+        return self._before.new_among(texts)
 
     @computed_once
     def _sources(self) -> Sources:
-        return Sources(self._texts)
-
-    def _read(self) -> Iterator[str]:
-        call = self._call.span
-        yield from _texts_in(call, is_running=True)
-        yield from map(text_of, call.resource_attributes.values())
-        for span in self._view.trace.spans:
-            if span.start_unix_ns < call.start_unix_ns:
-                is_running = not 0 < span.end_unix_ns <= call.start_unix_ns
-                yield from _texts_in(span, is_running=is_running)
+        own = self._own
+        return self._before.sources.with_more(own)
 
     def _is_all_recorded(self) -> bool:
-        call = self._call
-        prompt = [text_of(call.span.attributes[key]) for key in call.shape.inputs]
-        if not any(text.strip() for text in prompt) or self._misses_a_result():
+        call, before = self._call, self._before
+        if self._misses_a_result() or before.is_cut or _is_cut(self._own):
             return False
-        if any(text.rstrip().endswith(_CUT) for text in self._texts if len(text) > _MIN_CUT_CHARS):
+        if any(map(_OTHER_CONTENT.search, self._prompt)) or _keeps_elsewhere(call.span):
             return False
-        if any(_OTHER_CONTENT.search(text) for text in prompt) or _keeps_elsewhere(call.span):
-            return False
-        chars = sum(map(len, self._texts))
+        chars = before.chars + sum(map(len, self._own))
         return (call.span.input_tokens or 0) <= chars + _HIDDEN_TOKENS
 
     def _misses_a_result(self) -> bool:
@@ -153,14 +203,23 @@ class _Given:
         )
 
 
-def _texts_in(span: Span, *, is_running: bool) -> Iterator[str]:
+def _is_cut(texts: Iterable[str]) -> bool:
+    return any(text.rstrip().endswith(_CUT) for text in texts if len(text) > _MIN_CUT_CHARS)
+
+
+def _texts_in(span: Span, *, is_running: bool) -> list[str]:
     """What *span* records; of one that still ran, not what came out of it."""
-    for key, value in span.attributes.items():
-        if not is_running or key.startswith("llm.input_messages.") or not _LATER.search(key):
-            yield text_of(value)
-    if not is_running:
-        yield span.status_message
-        yield from (text_of(event.get("attributes")) for event in span.events)
+    attributes = span.attributes
+    if is_running:
+        return [text_of(attributes[key]) for key in attributes if not _comes_out(key)]
+    events = [text_of(event.get("attributes")) for event in span.events]
+    return [*map(text_of, attributes.values()), span.status_message, *events]
+
+
+@lru_cache(maxsize=4096)
+def _comes_out(key: str) -> bool:
+    """Whether an attribute holds what came out of its span."""
+    return not key.startswith("llm.input_messages.") and _LATER.search(key) is not None
 
 
 def _keeps_elsewhere(span: Span) -> bool:
