@@ -82,7 +82,7 @@ def _done(view: TraceView) -> Iterator[Feature]:
 
 
 def _path(calls: Sequence[ToolCall]) -> str:
-    return " → ".join(call.tool for call in calls)
+    return " → ".join([call.tool for call in calls])
 
 
 def _model_features(view: TraceView) -> Iterator[Feature]:

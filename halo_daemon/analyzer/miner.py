@@ -6,10 +6,10 @@ and the report is written all the same.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from halo_daemon.analyzer.content import NOTHING_USED, used_tokens, used_usd
 from halo_daemon.analyzer.features import features_of
@@ -60,6 +60,9 @@ from halo_daemon.proto.span import LLM, Span
 from halo_daemon.proto.trace import Trace
 from halo_daemon.store.trace_reader import LoadTrace, parts_of
 
+if TYPE_CHECKING:
+    from halo_daemon.findings import NotCheckedReason
+
 log = get_logger()
 
 _NS_PER_MS = 1_000_000
@@ -106,7 +109,7 @@ def _examine(tally: Tally, trace: Trace, settings: MinerSettings, rules: tuple[R
 
 
 def _examined(view: TraceView, rules: tuple[Rule, ...], piece: Piece | None = None) -> Examined:
-    outputs = [_checked(rule, view) for rule in rules]
+    outputs = _outputs(view, rules)
     observations = [found for output in outputs for found in output.observations]
     if view.told:
         observations = [_as_recorded(view, found) for found in observations]
@@ -211,16 +214,27 @@ def _unended(examined: Examined, rules: tuple[Rule, ...]) -> Examined:
     return examined._replace(outputs=outputs)
 
 
-def _checked(rule: Rule, view: TraceView) -> RuleOutput:
-    if view.is_part and rule.needs_whole:
-        return RuleOutput(of=1, not_checked={"over_limit": 1})
-    if view.is_fragment and rule.needs_whole:
-        return RuleOutput(of=1, not_checked={"not_recorded": 1})
-    try:
-        return rule.check(view)
-    except Exception:  # a rule is a border: its failure costs it one trace, never the report
-        log.warning("rule_failed", rule=rule.id, trace_id=view.trace_id, exc_info=True)
-        return RuleOutput(of=1, not_checked={"rule_failed": 1})
+def _outputs(view: TraceView, rules: tuple[Rule, ...]) -> list[RuleOutput]:
+    """What each of *rules* says of the trace, in their order."""
+    outputs = []
+    reason = _why_not_whole(view)
+    for rule in rules:
+        if reason is not None and rule.needs_whole:
+            outputs.append(RuleOutput(of=1, not_checked={reason: 1}))
+            continue
+        try:
+            outputs.append(rule.check(view))
+        except Exception:  # a rule is a border: its failure costs it one trace, never the report
+            log.warning("rule_failed", rule=rule.id, trace_id=view.trace_id, exc_info=True)
+            outputs.append(RuleOutput(of=1, not_checked={"rule_failed": 1}))
+    return outputs
+
+
+def _why_not_whole(view: TraceView) -> "NotCheckedReason | None":
+    """Why rules that need a whole trace are not asked; None where they are."""
+    if view.is_part:
+        return "over_limit"
+    return "not_recorded" if view.is_fragment else None
 
 
 def _as_recorded(view: TraceView, observation: Observation) -> Observation:
@@ -283,7 +297,8 @@ def _examples(view: TraceView) -> dict[Subject, list[Example]]:
         calls = view.calls_of(subject)
         if view.failed and any(call.signal for call in calls):
             continue
-        shown = next((call for call in calls if call.result.value.strip()), None)
+        telling = (call for call in calls if call.result.value)
+        shown = next((call for call in telling if not call.result.value.isspace()), None)
         if shown is not None:
             cited: Quote = quote(shown.span, "counterexample", shown.result)
             found[subject] = [
@@ -313,7 +328,10 @@ def _facts(
         if used is not NOTHING_USED
     }
     # A model call around another one repeats what that one used.
-    enclosing = spans_above({span.span_id: span.parent_span_id for span in trace.spans}, by_call)
+    enclosing: Collection[str] = ()
+    if not by_call.keys().isdisjoint([span.parent_span_id for span in trace.spans]):
+        parents = {span.span_id: span.parent_span_id for span in trace.spans}
+        enclosing = spans_above(parents, by_call)
     if piece is not None:
         by_call = {span_id: used for span_id, used in by_call.items() if span_id in piece.new}
     counted = [used for span_id, used in by_call.items() if span_id not in enclosing]
@@ -338,8 +356,8 @@ def _facts(
         user_id=_first_text(spans, "inference.user_id"),
         service_version=view.root.service_version,
         models=tuple(sorted({call.model for call in view.model_calls} - {""})),
-        input_tokens=sum(used.input_tokens for used in counted),
-        output_tokens=sum(used.output_tokens for used in counted),
+        input_tokens=sum([used.input_tokens for used in counted]),
+        output_tokens=sum([used.output_tokens for used in counted]),
         cost_usd=math.fsum(costs) if costs else None,
         leaf_errors=len(errors),
         # Whatever states that it failed is among what failed.

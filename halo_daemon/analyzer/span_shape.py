@@ -35,6 +35,9 @@ USAGE_KEYS = frozenset(
 )
 """What a model call may have used."""
 
+ASKED_MODEL_KEYS = ("gen_ai.request.model", "llm.request.model_name")
+"""Attributes that state the model that was asked for, the most telling first."""
+
 _LIMIT_KEYS = frozenset({"gen_ai.request.max_tokens", "llm.invocation_parameters"})
 _MAX_SHAPES = 1_024
 _MAX_KEYS = 512
@@ -91,6 +94,8 @@ class SpanShape(NamedTuple):
     """Whether an attribute may state tokens or cost."""
     may_limit: bool
     """Whether an attribute may state how many tokens may be written."""
+    may_swap: bool
+    """Whether an attribute may state the model that was asked for."""
     may_be_cut: bool
     """Whether an attribute may state that values were cut."""
 
@@ -127,6 +132,7 @@ def _shape(keys: tuple[str, ...]) -> SpanShape:
         may_judge=not OUTCOME_KEYS.isdisjoint(present),
         may_use=not USAGE_KEYS.isdisjoint(present),
         may_limit=not _LIMIT_KEYS.isdisjoint(present),
+        may_swap=any(key in present for key in ASKED_MODEL_KEYS),
         may_be_cut="halo.truncated" in present,
     )
 

@@ -19,9 +19,11 @@ class StepOrder:
         self._starts = [span.start_unix_ns for span in steps]
         self._call_starts = [span.start_unix_ns for span in self._calls]
         self._call_ends = sorted(
-            (span.end_unix_ns, span.start_unix_ns, span.span_id, place)
-            for place, span in enumerate(self._calls)
-            if span.is_complete
+            [
+                (span.end_unix_ns, span.start_unix_ns, span.span_id, place)
+                for place, span in enumerate(self._calls)
+                if span.end_unix_ns > 0
+            ]
         )
 
     def decision_of(self, span: Span) -> Span | None:

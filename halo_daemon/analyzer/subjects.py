@@ -4,7 +4,7 @@ from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from halo_daemon.analyzer.masking import mask_name
-from halo_daemon.proto.span import Span
+from halo_daemon.proto.span import TOOL, Span
 from halo_daemon.proto.trace import Trace
 
 
@@ -28,7 +28,7 @@ def subjects_of(trace: Trace) -> dict[str, Subject]:
             if not agent:
                 parent = found.get(span.parent_span_id)
                 agent = (parent.agent if parent else "") or span.service_name
-            named = agent, span.tool_name or span.name
+            named = agent, (span.tool_name if span.observation_kind == TOOL else "") or span.name
             subject = known.get(named)
             if subject is None:
                 subject = known[named] = Subject(*map(mask_name, named))

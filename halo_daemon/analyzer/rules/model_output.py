@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 TRUNCATED_OUTPUT = "truncated_output"
 FILTERED_OUTPUT = "filtered_output"
 _CUT = frozenset({"length", "max_tokens", "max_length", "max_output_tokens", "incomplete"})
+_MAY_BE_CUT = _CUT | {""}
+"""Without a reason the output itself is looked at."""
+
 _FILTERED = frozenset({"content_filter", "content_filtered", "safety", "content-filter"})
 _LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
 _FENCE = "```"
@@ -40,19 +43,28 @@ def check_truncated(view: TraceView) -> RuleOutput:
 
     One that repeats itself without end is another failure (`degenerate`).
     """
-    return _check(view, TRUNCATED_OUTPUT, _cut_short)
+    suspects = [
+        call
+        for call in view.model_calls
+        if call.shape.may_limit or call.finish_reason.value.lower() in _MAY_BE_CUT
+    ]
+    return _check(view, TRUNCATED_OUTPUT, suspects, _cut_short)
 
 
 def check_filtered(view: TraceView) -> RuleOutput:
     """Output that the provider's filter stopped."""
-    return _check(view, FILTERED_OUTPUT, _filtered_how)
+    suspects = [call for call in view.model_calls if call.finish_reason.value.lower() in _FILTERED]
+    return _check(view, FILTERED_OUTPUT, suspects, _filtered_how)
 
 
-def _check(view: TraceView, rule: str, how: Callable[[ModelCall], _Cut | None]) -> RuleOutput:
+def _check(
+    view: TraceView,
+    rule: str,
+    suspects: list[ModelCall],
+    how: Callable[[ModelCall], _Cut | None],
+) -> RuleOutput:
     observations = []
-    recorded = 0
-    for call in view.model_calls:
-        recorded += bool(call.finish_reason.value or call.answer.value)
+    for call in suspects:
         found = how(call)
         if found is None:
             continue
@@ -65,6 +77,9 @@ def _check(view: TraceView, rule: str, how: Callable[[ModelCall], _Cut | None]) 
             )
         )
     calls = len(view.model_calls)
+    recorded = len(
+        [call for call in view.model_calls if call.finish_reason.value or call.answer.value]
+    )
     return RuleOutput(
         tuple(observations),
         view.model_populations,

@@ -7,12 +7,12 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
+from halo_daemon.analyzer.span_shape import ASKED_MODEL_KEYS
 from halo_daemon.analyzer.stats import median
 from halo_daemon.analyzer.trace_view import TraceView
 
 MODEL_SWAP = "model_swap"
 OUTPUT_DECAY = "output_decay"
-_ASKED_KEYS = ("gen_ai.request.model", "llm.request.model_name")
 _SERVED_KEYS = ("gen_ai.response.model", "llm.response.model_name")
 _SUFFIX = re.compile(r"[-@:._]?(?:[0-9][0-9.:-]*|latest|preview|exp|v[0-9].*|[-@:._])*")
 _MIN_DECAY_CALLS = 8
@@ -25,7 +25,9 @@ def check_model_swap(view: TraceView) -> RuleOutput:
     observations = []
     recorded = 0
     for call in view.model_calls:
-        asked = first_text(call.span, _ASKED_KEYS)
+        if not call.shape.may_swap:
+            continue
+        asked = first_text(call.span, ASKED_MODEL_KEYS)
         served = first_text(call.span, _SERVED_KEYS) if asked.value else NO_TEXT
         if not served.value:
             continue

@@ -50,6 +50,11 @@ _MAX_CHARS = 60
 _MAX_DEPTH = 4
 
 
+def may_hold_placeholder(text: str) -> bool:
+    """A cheap no to whether any arguments in *text* hold one."""
+    return holds_any(text, _MARKS)
+
+
 def placeholder_in(call: ToolCall) -> tuple[str, str]:
     """
     Name of an argument that *call* was given a placeholder for, and that placeholder.
@@ -58,7 +63,7 @@ def placeholder_in(call: ToolCall) -> tuple[str, str]:
     into is none. Tools that run anything, and arguments that take any text, may hold one.
     """
     text = call.arguments.value
-    if not holds_any(text, _MARKS) or runs_anything(call.tool):
+    if not may_hold_placeholder(text) or runs_anything(call.tool):
         return "", ""
     return next(_placeholders(parse_json(text), "", _MAX_DEPTH), ("", ""))
 

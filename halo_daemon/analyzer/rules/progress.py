@@ -7,6 +7,7 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
 from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.together import together
 from halo_daemon.analyzer.trace_view import TraceView
 
 NO_PROGRESS = "no_progress"
@@ -26,7 +27,9 @@ _STATED = re.compile(
 
 def check_no_progress(view: TraceView) -> RuleOutput:
     """A model's statement that the run is stuck; its decision is the first answer it led to."""
-    for call in view.model_calls:
+    answers = together([call.answer.value for call in view.model_calls])
+    told = any(holds_any(piece, _WORDS) for piece in answers)
+    for call in view.model_calls if told else ():
         text = call.answer.value[:_MAX_CHARS]
         match = _STATED.search(text) if holds_any(text, _WORDS) else None
         if match:

@@ -22,7 +22,8 @@ from halo_daemon.analyzer.rules.errors import (
     observe_errors,
     rule_of,
 )
-from halo_daemon.analyzer.rules.placeholders import placeholder_in
+from halo_daemon.analyzer.rules.placeholders import may_hold_placeholder, placeholder_in
+from halo_daemon.analyzer.together import together
 from halo_daemon.analyzer.trace_view import TraceView
 
 PLACEHOLDER = "placeholder"
@@ -91,7 +92,8 @@ def check_arguments(view: TraceView) -> RuleOutput:
 
 def _placeholders(view: TraceView) -> Iterator[Observation]:
     """Calls that went through although an argument holds a placeholder, not a value."""
-    for call in view.tool_calls:
+    arguments = together([call.arguments.value for call in view.tool_calls])
+    for call in view.tool_calls if any(map(may_hold_placeholder, arguments)) else ():
         name, value = placeholder_in(call) if call.signal is None else ("", "")
         if not value:
             continue

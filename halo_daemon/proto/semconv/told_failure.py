@@ -180,6 +180,8 @@ _STARTS: Final = frozenset(
 _FIRST_CHARS: Final = frozenset("{ошпО错錯エ오에خ❌")
 """Of what is looked at again: objects, and words for errors in other scripts."""
 _ERROR_DIGITS: Final = frozenset("45")
+_SMALL: Final = bytes(range(256)).decode("latin-1").lower().encode("latin-1")
+"""Each character of Latin-1 as a small letter."""
 _MAX_STATED_CHARS: Final = 2_000
 
 
@@ -264,10 +266,18 @@ def _parsed(text: str) -> JsonValue:
 
 
 def _told(result: str, head: str) -> str:
-    small = head.lower()
+    small = _lowered(head)
     if _TEXT.match(small) or (len(result) <= _SHORT_CHARS and _SHORT_TEXT.match(small)):
         return "" if len(_LOG_LINE.findall(small)) >= _LOG_LINES else result
     return _page_error(result) if head[:1] == "<" else ""
+
+
+def _lowered(text: str) -> str:
+    """As `str.lower`; text of Latin letters is made small several times faster."""
+    try:
+        return text.encode("latin-1").translate(_SMALL).decode("latin-1")
+    except UnicodeEncodeError:
+        return text.lower()
 
 
 def _page_error(result: str) -> str:

@@ -183,3 +183,11 @@ def test_the_message_of_an_object_is_what_it_says():
 def test_deep_nesting_ends():
     """An object in an object is looked into a few times, however deep it goes."""
     assert failure_in('{"result":' * 5_000 + '{"error":"x"}' + "}" * 5_000) == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["Error de conexión: sin respuesta", "Ошибка: нет соединения", "Błąd: brak dostępu"]
+)
+def test_capital_letters_count_as_small_ones(text):
+    """An error that is shouted is an error in every script."""
+    assert failure_in(text.upper()) == text.upper()
