@@ -42,6 +42,48 @@ def key_expired(script: TraceScript, draw: Random) -> None:
         _fail(script, draw, tool, f"Error executing tool {tool}: {error}")
 
 
+_CLIENTS = {
+    "find_order": (
+        "requests.exceptions.ConnectionError: HTTPConnectionPool(host='{host}', port=8080): Max"
+        " retries exceeded with url: /orders/{n} (Caused by NewConnectionError('<HTTPConnection"
+        " object at 0x7f{n:08x}>: Failed to establish a new connection: [Errno 111] Connection"
+        " refused'))"
+    ),
+    "search_docs": (
+        "Cannot connect to host {host}:8080 ssl:default [Connect call failed ('10.0.0.7', 8080)]"
+    ),
+    "refund_order": 'Could not connect to the endpoint URL: "http://{host}:8080/refunds/{n}"',
+    "send_mail": "TypeError: fetch failed: connect ECONNREFUSED {host}:8080",
+    "get_status": "Get http://{host}:8080/jobs/{n}: dial tcp: connect: connection refused",
+}
+"""How clients of several libraries and languages say that nobody answers."""
+
+
+def clients_differ(script: TraceScript, draw: Random) -> None:
+    """One service that is down, told by each tool's client in its own words."""
+    for tool in draw.sample(_BEHIND, draw.randint(1, 3)):
+        words = _CLIENTS[tool].format(host="orders.internal", n=draw.randrange(10**6))
+        _fail(script, draw, tool, words)
+
+
+def clients_apart(script: TraceScript, draw: Random) -> None:
+    """A near-miss: each client's words for it, each of a host of its own."""
+    tool = draw.choice(_APART)
+    host = f"{tool.replace('_', '-')}.internal"
+    _fail(script, draw, tool, _CLIENTS[tool].format(host=host, n=draw.randrange(10**6)))
+
+
+def ways_apart(script: TraceScript, draw: Random) -> None:
+    """A near-miss: one host that refuses, limits and times out, each to another tool."""
+    words = {
+        "find_order": _CLIENTS["find_order"],
+        "search_docs": "429, message='Too Many Requests', url='http://{host}:8080/q'",
+        "get_status": "HTTPConnectionPool(host='{host}', port=8080): Read timed out.",
+    }
+    tool = draw.choice(_APART)
+    _fail(script, draw, tool, words[tool].format(host="orders.internal", n=draw.randrange(10**6)))
+
+
 def timeouts_apart(script: TraceScript, draw: Random) -> None:
     """A near-miss: the same words of services that have nothing to do with each other."""
     error = f"TimeoutError: timed out after {draw.randint(5, 60)} s"

@@ -271,7 +271,7 @@ def _finding(
             f"{in_ticks(name)}, put together by a rule of the project ({in_ticks(key.rule)})"
         )
     elif subjects:
-        text = f"{len(subjects)} tools fail in the same words, and all of them name it."
+        text = f"{len(subjects)} tools fail alike, and all of them name it."
         update["root_cause"] = RootCause(state="hypothesis", text=text)
     finding = record.model_copy(update=update)
     enough = counts.affected_traces >= settings.min_support_traces

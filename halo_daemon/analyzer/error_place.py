@@ -34,11 +34,12 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _HOST_AND_PORT = re.compile(
-    rf"(?<![\w./:@-])({_IPV4}|[a-z][\w-]*(?:\.[\w-]+)*|\[[0-9a-f:]+\]):([0-9]{{2,5}})(?!\w|\.[0-9]|:[0-9])",
+    rf"(?<![\w./:@-])(?:ipv[46]:)?({_IPV4}|[a-z][\w-]*(?:\.[\w-]+)*|\[[0-9a-f:]+\]):([0-9]{{2,5}})(?!\w|\.[0-9]|:[0-9]|->)",
     re.IGNORECASE,
 )
 _NAMED_HOST = re.compile(
-    r"\b(?:host(?:name)?\s*[=:]\s*[\"'`]?|(?:host(?:name)?|server|address)(?: at| named)? [\"'`“])"
+    r"\b(?:host(?:name)?\s*[=:]\s*[\"'`]?"
+    r"|(?:host(?: ?name)?|server|address)(?: at| named| on)? [\"'`“])"
     r"([\w][\w.-]*)[\"'`”]?(?:[^\n]{0,30}?\bport\s*[=:]?\s*([0-9]{2,5}))?",
     re.IGNORECASE,
 )
@@ -47,14 +48,17 @@ _DOMAIN = re.compile(
     r"(?<![\w@./-])((?:[a-z0-9][a-z0-9-]*\.)+"
     r"(?:com|net|org|io|ai|dev|app|cloud|internal|local|svc|lan|corp|intranet|test))(?![\w-]|\.\w)()"
 )
-_LOOKED_UP = re.compile(r"\blookup ([\w.-]+) on ()", re.IGNORECASE)
+_LOOKED_UP = re.compile(
+    r"\b(?:lookup(?= [\w.-]+ on )|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)) ([\w.-]+)()", re.IGNORECASE
+)
+_WITH_PORT = re.compile(r"\bconnect(?:ing|ion)? to ([\w.-]+) port ([0-9]{2,5})\b", re.IGNORECASE)
 _NAMED_ROLE = re.compile(
     r"\b(?:api|app|backend|broker|bucket|cache|client|cluster|database|db|endpoint|gateway|index"
     r"|instance|node|proxy|queue|server|service|tenant|upstream) "
     r"(?:[\"'`“]([\w][\w.-]*)[\"'`”]|([a-z]\w*(?:[-_.]\w+)+|[a-z]+[0-9]+)(?![\w:/]))",
     re.IGNORECASE,
 )
-_FORMS = (_URL, _LOOKED_UP, _HOST_AND_PORT, _NAMED_HOST, _ADDRESS, _DOMAIN)
+_FORMS = (_URL, _LOOKED_UP, _WITH_PORT, _HOST_AND_PORT, _NAMED_HOST, _ADDRESS, _DOMAIN)
 _NO_HOSTS = frozenset(
     re.findall(
         r"\w+",
@@ -154,9 +158,10 @@ def _place(host: str, port: str | None) -> str:
     port = port or ""
     if host.lower() in _NO_HOSTS or _FILE.search(host) or host.partition(".")[0] in _MANUALS:
         return ""
-    if host.lower() in _OWN_HOSTS and not port:
-        return ""
-    return host if port in _DEFAULT_PORTS and host.lower() not in _OWN_HOSTS else f"{host}:{port}"
+    if host.lower() in _OWN_HOSTS:
+        # Clients tell one and the same machine by its name or by either of its addresses.
+        return f"localhost:{port}" if port else ""
+    return host if port in _DEFAULT_PORTS else f"{host}:{port}"
 
 
 def name_in(template: str) -> str:

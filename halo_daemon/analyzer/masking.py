@@ -18,6 +18,11 @@ MAX_TEMPLATE_CHARS = 300
 _MAX_SCANNED_CHARS = 20_000
 
 _MASKS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    # httpx, aiohttp and botocore put a status where it would be masked with its quotes, or as
+    # any number.
+    (r"<\1>", re.compile(r"'([45][0-9]{2}) [A-Z][A-Za-z -]{1,60}'")),
+    (r"<\1>, message=", re.compile(r"^([45][0-9]{2}), message=")),
+    (r"\1(<\2>)", re.compile(r"^(An error occurred )\(([45][0-9]{2})\)(?= when calling )")),
     (
         # An HTTP status tells one mistake from another, so it stays, out of reach of `<n>`.
         r"\1<\2\3>",

@@ -24,6 +24,7 @@ from halo_daemon.analyzer.large_trace import (
     with_lead,
 )
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
+from halo_daemon.analyzer.outage import NOWHERE
 from halo_daemon.analyzer.outcome import outcome_of
 from halo_daemon.analyzer.outliers import (
     IDLE,
@@ -277,7 +278,7 @@ def _hit(view: TraceView, found: list[Observation], first_step: int) -> Hit:
         wasted=tuple(o.wasted for o in counted if o.wasted.end > o.wasted.first),
         certainty=min((o.certainty for o in counted), key=CERTAINTIES.index),
         is_weak=not strong,
-        place=counted[0].place if len({o.place for o in counted}) == 1 else "",
+        failed_at=counted[0].failed_at if len({o.failed_at for o in counted}) == 1 else NOWHERE,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from halo_daemon.analyzer.content import NO_TEXT, Text
 from halo_daemon.analyzer.fingerprint import FindingKey
+from halo_daemon.analyzer.outage import NOWHERE, FailedAt
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.proto.span import Span
 
@@ -56,8 +57,8 @@ class Observation:
     is_weak: bool = False
     """Too little to count on its own; kept for the weak signals."""
 
-    place: str = ""
-    """Host or service that failed, where an error names one."""
+    failed_at: FailedAt = NOWHERE
+    """What outside failed, and how, where an error tells."""
 
 
 _NOTHING: Mapping["NotCheckedReason", int] = MappingProxyType({})

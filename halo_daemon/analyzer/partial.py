@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from halo_daemon.analyzer.features import Feature
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Quote, StepRange
+from halo_daemon.analyzer.outage import NOWHERE, FailedAt
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.outliers import Measure, Spread
 from halo_daemon.analyzer.populations import Population
@@ -62,8 +63,8 @@ class Hit(NamedTuple):
     wasted: tuple[StepRange, ...]
     certainty: "Certainty"
     is_weak: bool
-    place: str = ""
-    """Host or service that every occurrence names; ``""`` where there is no such one."""
+    failed_at: FailedAt = NOWHERE
+    """What outside every occurrence failed at; nothing where they differ."""
 
 
 class Case(NamedTuple):
@@ -233,7 +234,7 @@ def _joined(left: Hit, right: Hit) -> Hit:
         wasted=tuple(sorted({*left.wasted, *right.wasted})),
         certainty=min(left.certainty, right.certainty, key=CERTAINTIES.index),
         is_weak=left.is_weak,
-        place=left.place if left.place == right.place else "",
+        failed_at=left.failed_at if left.failed_at == right.failed_at else NOWHERE,
     )
 
 

@@ -2,8 +2,9 @@
 One failing backend is one finding, however many tools call it.
 
 Rule 1: same words are no evidence. Errors are put together only where they come from
-outside (`infra_error`), are of one class, say the same but for the tool's own name, and
-name the same thing: a host, a service, a key (`error_place`).
+outside (`infra_error`) and name the same thing: a host, a service, a key (`error_place`).
+And they must have failed alike: in one of the ways that all clients word in their own
+(`outage`), else by one class, in the same words but for the tool's own name.
 
 Rule 2: the finding of a cause is made of what failed and how, never of the tools that
 noticed. So it is the same finding when a further tool joins, and when only one is left:
@@ -21,6 +22,7 @@ from halo_daemon.analyzer.error_place import name_in
 from halo_daemon.analyzer.fingerprint import FindingKey, finding_id
 from halo_daemon.analyzer.grouping import Parts
 from halo_daemon.analyzer.merge_hint import merge_alike, merged
+from halo_daemon.analyzer.outage import FailedAt, backend_of
 from halo_daemon.analyzer.partial import Group, Partial
 from halo_daemon.analyzer.populations import populations_of
 from halo_daemon.analyzer.rules.errors import INFRA_ERROR
@@ -137,15 +139,18 @@ def _cause_of(key: FindingKey, group: Group) -> FindingKey | None:
     if key.rule != INFRA_ERROR:
         return None
     template = _without_own_words(key)
-    place = _place_of(group) or name_in(template)
+    at = FailedAt(*(_mostly(group, of) for of in FailedAt._fields))
+    if at.place and at.way:
+        return FindingKey(key.rule, "", backend_of(at), "", at.way)
+    place = at.place or name_in(template)
     return FindingKey(key.rule, "", place, key.error_type, template) if place else None
 
 
-def _place_of(group: Group) -> str:
-    """The place that nearly all of the group's traces name; ``""`` where there is none."""
-    places = Counter(hit.place for hit in group.hits.values())
-    place, traces = min(places.items(), key=lambda row: (-row[1], row[0]))
-    return place if traces >= _MOSTLY * len(group.hits) else ""
+def _mostly(group: Group, field: str) -> str:
+    """What nearly all of the group's traces tell of where they failed; ``""`` for nothing."""
+    told = Counter(getattr(hit.failed_at, field) for hit in group.hits.values())
+    value, traces = min(told.items(), key=lambda row: (-row[1], row[0]))
+    return value if traces >= _MOSTLY * len(group.hits) else ""
 
 
 def _without_own_words(key: FindingKey) -> str:

@@ -160,15 +160,16 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             retry_helps=True,
         ),
         (
-            r"\b50[0-35-9]\b|internal server error|service unavailable|bad gateway"
+            r"\b50[0-35-9]\b|\b5xx\b|internal server error|service unavailable|bad gateway"
             r"|connection (?:was )?(?:refused|reset|error|aborted|closed|lost|terminated)"
             r"|upstream (?:connect )?error|socket hang up|broken pipe|no route to host|unreachable"
             r"|(?:failed to|could not|unable to|cannot|can.t) connect|temporarily unavailable|name or service not known"
-            r"|name resolution|getaddrinfo|ECONN|SSLError|certificate verify|APIConnectionError"
+            r"|name resolution|getaddrinfo|ECONN|SSLError|certificate.verify|APIConnectionError"
             r"|InternalServerError|overloaded|server error <quoted>"
             r"|\bConnect(?:ion)?(?:Refused|Reset|Aborted)?E(?:rror|xception)\b|ClientConnectorError"
             r"|(?:Remote|Server)Disconnected|connection failed|fetch failed|max retries exceeded"
-            r"|no such host|could not resolve host"
+            r"|no such host|could not resolve host|ENOTFOUND|EAI_AGAIN|nodename nor servname"
+            r"|self.signed certificate|SSL certificate|x509: |(?:SSL|TLS) handshake|empty reply from"
             r"|\bconnect(?:ing|ion)? to [^.]{1,80}\b(?:refused|failed|reset|closed|lost)\b"
             r"|\b(?:service|server|backend|database|gateway|host|cluster|broker|upstream)\b"
             r"[^.]{0,40} (?:unavailable|offline|(?:is|was|are) (?:down|in maintenance"

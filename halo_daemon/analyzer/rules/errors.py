@@ -22,6 +22,7 @@ from halo_daemon.analyzer.observation import (
     StepRange,
     quote,
 )
+from halo_daemon.analyzer.outage import NOWHERE, FailedAt, way_of
 from halo_daemon.analyzer.rules.error_kinds import error_kind
 from halo_daemon.analyzer.rules.tool_words import purpose_of, runs_anything
 from halo_daemon.analyzer.subjects import Subject
@@ -94,8 +95,14 @@ def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
         recovered=recovery is not None,
         is_weak=recovery is not None and _is_work(view, rule, error.span),
         wasted=_wasted(view, error, recovery),
-        place=place_of(error.span, core_message(error.signal.message)),
+        failed_at=_failed_at(error) if rule == INFRA_ERROR else NOWHERE,
     )
+
+
+def _failed_at(error: LeafError) -> FailedAt:
+    message = core_message(error.signal.message)
+    way = way_of(error.signal.error_type, message, error.template)
+    return FailedAt(place_of(error.span, message), way)
 
 
 def _is_work(view: TraceView, rule: str, span: Span) -> bool:

@@ -55,7 +55,7 @@ RULES: tuple[Rule, ...] = (
     Rule("empty_result", 3, "look-ups", check_empty_results),
     Rule("failed_value_used", 2, "traces", check_failed_values, needs_whole=True),
     Rule("filtered_output", 1, "model calls", check_filtered),
-    Rule("infra_error", 4, "tools and span names", check_infra_errors),
+    Rule("infra_error", 5, "tools and span names", check_infra_errors),
     Rule("injection_text", 3, "spans", check_injection),
     Rule("made_up_tool", 1, "model calls", check_made_up_tools),
     Rule("model_swap", 1, "model calls", check_model_swap),

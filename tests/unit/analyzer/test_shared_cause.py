@@ -112,6 +112,122 @@ def test_words_that_name_the_same_thing_are_one_finding(words):
     assert len(errors_of(window_with(errors))) == 1
 
 
+REFUSED = (
+    (
+        "requests.exceptions.ConnectionError: HTTPConnectionPool(host='db', port=5432): Max retries"
+        " exceeded with url: /v1/7 (Caused by NewConnectionError(\"HTTPConnection(host='db', port=5432):"
+        ' Failed to establish a new connection: [Errno 111] Connection refused"))'
+    ),
+    "Cannot connect to host db:5432 ssl:default [Connect call failed ('10.0.0.7', 5432)]",
+    "fetch failed: connect ECONNREFUSED db:5432",
+    'EndpointConnectionError: Could not connect to the endpoint URL: "http://db:5432/v1/x"',
+    "curl: (7) Failed to connect to db port 5432 after 0 ms: Couldn't connect to server",
+    "failed to connect to all addresses; last error: ipv4:db:5432: Connection refused (111)",
+    'connection to server at "db" (10.0.0.5), port 5432 failed: Connection refused',
+    "Error 111 connecting to db:5432. Connection refused.",
+)
+TIMED_OUT = (
+    "HTTPConnectionPool(host='db', port=5432): Read timed out. (read timeout=1)",
+    'Read timeout on endpoint URL: "http://db:5432/v1/x"',
+    'Get "http://db:5432/x": context deadline exceeded',
+    "connect ETIMEDOUT db:5432",
+)
+UNRESOLVED = (
+    (
+        "HTTPConnectionPool(host='db', port=5432): Max retries exceeded with url: /v1/x (Caused by"
+        " NameResolutionError(\"Failed to resolve 'db' ([Errno -2] Name or service not known)\"))"
+    ),
+    "Cannot connect to host db:8080 ssl:default [Name or service not known]",
+    "fetch failed: getaddrinfo ENOTFOUND db",
+    "curl: (6) Could not resolve host: db",
+    "dial tcp: lookup db on 10.0.0.2:53: no such host",
+    'could not translate host name "db" to address: Name or service not known',
+)
+UNTRUSTED = (
+    (
+        "HTTPSConnectionPool(host='db', port=5432): Max retries exceeded with url: /x (Caused by"
+        " SSLError(SSLCertVerificationError(1, 'certificate verify failed')))"
+    ),
+    "SSL validation failed for https://db:5432/v1/x [SSL: CERTIFICATE_VERIFY_FAILED]",
+    "Cannot connect to host db:5432 ssl:True [SSLCertVerificationError: (1, 'self-signed')]",
+    'Get "https://db:5432/": x509: certificate signed by unknown authority',
+)
+RESET = (
+    (
+        "HTTPConnectionPool(host='db', port=5432): Max retries exceeded with url: /v1/x (Caused by"
+        " ProtocolError('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer')))"
+    ),
+    'Connection was closed before we received a valid response from endpoint URL: "http://db:5432/".',
+    "read tcp 10.0.0.1:53344->db:5432: read: connection reset by peer",
+)
+LIMITED = (
+    "429 Client Error: Too Many Requests for url: http://db:5432/v1/x",
+    "Client error '429 Too Many Requests' for url 'http://db:5432/v1/x'",
+    "429, message='Too Many Requests', url='http://db:5432/v1/x'",
+)
+BROKEN = (
+    "503 Server Error: Service Unavailable for url: http://db:5432/v1/x",
+    "Server error '502 Bad Gateway' for url 'http://db:5432/v1/x'",
+    "504, message='Gateway Timeout', url='http://db:5432/v1/x'",
+)
+WAYS = {
+    "refused": REFUSED,
+    "timed-out": TIMED_OUT,
+    "unresolved": UNRESOLVED,
+    "untrusted": UNTRUSTED,
+    "reset": RESET,
+    "limited": LIMITED,
+    "broken": BROKEN,
+}
+
+
+def each_by_its_tool(words):
+    """A window in which each of the words is said by four calls of a tool of its own."""
+    said = [(f"tool_{'abcdefgh'[place]}", text) for place, text in enumerate(words)]
+    scripts = [using(n, *row) for n, row in enumerate([*said * 4], start=1)]
+    return scripts + [using(100 + n, tool) for n, (tool, _) in enumerate(said * 5)]
+
+
+@pytest.mark.parametrize("words", WAYS.values(), ids=WAYS)
+def test_each_client_has_its_own_words_for_one_outage(words):
+    """One host that fails in one way is one finding, whatever libraries call it."""
+    (finding,) = errors_of(each_by_its_tool(words))
+
+    assert len(finding.by_subject) == len(words)
+    assert "`db" in finding.title
+
+
+def test_ways_to_fail_are_apart():
+    """That a host refuses is another thing than that it is slow or limits calls."""
+    findings = errors_of(each_by_its_tool([words[0] for words in WAYS.values()]))
+
+    assert len(findings) == len(WAYS)
+
+
+def test_hosts_that_fail_alike_are_apart():
+    """The same way of two hosts is two findings, and so it is with two ports."""
+    for other in ("cache:5432", "db:6379"):
+        words = [*REFUSED[1:3], *(text.replace("db:5432", other) for text in REFUSED[1:3])]
+
+        assert sorted(len(f.by_subject) for f in errors_of(each_by_its_tool(words))) == [2, 2]
+
+
+def test_one_machine_has_many_names_for_itself():
+    """Its name and its addresses are one place."""
+    names = ("localhost", "127.0.0.1", "[::1]")
+    words = [f"connect ECONNREFUSED {name}:5432" for name in names]
+
+    assert len(errors_of(each_by_its_tool(words))) == 1
+
+
+def test_a_client_that_changes_makes_no_new_finding(nights):
+    """The outage keeps its id when it is told in other words."""
+    first = nights.report(dict(zip(TOOLS, REFUSED[:3], strict=True))).findings[0]
+    again = nights.report(dict(zip(TOOLS, REFUSED[3:6], strict=True))).findings[0]
+
+    assert (again.finding_id, again.state) == (first.finding_id, "ongoing")
+
+
 APART = [
     pytest.param("TimeoutError", id="class-alone"),
     pytest.param("TimeoutError: timed out after 30 s", id="time-out"),
@@ -251,7 +367,7 @@ PLACES = [
     ("postgres://app:secret@DB.internal:5432/orders refused", "db.internal:5432"),
     ("https://gw.internal:443/x answered 503", "gw.internal"),
     ('connection to server at "db" (10.0.0.5), port 5432 failed', "db:5432"),
-    ("connect ECONNREFUSED 127.0.0.1:5432", "127.0.0.1:5432"),
+    ("connect ECONNREFUSED 127.0.0.1:5432", "localhost:5432"),
     ("no route to host 10.1.2.3", "10.1.2.3"),
     ("Could not resolve host: github.com", "github.com"),
     ("localhost refused", ""),
