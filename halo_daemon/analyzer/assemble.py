@@ -271,7 +271,9 @@ def _finding(
             f"{in_ticks(name)}, put together by a rule of the project ({in_ticks(key.rule)})"
         )
     elif subjects:
-        text = f"{len(subjects)} tools fail alike, and all of them name it."
+        tools = len({row.name for row in subjects})
+        who = f"{tools} tools fail" if tools > 1 else "The tool of several agents fails"
+        text = f"{who} alike, and every failure names it."
         update["root_cause"] = RootCause(state="hypothesis", text=text)
     finding = record.model_copy(update=update)
     enough = counts.affected_traces >= settings.min_support_traces

@@ -7,6 +7,8 @@ from halo_daemon.analyzer.figures import affected, state_of
 from halo_daemon.analyzer.safe_text import code_span, fenced, markdown
 from halo_daemon.findings import Finding, Report
 
+_MAX_NAMES = 20
+
 
 def render_brief(report: Report, finding: Finding) -> str:
     """
@@ -26,8 +28,13 @@ def _lines(report: Report, finding: Finding) -> Iterator[str]:
     yield f"- Severity {finding.severity}, certainty {finding.certainty}, state {state_of(finding)}"
     yield f"- Category {code_span(finding.category)}, found by {code_span(finding.source)}"
     if finding.by_subject:
-        rows = (f"{code_span(r.label)} {r.affected}/{r.eligible}" for r in finding.by_subject)
-        yield f"- Tools hit, of the traces that used them: {', '.join(rows)}"
+        hit = ", ".join(
+            f"{code_span(name)} {row.affected}/{row.eligible}"
+            for name, row in finding.named_subjects[:_MAX_NAMES]
+        )
+        more = len(finding.by_subject) - _MAX_NAMES
+        rest = f" and {more} more" if more > 0 else ""
+        yield f"- Tools hit, of the traces that used them: {hit}{rest}"
     if finding.root_cause.text:
         yield f"- Likely cause ({finding.root_cause.state}): {markdown(finding.root_cause.text)}"
     for row in changes_beside(report, finding):

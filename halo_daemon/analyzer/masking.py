@@ -14,6 +14,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from halo_daemon.analyzer.safe_text import without_escapes
+
 MAX_TEMPLATE_CHARS = 300
 _MAX_SCANNED_CHARS = 20_000
 
@@ -144,7 +146,7 @@ def core_message(text: str) -> str:
     a chain ``… due to: …`` the innermost cause. Of an object that a service answered with,
     what it says. Empty for blank text.
     """
-    scanned = text[:_MAX_SCANNED_CHARS]
+    scanned = without_escapes(text[:_MAX_SCANNED_CHARS])
     line = _core_line(scanned)
     if "{" in line:
         line = _unwrapped(line, scanned)

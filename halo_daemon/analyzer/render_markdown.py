@@ -154,8 +154,8 @@ def _finding(report: Report, finding: Finding, name: str) -> Iterator[str]:
 
 def _subjects(finding: Finding) -> str:
     rows = [
-        f"{code_span(row.label)} {row.affected:,}/{row.eligible:,}"
-        for row in finding.by_subject[:_MAX_LISTED]
+        f"{code_span(name)} {row.affected:,}/{row.eligible:,}"
+        for name, row in finding.named_subjects[:_MAX_LISTED]
     ]
     more = len(finding.by_subject) - len(rows)
     return ", ".join(rows) + (f" and {more} more" if more else "")

@@ -94,7 +94,8 @@ def _facts(report: Report, finding: Finding) -> Iterator[str]:
         f" ({percent(counts.rate)}, 95 % CI {interval(counts.ci95)})"
     )
     if finding.by_subject:
-        names = ", ".join(one_line(row.label, limit=30) for row in finding.by_subject[:_MAX_NAMES])
+        hit = finding.named_subjects[:_MAX_NAMES]
+        names = ", ".join(one_line(name, limit=30) for name, _ in hit)
         more = len(finding.by_subject) - _MAX_NAMES
         yield f"in {names}" + (f" and {more} more" if more > 0 else "")
     if counts.recovered:

@@ -13,6 +13,12 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u2069\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
 )
+_ESCAPES = re.compile(
+    # Colours and movements, then titles and links.
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\\]|\x9d)[^\x07\x1b\x9c\n]{0,2000}(?:\x07|\x1b\\\\|\x9c)"
+    # Character sets and keypads.
+    "|\x1b(?:[()*+][0-9A-Za-z]|[=>78])"
+)
 _BREAKS = re.compile(r"[\r\n\t\u0085\u2028\u2029]+")
 _CODE = re.compile(r"`([^`]*)`")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>!|~&$]|(?<=:)//|(?<=www)\.)")
@@ -22,7 +28,14 @@ _TICKS = re.compile(r"`+")
 
 def clean(text: str) -> str:
     """Drop what cannot be seen, keep line ends and tabs; in normal form C."""
-    return _HIDDEN.sub("", unicodedata.normalize("NFC", text.replace("\r\n", "\n")))
+    whole = without_escapes(text).replace("\r\n", "\n")
+    return _HIDDEN.sub("", unicodedata.normalize("NFC", whole))
+
+
+def without_escapes(text: str) -> str:
+    """*text* without the sequences by which a terminal is coloured and driven."""
+    is_plain = "\x1b" not in text and "\x9b" not in text and "\x9d" not in text
+    return text if is_plain else _ESCAPES.sub("", text)
 
 
 def one_line(text: str, *, limit: int = 400) -> str:

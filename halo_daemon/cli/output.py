@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from halo_daemon.analyzer.safe_text import without_escapes
 from halo_daemon.cli.terminal import console, is_color_forced, is_quiet
 from halo_daemon.errors import ConfigError, HaloError
 
@@ -34,7 +35,7 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 def printable(text: str) -> str:
     """Strip what could drive a terminal or hide text; tabs and line ends stay."""
-    return _UNPRINTABLE.sub("", text)
+    return _UNPRINTABLE.sub("", without_escapes(text))
 
 
 def one_line(text: str) -> str:

@@ -1,5 +1,6 @@
 """A finding: one failure mode over many traces, with its counts and its evidence."""
 
+from collections import Counter
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -50,11 +51,6 @@ class SubjectCount(Record):
     """Traces in which it failed so."""
     eligible: Count
     """Traces that used it."""
-
-    @property
-    def label(self) -> str:
-        """The name, or the agent where a finding is about agents."""
-        return self.name or self.agent
 
 
 class Counts(Record):
@@ -238,3 +234,18 @@ class Finding(Record):
     similar: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     triage: Triage = Triage()
+
+    @property
+    def named_subjects(self) -> list[tuple[str, SubjectCount]]:
+        """
+        The rows of `by_subject` under names to tell them apart.
+
+        The name of the tool, with its agent where several have one of that name; the agent
+        where the finding is about agents.
+        """
+        names = Counter(row.name for row in self.by_subject)
+        return [
+            (f"{row.name} ({row.agent})" if row.name and names[row.name] > 1 else named, row)
+            for row in self.by_subject
+            for named in [row.name or row.agent]
+        ]

@@ -13,6 +13,20 @@ from halo_daemon.analyzer.masking import (
     ("text", "template"),
     [
         ("GET https://api.example/v1?x=1 failed", "GET <url> failed"),
+        ("\x1b[31;1mdenied\x1b[0m for a table", "denied for a table"),
+        ("\x1b]8;;https://e.example\x07see\x1b]8;;\x07 \x9b1mthis", "see this"),
+        (
+            "Client error '404 Not Found' for url 'https://e.example/1'",
+            "Client error <404> for url <quoted>",
+        ),
+        (
+            "429, message='Too Many Requests', url='http://e.example/1'",
+            "<429>, message=<quoted>, url=<quoted>",
+        ),
+        (
+            "An error occurred (503) when calling the Get operation: busy",
+            "An error occurred (<503>) when calling the Get operation: busy",
+        ),
         ("denied for table accounts_92", "denied for table accounts_<n>"),
         ("CUST48213 is locked", "CUST<n> is locked"),
         ("utf8 is no codec for h264", "utf8 is no codec for h264"),

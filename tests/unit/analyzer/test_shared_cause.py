@@ -81,6 +81,21 @@ def test_tools_of_several_agents_share_a_backend():
     assert {row.agent for row in finding.by_subject} == {"support", "billing"}
 
 
+def test_tools_of_one_name_are_told_apart():
+    """Where agents have tools of one name, the agent stands beside it."""
+    scripts = [
+        using(number, "find_order", DOWN, agent="support" if number % 2 else "billing")
+        for number in range(1, 9)
+    ]
+    scripts += [using(9, "get_stock", DOWN)]
+
+    (finding,) = errors_of(scripts)
+
+    names = {name for name, _ in finding.named_subjects}
+    assert names == {"find_order (support)", "find_order (billing)", "get_stock"}
+    assert finding.root_cause.text.startswith("2 tools fail")
+
+
 def test_few_failures_of_each_tool_are_enough_together():
     """Support is counted over the cause."""
     scripts = [using(n, tool, DOWN) for n, tool in enumerate(TOOLS, start=1)]
