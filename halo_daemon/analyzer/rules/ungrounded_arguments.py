@@ -8,6 +8,7 @@ that the provider keeps.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -49,6 +50,9 @@ _KEPT_ELSEWHERE = re.compile(
 _CUT = ("...", "\u2026", "truncated]", "truncated)", "[truncated]")
 _MIN_CUT_CHARS = 400
 _MAX_CHARS = 4_000_000
+_NEWEST = 16
+"""Attributes at the end of a prompt, and results, that are looked at before everything is."""
+
 _HIDDEN_TOKENS = 1_000
 """Tokens of a prompt beyond one for every recorded character: then there was more to read."""
 
@@ -65,7 +69,9 @@ def check_ungrounded_arguments(view: TraceView) -> RuleOutput:
         for requested in call.requested:
             found = [] if finishes(requested.name) else _ids(requested)
             units += bool(found)
-            unmet = [one for one in found if not (one.value in known or _is_in_prompt(call, one))]
+            unmet = [
+                one for one in found if not (one.value in known or _is_in_sight(view, call, one))
+            ]
             reason: NotCheckedReason | None = None
             if unmet:
                 given = given or _Given(view, call, before)
@@ -89,10 +95,23 @@ def _ids(requested: RequestedCall) -> list[Identifier]:
     return identifiers_in(requested.name, requested.arguments.value)
 
 
-def _is_in_prompt(call: ModelCall, one: Identifier) -> bool:
-    """What is newest stands last in a prompt, and is what most ids come from."""
-    attributes = call.span.attributes
-    return any(one.value in text_of(attributes[key]) for key in reversed(call.shape.inputs))
+def _is_in_sight(view: TraceView, call: ModelCall, one: Identifier) -> bool:
+    """Whether an id stands at the end of the prompt, in the task or in the last results, as most do."""
+    attributes, value = call.span.attributes, one.value
+    if any(value in text_of(attributes[key]) for key in reversed(call.shape.inputs[-_NEWEST:])):
+        return True
+    if value in view.task_input.value:
+        return True
+    moment = call.span.start_unix_ns
+    at = bisect_left(view.tool_calls, moment, key=_start)
+    return any(
+        value in ran.result.value and ran.span.end_unix_ns <= moment
+        for ran in view.tool_calls[max(0, at - _NEWEST) : at]
+    )
+
+
+def _start(ran: ToolCall) -> int:
+    return ran.span.start_unix_ns
 
 
 class _Before:
@@ -121,8 +140,11 @@ class _Before:
             if span.start_unix_ns >= unix_ns:
                 break
             self._begun += 1
-            self._running.append(span)
-            texts += _texts_in(span, is_running=True)
+            if 0 < span.end_unix_ns <= unix_ns:
+                texts += _texts_in(span, is_running=False)
+            else:
+                self._running.append(span)
+                texts += _texts_in(span, is_running=True)
         running = []
         for span in self._running:
             if 0 < span.end_unix_ns <= unix_ns:
@@ -211,9 +233,12 @@ def _texts_in(span: Span, *, is_running: bool) -> list[str]:
     """What *span* records; of one that still ran, not what came out of it."""
     attributes = span.attributes
     if is_running:
-        return [text_of(attributes[key]) for key in attributes if not _comes_out(key)]
-    events = [text_of(event.get("attributes")) for event in span.events]
-    return [*map(text_of, attributes.values()), span.status_message, *events]
+        values = [value for key, value in attributes.items() if not _comes_out(key)]
+    else:
+        values = [*attributes.values(), span.status_message]
+        values += [event.get("attributes") for event in span.events]
+    # Nearly all are texts already, and prompts have very many.
+    return [value if isinstance(value, str) else text_of(value) for value in values if value]
 
 
 @lru_cache(maxsize=4096)

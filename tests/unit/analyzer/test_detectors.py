@@ -292,7 +292,7 @@ def test_a_doubled_side_effect_is_critical():
 
 def test_without_a_contract_it_is_said_what_was_not_checked():
     """Rules that need one say so."""
-    script = TraceScript()
+    script = TraceScript(task="Where is order A-1001?")
     clean_steps(script, Random(1))
 
     known = mine([script.build()], MinerSettings())
