@@ -108,25 +108,24 @@ def shape_of(span: Span) -> SpanShape:
 
 def _shape(keys: tuple[str, ...]) -> SpanShape:
     present = frozenset(keys)
+    # Prompts repeat what was said before, so nearly all keys of a long run are theirs.
     inputs = [key for key in keys if key.startswith(_INPUT)]
+    others = [key for key in keys if not key.startswith(_INPUT)] if inputs else keys
+    roles = [key for key in inputs if key.endswith(f".{_ROLE}")]
     contents = [key for key in inputs if key.endswith("message.content")]
-    output = [key for key in keys if key.startswith(_OUTPUT)]
+    output = [key for key in others if key.startswith(_OUTPUT)]
     return SpanShape(
         answers=tuple(key for key in output if key.endswith(_CONTENT)),
         calls=_calls([key for key in output if not key.endswith(_CONTENT)]),
-        tools=tuple(key for key in keys if key.startswith(_TOOLS)),
+        tools=tuple(key for key in others if key.startswith(_TOOLS)),
         finish=tuple(key for key in FINISH_KEYS if key in present),
         inputs=tuple(key for key in keys if key == "input.value" or key.startswith(_INPUT)),
-        messages=tuple(
-            Message(key, key.removesuffix("role") + "content")
-            for key in inputs
-            if key.endswith(f".{_ROLE}")
-        ),
-        places=_places(inputs),
+        messages=tuple(Message(key, key.removesuffix("role") + "content") for key in roles),
+        places=_places(roles),
         newest=_with_role(contents[-1]) if contents else None,
         asked_ids=tuple(key for key in inputs if key.endswith(".tool_call.id")),
         answered_ids=tuple(key for key in inputs if key.endswith(".tool_call_id")),
-        documents=tuple(key for key in keys if key.startswith(_DOCUMENTS)),
+        documents=tuple(key for key in others if key.startswith(_DOCUMENTS)),
         odd=tuple(key for key in keys if find_order_in_name(key) is not None),
         may_fail=not FAILURE_KEYS.isdisjoint(present),
         may_judge=not OUTCOME_KEYS.isdisjoint(present),
@@ -144,8 +143,8 @@ def _with_role(content: str) -> Message:
     return Message(content.removesuffix("message.content") + _ROLE, content)
 
 
-def _places(keys: list[str]) -> tuple[int, ...]:
-    numbers = {key[len(_INPUT) :].partition(".")[0] for key in keys if key.endswith(f".{_ROLE}")}
+def _places(roles: list[str]) -> tuple[int, ...]:
+    numbers = (key[len(_INPUT) : -len(_ROLE) - 1] for key in roles)
     return tuple(sorted(int(number) for number in numbers if _NUMBER.fullmatch(number)))
 
 
