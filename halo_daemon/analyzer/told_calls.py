@@ -14,6 +14,7 @@ Rule 3: messages have no times. A call is placed right before the prompt that br
 result, with no length; nobody may ask how long it took.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -213,7 +214,7 @@ class _Reading:
         asked = self._asked.get(_Counted("", call_id)) if call_id else None
         if asked is None or not asked.call.name:
             asked = self._repeated(call, place, call_id)
-        if asked is None or self._recorded.holds(asked.call.name, call_id):
+        if asked is None or self._recorded.holds(asked, call_id, call.span):
             return None
         counted = _counted(asked.call._replace(call_id=call_id))
         times = self._asked_times[counted]
@@ -287,10 +288,11 @@ class _Recorded:
     """The calls that spans stand for."""
 
     def __init__(self, trace: Trace, spans: Sequence[Span], calls: Sequence[ModelCall]) -> None:
-        asked = {one.call_id for call in calls for one in call.requested} - {""}
+        requested = [one for call in calls for one in call.requested]
+        asked = {one.call_id for one in requested} - {""}
         ids: dict[str, set[str]] = {}
         for span in spans:
-            ids.setdefault(bare_name(span.tool_name), set()).add(call_id_of_span(span))
+            ids.setdefault(_letters_of(span.tool_name), set()).add(call_id_of_span(span))
         self._ids = frozenset().union(*ids.values()) - {""}
         self._tools = frozenset(ids)
         self._told_by_id = frozenset(
@@ -298,19 +300,38 @@ class _Recorded:
         )
         """Tools whose spans name the calls that messages name: another id is another call."""
         self._others = frozenset(
-            bare_name(part)
+            _letters_of(part)
             for span in trace.spans
             if span.observation_kind not in {LLM, TOOL}
             for part in (span.name, span.name.rpartition(" ")[2])
         )
         """Spans of another kind that bear the name of a tool stand for it as well."""
+        names = {_letters_of(one.name) for one in requested}
+        within = {span.span_id for span in spans}
+        self._unnamed = sorted(
+            span.start_unix_ns
+            for span in spans
+            if _letters_of(span.tool_name) not in names and span.parent_span_id not in within
+        )
+        """Starts of tools that nobody asked for by that name: who records may name otherwise."""
 
-    def holds(self, tool: str, call_id: str) -> bool:
-        """Whether a span stands for the call of *tool*, or may do so."""
-        name = bare_name(tool)
+    def holds(self, asked: _Asked, call_id: str, holder: Span) -> bool:
+        """Whether a span stands for the call whose result *holder* brings, or may do so."""
+        name = _letters_of(asked.call.name)
         if call_id in self._ids or name in self._others:
             return True
-        return name in self._tools and not (call_id and name in self._told_by_id)
+        if name in self._tools:
+            return not (call_id and name in self._told_by_id)
+        if asked.by is None or not self._unnamed:
+            return False
+        at = bisect_left(self._unnamed, asked.by.start_unix_ns)
+        return at < len(self._unnamed) and self._unnamed[at] <= holder.start_unix_ns
+
+
+@lru_cache(maxsize=4_096)
+def _letters_of(tool: str) -> str:
+    """A tool's name without what frameworks put before and between its words."""
+    return "".join(filter(str.isalnum, bare_name(tool)))
 
 
 def _told(call: ModelCall, place: int, asked: _Asked, *, before: int) -> ToldCall:

@@ -2,6 +2,7 @@ from random import Random
 
 import pytest
 
+from bench.faults.__main__ import analyse, score, spans_of
 from bench.faults.catalogue import MODES, clean_steps, runs
 from halo_daemon.analyzer.contract_file import contract_of
 from halo_daemon.analyzer.miner import mine
@@ -32,9 +33,28 @@ def test_every_injected_failure_is_found_and_nothing_else(mode):
     assert [f.title for f in report.findings if f not in right and f.severity != "low"] == []
 
 
-def test_a_clean_window_gives_nothing_above_low():
+_TOLD = ["tool error", "loop", "nothing found", "refused arguments", "gateway behind five tools"]
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode.name in _TOLD])
+def test_failures_of_tools_are_found_where_only_messages_tell_of_them(mode):
+    """Without a span of any tool the same runs are named, and nothing else is."""
+    rate = 0.1 if mode.findings else 0.05
+    plan = runs(100, rates={mode.name: rate}, seed=11)
+    hit = {script.trace_id for name, script in plan if name == mode.name}
+
+    report = analyse(spans_of([script for _, script in plan], in_messages=True))
+
+    scored = score(mode.name, report, hit, mode.rules)
+    assert (scored.recall, scored.precision, scored.wrong) == (1.0, 1.0, ())
+    assert scored.is_inside
+
+
+@pytest.mark.parametrize("in_messages", [False, True], ids=["spans", "messages"])
+def test_a_clean_window_gives_nothing_above_low(in_messages):
     """Polling, paging and working tools are no findings."""
-    report = report_of([script for _, script in runs(300, rates={}, seed=5)])
+    scripts = [script for _, script in runs(300, rates={}, seed=5)]
+    report = analyse(spans_of(scripts, in_messages=in_messages))
 
     assert [f.title for f in report.findings if f.severity not in {"low", "info"}] == []
 

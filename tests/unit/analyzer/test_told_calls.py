@@ -249,6 +249,9 @@ _TWICE = call("find_order", "c2", "2")
         ([model(1, [USER], ASKED), tool(2), model(3, _PROMPT)], []),
         ([model(1, [USER], ASKED), tool(2, "mcp__shop__find_order"), model(3, _PROMPT)], []),
         ([model(1, [USER], ASKED), tool(2, **{"tool.id": "run-7"}), model(3, _PROMPT)], []),
+        ([model(1, [USER], ASKED), tool(2, "Find order"), model(3, _PROMPT)], []),
+        ([model(1, [USER], ASKED), tool(2, "OrderTool"), model(3, _PROMPT)], []),
+        ([tool(1, "OrderTool"), model(2, [USER], ASKED), model(3, _PROMPT)], ["find_order"]),
         ([model(1, [USER], ASKED, _OTHERS), tool(2), model(3, _BOTH)], ["find_user"]),
         (
             [
@@ -280,7 +283,8 @@ _TWICE = call("find_order", "c2", "2")
         ),
     ],
     ids=[
-        "the id", "the name", "a prefixed name", "ids of another kind", "another tool's span",
+        "the id", "the name", "a prefixed name", "ids of another kind", "a name in words",
+        "another name at that time", "another name before", "another tool's span",
         "another call's id", "no ids", "a span of another kind",
     ],
 )  # fmt: skip
