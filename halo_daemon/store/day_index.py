@@ -28,7 +28,7 @@ from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, stem_of
 from halo_daemon.store.receipts import Receipts
 from halo_daemon.store.shard_files import ShardReader, open_shard, read_block, read_groups
 from halo_daemon.store.span_index import SpanIndex
-from halo_daemon.store.span_row import BadLine, Kinds, ParsedBlock, SpanRow, parse_block
+from halo_daemon.store.span_row import BadLine, Kinds, SpanRow, parse_block
 
 log = get_logger()
 
@@ -177,33 +177,32 @@ class DayIndex(SpanIndex):
             self.forget_shapes()
             with transaction(self.connection):
                 shard = state.id or self.add_shard(stem)
-                parsed = self._parse(chain([first], pieces), receipts, shard, self.next_id())
-                found = self.add(parsed.rows)
-                self.connection.executemany(_ADD_BAD_LINE, parsed.bad)
-                self.connection.execute(_SET_INDEXED, (parsed.end_offset, shard))
-                enter(found)
+                enter(self.add(self._rows_of(chain([first], pieces), receipts, shard)))
         return True
 
-    def _parse(
-        self, pieces: Iterable[_Piece], receipts: Receipts, shard: int, first_id: int
-    ) -> ParsedBlock:
-        rows: list[SpanRow] = []
-        bad: list[BadLine] = []
+    def _rows_of(
+        self, pieces: Iterable[_Piece], receipts: Receipts, shard: int
+    ) -> Iterator[list[SpanRow]]:
+        """The rows of each piece; what else is in it is noted in the index."""
+        row_id = self.next_id()
         end_offset = 0
+        bad: list[BadLine] = []
         kinds = Kinds(self.shape_id)
         for offset, lines in pieces:
             parsed = parse_block(
                 lines,
                 shard=shard,
                 base_offset=offset,
-                first_id=first_id + len(rows),
+                first_id=row_id,
                 receipts=receipts,
                 kinds=kinds,
             )
-            rows += parsed.rows
+            yield parsed.rows
+            row_id += len(parsed.rows)
             bad += parsed.bad
             end_offset = parsed.end_offset
-        return ParsedBlock(rows, bad, end_offset)
+        self.connection.executemany(_ADD_BAD_LINE, bad)
+        self.connection.execute(_SET_INDEXED, (end_offset, shard))
 
 
 def _pieces(reader: ShardReader, offset: int, shard_end: int) -> Iterator[_Piece]:

@@ -35,7 +35,8 @@ INSERT INTO day_totals DEFAULT VALUES;
 """
 
 _OF_TRACES = (
-    f"SELECT {SUMS} FROM traces t WHERE t.trace_id IN"  # noqa: S608 -- constants
+    f"SELECT {SUMS}, min(t.first_start_ns), max(t.last_start_ns), min(t.first_received_ns),"  # noqa: S608 -- constants
+    " max(t.last_received_ns) FROM traces t WHERE t.trace_id IN"
     " (SELECT key_of_hex(value) FROM json_each(?))"
 )
 _ADD = (
@@ -68,8 +69,7 @@ def read_bounds(connection: sqlite3.Connection) -> Bounds | None:
     return None if row[0] is None else Bounds(*row)
 
 
-def widen_bounds(connection: sqlite3.Connection, bounds: Bounds) -> None:
-    """Take in spans within *bounds*."""
+def _widen_bounds(connection: sqlite3.Connection, bounds: Bounds) -> None:
     connection.execute(
         _WIDEN,
         {
@@ -87,15 +87,28 @@ def read_totals(connection: sqlite3.Connection) -> tuple[float, ...]:
     return tuple(connection.execute(query).fetchone())
 
 
-def sum_of(connection: sqlite3.Connection, trace_ids: Collection[bytes]) -> tuple[float, ...]:
-    """What these traces add up to now, in the order of `COLUMNS`."""
+class Sums(NamedTuple):
+    """What some traces add up to."""
+
+    figures: tuple[float, ...]
+    """In the order of `COLUMNS`."""
+    bounds: Bounds | None
+    """Between which moments they lie; None without a trace."""
+
+
+def sum_of(connection: sqlite3.Connection, trace_ids: Collection[bytes]) -> Sums:
+    """What these traces add up to now."""
     packed = json.dumps([trace_id.hex() for trace_id in trace_ids])
-    return tuple(connection.execute(_OF_TRACES, (packed,)).fetchone())
+    *figures, first_ns, last_ns, received_ns, until_ns = connection.execute(
+        _OF_TRACES, (packed,)
+    ).fetchone()
+    bounds = None if first_ns is None else Bounds(first_ns, last_ns, received_ns, until_ns)
+    return Sums(tuple(figures), bounds)
 
 
-def add_change(
-    connection: sqlite3.Connection, before: tuple[float, ...], after: tuple[float, ...]
-) -> None:
+def add_change(connection: sqlite3.Connection, before: Sums, after: Sums) -> None:
     """Replace what some traces added up to *before* by what they do *after*."""
-    change = [new - old for old, new in zip(before, after, strict=True)]
+    change = [new - old for old, new in zip(before.figures, after.figures, strict=True)]
     connection.execute(_ADD, change)
+    if after.bounds is not None:
+        _widen_bounds(connection, after.bounds)

@@ -21,21 +21,15 @@ from halo_daemon.store.database import StaleIndexError, transaction
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import ProjectPaths
 from halo_daemon.store.span_index import SpanIndex
-from halo_daemon.store.span_row import SPAN_COLUMNS, Shape, SpanRow
+from halo_daemon.store.span_row import SHAPE, SHARD, SPAN_COLUMNS, Shape, SpanRow
 
 _BLOCK_ROWS = 16_384
-_SHAPE_AT = SPAN_COLUMNS.index("shape")
-_SHARD_AT = SPAN_COLUMNS.index("shard")
 _COLUMNS = ", ".join(SPAN_COLUMNS)
 _SHAPE_COLUMNS = ", ".join(Shape._fields)
 _SHARED = "(SELECT trace_id FROM temp.shared)"
 # The sign leaves the row id, which is what selects the rows of a few spans.
 _BY_ROW = f"SELECT {_COLUMNS} FROM spans WHERE +trace_id IN {_SHARED} AND id > ?1 ORDER BY id"  # noqa: S608 -- constants
-# Two halves: each has a partial index of its own.
-_BY_TRACE = " UNION ALL ".join(
-    f"SELECT {_COLUMNS} FROM spans WHERE trace_id IN {_SHARED} AND superseded = {half} AND id > ?1"  # noqa: S608 -- constants
-    for half in (0, 1)
-)
+_BY_TRACE = f"SELECT {_COLUMNS} FROM spans WHERE trace_id IN {_SHARED} AND id > ?1"  # noqa: S608 -- constants
 _PLACE = "SELECT stem, offset FROM spans JOIN shards ON shards.id = shard WHERE spans.id = ?"
 _COUNT = f"SELECT coalesce(sum(spans + duplicates), 0) FROM traces WHERE trace_id IN {_SHARED}"  # noqa: S608 -- constants
 
@@ -98,7 +92,7 @@ class MergedIndex(SpanIndex):
         while block := list(islice(found, _BLOCK_ROWS)):
             rows: list[SpanRow] = []
             for row_id, row in enumerate(block, self.next_id()):
-                shape, shard = row[_SHAPE_AT], row[_SHARD_AT]
+                shape, shard = row[SHAPE], row[SHARD]
                 if shape not in shapes:
                     shapes[shape] = self._shape_like(day, shape)
                 if shard not in shards:
@@ -106,14 +100,14 @@ class MergedIndex(SpanIndex):
                 rows.append(
                     (
                         row_id,
-                        *row[1:_SHAPE_AT],
+                        *row[1:SHAPE],
                         shapes[shape],
-                        *row[_SHAPE_AT + 1 : _SHARD_AT],
+                        *row[SHAPE + 1 : SHARD],
                         shards[shard],
-                        *row[_SHARD_AT + 1 :],
+                        *row[SHARD + 1 :],
                     )
                 )
-            self.add(rows)
+            self.add([rows])
 
     def _shape_like(self, day: DayIndex, shape: int) -> int:
         query = f"SELECT {_SHAPE_COLUMNS} FROM shapes WHERE id = ?"  # noqa: S608 -- names of columns
@@ -134,11 +128,9 @@ def _place_of(day: DayIndex, row: int) -> list[Any]:
 
 def _rows_of(day: DayIndex, trace_ids: Collection[bytes], last: int) -> Iterator[tuple[Any, ...]]:
     """All rows up to *last* of some traces."""
-    query = f"SELECT {_COLUMNS} FROM spans WHERE trace_id = ? AND superseded = ? AND id <= ?"  # noqa: S608 -- constants
+    query = f"SELECT {_COLUMNS} FROM spans WHERE trace_id = ? AND id <= ?"  # noqa: S608 -- constants
     for trace_id in sorted(trace_ids):
-        # Two statements: each has a partial index of its own.
-        for superseded in (0, 1):
-            yield from day.connection.execute(query, (trace_id, superseded, last))
+        yield from day.connection.execute(query, (trace_id, last))
 
 
 def _new_rows(day: DayIndex, taken: int, last: int) -> Iterator[tuple[Any, ...]]:

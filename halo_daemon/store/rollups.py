@@ -11,9 +11,7 @@ SHARED = "t.trace_id IN (SELECT trace_id FROM temp.shared)"
 _BY_RECEIPT = """
     t.first_received_ns < :to_ns AND t.last_received_ns >= :from_ns
     AND (t.first_received_ns >= :from_ns OR t.last_received_ns < :to_ns
-         OR EXISTS (SELECT 1 FROM spans s WHERE s.trace_id = t.trace_id AND s.superseded = 0
-                    AND s.received_ns >= :from_ns AND s.received_ns < :to_ns)
-         OR EXISTS (SELECT 1 FROM spans s WHERE s.trace_id = t.trace_id AND s.superseded = 1
+         OR EXISTS (SELECT 1 FROM spans s WHERE s.trace_id = t.trace_id
                     AND s.received_ns >= :from_ns AND s.received_ns < :to_ns))
 """
 

@@ -1,10 +1,10 @@
 """
 Spans, and running figures of their traces, in one derived SQLite file.
 
-A span that was delivered twice has two rows. The unique index over winners
+A span that was delivered twice has two rows. The unique index over versions
 makes the second insert a no-op, which shows as a count that is too small; only
 then are versions compared (`proto.trace.later_version`, told by the end, then
-by arrival) and the loser marked superseded. Blocks without re-deliveries, the
+by arrival) and the loser marked superseded, by its own row id. Blocks without re-deliveries, the
 rule, pay nothing for it.
 
 Figures of traces are added up from the new rows, and counted again from all
@@ -14,7 +14,7 @@ rows for the traces that had a re-delivery, or model calls around others (`enclo
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
@@ -28,10 +28,14 @@ from halo_daemon.store.enclosing import (
     mark_enclosing,
 )
 from halo_daemon.store.paths import ShardName
-from halo_daemon.store.span_row import SPAN_COLUMNS, Shape, SpanRow, bindable, by_trace
+from halo_daemon.store.span_row import SHAPE, SPAN_COLUMNS, TRACE_ID, Shape, SpanRow, bindable
 from halo_daemon.store.structure import add_structure
+from halo_daemon.store.trace_gain import TraceGain, add_rows
 from halo_daemon.store.trace_names import add_names
 from halo_daemon.store.trace_reader import Window, WindowBy
+
+_BATCH_ROWS = 1_000
+"""Fewer would have reading and storing push each other out of a core's caches too often."""
 
 _MAX_UNORDERED = 500_000
 """Rows that are put in order at once, in memory: some two seconds and 20 MiB."""
@@ -149,58 +153,76 @@ class SpanIndex:
         for statement in sql.ADD_SPAN_ORDERS:
             self.connection.execute(statement)
 
-    def add(self, rows: list[SpanRow]) -> list[NewTrace]:
+    def add(self, pieces: Iterable[list[SpanRow]]) -> list[NewTrace]:
         """
         Store new rows, whose ids follow each other from `next_id` on, within a transaction.
+
+        They come in *pieces*, and are stored some thousand at a time.
 
         Returns:
             The traces that had no row before, in order of their rows.
         """
-        if not rows:
-            return []
-        first_id = rows[0][0]
-        if rows[-1][0] > _MAX_UNORDERED:
+        first_id = self.next_id()
+        if first_id > _MAX_UNORDERED:
             self.add_orders()
-        execute = self.connection.execute
-        (last_trace,) = execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
-        traces = by_trace(rows)
-        sums_before = day_totals.sum_of(self.connection, traces)
-        before = self.connection.total_changes
-        self.connection.executemany(sql.INSERT_SPAN, bindable(rows))
+        gains: dict[bytes, TraceGain] = {}
+        counted: Counter[int] = Counter()
         redelivered: set[bytes] = set()
-        counted = Counter(map(_SHAPE, rows))
-        if self.connection.total_changes - before < len(rows):
-            redelivered = self._store_redelivered(rows, first_id, counted)
+        for rows in _in_batches(pieces):
+            redelivered |= self._store(rows, counted)
+            add_rows(rows, gains)
+        if not gains:
+            return []
+        execute = self.connection.execute
+        last_trace = self.last_trace_row()
+        sums_before = day_totals.sum_of(self.connection, gains)
         self.connection.executemany(
             sql.ADD_TO_SHAPE, [(spans, shape) for shape, spans in counted.items()]
         )
-        execute(sql.ADD_NEW_SPANS_TO_TRACES, (first_id,))
+        self.connection.executemany(
+            sql.ADD_TO_TRACE, [gain.figures(trace_id) for trace_id, gain in sorted(gains.items())]
+        )
         found = self.traces_after(last_trace)
         new = {trace.trace_id for trace in found}
-        grown = traces.keys() - new
-        nested = calls_with_children(traces) - grown
-        nested |= grown_below_calls(self.connection, traces, grown - redelivered)
+        grown = gains.keys() - new
+        nested = calls_with_children(gains) - grown
+        nested |= grown_below_calls(self.connection, gains, grown - redelivered)
         marked = mark_enclosing(self.connection, nested | redelivered)
         for trace_id in sorted(marked | redelivered):
             execute(sql.RECOUNT_TRACE, {"trace_id": trace_id})
         add_names(
             self.connection,
-            traces,
+            gains,
             shapes={shape_id: shape for shape, shape_id in self._shapes.items()},
             new=new,
             recounted=redelivered,
         )
-        add_structure(self.connection, traces, first_id=first_id, recounted=redelivered)
-        sums_after = day_totals.sum_of(self.connection, traces)
+        add_structure(self.connection, gains, first_id=first_id, recounted=redelivered)
+        sums_after = day_totals.sum_of(self.connection, gains)
         day_totals.add_change(self.connection, sums_before, sums_after)
-        day_totals.widen_bounds(self.connection, _bounds_of(rows))
         return found
 
-    def _store_redelivered(
-        self, rows: list[SpanRow], first_id: int, counted: Counter[object]
-    ) -> set[bytes]:
+    def _store(self, rows: list[SpanRow], counted: Counter[int]) -> set[bytes]:
         """
-        Store the rows that the index of winners refused.
+        Store rows, and count those that no other version replaces by their shape.
+
+        Returns:
+            Traces with a span that was stored before.
+        """
+        before = self.connection.total_changes
+        whole = len(rows) - len(rows) % sql.SPANS_AT_ONCE
+        for start in range(0, whole, sql.SPANS_AT_ONCE):
+            values = bindable(rows[start : start + sql.SPANS_AT_ONCE])
+            self.connection.execute(sql.INSERT_SPANS, values)
+        self.connection.executemany(sql.INSERT_SPAN, [bindable([row]) for row in rows[whole:]])
+        counted.update(map(_SHAPE, rows))
+        if self.connection.total_changes - before == len(rows):
+            return set()
+        return self._store_redelivered(rows, counted)
+
+    def _store_redelivered(self, rows: list[SpanRow], counted: Counter[int]) -> set[bytes]:
+        """
+        Store the rows that the index of versions refused.
 
         Takes the versions that lose out of what is *counted* by shape.
 
@@ -209,23 +231,23 @@ class SpanIndex:
         """
         stored = {
             row[0]
-            for row in self.connection.execute("SELECT id FROM spans WHERE id >= ?", (first_id,))
+            for row in self.connection.execute("SELECT id FROM spans WHERE id >= ?", (rows[0][0],))
         }
         traces: set[bytes] = set()
         for row in rows:
             if row[0] in stored:
                 continue
-            traces.add(row[1])
+            traces.add(row[TRACE_ID])
             new = dict(zip(SPAN_COLUMNS, row, strict=True))
             old_id, old_shape, *old_rank = self.connection.execute(_WINNER, new).fetchone()
             (stem,) = self.connection.execute(_STEM, new).fetchone()
             if [new["end_ns"], new["received_ns"], stem, new["offset"]] > old_rank:
-                self.connection.execute("UPDATE spans SET superseded = 1 WHERE id = ?", (old_id,))
+                self.connection.execute(sql.SUPERSEDE, (old_id,))
                 counted[old_shape] -= 1
-                self.connection.executemany(sql.INSERT_SPAN, bindable([row]))
+                self.connection.execute(sql.INSERT_SPAN, bindable([row]))
             else:
-                counted[new["shape"]] -= 1
-                self.connection.executemany(sql.INSERT_SUPERSEDED, bindable([row]))
+                counted[row[SHAPE]] -= 1
+                self.connection.execute(sql.INSERT_SUPERSEDED, bindable([row]))
         return traces
 
     def shape_id(self, shape: Shape) -> int:
@@ -244,15 +266,20 @@ def _shard_name(day: str, stem: str) -> ShardName:
     return ShardName(day, stem) if day else ShardName(*stem.split("/", 1))
 
 
-def _bounds_of(rows: list[SpanRow]) -> day_totals.Bounds:
-    starts = [*map(_START_NS, rows)]
-    received = [*map(_RECEIVED_NS, rows)]
-    return day_totals.Bounds(min(starts), max(starts), min(received), max(received))
+def _in_batches(pieces: Iterable[list[SpanRow]]) -> Iterator[list[SpanRow]]:
+    """The same rows, many at a time: as many as fill statements, and at last the rest."""
+    waiting: list[SpanRow] = []
+    for rows in pieces:
+        waiting += rows
+        whole = len(waiting) - len(waiting) % sql.SPANS_AT_ONCE
+        if whole >= _BATCH_ROWS:
+            yield waiting[:whole]
+            waiting = waiting[whole:]
+    if waiting:
+        yield waiting
 
 
-_SHAPE, _START_NS, _RECEIVED_NS = (
-    itemgetter(SPAN_COLUMNS.index(name)) for name in ("shape", "start_ns", "received_ns")
-)
+_SHAPE = itemgetter(SHAPE)
 _WINNER = """
 SELECT spans.id, shape, end_ns, received_ns, stem, offset FROM spans JOIN shards ON shards.id = shard
 WHERE trace_id = :trace_id AND span_id = :span_id AND superseded = 0

@@ -8,33 +8,26 @@ block, and only the others are looked up.
 """
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Collection, Mapping
 
 from halo_daemon.store import index_schema as sql
-from halo_daemon.store.span_row import SPAN_COLUMNS, SpanRow, TraceRows
+from halo_daemon.store.trace_gain import Gains, TraceGain
 
-_SPAN, _PARENT, _START_NS = (
-    SPAN_COLUMNS.index(name) for name in ("span_id", "parent_id", "start_ns")
-)
 _LOOKS_FOR_A_ROW = 8
 """Rows of missing parents that are read in the time of one deletion."""
 
-_START = itemgetter(_SPAN, _START_NS)
-_CHILD = itemgetter(_PARENT, _START_NS)
-
 
 def add_structure(
-    connection: sqlite3.Connection, traces: TraceRows, *, first_id: int, recounted: set[bytes]
+    connection: sqlite3.Connection, gains: Gains, *, first_id: int, recounted: set[bytes]
 ) -> None:
     """
-    Count for the new rows of *traces*, which are stored with ids from *first_id* on.
+    Count for what traces gain in rows that are stored, with ids from *first_id* on.
 
     Traces in *recounted*, those with a re-delivered span, are counted from all their spans.
     """
-    for trace_id, rows in traces.items():
+    for trace_id, gain in gains.items():
         if trace_id not in recounted:
-            _add(connection, trace_id, rows, first_id)
+            _add(connection, trace_id, gain, first_id)
     for trace_id in sorted(recounted):
         for statement in (
             sql.FORGET_MISSING_PARENTS,
@@ -44,16 +37,14 @@ def add_structure(
             connection.execute(statement, {"trace_id": trace_id})
 
 
-def _add(
-    connection: sqlite3.Connection, trace_id: bytes, rows: Sequence[SpanRow], first_id: int
-) -> None:
+def _add(connection: sqlite3.Connection, trace_id: bytes, gain: TraceGain, first_id: int) -> None:
     execute = connection.execute
-    starts = dict(map(_START, rows))
+    starts = dict(zip(gain.span_ids, gain.starts_ns, strict=True))
     # Of parents in other blocks: many children may have the same one.
     stored: dict[bytes, int | None] = {}
     skewed = changes = 0
-    for parent_id, start_ns in map(_CHILD, rows):
-        if parent_id is None:
+    for parent_id, start_ns in zip(gain.parent_ids, gain.starts_ns, strict=True):
+        if isinstance(parent_id, int):
             continue
         parent_start_ns = starts.get(parent_id)
         if parent_start_ns is None:

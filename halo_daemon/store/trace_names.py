@@ -7,8 +7,6 @@ They are a text there, and change only when a span brings a name that the trace 
 import sqlite3
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 from typing import cast
 
 import orjson
@@ -16,14 +14,15 @@ import orjson
 from halo_daemon.store import index_schema as sql
 from halo_daemon.store.database import StaleIndexError
 from halo_daemon.store.records import TraceNames
-from halo_daemon.store.span_row import SHAPE, Shape, TraceRows
+from halo_daemon.store.span_row import Absent, Shape
+from halo_daemon.store.trace_gain import Gains
 
 _MAX_CACHED_CHARS = 1024
 
 Named = tuple[str, str, str, str, str | None, str]
 """What one span names, in the order of `TraceNames`."""
 
-_Kinds = frozenset[tuple[int, str | None]]
+_Kinds = frozenset[tuple[int, str | Absent]]
 """Shapes and agents' ids of some spans."""
 
 
@@ -50,35 +49,40 @@ def unpacked(text: str) -> TraceNames:
 
 def add_names(
     connection: sqlite3.Connection,
-    traces: TraceRows,
+    gains: Gains,
     *,
     shapes: Mapping[int, Shape],
     new: set[bytes],
     recounted: set[bytes],
 ) -> None:
     """
-    Note what new rows of *traces* name, and which shapes they have.
+    Note what new rows name, and which shapes they have.
 
     Args:
         connection: The day's index, where the rows are stored already.
 
-        traces: The new rows.
+        gains: What their traces gain.
 
-        shapes: Every shape of these rows, by id.
+        shapes: Every shape of the rows, by id.
 
         new: Traces without any row before.
 
         recounted: Traces that lost a row too, to be read whole.
     """
     known: dict[_Kinds, TraceNames] = {}
-    pairs: list[tuple[int, bytes]] = []
+    with_shape: dict[int, list[bytearray]] = {}
+    agents: list[tuple[str, bytearray]] = []
     changes: list[tuple[str, bytearray]] = []
-    for trace_id, rows in traces.items():
+    # In the order of the tables. As `bytearray`, for the reason that `span_row.bindable` gives.
+    for trace_id in sorted(gains):
+        key = bytearray(trace_id)
         if trace_id in recounted:
-            changes.append((_recount(connection, trace_id), bytearray(trace_id)))
+            changes.append((_recount(connection, trace_id), key))
             continue
-        kinds = frozenset(map(SHAPE, rows))
-        pairs += [(shape, trace_id) for shape in {shape for shape, _ in kinds}]
+        kinds = frozenset(gains[trace_id].kinds)
+        for shape in {shape for shape, _ in kinds}:
+            with_shape.setdefault(shape, []).append(key)
+        agents += [(agent, key) for _, agent in kinds if isinstance(agent, str)]
         names = known.get(kinds)
         if names is None:
             names = known[kinds] = names_of(_named(shapes[shape], agent) for shape, agent in kinds)
@@ -88,14 +92,12 @@ def add_names(
             if both == unpacked(old):
                 continue
             names = both
-        changes.append((packed(names), bytearray(trace_id)))
-    # Ids as `bytearray`, for the reason that `span_row.bindable` gives.
+        changes.append((packed(names), key))
     connection.executemany(sql.SET_NAMES, changes)
-    for shape, of_shape in groupby(sorted(pairs), key=itemgetter(0)):
+    connection.executemany(sql.ADD_TRACE_AGENT, agents)
+    for shape, keys in sorted(with_shape.items()):
         before = connection.total_changes
-        connection.executemany(
-            sql.ADD_TRACE_SHAPE, [(shape, bytearray(trace_id)) for _, trace_id in of_shape]
-        )
+        connection.executemany(sql.ADD_TRACE_SHAPE, [(shape, key) for key in keys])
         # Not all are new: a trace that grew may have had the shape before.
         added = connection.total_changes - before
         connection.execute(sql.ADD_TRACES_TO_SHAPE, (added, shape))
@@ -107,8 +109,9 @@ def _recount(connection: sqlite3.Connection, trace_id: bytes) -> str:
     return packed(names_of(connection.execute(sql.NAMED_BY_SPANS, (trace_id,))))
 
 
-def _named(shape: Shape, agent_id: str | None) -> Named:
-    return (shape.service, shape.model, shape.tool, shape.agent, agent_id, shape.project)
+def _named(shape: Shape, agent_id: str | Absent) -> Named:
+    agent = None if isinstance(agent_id, int) else agent_id
+    return (shape.service, shape.model, shape.tool, shape.agent, agent, shape.project)
 
 
 def _both(one: TraceNames, other: TraceNames) -> TraceNames:

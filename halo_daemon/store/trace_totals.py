@@ -87,11 +87,9 @@ def _names_of_many(part: SpanIndex, condition: Condition) -> dict[str, tuple[str
         f" WHERE u.shape = shapes.id AND {condition})",
         condition.parameters,
     ).fetchall()
-    # The index holds the few spans with an id; the planner would rather visit every trace.
     agent_ids = part.connection.execute(
-        "SELECT DISTINCT agent_id FROM spans INDEXED BY span_agents"  # noqa: S608
-        " WHERE superseded = 0 AND agent_id IS NOT NULL"
-        f" AND +trace_id IN (SELECT t.trace_id FROM traces t WHERE {condition})",
+        "SELECT DISTINCT agent_id FROM trace_agents"  # noqa: S608 -- marks only
+        f" WHERE trace_id IN (SELECT t.trace_id FROM traces t WHERE {condition})",
         condition.parameters,
     )
     lists = {

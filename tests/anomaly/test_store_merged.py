@@ -166,7 +166,7 @@ def test_a_merge_that_goes_under_an_open_reader_is_made_again(
     assert answers(reader) == before
 
 
-@pytest.mark.parametrize("table", ["spans", "span_winners", "traces", "trace_starts", "shapes"])
+@pytest.mark.parametrize("table", ["spans", "span_versions", "traces", "trace_starts", "shapes"])
 def test_damage_that_a_question_meets_costs_no_trace(project, reader, table: str) -> None:
     """Whichever page of the merged index is lost, the answers before and after are the same."""
     before = answers(reader)

@@ -1,9 +1,20 @@
 """Lines of a block are judged one by one, although they are looked at together."""
 
+import pytest
 from hypothesis import given, strategies as st
 
 from halo_daemon.store.receipts import Receipts
-from halo_daemon.store.span_row import Kinds, ParsedBlock, parse_block
+from halo_daemon.store.span_row import (
+    PARENT_ID,
+    SHAPE,
+    SHARD,
+    SPAN_COLUMNS,
+    SPAN_ID,
+    TRACE_ID,
+    Kinds,
+    ParsedBlock,
+    parse_block,
+)
 from halo_daemon.testing.spans import make_line, span_id_of
 
 SPAN = make_line()[:-1]
@@ -48,3 +59,27 @@ def test_a_line_is_judged_the_same_alone_and_among_others(lines, tail):
         bad += alone.bad
         offset += len(line) + 1
     assert (together.rows, together.bad, together.end_offset) == (rows, bad, offset)
+
+
+def test_places_are_those_of_the_columns():
+    """Whoever reads a row by place reads what the column of that name holds."""
+    places = {
+        "shape": SHAPE,
+        "trace_id": TRACE_ID,
+        "span_id": SPAN_ID,
+        "stored_parent_id": PARENT_ID,
+        "shard": SHARD,
+    }
+    assert {name: SPAN_COLUMNS.index(name) for name in places} == places
+
+
+@pytest.mark.parametrize("cost", [b"1" * 400, b"-" + b"9" * 309])
+def test_a_cost_that_no_double_holds_costs_its_line_alone(cost: bytes) -> None:
+    """Readers refuse such a number as well, so the line counts as damaged."""
+    key = b'"inference.llm.cost.total":'
+    odd = SPAN.replace(key + b"null", key + cost)
+
+    block = parsed(odd + b"\n" + SPAN + b"\n")
+
+    assert len(block.rows) == 1
+    assert [(one.offset, one.length) for one in block.bad] == [(0, len(odd))]
