@@ -197,7 +197,7 @@ class SpanIndex:
             new=new,
             recounted=redelivered,
         )
-        add_structure(self.connection, gains, first_id=first_id, recounted=redelivered)
+        add_structure(self.connection, gains, first_id=first_id, new=new, recounted=redelivered)
         sums_after = day_totals.sum_of(self.connection, gains)
         day_totals.add_change(self.connection, sums_before, sums_after)
         return found

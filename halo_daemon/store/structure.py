@@ -18,16 +18,22 @@ _LOOKS_FOR_A_ROW = 8
 
 
 def add_structure(
-    connection: sqlite3.Connection, gains: Gains, *, first_id: int, recounted: set[bytes]
+    connection: sqlite3.Connection,
+    gains: Gains,
+    *,
+    first_id: int,
+    new: Collection[bytes],
+    recounted: Collection[bytes],
 ) -> None:
     """
     Count for what traces gain in rows that are stored, with ids from *first_id* on.
 
-    Traces in *recounted*, those with a re-delivered span, are counted from all their spans.
+    Of *new* traces nothing was stored before, so that nothing is looked up. Those in
+    *recounted*, with a re-delivered span, are counted from all their spans.
     """
     for trace_id, gain in gains.items():
         if trace_id not in recounted:
-            _add(connection, trace_id, gain, first_id)
+            _add(connection, trace_id, gain, None if trace_id in new else first_id)
     for trace_id in sorted(recounted):
         for statement in (
             sql.FORGET_MISSING_PARENTS,
@@ -37,7 +43,10 @@ def add_structure(
             connection.execute(statement, {"trace_id": trace_id})
 
 
-def _add(connection: sqlite3.Connection, trace_id: bytes, gain: TraceGain, first_id: int) -> None:
+def _add(
+    connection: sqlite3.Connection, trace_id: bytes, gain: TraceGain, first_id: int | None
+) -> None:
+    """Count for one trace; None for *first_id* when it had no rows before."""
     execute = connection.execute
     starts = dict(zip(gain.span_ids, gain.starts_ns, strict=True))
     # Of parents in other blocks: many children may have the same one.
@@ -49,14 +58,15 @@ def _add(connection: sqlite3.Connection, trace_id: bytes, gain: TraceGain, first
         parent_start_ns = starts.get(parent_id)
         if parent_start_ns is None:
             if parent_id not in stored:
-                found = execute(sql.FIND_START, (trace_id, parent_id)).fetchone()
+                key = (trace_id, parent_id)
+                found = execute(sql.FIND_START, key).fetchone() if first_id is not None else None
                 stored[parent_id] = found[0] if found else None
                 if found is None:
-                    changes += execute(sql.NOTE_MISSING_PARENT, (trace_id, parent_id)).rowcount
+                    changes += execute(sql.NOTE_MISSING_PARENT, key).rowcount
             parent_start_ns = stored[parent_id]
         if parent_start_ns is not None:
             skewed += start_ns < parent_start_ns
-    for span_id in _perhaps_missed(connection, trace_id, starts):
+    for span_id in _perhaps_missed(connection, trace_id, starts) if first_id is not None else ():
         if execute(sql.FORGET_MISSING_PARENT, (trace_id, span_id)).rowcount:
             changes += 1
             early = (trace_id, span_id, starts[span_id], first_id)
