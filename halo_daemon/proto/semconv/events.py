@@ -33,6 +33,7 @@ _ROLES: Final = {
 """One message an event; of them `gen_ai.choice` is an answer, the others were asked."""
 
 _CHOICE: Final = "gen_ai.choice"
+_ASSISTANT: Final = "gen_ai.assistant.message"
 _WHOLE: Final = {
     "gen_ai.input.messages": INPUT_MESSAGES,
     "gen_ai.output.messages": OUTPUT_MESSAGES,
@@ -191,22 +192,55 @@ def _message(name: str, body: JsonObject) -> list[JsonObject]:
     return messages_of([body], role if isinstance(role, str) else _ROLES[name])
 
 
+def _listed(value: JsonValue) -> list[tuple[str, JsonObject]]:
+    """The messages of a list of events: the name of each, and its fields."""
+    events = parsed(value)
+    found: list[tuple[str, JsonObject]] = []
+    for event in events if isinstance(events, list) else ():
+        name = event.get("event.name") if isinstance(event, dict) else None
+        if isinstance(event, dict) and isinstance(name, str) and name in _ROLES:
+            found.append((name, event))
+    return found
+
+
+def _are_answers(listed: list[tuple[str, JsonObject]]) -> list[bool]:
+    """
+    Of each event whether it is what the call gave: a choice.
+
+    Without any, what the model says at the end, as Logfire lists the answers of OpenAI's
+    Responses.
+    """
+    if any(name == _CHOICE for name, _ in listed):
+        return [name == _CHOICE for name, _ in listed]
+    asked = len(listed)
+    while asked and listed[asked - 1][0] == _ASSISTANT:
+        asked -= 1
+    return [place >= asked for place in range(len(listed))]
+
+
 def _from_list(target: str) -> Reader:
     """Read a list of events that stands in an attribute, as pydantic-ai writes it."""
 
     def read(value: JsonValue) -> JsonValue:
-        events = parsed(value)
+        listed = _listed(value)
         found: list[JsonValue] = []
-        for event in events if isinstance(events, list) else ():
-            name = event.get("event.name") if isinstance(event, dict) else None
-            if isinstance(event, dict) and isinstance(name, str) and name in _ROLES:
-                is_output = name == _CHOICE
-                if is_output == (target == OUTPUT_MESSAGES):
-                    found += _message(name, _body(event))
+        for (name, event), is_answer in zip(listed, _are_answers(listed), strict=True):
+            if is_answer == (target == OUTPUT_MESSAGES):
+                found += _message(name, _body(event))
         return found or None
 
     return Reader(read, "a list of GenAI events, as a JSON string")
 
 
+def _all_listed(value: JsonValue) -> JsonValue:
+    found: list[JsonValue] = []
+    for name, event in _listed(value):
+        found += _message(name, _body(event))
+    return found or None
+
+
 LISTED_INPUT: Final[Reader] = _from_list(INPUT_MESSAGES)
 LISTED_OUTPUT: Final[Reader] = _from_list(OUTPUT_MESSAGES)
+LISTED_ALL: Final[Reader] = Reader(
+    _all_listed, "a list of GenAI events, as a JSON string, answers too"
+)

@@ -40,6 +40,13 @@ _ROLES: Final = {
     "request": "user",
     "response": "assistant",
 }
+_CLASSES: Final = {
+    "Human": "user",
+    "AI": "assistant",
+    "System": "system",
+    "Tool": "tool",
+    "Function": "tool",
+}
 _SPEAKERS: Final = frozenset({"user", "assistant", "system", "tool", *_ROLES})
 _PART_LISTS: Final = ("parts", "content", "contents", "blocks")
 _WRAPPERS: Final = (
@@ -190,6 +197,8 @@ def _messages(item: JsonObject, role: str) -> list[JsonObject]:
         inner = item.get(wrapper)
         # A candidate of Gemini holds its message as its content.
         if isinstance(inner, dict) and (wrapper != "content" or "parts" in inner):
+            if wrapper == "kwargs":
+                role = _role_of_class(item.get("id"), role)
             item = inner
     if "message.role" in item:
         item = {key.removeprefix(_MESSAGE_PREFIX): value for key, value in item.items()}
@@ -208,6 +217,14 @@ def _messages(item: JsonObject, role: str) -> list[JsonObject]:
         if message["role"] == "tool" and has_failed(item):
             message["is_error"] = True
     return parts.finish(message)
+
+
+def _role_of_class(path: JsonValue, otherwise: str) -> str:
+    """Whose words they are by the class of a message, which LangChain names where it saves one."""
+    name = path[-1] if isinstance(path, list) and path else None
+    if not isinstance(name, str):
+        return otherwise
+    return _CLASSES.get(name.removesuffix("Chunk").removesuffix("Message"), otherwise)
 
 
 def _read_body(item: JsonObject, message: JsonObject, parts: "_Parts") -> None:

@@ -60,6 +60,7 @@ from halo_daemon.proto.semconv.targets import (
     VALUES,
 )
 from halo_daemon.proto.semconv.told import Told, told_by
+from halo_daemon.proto.semconv.told_apart import complete_messages, leaves_out
 from halo_daemon.proto.semconv.told_failure import may_tell
 from halo_daemon.proto.separators import without_separators
 
@@ -162,6 +163,8 @@ def _complete(
     has_events = "events" in fields
     if plan.fills or has_events or plan.lacks_tool_name:
         fill_absent(fields, plan, kind, remarks, scope_name=context.scope_name, told=told)
+    if kind == LLM and leaves_out(context.scope_name):
+        complete_messages(attributes)
     if plan.failures or has_events or (kind == TOOL and may_tell(attributes.get(OUTPUT_VALUE))):
         judge_failure(fields, plan, kind, remarks, is_stored=context.is_stored)
     # Looked at when all is filled, so that a stored line reads the same.

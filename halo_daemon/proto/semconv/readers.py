@@ -270,6 +270,19 @@ def renamed(names: Mapping[str, str]) -> Reader:
     return Reader(read, ", ".join(f"{name} → {other}" for name, other in names.items()))
 
 
+def before_slash(names: Mapping[str, str]) -> Reader:
+    """Read the part before the first slash, some of it under another name; None without one."""
+
+    def read(value: JsonValue) -> str | None:
+        if not isinstance(value, str):
+            return None
+        name, slash, _ = value.partition("/")
+        return names.get(name, name) or None if slash else None
+
+    words = "".join(f", {name} → {other}" for name, other in names.items())
+    return Reader(read, f"the part before the slash{words}")
+
+
 def _before_dot(value: JsonValue) -> str | None:
     return value.partition(".")[0] or None if isinstance(value, str) else None
 

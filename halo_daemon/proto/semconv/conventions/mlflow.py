@@ -22,6 +22,7 @@ from halo_daemon.proto.semconv.readers import (
     TEXT,
     Reader,
     at,
+    before_slash,
     kinds,
     quoted,
 )
@@ -105,6 +106,12 @@ GENKIT: Final = Convention(
     rows=(
         row(targets.KIND, "genkit:metadata:subtype", "genkit:type", read=kinds(_SUBTYPES)),
         row(targets.MODEL, "genkit:name", only=ON_MODEL_CALLS),
+        row(
+            targets.PROVIDER,
+            "genkit:name",
+            read=before_slash({"googleai": "google", "vertexai": "google"}),
+            only=ON_MODEL_CALLS,
+        ),
         row(targets.INPUT_TOKENS, "genkit:output", read=at("usage.inputTokens", COUNT)),
         row(targets.OUTPUT_TOKENS, "genkit:output", read=at("usage.outputTokens", COUNT)),
         row(targets.TOTAL_TOKENS, "genkit:output", read=at("usage.totalTokens", COUNT)),

@@ -44,9 +44,7 @@ PYDANTIC_AI: Final = Convention(
         row(
             targets.INPUT_MESSAGES, "pydantic_ai.all_messages", read=messages.INPUT, only=ON_AGENTS
         ),
-        row(
-            targets.INPUT_MESSAGES, "all_messages_events", read=events.LISTED_INPUT, only=ON_AGENTS
-        ),
+        row(targets.INPUT_MESSAGES, "all_messages_events", read=events.LISTED_ALL, only=ON_AGENTS),
         row(targets.OUTPUT_VALUE, "final_result", read=CONTENT, only=ON_AGENTS),
         row(targets.TOOLS, "model_request_parameters", read=listed.TOOL_LIST, only=ON_LLMS),
         row(targets.TOOL_PARAMETERS, "tool_arguments", read=CONTENT, only=ON_TOOLS),

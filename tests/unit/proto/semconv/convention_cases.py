@@ -180,6 +180,10 @@ CASES: Final[dict[str, Case]] = {
         {"langsmith.span.kind": "llm", "gen_ai.operation.name": "chat", "gen_ai.system": "p", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 5, "gen_ai.usage.input_token_details": as_json({"cache_read": 4}), "gen_ai.usage.output_token_details": as_json({"reasoning": 2}), "gen_ai.prompt": as_json({"messages": [[{"lc": 1, "type": "constructor", "id": ["HumanMessage"], "kwargs": {"type": "human", "content": "Hi"}}]]}), "gen_ai.completion": as_json({"generations": [[{"text": "Yes", "message": {"kwargs": {"type": "ai", "content": "Yes"}}}]]}), "langsmith.metadata.thread_id": "c", "langsmith.metadata.user_id": "u", "langsmith.trace.session_id": "project"},
         LLM | CACHED | TURN | IDENTITY | {"reasoning_output_tokens": 2, ASKED.format(0, "role"): "user"},
     ),
+    "langsmith, messages of LangChain.js, which name their class alone": Case(
+        {"langsmith.span.kind": "llm", "gen_ai.prompt": as_json({"messages": [[{"lc": 1, "id": ["langchain_core", "messages", "SystemMessage"], "kwargs": {"content": "Be brief"}}, {"lc": 1, "id": ["langchain_core", "messages", "HumanMessageChunk"], "kwargs": {"content": "Hi"}}, {"lc": 1, "id": [], "kwargs": {"content": "?"}}]]}), "gen_ai.completion": as_json({"generations": [[{"text": "Yes", "message": {"lc": 1, "id": ["langchain_core", "messages", "AIMessageChunk"], "kwargs": {"content": "Yes"}}}]]})},
+        {"kind": "LLM", ASKED.format(0, "role"): "system", ASKED.format(1, "role"): "user", ASKED.format(1, "content"): "Hi", ASKED.format(2, "role"): "user", SAID.format(0, "role"): "assistant", SAID.format(0, "content"): "Yes"},
+    ),
     "langsmith, a retriever that is called an embedding": Case({"langsmith.span.kind": "retriever", "gen_ai.operation.name": "embeddings"}, {"kind": "RETRIEVER"}),
     "langsmith, a prompt that is called a chat": Case({"langsmith.span.kind": "prompt", "gen_ai.operation.name": "chat"}, {"kind": "PROMPT"}),
     "langsmith, a parser": Case({"langsmith.span.kind": "parser", "gen_ai.operation.name": "parser"}, {"kind": "CHAIN"}),
@@ -189,6 +193,15 @@ CASES: Final[dict[str, Case]] = {
     "pydantic-ai 1, a call": Case(
         {"gen_ai.operation.name": "chat", "gen_ai.response.model": "m", "operation.cost": 0.5, "gen_ai.usage.details.cache_read_tokens": 4, "events": as_json([{"event.name": "gen_ai.user.message", "content": "Hi"}, {"event.name": "gen_ai.choice", "message": CHAT_OUT[0]}])} | GA_USAGE,
         LLM | CACHED | TURN | {"cost.total": 0.5},
+    ),
+    "pydantic-ai 1, an agent": Case({"all_messages_events": as_json([{"event.name": "gen_ai.user.message", "content": "Hi"}, {"event.name": "gen_ai.assistant.message", "content": "Yes"}])}, {"kind": "AGENT", ASKED.format(0, "content"): "Hi", ASKED.format(1, "content"): "Yes"}, name="agent run", scope="pydantic-ai"),
+    "logfire, an answer of the Responses API": Case(
+        {"gen_ai.request.model": "m", "events": as_json([{"event.name": "gen_ai.user.message", "content": "Hi"}, {"event.name": "gen_ai.assistant.message", "content": "Before"}, {"event.name": "gen_ai.tool.message", "id": "c", "content": "42"}, {"event.name": "gen_ai.assistant.message", "content": "Yes"}]), "logfire.msg": "Chat"},
+        {"kind": "LLM", "model_name": "m", ASKED.format(1, "content"): "Before", ASKED.format(2, "content"): "42"} | TURN,
+    ),
+    "logfire, a call of the Responses API without an answer": Case(
+        {"gen_ai.request.model": "m", "events": as_json([{"event.name": "gen_ai.assistant.message", "content": "Before"}, {"event.name": "gen_ai.user.message", "content": "Hi"}]), "logfire.msg": "Chat"},
+        {"kind": "LLM", "model_name": "m", ASKED.format(0, "content"): "Before", ASKED.format(1, "content"): "Hi"},
     ),
     "pydantic-ai 6, an agent": Case({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a", "gen_ai.aggregated_usage.input_tokens": 12, "pydantic_ai.all_messages": as_json(PARTS_IN)}, {"kind": "AGENT", "halo.aggregate.input_tokens": 12, ASKED.format(0, "content"): "Hi"}),
     "logfire, an instrumented client": Case(
@@ -247,6 +260,8 @@ CASES: Final[dict[str, Case]] = {
         {"genkit:metadata:subtype": "model", "genkit:name": "m", "genkit:input": as_json({"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}), "genkit:output": as_json({"message": {"role": "model", "content": [{"text": "Yes"}]}, "finishReason": "stop", "usage": {"inputTokens": 12, "outputTokens": 5}})},
         LLM | TOKENS | TURN | STOP,
     ),
+    "genkit, a model of a plugin": Case({"genkit:metadata:subtype": "model", "genkit:name": "googleai/gemini-2.5-flash"}, {"kind": "LLM", "model_name": "googleai/gemini-2.5-flash", "provider": "google"}),
+    "genkit, an embedder of a plugin": Case({"genkit:metadata:subtype": "embedder", "genkit:name": "ollama/nomic"}, {"kind": "EMBEDDING", "model_name": "ollama/nomic", "provider": "ollama"}),
     "genkit, a tool": Case({"genkit:metadata:subtype": "tool.v2", "genkit:name": "f", "genkit:input": '{"a":1}', "genkit:output": "42", "genkit:state": "error"}, TOOL | {"halo.derived.error": True}),
     "livekit, a call": Case(
         {"lk.pii.chat_ctx": as_json({"items": [{"type": "message", "role": "user", "content": ["Hi"]}]}), "lk.pii.response.text": "Yes", "gen_ai.request.model": "m", "lk.llm_metrics": as_json({"prompt_tokens": 12, "completion_tokens": 5, "prompt_cached_tokens": 4}), "lk.room_sid": "c"},
