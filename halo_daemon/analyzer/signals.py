@@ -57,7 +57,8 @@ def error_signal(span: Span, *, may_state: bool = True) -> ErrorSignal | None:
     """
     if span.status_code == STATUS_ERROR:
         return _from_status(span)
-    if span.events and EVENT_OF_SPAN not in span.attributes:
+    # A record that is joined to its span tells nothing of itself, one without a span does.
+    if span.events and (EVENT_OF_SPAN not in span.attributes or span.has_derived_error):
         found = _from_exception_event(span)
         if found:
             return found

@@ -14,6 +14,7 @@ from halo_daemon.proto.semconv.plan import Plan
 from halo_daemon.proto.semconv.targets import (
     DERIVED_ERROR,
     ERROR_TYPE,
+    EVENT_OF_SPAN,
     LLM,
     OUTPUT_VALUE,
     SCHEMA_VERSION,
@@ -69,6 +70,8 @@ def judge_failure(
         signal is _FLAGGED
         or (kind == TOOL and _result_failed(attributes, fields["name"]))
         or (as_sent == _UNSET and kind in {TOOL, LLM} and _ends_in_exception(events))
+        # The index knows lines, and that of the span was written without the record.
+        or (attributes.get(EVENT_OF_SPAN) is True and tell_of_failure(events))
     ):
         remarks[DERIVED_ERROR] = True
     if exception is not None:
@@ -116,6 +119,12 @@ def _last_exception(events: Sequence[JsonObject]) -> JsonObject | None:
         if event["name"] in _EXCEPTIONS:
             return cast("JsonObject", event["attributes"])
     return None
+
+
+def tell_of_failure(events: Sequence[JsonObject]) -> bool:
+    """Whether a log record's event is an exception that was not handled."""
+    exception = _last_exception(events)
+    return exception is not None and exception.get("exception.escaped") not in _HANDLED
 
 
 def _ends_in_exception(events: Sequence[JsonObject]) -> bool:

@@ -14,7 +14,7 @@ Rule 2: a record whose span is not there stays what it is.
 Rule 3: a line that cannot be projected anew, as `reprojection` says, is read as it stands.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Final, cast
@@ -22,9 +22,10 @@ from typing import Final, cast
 import orjson
 
 from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.semconv.failures import tell_of_failure
 from halo_daemon.proto.semconv.projection import ScopeContext, project_span
 from halo_daemon.proto.semconv.reprojection import project_fields
-from halo_daemon.proto.semconv.targets import EVENT_OF_SPAN, PROJECT
+from halo_daemon.proto.semconv.targets import DERIVED_ERROR, EVENT_OF_SPAN, PROJECT
 from halo_daemon.proto.span import Span
 
 _TIME: Final = itemgetter("time")
@@ -66,7 +67,7 @@ def _read_anew(span: Span, reading: Callable[[Span], Span]) -> Span:
         return span
 
 
-def _with_events(span: Span, records: Iterable[Span]) -> Span:
+def _with_events(span: Span, records: Sequence[Span]) -> Span:
     """The span, read anew with the events of its records, all in order of time."""
     events = list(span.events)
     seen = {_identity(event) for event in events}
@@ -75,7 +76,12 @@ def _with_events(span: Span, records: Iterable[Span]) -> Span:
             seen.add(identity)
             events.append(event)
     events.sort(key=_TIME)
-    return Span.from_fields(project_fields({**span.fields, "events": [*events]}))
+    fields = project_fields({**span.fields, "events": [*events]})
+    joined = Span.from_fields(fields)
+    if not joined.has_error_status and any(tell_of_failure(record.events) for record in records):
+        # What the record's line says in a list, the span says of itself.
+        joined.attributes[DERIVED_ERROR] = True
+    return joined
 
 
 def _identity(event: JsonObject) -> bytes:

@@ -34,8 +34,8 @@ def decoded(request):
     return [Span.from_line(line) for line in lines]
 
 
-def call(span_id=CALL, status=0):
-    """A model call that holds no message."""
+def call(span_id=CALL, status=0, operation="chat"):
+    """A model call, or another operation, that holds no message."""
     span = {
         "traceId": TRACE_ID,
         "spanId": span_id,
@@ -43,7 +43,7 @@ def call(span_id=CALL, status=0):
         "startTimeUnixNano": "1000",
         "endTimeUnixNano": "9000",
         "status": {"code": status},
-        "attributes": pairs(gen_ai__operation__name="chat", gen_ai__request__model="m"),
+        "attributes": pairs(gen_ai__operation__name=operation, gen_ai__request__model="m"),
     }
     (found,) = decoded(orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
     return found
@@ -123,6 +123,41 @@ def test_an_exception_in_a_log_record_is_one_of_its_span(name):
     assert error_signal(seen[record.span_id]) is None
 
 
+@pytest.mark.parametrize("operation", ["chat", "invoke_agent"])
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_failure_that_a_record_tells_is_on_its_line_and_on_its_span(operation, status):
+    """A list finds it by the record, a report by the span, and nobody counts it twice."""
+    (record,) = told(LIMIT)
+    span = call(status=status, operation=operation)
+
+    seen = joined(span, record)
+
+    assert not span.has_derived_error
+    assert record.has_derived_error
+    assert seen[CALL].has_derived_error
+    assert not seen[record.span_id].has_derived_error
+
+
+def test_a_handled_exception_in_a_record_fails_nothing():
+    """The span got over it."""
+    handled = (*LIMIT[:3], [*LIMIT[3], *pairs(exception__escaped="False")], [])
+    (record,) = told(handled)
+
+    seen = joined(call(operation="invoke_agent"), record)
+
+    assert not record.has_derived_error
+    assert not seen[CALL].has_derived_error
+
+
+def test_an_exception_of_a_span_that_never_came_is_a_failure():
+    """A process that was killed sends its logs and no span."""
+    (record,) = told(LIMIT)
+
+    (seen,) = with_events_joined([record])
+
+    assert error_signal(seen).message == "slower"
+
+
 def test_an_exception_without_a_span_is_an_ordinary_log_line():
     """There is nothing that it could be told of."""
     assert told(("", "exception", *LIMIT[2:])) == []
@@ -131,7 +166,9 @@ def test_an_exception_without_a_span_is_an_ordinary_log_line():
 
 def test_joined_twice_is_joined_once():
     """An export has what was joined, and the records beside it."""
-    once = with_events_joined([call(), *told(QUESTION, ANSWER, LIMIT)])
+    agent = call(operation="invoke_agent", span_id=TOOL)
+    failed = (TOOL, *LIMIT[1:])
+    once = with_events_joined([call(), agent, *told(QUESTION, ANSWER, LIMIT, failed)])
 
     again = with_events_joined([Span.from_line(span.to_line()) for span in once])
 
