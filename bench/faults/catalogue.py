@@ -41,6 +41,8 @@ _NEAR_MISSES: tuple[Steps, ...] = (
     calls.in_form,
     silent.given_ids,
     silent.likes_repetition,
+    silent.group_chat,
+    silent.one_for_many,
 )
 
 
@@ -59,9 +61,8 @@ def clean_steps(script: TraceScript, draw: Random) -> None:
         )
     if draw.random() < 0.2:
         call(script, "list_alerts", {"since": f"{draw.randrange(24)} h"}, result="[]")
-    for near_miss in _NEAR_MISSES:
-        if draw.random() < 0.1:
-            near_miss(script, draw)
+    if draw.random() < 0.5:
+        draw.choice(_NEAR_MISSES)(script, draw)
     if draw.random() < 0.1:
         topics = draw.sample(TOPICS, 2)
         _conversation(script, *(f"How does the {topic} of worn shoes work?" for topic in topics))
@@ -370,6 +371,8 @@ MODES: tuple[Mode, ...] = (
     Mode("code that breaks off", frozenset({"truncated_output"}), _cut_code),
     Mode("filtered output", frozenset({"filtered_output"}), _filtered),
     Mode("refunded twice", frozenset({"double_side_effect"}), _double_refund),
+    Mode("circle of agents", frozenset({"cycle"}), silent.hand_off_circle),
+    Mode("one result for all", frozenset({"stuck_lookup"}), silent.stuck_lookup),
     Mode("phrase without end", frozenset({"degenerate_output"}), silent.endless_phrase),
     Mode("prompt told to a user", frozenset({"prompt_leak"}), silent.told_prompt),
     Mode("made-up id", frozenset({"ungrounded_argument"}), silent.made_up_id),

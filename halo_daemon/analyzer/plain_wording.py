@@ -24,6 +24,15 @@ PLAIN: dict[str, Plain] = {
         "code",
         "End the loop after the third equal round, and tell the model what it has tried.",
     ),
+    "stuck_lookup": Plain(
+        "{subject} answers the same whatever it is asked",
+        "execution-error/service-errors",
+        "implementation",
+        "code",
+        "Look at what answers for the tool: a cache whose key leaves an argument out, an argument"
+        " that is not passed on, or a record that stands in for all others.",
+        "The result does not depend on the arguments.",
+    ),
     "near_repeat": Plain(
         "{subject} is asked almost the same again and again, with the same result",
         "repetitive-behavior/repetition-info",

@@ -43,6 +43,7 @@ _UNITS: dict[str, str] = {
     "repeated_call": "repeated",
     "slow": "span",
     "span_error": "span",
+    "stuck_lookup": "repeated",
     "tool_error": "span",
     "truncated_output": "model",
     "written_call": "model",

@@ -38,6 +38,7 @@ _WEIGHTS: dict[str, float] = {
     "premature_end": 1.0,
     "repeated_call": 0.3,
     "skipped_plan": 0.8,
+    "stuck_lookup": 0.4,
     "truncated_output": 0.5,
     "ungrounded_answer": 0.4,
     "written_call": 0.8,

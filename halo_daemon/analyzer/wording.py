@@ -14,6 +14,7 @@ from halo_daemon.analyzer.rules.error_kinds import (
     error_kind,
 )
 from halo_daemon.analyzer.rules.feedback import ASKED_AGAIN
+from halo_daemon.analyzer.rules.hand_offs import HAND_OFFS
 from halo_daemon.analyzer.rules.obeyed import OBEYED
 from halo_daemon.analyzer.rules.orphans import NO_RESULT
 from halo_daemon.analyzer.rules.security import PASSED_ON
@@ -297,6 +298,18 @@ def _drift(key: FindingKey) -> Wording:
     )
 
 
+def _cycle(key: FindingKey) -> Wording:
+    words = _plain(key)
+    if key.error_type != HAND_OFFS:
+        return words
+    return words._replace(
+        title=f"Agents hand the run round in circles: {_subject(key)}",
+        advice="Let an agent that lacks something say what, and to whom; count the hand-offs of a"
+        " run, and end it with a question to the user after the third equal round.",
+        cause="Each agent waits for what only another one could give.",
+    )
+
+
 def _ungrounded(key: FindingKey) -> Wording:
     words = _plain(key)
     if key.error_type != "total":
@@ -355,6 +368,7 @@ _BY_RULE: dict[str, Callable[[FindingKey], Wording]] = {
     "injection_text": _injection,
     "skipped_plan": _skipped_plan,
     **dict.fromkeys(PLAIN, _plain),
+    "cycle": _cycle,
     "secret_in_span": _secret,
     "context_growth": _context,
     "contract_drift": _drift,

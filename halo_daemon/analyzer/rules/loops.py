@@ -7,12 +7,13 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, StepRange, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.rules.hand_offs import CYCLE, hand_off_circle
+from halo_daemon.analyzer.rules.stuck_lookups import stuck_run
 from halo_daemon.analyzer.rules.tool_words import repeats_are_normal, runs_anything
 from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
 
-CYCLE = "cycle"
 NEAR_REPEAT = "near_repeat"
 _MIN_CYCLE_CALLS = 6
 _PERIODS = (2, 3, 4)
@@ -23,14 +24,25 @@ _COMPARED_CHARS = 400
 
 
 def check_cycles(view: TraceView) -> RuleOutput:
-    """Two to four calls made again and again in the same order with the same results."""
+    """
+    Two to four calls made again and again in the same order with the same results.
+
+    Or two to four agents that hand the run on in the same order with the same words.
+    """
     calls = view.tool_calls
-    if len(calls) < _MIN_CYCLE_CALLS:
+    handed = hand_off_circle(view)
+    if len(calls) < _MIN_CYCLE_CALLS and len(view.model_calls) < _MIN_CYCLE_CALLS and not handed:
         return RuleOutput(of=1, not_checked={"too_few": 1})
-    eligible = view.agent_populations
     found = next(_cycles(calls), None)
-    observations = (_cycle(view, *found),) if found else ()
-    return RuleOutput(observations, eligible, checked=1, of=1)
+    observations = [_cycle(view, *found)] if found else []
+    if handed:
+        observations.append(handed)
+    root = Population("agent", view.agent_of(view.root), "")
+    eligible = view.agent_populations
+    if root not in eligible:
+        # A circle of others is counted over the agent that set them to work.
+        eligible |= {root}
+    return RuleOutput(tuple(observations), eligible, checked=1, of=1)
 
 
 def calls_in_cycle(view: TraceView) -> frozenset[str]:
@@ -119,6 +131,9 @@ def _near(view: TraceView, subject: Subject) -> Observation | None:
         if len(run) > len(longest):
             longest = run
     if len(longest) < _MIN_NEAR_CALLS or len({call.canonical for call in longest}) < 2:  # noqa: PLR2004 -- equal calls are another rule's
+        return None
+    if stuck_run(view, subject):
+        # Asked for different things: the tool is at fault, not who asks.
         return None
     second, last = longest[1], longest[-1]
     return Observation(

@@ -35,7 +35,7 @@ def check_prompt_leaks(view: TraceView) -> RuleOutput:
     last = None if view.is_open else view.final_call
     if last is None or not last.answer.value:
         return RuleOutput(of=1, not_checked={"not_applicable": 1})
-    told = _opening_of(view, last.agent)
+    told = _opening_of(view, last)
     if told is None:
         return RuleOutput(of=1, not_checked={"not_recorded": 1})
     words = _WORD.findall(told)
@@ -59,13 +59,20 @@ def _told(view: TraceView, agent: str) -> Iterator[ModelCall]:
     )
 
 
-def _opening_of(view: TraceView, agent: str) -> str | None:
-    """The opening of the first recorded system prompt of *agent*; None when there is none."""
+def _opening_of(view: TraceView, last: ModelCall) -> str | None:
+    """
+    The opening of the system prompt of the agent that has the last word; None for none.
+
+    It stands anywhere in the last prompt, or at the head of an earlier one where prompts
+    hold only what is new.
+    """
+    for message in last.shape.messages:
+        if last.span.text(message.role) in _SYSTEM:
+            return opening(last.span.text(message.content))
     for call in view.model_calls:
-        if call.agent == agent and call.shape.messages:
-            first = call.shape.messages[0]
-            if call.span.text(first.role) in _SYSTEM:
-                return opening(call.span.text(first.content))
+        for message in call.shape.messages[:1] if call.agent == last.agent else ():
+            if call.span.text(message.role) in _SYSTEM:
+                return opening(call.span.text(message.content))
     return None
 
 

@@ -34,6 +34,7 @@ from halo_daemon.analyzer.rules.side_effects import (
     check_off_limits,
     check_preconditions,
 )
+from halo_daemon.analyzer.rules.stuck_lookups import STUCK_LOOKUP, check_stuck_lookups
 from halo_daemon.analyzer.rules.tool_choice import check_arguments, check_made_up_tools
 from halo_daemon.analyzer.rules.ungrounded_arguments import (
     UNGROUNDED_ARGUMENT,
@@ -48,7 +49,7 @@ RULES: tuple[Rule, ...] = (
     Rule("claimed_not_done", 3, "traces", check_claims, needs_whole=True),
     Rule("context_growth", 2, "traces", check_context_growth),
     Rule(CONTRACT_DRIFT, 1, "lists of tools and stated results", check_results),
-    Rule("cycle", 1, "traces", check_cycles),
+    Rule("cycle", 2, "traces", check_cycles),
     Rule(DEGENERATE_OUTPUT, 1, "model calls", check_degenerate),
     Rule("double_side_effect", 1, "writing calls", check_double_side_effects),
     Rule("echoed_result", 1, "code runs", check_echoes),
@@ -59,7 +60,7 @@ RULES: tuple[Rule, ...] = (
     Rule("injection_text", 3, "spans", check_injection),
     Rule("made_up_tool", 1, "model calls", check_made_up_tools),
     Rule("model_swap", 1, "model calls", check_model_swap),
-    Rule("near_repeat", 1, "tools called four times", check_near_repeats),
+    Rule("near_repeat", 2, "tools called four times", check_near_repeats),
     Rule("negative_feedback", 3, "sessions", check_feedback),
     Rule("no_progress", 1, "traces", check_no_progress),
     Rule("off_limits_source", 1, "traces", check_off_limits),
@@ -73,6 +74,7 @@ RULES: tuple[Rule, ...] = (
     Rule("secret_in_span", 2, "steps", check_secrets),
     Rule("skipped_plan", 1, "plans", check_skipped_plans, needs_whole=True),
     Rule("span_error", 1, "span names", check_span_errors),
+    Rule(STUCK_LOOKUP, 1, "tools called three times", check_stuck_lookups),
     Rule("tool_error", 3, "tools", check_tool_errors),
     Rule("truncated_output", 3, "model calls", check_truncated),
     Rule("ungrounded_answer", 2, "traces", check_grounding, needs_whole=True),
