@@ -23,7 +23,6 @@ CYCLE = "cycle"
 HAND_OFFS = "hand-offs"
 _PERIODS = (2, 3, 4)
 _ROUNDS = 3
-MIN_TURNS = _PERIODS[0] * _ROUNDS
 _INPUT_KEYS = ("input.value",)
 _OUTPUT_KEYS = ("output.value",)
 _MAX_CHARS = 20_000

@@ -131,11 +131,12 @@ def _pairs(value: JsonObject, *, depth: int, is_listed: bool) -> Iterator[tuple[
             if isinstance(item, dict) and depth < _MAX_DEPTH:
                 inside = is_listed or isinstance(held, list)
                 yield from _pairs(item, depth=depth + 1, is_listed=inside)
-            elif text := _scalar(item):
+            elif text := scalar_of(item):
                 yield key, text, is_listed
 
 
-def _scalar(value: JsonValue) -> str:
+def scalar_of(value: JsonValue) -> str:
+    """A string without white space around it, an integer as its digits; ``""`` for all else."""
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

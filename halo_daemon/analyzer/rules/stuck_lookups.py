@@ -16,6 +16,7 @@ from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.rules.identifiers import scalar_of
 from halo_daemon.analyzer.rules.retrieval import is_empty, is_lookup
 from halo_daemon.analyzer.rules.side_effects import changes_world
 from halo_daemon.analyzer.rules.tool_words import finishes, hands_over, word_list, words_of
@@ -56,23 +57,27 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}(?:[-/.]\d{1,4})?(?:[T ][\d:.Z+-]*)?")
 _LONG_NUMBER = re.compile(r"(?<![\d.,])(?!(?:19|20)\d\d(?!\d))\d{4,}(?!\d)")
 """No year; what has four digits and more is hardly the same for two things by chance."""
 
+_HOLDS_NOTHING = re.compile(r"\[\s*\]|\{\s*\}|\"(?:count|total|results?|hits)\"\s*:\s*(?:0\b|null)")
 _SAYS_NOTHING = re.compile(
-    r"\[\]|\{\}|\b(?i:no|not|none|nothing|never|cannot|can't|unable|unavailable|failed|error|invalid"
-    r"|denied|unknown|missing|empty|expired|null|pending|queued|running|maintenance|sorry|please"
+    r"\b(?i:no|not|none|nothing|never|cannot|can't|unable|unavailable|failed|error|invalid"
+    r"|denied|unknown|missing|empty|expired|pending|queued|running|maintenance|sorry|please"
     r"|kein|keine|nicht|nichts|aucune?|pas|rien|ningun[ao]?|nada|nenhum[a]?)\b"
-    r"|\"(?:count|total|results?|hits)\"\s*:\s*0\b"
 )
+_SPEAKS = re.compile(r"\"(?:details?|errors?|info|message|msg|note|reason|status|warnings?)\"\s*:")
+"""Fields of a record that hold words: elsewhere ``no`` is a value like others."""
 
 
 def check_stuck_lookups(view: TraceView) -> RuleOutput:
     """Three look-ups in a row of different things, all with one and the same result."""
     asked = {s for s, calls in view.used_tools.items() if calls >= _MIN_CALLS and _may_be_stuck(s)}
+    told = {s for s in asked if all(call.result.value or call.signal for call in view.calls_of(s))}
     found = (_stuck(view, subject) for subject in sorted(asked))
     return RuleOutput(
         tuple(observation for observation in found if observation),
         frozenset(Population("repeated", *subject) for subject in asked),
-        checked=len(asked),
+        checked=len(told),
         of=len(asked),
+        not_checked={"not_recorded": len(asked) - len(told)},
     )
 
 
@@ -124,7 +129,11 @@ def _is_answer(result: str) -> bool:
     """Whether *result* tells of something, neither of a failure nor of nothing."""
     if is_empty(result) or len(result) > _MAX_CHARS:
         return False
-    return _SAYS_NOTHING.search(result[:_HEAD_CHARS]) is None
+    head = result[:_HEAD_CHARS]
+    if _HOLDS_NOTHING.search(head):
+        return False
+    is_record = head.lstrip()[:1] in {"{", "["} and not _SPEAKS.search(head)
+    return is_record or _SAYS_NOTHING.search(head) is None
 
 
 def _is_stuck(run: Sequence[ToolCall]) -> bool:
@@ -150,16 +159,10 @@ def _asked(run: Sequence[ToolCall]) -> dict[str, list[str]]:
     for call in run:
         parsed = parse_json(call.arguments.value)
         for key, value in parsed.items() if isinstance(parsed, dict) else ():
-            text = _scalar(value)
+            text = scalar_of(value)
             if text and words_of(key).isdisjoint(_FREE):
                 found.setdefault(key, {})[text] = None
     return {key: list(values) for key, values in found.items() if len(values) >= _MIN_CALLS}
-
-
-def _scalar(value: JsonValue) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def _are_different_things(key: str, values: Sequence[str]) -> bool:
@@ -193,7 +196,7 @@ def _stated(parsed: JsonValue, key: str) -> set[str]:
     inside = [value for row in rows if isinstance(row, dict) for value in row.values()]
     nested = [item for value in inside for item in (value if isinstance(value, list) else [value])]
     records = [row for row in (*rows, *nested) if isinstance(row, dict)]
-    return {text for row in records if (text := _scalar(row.get(key)))}
+    return {text for row in records if (text := scalar_of(row.get(key)))}
 
 
 def _is_id(key: str) -> bool:

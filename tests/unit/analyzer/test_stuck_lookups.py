@@ -40,6 +40,10 @@ def asking(tool, key, values, result=HOTELS, **more):
             id="what the first one asked for",
         ),
         pytest.param(
+            asking("find_hotels", "city", CITIES, '{"id": "H-11111", "pets": "no", "spa": null}'),
+            id="a record with a no in it",
+        ),
+        pytest.param(
             asking(
                 "find_hotels", "city", CITIES, "Hotel Central, Stephansplatz, quiet rooms. " * 3
             ),
@@ -73,6 +77,15 @@ def test_one_result_for_different_things_is_found(script):
         pytest.param(asking("find_hotels", "city", CITIES, "[]"), id="nothing found"),
         pytest.param(asking("find_hotels", "city", CITIES, "no hotels there " * 9), id="in words"),
         pytest.param(asking("find_hotels", "city", CITIES, '{"ok": true}'), id="a status"),
+        pytest.param(
+            asking("find_hotels", "city", CITIES, '{"code": 40400, "message": "no hotels"}'),
+            id="in words of a record",
+        ),
+        pytest.param(
+            asking("find_hotels", "city", CITIES, '{"took_us": 12345, "hotels": []}'),
+            id="an empty list",
+        ),
+        pytest.param(asking("find_hotels", "city", CITIES, ""), id="nothing recorded"),
         pytest.param(asking("find_hotels", "city", CITIES, "!timed out"), id="an error"),
         pytest.param(asking("book_hotel", "city", CITIES), id="a write"),
         pytest.param(
