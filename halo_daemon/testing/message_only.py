@@ -48,6 +48,7 @@ class _Retelling:
         self._keeps_tools = keeps_tools
         self._has_ids = has_ids
         self._history: list[JsonObject] = [{"role": "user", "content": task}]
+        self._system: list[JsonObject] = []
         self._waiting: list[_Waiting] = []
         self._calls = 0
 
@@ -74,7 +75,9 @@ class _Retelling:
             elif key.startswith(_CALLS) and key.endswith(".function.name"):
                 names[key.removeprefix(_CALLS).partition(".")[0]] = str(value)
         # A prompt holds again what prompts before it held.
-        self._history += [message for message in own.values() if message not in self._history]
+        new = [message for message in own.values() if message not in self._history]
+        self._system = [one for one in new if one.get("role") == "system"] or self._system
+        self._history += [message for message in new if message.get("role") != "system"]
         said: JsonObject = {"role": "assistant"}
         said["content"] = span.text("llm.output_messages.0.message.content")
         for place, name in names.items():
@@ -89,7 +92,7 @@ class _Retelling:
         others = {k: v for k, v in span.attributes.items() if not k.startswith(_INPUT)}
         prompt: JsonObject = {
             f"{_INPUT}{place}.message.{field}": value
-            for place, message in enumerate(self._history)
+            for place, message in enumerate(self._system + self._history)
             for field, value in message.items()
         }
         self._history.append(said)
