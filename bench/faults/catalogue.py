@@ -409,8 +409,8 @@ MODES: tuple[Mode, ...] = (
 )
 
 
-OF_TOOL_SPANS = frozenset({"call that never ran"})
-"""Failures that only spans of tools show: what no prompt brings may have run all the same."""
+OF_TOOL_SPANS = frozenset({"call that never ran", "pause", "slow call", "wall of steps"})
+"""Failures that only spans of tools show: how long tools took, and what ran last."""
 
 
 def runs(number: int, *, rates: Mapping[str, float], seed: int) -> list[tuple[str, TraceScript]]:

@@ -64,7 +64,9 @@ class ToldCall(NamedTuple):
     holder: Span
     """The model call whose prompt brings the result."""
     asked_by: Span | None
-    """The model call that asked for it; None where it is not in the trace."""
+    """The model call that asked for it; None where none of the trace says so."""
+    is_from_before: bool
+    """Whether it was asked for before the trace: its first prompt brings the result."""
     sources: Mapping[str, Source]
     """Of its arguments and its result, by the attribute of `span` that repeats them."""
 
@@ -171,7 +173,9 @@ class _Reading:
                 if (asked := self._taken(call, place)) is not None
             ]
             for number, (place, asked) in enumerate(new):
-                yield _told(call, place, asked, before=len(new) - number)
+                told = _told(call, place, asked, before=len(new) - number)
+                is_first = call.agent not in self._seen
+                yield told._replace(is_from_before=asked.by is None and is_first)
             self._seen[call.agent] = call.shape.places[-1] + 1 if call.shape.places else 0
             for requested in call.requested:
                 self._ask(call, requested)
@@ -377,7 +381,14 @@ def _told(call: ModelCall, place: int, asked: _Asked, *, before: int) -> ToldCal
         holder.scope_version,
         attributes,
     )
-    return ToldCall(span, call.agent, holder, asked.by, MappingProxyType(sources))
+    return ToldCall(
+        span,
+        call.agent,
+        holder,
+        asked_by=asked.by,
+        is_from_before=False,
+        sources=MappingProxyType(sources),
+    )
 
 
 def _result(attributes: JsonObject, keys: _Keys) -> tuple[str | None, Text]:

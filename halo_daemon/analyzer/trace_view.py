@@ -102,7 +102,7 @@ class TraceView:
     @computed_once
     def is_fragment(self) -> bool:
         """Whether model calls of the run stand in other traces: their calls are answered here."""
-        return any(call.asked_by is None for call in self.told.values())
+        return any(call.is_from_before for call in self.told.values())
 
     @computed_once
     def spans(self) -> tuple[Span, ...]:

@@ -215,6 +215,14 @@ def test_a_model_call_in_a_trace_of_its_own_tells_of_the_calls_right_before_it()
     assert told_of(model(4, [*history, said(text="Sorry."), USER])) == []
 
 
+def test_a_call_that_only_later_prompts_repeat_was_made_in_the_trace():
+    """What is new since the first prompt happened since then, whoever asked for it."""
+    view = view_of(model(1, [USER], text="Hm."), model(2, _PROMPT, text="Sorry."))
+
+    assert [ran.tool for ran in view.tool_calls] == ["find_order"]
+    assert not view.is_fragment
+
+
 def test_a_prompt_of_new_items_alone_needs_its_name():
     """Where the server keeps the history, an answer of unknown name is no call that can be named."""
     assert told_of(model(1, [], ASKED), model(2, [result(call_id="c1")])) == [FOUND]
