@@ -27,8 +27,8 @@ def _asks(script: TraceScript, arguments: JsonValue, *messages: tuple[str, str])
 
 def made_up_id(script: TraceScript, draw: Random) -> None:
     """The model was told of no such order and asks for it."""
-    told = ("user", "Is it on its way? I have no number at hand.")
-    _asks(script, {"order_id": f"B-{draw.randrange(10**7, 10**8)}"}, told)
+    told = (("assistant", "Which order?"), ("user", "The shoes. I have no number at hand."))
+    _asks(script, {"order_id": f"B-{draw.randrange(10**7, 10**8)}"}, *told)
 
 
 def given_ids(script: TraceScript, draw: Random) -> None:

@@ -49,6 +49,7 @@ _KEPT_ELSEWHERE = re.compile(
 )
 _CUT = ("...", "\u2026", "truncated]", "truncated)", "[truncated]")
 _MIN_CUT_CHARS = 400
+_ROLES_OF_HISTORY = frozenset({"assistant", "tool"})
 _MAX_CHARS = 4_000_000
 _NEWEST = 16
 """Attributes at the end of a prompt, and results, that are looked at before everything is."""
@@ -205,7 +206,12 @@ class _Given:
 
     def _is_all_recorded(self) -> bool:
         call, before = self._call, self._before
-        if self._misses_a_result() or before.is_cut or _is_cut(self._own):
+        if (
+            self._misses_a_result()
+            or self._misses_earlier_turns()
+            or before.is_cut
+            or _is_cut(self._own)
+        ):
             return False
         if any(map(_OTHER_CONTENT.search, self._prompt)) or _keeps_elsewhere(call.span):
             return False
@@ -223,6 +229,21 @@ class _Given:
             for ran in self._view.tool_calls
             if ran.span.start_unix_ns < start
         )
+
+    def _misses_earlier_turns(self) -> bool:
+        """
+        Whether the run is part of a session, and its prompts hold only what is new.
+
+        What was said in the runs before is in none of them then.
+        """
+        if not any(span.session_id for span in self._view.trace.spans):
+            return False
+        prompts = [
+            {call.span.text(message.role) for message in call.shape.messages}
+            for call in self._view.model_calls
+            if call.agent == self._call.agent and call.shape.messages
+        ]
+        return len(prompts) > 1 and all(map(_ROLES_OF_HISTORY.isdisjoint, prompts))
 
 
 def _is_cut(texts: Iterable[str]) -> bool:

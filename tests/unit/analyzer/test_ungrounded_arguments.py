@@ -131,7 +131,16 @@ def test_an_id_out_of_nowhere_is_found():
     ]
 
 
+def asked_before(role):
+    """A model call before, whose prompt ends with a message of that role."""
+    return lambda script: script.model("Which?", **prompted(ASKED, (role, "Any.")))
+
+
+IN_SESSION = {"inference.session_id": "s1"}
 QUIET = {
+    "a session of prompts that hold only what is new": booking(
+        ASKED, before=asked_before("user"), **IN_SESSION
+    ),
     "said by the user": booking(("user", "Book H-48213.")),
     "in the instructions": booking(("system", "Our own hotel is 48213."), ASKED),
     "in a result": booking(ASKED, before=looked_up('[{"id": "H-48213"}]')),
@@ -162,6 +171,9 @@ def test_what_may_have_been_read_is_left_alone(name):
         booking(ASKED, ("tool", '{"hotels": ["H-11111"]}'), before=unrecorded),
         booking(ASKED, before=looked_up('[{"id": "H-99999"}]')),
         booking(ASKED, **{"llm.invocation_parameters": '{"previous_response_id": null}'}),
+        booking(ASKED, before=asked_before("assistant"), **IN_SESSION),
+        booking(ASKED, before=asked_before("user")),
+        booking(ASKED, **IN_SESSION),
         booking(ASKED, call=("mail_to", {"email": "jo.lee@acme.io"})),
     ],
 )
