@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from halo_daemon.analyzer.content import ModelCall, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
@@ -76,6 +77,7 @@ def _opening_of(view: TraceView, last: ModelCall) -> str | None:
     return None
 
 
+@lru_cache(maxsize=64)
 def opening(prompt: str) -> str:
     """
     The first sentences of *prompt*, of forty characters at least; at most 160.

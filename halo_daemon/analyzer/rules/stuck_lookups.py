@@ -9,6 +9,7 @@ one of them: a record that says which thing it is of, or one with an id or much 
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import combinations, pairwise
 
 from halo_daemon.analyzer.content import parse_json
@@ -69,7 +70,9 @@ _SPEAKS = re.compile(r"\"(?:details?|errors?|info|message|msg|note|reason|status
 
 def check_stuck_lookups(view: TraceView) -> RuleOutput:
     """Three look-ups in a row of different things, all with one and the same result."""
-    asked = {s for s, calls in view.used_tools.items() if calls >= _MIN_CALLS and _may_be_stuck(s)}
+    asked = {
+        s for s, calls in view.used_tools.items() if calls >= _MIN_CALLS and _may_be_stuck(s.name)
+    }
     told = {s for s in asked if all(call.result.value or call.signal for call in view.calls_of(s))}
     found = (_stuck(view, subject) for subject in sorted(asked))
     return RuleOutput(
@@ -81,8 +84,8 @@ def check_stuck_lookups(view: TraceView) -> RuleOutput:
     )
 
 
-def _may_be_stuck(subject: Subject) -> bool:
-    tool = subject.name
+@lru_cache(maxsize=4096)
+def _may_be_stuck(tool: str) -> bool:
     return is_lookup(tool) and not (
         hands_over(tool) or finishes(tool) or not words_of(tool).isdisjoint(_GENERAL)
     )
@@ -96,7 +99,7 @@ def _stuck(view: TraceView, subject: Subject) -> Observation | None:
 def stuck_run(view: TraceView, subject: Subject) -> Sequence[ToolCall]:
     """The longest run of look-ups of different things with one result; empty for none."""
     calls = view.calls_of(subject)
-    if not (_may_be_stuck(subject) and any(_are_alike(*pair) for pair in pairwise(calls))):
+    if not (_may_be_stuck(subject.name) and any(_are_alike(*pair) for pair in pairwise(calls))):
         return ()
     run = max(_runs(calls), key=len)
     if len(run) < _MIN_CALLS or changes_world(view, subject.name):
