@@ -35,7 +35,8 @@ def check_empty_results(view: TraceView) -> RuleOutput:
         decision = view.decision_of(call.span)
         if decision:
             quotes.append(decision_quote(decision))
-        gave_up = call.position + 1 == len(view.tool_calls) and not view.is_fragment
+        goes_on = view.is_part or view.is_fragment
+        gave_up = call.position + 1 == len(view.tool_calls) and not goes_on
         observations.setdefault(
             key, Observation(key, tuple(quotes), recovered=True, is_weak=not gave_up)
         )

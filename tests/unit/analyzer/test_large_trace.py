@@ -118,7 +118,7 @@ def test_parts_show_nothing_that_the_whole_does_not(max_answer_bytes):
 @pytest.mark.parametrize("max_answer_bytes", BOUNDS)
 def test_clean_work_stays_clean(max_answer_bytes):
     """Long runs full of near-misses give nothing in parts that they do not give as a whole."""
-    script = TraceScript(1).answer("Your order is on its way.")
+    script = TraceScript(1, task="Where is order A-000007?").answer("Your order is on its way.")
     draw = Random(7)
     for _ in range(8):
         clean_steps(script, draw)
