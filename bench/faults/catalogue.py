@@ -9,7 +9,7 @@ from bench.faults.steps import TOOLS, TOPICS, call, order, order_in
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
 
-_WALL_STEPS = 30
+_WALL_STEPS = 45
 ASKED_IN_NEXT_RUN = "asked again in the next run"
 
 Steps = Callable[[TraceScript, Random], None]
