@@ -212,6 +212,9 @@ def _budget(script: TraceScript, _draw: Random) -> None:
 
 
 def _wall(script: TraceScript, draw: Random) -> None:
+    if len(script.spans()) % 2:
+        # Every run stops at the very same number.
+        script.model("Let me go on.", offers=TOOLS)
     while len(script.spans()) <= _WALL_STEPS:
         number = order(draw)
         found = f'{{"state": "held", "id": "{number}", "by": {draw.randrange(10**4)}}}'
