@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from halo_daemon.analyzer.content import NOTHING_USED
 from halo_daemon.analyzer.subjects import Subject
-from halo_daemon.analyzer.trace_view import STEP_KINDS, TraceView
+from halo_daemon.analyzer.trace_spans import STEP_KINDS
+from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import Span
 
 MAX_LARGEST = 3

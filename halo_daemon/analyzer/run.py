@@ -169,53 +169,29 @@ def state_outcomes(known: Partial, outcomes: Mapping[str, Outcome]) -> None:
 
 def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
     """Test, rank and verify what the miner knows; *reader* is asked for cited traces only."""
-    add_step_walls(known)
-    add_asked_again(known, RULE_IDS[NEGATIVE_FEEDBACK])
-    overview = reader.overview(asked.window)
-    histories, now = asked.memory.histories, format_unix_ns(asked.run.started_unix_ns)
-    before = asked.previous.dataset.inventory if asked.previous else ()
     window = _window_block(asked.window, asked.run)
-    earlier = lookups_before(asked.previous, window)
-    settle_empty_results(known, earlier, open_ids(histories))
-    add_contract_drift(known, asked.settings.contract, before)
-    past = past_days(histories, window.from_)
-    assembled = assemble(
-        known,
-        asked.settings,
-        open_ids(histories),
-        past=past,
-        causes=causes_known(histories),
-        covered=covered(histories.values(), asked.settings.contract),
-    )
-    links = links_of(assembled.findings, histories, now, asked.run.report_id)
-    histories = fold_onto(histories, links)
-    asked = asked._replace(memory=replace(asked.memory, histories=histories))
+    _add_what_windows_show(known, asked, window)
+    assembled, asked = _assembled(known, asked, window)
     occurrences = occurrences_by_id(known, assembled.groups)
     if asked.on_occurrences is not None and asked.sample is None:
         asked.on_occurrences(occurrences)
-    first_start = min((facts.start_unix_ns for facts in known.traces.values()), default=0)
-    findings = verify_findings(
-        (
-            _lived(found, asked, occurrences, first_start)
-            for found in with_critical_paths(assembled.findings, assembled.named, reader.load_trace)
-        ),
-        reader.load_trace,
-    )
-    weak = verify_findings(assembled.weak_signals, reader.load_trace)
-    findings, masked = without_secrets(findings)
-    weak, masked_weak = without_secrets(weak)
-    seen = frozenset(finding.finding_id for finding in findings)
-    absent = absent_findings(histories, seen, known, window.from_)
-    previous, run = asked.previous, asked.run
-    lookups = lookups_of(known, previous, window)
-    dataset = dataset_of(known).model_copy(update={"lookups": lookups})
+    checked = _checked(known, reader, asked, assembled, occurrences=occurrences)
     risks = risks_of(known, asked.memory.outcomes)
     if asked.on_outcomes is not None:
         asked.on_outcomes(risks.outcomes)
+    seen = frozenset(finding.finding_id for finding in checked.findings)
+    absent = absent_findings(asked.memory.histories, seen, known, window.from_)
+    previous, run = asked.previous, asked.run
+    lookups = lookups_of(known, previous, window)
+    dataset = dataset_of(known).model_copy(update={"lookups": lookups})
+    cited = [*checked.findings, *checked.weak]
+    coverage = coverage_of(
+        known, reader.overview(asked.window), cited, assembled, fdr_q=asked.settings.fdr_q
+    )
     report = Report(
         report_id=run.report_id,
         project=asked.project,
-        created_at=now,
+        created_at=format_unix_ns(run.started_unix_ns),
         previous_report_id=previous.report_id if previous else None,
         run=_run_block(run),
         window=window,
@@ -224,22 +200,72 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         # Sums of a sample are no measure against those of a whole window.
         totals=totals_of(known, previous if asked.sample is None else None),
         data_quality=data_quality_of(known),
-        coverage=coverage_of(
-            known, overview, [*findings, *weak], assembled, fdr_q=asked.settings.fdr_q
-        ).model_copy(update={"sample": asked.sample}),
-        findings=tuple(finding for finding in findings if finding.verified),
-        unverified_claims=tuple(finding for finding in findings if not finding.verified),
-        weak_signals=tuple(finding for finding in weak if finding.verified),
+        coverage=coverage.model_copy(update={"sample": asked.sample}),
+        findings=tuple(finding for finding in checked.findings if finding.verified),
+        unverified_claims=tuple(found for found in checked.findings if not found.verified),
+        weak_signals=tuple(finding for finding in checked.weak if finding.verified),
         traces=trace_rows(known, assembled, risks.by_trace),
         risk=risks.stated,
         release_diff=assembled.release_diff,
         what_changed=changes_since(previous, dataset.inventory, dataset.traces),
         resolved=resolved_rows(absent),
-        privacy=Privacy(values_redacted=masked + masked_weak),
+        privacy=Privacy(values_redacted=checked.masked),
         repro=Repro(command=run.command, config_hash=run.config_hash),
         limits=_limits(known, assembled, asked.sample),
     )
     return report.model_copy(update={"summary": summary_of(report)})
+
+
+def _add_what_windows_show(known: Partial, asked: Asked, window: WindowBlock) -> None:
+    """What no trace shows by itself: walls of steps, questions again, drift, empty look-ups."""
+    add_step_walls(known)
+    add_asked_again(known, RULE_IDS[NEGATIVE_FEEDBACK])
+    earlier = lookups_before(asked.previous, window)
+    settle_empty_results(known, earlier, open_ids(asked.memory.histories))
+    before = asked.previous.dataset.inventory if asked.previous else ()
+    add_contract_drift(known, asked.settings.contract, before)
+
+
+def _assembled(known: Partial, asked: Asked, window: WindowBlock) -> tuple[Assembled, Asked]:
+    """The findings, and *asked* with the histories that they go on from."""
+    histories = asked.memory.histories
+    assembled = assemble(
+        known,
+        asked.settings,
+        open_ids(histories),
+        past=past_days(histories, window.from_),
+        causes=causes_known(histories),
+        covered=covered(histories.values(), asked.settings.contract),
+    )
+    now = format_unix_ns(asked.run.started_unix_ns)
+    links = links_of(assembled.findings, histories, now, asked.run.report_id)
+    memory = replace(asked.memory, histories=fold_onto(histories, links))
+    return assembled, asked._replace(memory=memory)
+
+
+class _Checked(NamedTuple):
+    """Findings whose quotes were looked up, without the secrets in them."""
+
+    findings: list[Finding]
+    weak: list[Finding]
+    masked: int
+    """Values that were masked."""
+
+
+def _checked(
+    known: Partial,
+    reader: TraceReader,
+    asked: Asked,
+    assembled: Assembled,
+    *,
+    occurrences: Mapping[str, Occurrences],
+) -> _Checked:
+    first_start = min((facts.start_unix_ns for facts in known.traces.values()), default=0)
+    placed = with_critical_paths(assembled.findings, assembled.named, reader.load_trace)
+    lived = (_lived(found, asked, occurrences, first_start) for found in placed)
+    findings, masked = without_secrets(verify_findings(lived, reader.load_trace))
+    weak, more = without_secrets(verify_findings(assembled.weak_signals, reader.load_trace))
+    return _Checked(findings, weak, masked + more)
 
 
 def _engine_block(previous: Report | None) -> Engine:
