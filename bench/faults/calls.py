@@ -4,7 +4,7 @@ from random import Random
 
 import orjson
 
-from bench.faults.steps import TOOLS, TOPICS, call, order
+from bench.faults.steps import TOOLS, call, order
 from halo_daemon.testing.traces import TraceScript
 
 
@@ -13,14 +13,6 @@ def written(script: TraceScript, draw: Random) -> None:
     text = orjson.dumps({"name": "find_order", "arguments": {"order_id": order(draw)}}).decode()
     form = draw.choice(("<tool_call>\n{}\n</tool_call>", "```json\n{}\n```", "[TOOL_CALLS][{}]"))
     script.model(form.format(text), offers=TOOLS, finish="stop")
-
-
-def read_from_text(script: TraceScript, draw: Random) -> None:
-    """No failure: what runs the agent reads the call out of the text and makes it."""
-    topic = draw.choice(TOPICS)
-    text = orjson.dumps({"name": "search_docs", "arguments": {"query": topic}}).decode()
-    script.model(f"<tool_call>{text}</tool_call>", offers=TOOLS, finish="stop")
-    script.tool("search_docs", {"query": topic}, result=f"All of {topic}, {draw.randrange(10**6)}")
 
 
 def placeholder(script: TraceScript, _draw: Random) -> None:

@@ -37,7 +37,6 @@ def _true_summary(number: str, draw: Random) -> str:
 
 _NEAR_MISSES: tuple[Steps, ...] = (
     payloads.mentions_errors,
-    calls.read_from_text,
     calls.in_form,
     silent.given_ids,
     silent.likes_repetition,

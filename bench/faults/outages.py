@@ -1,5 +1,6 @@
 """One thing behind several tools that fails, and tools that fail alike with nothing in common."""
 
+from itertools import cycle
 from random import Random
 
 from bench.faults.steps import TOPICS, call, order
@@ -8,6 +9,8 @@ from halo_daemon.testing.traces import TraceScript
 
 _BEHIND = ("find_order", "search_docs", "refund_order", "send_mail", "get_status")
 _APART = ("find_order", "search_docs", "get_status")
+_IN_TURN = cycle(_APART)
+"""So that each of them fails in as many runs, and in enough to be a finding."""
 
 
 def _arguments(tool: str, draw: Random) -> JsonObject:
@@ -68,7 +71,7 @@ def clients_differ(script: TraceScript, draw: Random) -> None:
 
 def clients_apart(script: TraceScript, draw: Random) -> None:
     """A near-miss: each client's words for it, each of a host of its own."""
-    tool = draw.choice(_APART)
+    tool = next(_IN_TURN)
     host = f"{tool.replace('_', '-')}.internal"
     _fail(script, draw, tool, _CLIENTS[tool].format(host=host, n=draw.randrange(10**6)))
 
@@ -80,28 +83,28 @@ def ways_apart(script: TraceScript, draw: Random) -> None:
         "search_docs": "429, message='Too Many Requests', url='http://{host}:8080/q'",
         "get_status": "HTTPConnectionPool(host='{host}', port=8080): Read timed out.",
     }
-    tool = draw.choice(_APART)
+    tool = next(_IN_TURN)
     _fail(script, draw, tool, words[tool].format(host="orders.internal", n=draw.randrange(10**6)))
 
 
 def timeouts_apart(script: TraceScript, draw: Random) -> None:
     """A near-miss: the same words of services that have nothing to do with each other."""
     error = f"TimeoutError: timed out after {draw.randint(5, 60)} s"
-    _fail(script, draw, draw.choice(_APART), error)
+    _fail(script, draw, next(_IN_TURN), error)
 
 
 def unavailable_apart(script: TraceScript, draw: Random) -> None:
     """A near-miss: a status and its standard words."""
-    _fail(script, draw, draw.choice(_APART), "HTTP 503: Service Unavailable")
+    _fail(script, draw, next(_IN_TURN), "HTTP 503: Service Unavailable")
 
 
 def hosts_apart(script: TraceScript, draw: Random) -> None:
     """A near-miss: the same words, each tool with a host of its own."""
-    tool = draw.choice(_APART)
+    tool = next(_IN_TURN)
     host = f"{tool.replace('_', '-')}.internal"
     _fail(script, draw, tool, f"502 Server Error: Bad Gateway for url: https://{host}/v1/q")
 
 
 def not_found_apart(script: TraceScript, draw: Random) -> None:
     """A near-miss: each tool was asked for something that is not there."""
-    _fail(script, draw, draw.choice(_APART), "not found")
+    _fail(script, draw, next(_IN_TURN), "not found")
