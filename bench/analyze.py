@@ -22,6 +22,7 @@ from pathlib import Path
 import orjson
 
 from halo_daemon.analyzer.run import RunInfo, analyze_window
+from halo_daemon.memory import collect_seldom
 from halo_daemon.store.paths import DataPaths, shard_stem
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window
@@ -124,6 +125,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    collect_seldom()  # as every command does
     root = Path(tempfile.mkdtemp(prefix="halo-bench-"))
     try:
         size = write_shard(root, options.spans)

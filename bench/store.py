@@ -19,6 +19,7 @@ from pathlib import Path
 
 import orjson
 
+from halo_daemon.memory import collect_seldom
 from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.paths import DataPaths, shard_stem
 from halo_daemon.store.query import (
@@ -179,6 +180,7 @@ def main() -> None:
     parser.add_argument("--span-bytes", type=int, default=2640)
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
+    collect_seldom()  # as every command does
     root = options.keep or Path(tempfile.mkdtemp(prefix="halo-bench-"))
     if not (root / "projects").is_dir():
         size = write_shards(root, options.spans, options.span_bytes)

@@ -29,6 +29,7 @@ from halo_daemon.analyzer.agent.trace_arguments import (
 )
 from halo_daemon.analyzer.agent.trace_source import TraceSource
 from halo_daemon.analyzer.agent.trace_tools import TraceTools
+from halo_daemon.memory import collect_seldom
 from halo_daemon.store.filters import TraceFilter
 from halo_daemon.store.query import TraceQuery
 from halo_daemon.store.query_engine import LocalQueries
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--spans", type=int, default=200_000)
     parser.add_argument("--span-bytes", type=int, default=2640)
     options = parser.parse_args()
+    collect_seldom()  # as every command does
     with tempfile.TemporaryDirectory(prefix="halo-bench-") as name:
         root = Path(name) / "data"
         size_bytes = write_shards(root, options.spans, options.span_bytes)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.memory import collect_seldom
 from halo_daemon.store.trace_reader import Share, TraceLoader, Window
 
 MAX_PROCESSES = 64
@@ -104,6 +105,7 @@ def _mine_in_child(open_reader: OpenReader, window: Window, settings: MinerSetti
 
 def _begin(shares: _Shares) -> None:
     """Have this child process end at once when its parent is killed: nobody takes its shares."""
+    collect_seldom()
     _in_child.append(shares)
     parent = multiprocessing.parent_process()
     assert parent is not None, "runs in child processes"

@@ -51,6 +51,7 @@ from halo_daemon.cli.terminal import (
     use_utc,
     use_wordiness,
 )
+from halo_daemon.memory import collect_seldom
 
 app = typer.Typer(
     name="halo-daemon",
@@ -147,6 +148,7 @@ def main() -> None:
     wrong, 130 when interrupted; `analyze` has further codes.
     """
     make_streams_safe()
+    collect_seldom()
     arguments = hoist_global_options(sys.argv[1:])
     with border(as_json="--json" in arguments):
         app(arguments, prog_name="halo-daemon")
