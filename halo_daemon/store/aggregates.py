@@ -9,7 +9,11 @@ from halo_daemon.store.query import AggregateAnswer, AggregateQuery, AggregateRo
 Row = tuple[Any, ...]
 """A row of `span_sql.RECORD_COLUMNS`, then stem and offset."""
 
+_LENGTH = 22
 _ENCLOSES = 25
+_ALWAYS = frozenset({0, 16, 17, 18, 19, 20, 21, _LENGTH, _ENCLOSES})
+"""What every group adds up, and the length by which lines are read."""
+
 _BUCKET_NS = {Bucket.HOUR: 3_600 * 10**9, Bucket.DAY: 86_400 * 10**9}
 _COLUMN = {
     Dimension.NAME: 3,
@@ -25,6 +29,11 @@ _COLUMN = {
     Dimension.STATUS: 14,
     Dimension.ERROR_TYPE: 15,
 }
+
+
+def places_for(query: AggregateQuery) -> frozenset[int]:
+    """Places in a row that *query* looks at."""
+    return _ALWAYS | {_COLUMN[dimension] for dimension in query.group_by}
 
 
 class _Group:

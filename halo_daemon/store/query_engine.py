@@ -15,7 +15,7 @@ from typing import NamedTuple
 import orjson
 
 from halo_daemon.store import day_totals
-from halo_daemon.store.aggregates import Row, aggregate_rows
+from halo_daemon.store.aggregates import Row, aggregate_rows, places_for
 from halo_daemon.store.conditions import attributes_hold
 from halo_daemon.store.filters import SpanFilter, TraceFilter
 from halo_daemon.store.ids import id_of
@@ -24,7 +24,6 @@ from halo_daemon.store.local_search import LocalSearch
 from halo_daemon.store.query import (
     AggregateAnswer,
     AggregateQuery,
-    Dimension,
     SearchAnswer,
     SearchQuery,
     SpanOrder,
@@ -40,10 +39,10 @@ from halo_daemon.store.shard_files import Extent
 from halo_daemon.store.span_index import SpanIndex
 from halo_daemon.store.span_sql import (
     DURATION_NS,
-    OWN_COLUMNS,
     RECORD_COLUMNS,
     TOKENS,
     Condition,
+    columns_of,
     is_of_shape_only,
     record_from_row,
     shape_condition,
@@ -67,9 +66,6 @@ _ANY_TRACE, _ANY_SPAN = TraceFilter(), SpanFilter()
 
 _OverSpans = SpanQuery | AggregateQuery
 """Questions about spans that meet a filter, of traces that meet another."""
-
-_OF_TRACE = frozenset({Dimension.SESSION, Dimension.USER})
-"""What a span that names none has from its trace."""
 
 _ORDER = {
     SpanOrder.START: "s.start_ns",
@@ -321,8 +317,7 @@ def _read_places(found: list[Row | _Place]) -> list[Row]:
 
 
 def _columns_for(query: _OverSpans) -> str:
-    tells_of_traces = isinstance(query, SpanQuery) or not _OF_TRACE.isdisjoint(query.group_by)
-    return RECORD_COLUMNS if tells_of_traces else OWN_COLUMNS
+    return RECORD_COLUMNS if isinstance(query, SpanQuery) else columns_of(places_for(query))
 
 
 def _rank(row: Row, order_by: SpanOrder, sign: int) -> _Ranked:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from halo_daemon.store.filters import SpanFilter, TraceFilter
@@ -26,15 +26,20 @@ def _own_or_of_trace(column: str) -> str:
 _SESSION, _USER = _own_or_of_trace("session"), _own_or_of_trace("user")
 
 # What `record_from_row` takes, then whether its usage is another span's too (`enclosing`).
-RECORD_COLUMNS = f"""
-    s.trace_id, s.span_id, s.parent_id, s.name, h.kind, h.observation_kind, h.tool, h.model,
-    h.provider, h.agent, h.service, h.service_version, {_SESSION}, {_USER}, h.status, h.error_type,
-    h.flags, s.start_ns, s.end_ns, s.input_tokens, s.output_tokens, s.cost_usd, s.length,
-    s.message, h.project, s.encloses
-"""
+RECORD_FIELDS = (
+    *("s.trace_id", "s.span_id", "s.parent_id", "s.name", "h.kind", "h.observation_kind", "h.tool"),
+    *("h.model", "h.provider", "h.agent", "h.service", "h.service_version", _SESSION, _USER),
+    *("h.status", "h.error_type", "h.flags", "s.start_ns", "s.end_ns", "s.input_tokens"),
+    *("s.output_tokens", "s.cost_usd", "s.length", "s.message", "h.project", "s.encloses"),
+)
+RECORD_COLUMNS = ", ".join(RECORD_FIELDS)
 
-# The same with what spans name by themselves, for figures that do not tell sessions or users.
-OWN_COLUMNS = RECORD_COLUMNS.replace(_SESSION, "s.session").replace(_USER, "s.user")
+
+def columns_of(places: Collection[int]) -> str:
+    """`RECORD_COLUMNS` with NULL for all but those at *places*, which alone are read."""
+    fields = (field if at in places else "NULL" for at, field in enumerate(RECORD_FIELDS))
+    return ", ".join(fields)
+
 
 # As the index `span_durations` has it.
 DURATION_NS = "CASE WHEN s.end_ns > 0 THEN max(0, s.end_ns - s.start_ns) ELSE 0 END"
