@@ -168,7 +168,7 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
             r"|InternalServerError|overloaded|server error <quoted>"
             r"|\bConnect(?:ion)?(?:Refused|Reset|Aborted)?E(?:rror|xception)\b|ClientConnectorError"
             r"|(?:Remote|Server)Disconnected|connection failed|fetch failed|max retries exceeded"
-            r"|no such host|could not resolve host|ENOTFOUND|EAI_AGAIN|nodename nor servname"
+            r"|no such host|could not resolve host|\bENOTFOUND\b|EAI_AGAIN|nodename nor servname"
             r"|self.signed certificate|SSL certificate|x509: |(?:SSL|TLS) handshake|empty reply from"
             r"|\bconnect(?:ing|ion)? to [^.]{1,80}\b(?:refused|failed|reset|closed|lost)\b"
             r"|\b(?:service|server|backend|database|gateway|host|cluster|broker|upstream)\b"
