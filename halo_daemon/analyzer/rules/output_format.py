@@ -1,6 +1,5 @@
 """Answers held against the form that the call itself asked the model for."""
 
-import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ _PARAMETERS = "llm.invocation_parameters"
 _NESTED = ("text", "config", "generationConfig", "output_config")
 _FORMATS = ("response_format", "format", "output_format")
 _MAX_CHARS = 200_000
-_FENCED = re.compile(r"\s*```\w*\s*\n(.*?)\n?```\s*", re.DOTALL)
+_FENCE = "```"
 _NO_JSON = "it is no JSON"
 _STOPPED = frozenset({"", "stop", "end_turn", "complete", "completed", "finished", "eos"})
 """Reasons of an answer that is whole; a cut or filtered one is reported as such."""
@@ -128,10 +127,17 @@ def _broken(call: ModelCall, wanted: _Wanted) -> str:
     text = call.answer.value.strip()
     if call.finish_reason.value.lower() not in _STOPPED or len(text) > _MAX_CHARS:
         return ""
-    fenced = _FENCED.fullmatch(text)
-    body = fenced[1].strip() if fenced else text
+    body = _unfenced(text)
     parsed = parse_json(body)
     if parsed is None and body != "null":
         is_cut = body[:1] in ("{", "[", '"', "`") and body[-1:] not in ("}", "]")
         return "" if is_cut else _NO_JSON
     return violation(parsed, wanted.schema, path="answer") if wanted.schema else ""
+
+
+def _unfenced(text: str) -> str:
+    """What stands in the one fence that *text* is; *text* itself where it is none."""
+    head, newline, rest = text.partition("\n")
+    if not (newline and head.startswith(_FENCE) and rest.endswith(_FENCE)):
+        return text
+    return rest.removesuffix(_FENCE).strip()

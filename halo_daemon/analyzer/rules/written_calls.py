@@ -40,7 +40,7 @@ _TAGGED = re.compile(
     r"|<(?:invoke|function|tool_call|tool_use)\s+name=\"(?P<xml>[\w.:-]+)\""
     r"|\bto=functions\.(?P<harmony>[\w-]+)"
     r"|\bdefault_api\.(?P<gemini>\w+)\("
-    r"|\[TOOL_CALLS\]\s*(?P<mistral>[\w.-]+)\s*(?:\[ARGS\])?\s*\{"
+    r"|\[TOOL_CALLS\]\s*(?P<mistral>[\w.-]+)\s*(?:\[ARGS\]\s*)?\{"
     r"|<\|python_tag\|>\s*(?P<python>\w+)(?:\.call)?\("
     r"|<｜tool▁sep｜>(?P<deepseek>[\w.-]+)"
     r"|^Action:[ \t]*(?P<react>[\w.-]+)\s*\nAction Input:",

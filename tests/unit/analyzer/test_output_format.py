@@ -104,3 +104,9 @@ def test_a_call_that_asks_for_a_tool_answers_later():
         "I look.", calls=[("find", {})], finish="stop", **parameters(format="json")
     )
     assert "output_format" not in {rule for rule, _ in observed(script)}
+
+
+@pytest.mark.parametrize("text", ["```" + "\n" * 150_000 + "x", "```\n" * 40_000 + "x"])
+def test_a_long_answer_whose_fence_stays_open_was_cut(text):
+    """It is not judged, and what a model writes never decides how long it takes to look."""
+    assert not asked(text, **parameters(format="json"))
