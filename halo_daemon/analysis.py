@@ -388,13 +388,18 @@ def _previous(reports: ReportStore) -> Report | None:
     Read the report before; one that cannot be read is as good as none, and is logged.
 
     One of a sample is passed over: sums and names of a part are no measure for the whole.
+    So is one of a window without traces, such as a night on which nothing was sent.
     """
     try:
         documents = map(from_json, reports.earlier_reports())
-        return next((report for report in documents if report.coverage.sample is None), None)
+        return next((report for report in documents if _is_measure(report)), None)
     except (OSError, StoreError, ValueError) as exc:
         log.warning("previous_report_unreadable", error=str(exc)[:200])
         return None
+
+
+def _is_measure(report: Report) -> bool:
+    return report.coverage.sample is None and report.dataset.traces > 0
 
 
 def _run_id(started_unix_ns: int) -> str:

@@ -76,9 +76,9 @@ def changes_since(
     """
     What came and went since the previous report.
 
-    New is what at least three traces use and none of the report before did; gone is
-    what so many traces without it make unlikely, had nothing changed. Nothing is
-    said where an inventory was cut short.
+    New and gone is what at least three traces of one window use, and what so many traces
+    of the other without it make unlikely, had nothing changed. Nothing is said where an
+    inventory was cut short.
     """
     if previous is None or not previous.dataset.inventory:
         return ()
@@ -90,7 +90,7 @@ def changes_since(
     new = [
         _changed("new", item)
         for identity, item in sorted(now.items())
-        if identity not in before and item.traces >= _MIN_TRACES
+        if identity not in before and _is_missed(item.traces, traces, previous.dataset.traces)
     ]
     gone = [
         _changed("gone", item)
@@ -135,9 +135,10 @@ def _changed(change: Literal["new", "gone"], item: InventoryItem) -> WhatChanged
     )
 
 
-def _is_missed(used: int, before: int, now: int) -> bool:
-    share = min(1.0, used / before) if before else 0.0
-    return used >= _MIN_TRACES and now > 0 and (1 - share) ** now < _UNLIKELY
+def _is_missed(used: int, among: int, others: int) -> bool:
+    """Whether what *used* of *among* traces use could hardly be missing in *others* by chance."""
+    share = min(1.0, used / among) if among else 0.0
+    return used >= _MIN_TRACES and others > 0 and (1 - share) ** others < _UNLIKELY
 
 
 class ReleaseTest(NamedTuple):

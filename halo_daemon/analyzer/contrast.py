@@ -95,7 +95,7 @@ def contrast(
     q_values = benjamini_hochberg([*(test.odds.p for test in tests), *further_p])
     further_q = q_values[len(tests) :]
     rows = [
-        (test, _association(test.odds, q, adjusted_for))
+        (test, _association(test.odds, q, adjusted_for, fdr_q=fdr_q))
         for test, q in zip(tests, q_values, strict=False)
     ]
     found = [(t, a) for t, a in rows if a.q <= fdr_q]
@@ -192,8 +192,14 @@ def _odds(
     return mantel_haenszel(Table(*row) for _, row in sorted(cells.items()))
 
 
-def _association(odds: Odds, q: float, adjusted_for: tuple[str, ...]) -> Association:
+def _association(
+    odds: Odds, q: float, adjusted_for: tuple[str, ...], *, fdr_q: float
+) -> Association:
+    wording = "is not shown to go with"
+    if q <= fdr_q and odds.ratio != 1:
+        wording = "goes with" if odds.ratio > 1 else "is rarer in"
     return Association(
+        wording=wording,
         odds_ratio=round(odds.ratio, _DIGITS),
         ci95=(round(odds.ci95.low, _DIGITS), round(odds.ci95.high, _DIGITS)),
         q=round(q, _DIGITS),

@@ -2,7 +2,16 @@
 
 import math
 
-from halo_daemon.findings import Cost, Counts, ErrorRate, Finding, RateChange, ReleaseDiff, Report
+from halo_daemon.findings import (
+    Association,
+    Cost,
+    Counts,
+    ErrorRate,
+    Finding,
+    RateChange,
+    ReleaseDiff,
+    Report,
+)
 
 _THOUSAND = 1_000
 _MILLION = 1_000_000
@@ -32,10 +41,37 @@ def difference(share: float) -> str:
     return f"{share * 100:+.1f} %"
 
 
+def adjusted(q: float) -> str:
+    """``q 0.010`` of a p-value that was adjusted; one that rounds to nothing is no zero."""
+    return f"q {q:.3f}" if q >= 0.0005 else "q < 0.001"  # noqa: PLR2004 -- what three digits show
+
+
+def chance(p: float) -> str:
+    """A probability in per cent; one that rounds to nothing is no zero."""
+    return percent(p) if p >= 0.001 else "below 0.1 %"  # noqa: PLR2004 -- what one digit shows
+
+
+def association(found: Association) -> str:
+    """``goes with failed traces: odds ratio 3.1 (1.4–6.8), q 0.020, adjusted for length``."""
+    low, high = map(_ratio, found.ci95)
+    return (
+        f"{found.wording} {found.outcome} traces: odds ratio {_ratio(found.odds_ratio)}"
+        f" ({low}–{high}), {adjusted(found.q)},"
+        f" adjusted for {' and '.join(found.adjusted_for) or 'nothing'}"
+    )
+
+
+def _ratio(odds: float) -> str:
+    """Two digits below one, where one digit may be none; no more than data can tell above."""
+    if odds >= _THOUSAND:
+        return "over 1,000"
+    return f"{odds:.2f}" if odds < 1 else f"{odds:.1f}"
+
+
 def release_difference(found: ReleaseDiff) -> str:
     """``+4.2 % (95 % +1.0 % to +7.4 %, q 0.010)``."""
     low, high = map(difference, found.ci95)
-    return f"{difference(found.diff)} (95 % {low} to {high}, q {found.q:.3f})"
+    return f"{difference(found.diff)} (95 % {low} to {high}, {adjusted(found.q)})"
 
 
 def interval(ci95: tuple[float, float]) -> str:
@@ -86,13 +122,17 @@ def cost(wasted: Cost) -> str:
 
 
 def state_of(finding: Finding) -> str:
-    """``ongoing``, ``not seen``, ``ongoing, escalating``."""
+    """``ongoing``, ``ongoing, escalating``; of a resolved one why it is among those seen."""
+    if finding.state == "resolved":
+        return "resolved, seen before the fix"
     return finding.state.replace("_", " ") + (", escalating" if finding.escalating else "")
 
 
 def change(found: RateChange) -> str:
     """``4 % → 11 % from 2026-11-12 on (q 0.010)``."""
-    return f"{percent(found.before)} → {percent(found.after)} from {found.at} on (q {found.q:.3f})"
+    return (
+        f"{percent(found.before)} → {percent(found.after)} from {found.at} on ({adjusted(found.q)})"
+    )
 
 
 def plural(number: int, noun: str) -> str:

@@ -14,7 +14,7 @@ def summary_of(report: Report) -> Summary:
         ongoing=states.count("ongoing"),
         regressed=states.count("regressed"),
         reopened=states.count("reopened"),
-        resolved=gone.count("resolved"),
+        resolved=gone.count("resolved") + states.count("resolved"),
         not_seen=gone.count("not_seen"),
         muted=sum(finding.triage.state == "muted" for finding in report.findings),
     )
@@ -37,9 +37,22 @@ def headline_of(report: Report) -> str:
     if not report.findings:
         weak = len(report.weak_signals)
         also = f"; {_plural(weak, 'weak signal')} below minimum support" if weak else ""
-        return f"No findings: {read}{also}."
+        return f"No findings: {read}{also}{_gone(report)}."
     worst = report.findings[0]
     return f"{_plural(len(report.findings), 'finding')} in {read}. First: {_in_words(worst)}."
+
+
+def _gone(report: Report) -> str:
+    """What became of findings of earlier reports: "no findings" alone would read as "all well"."""
+    states = [row.state for row in report.resolved]
+    resolved, unknown = states.count("resolved"), states.count("not_seen")
+    told = [f"; {_plural(resolved, 'earlier finding')} resolved"] if resolved else []
+    if unknown:
+        told.append(
+            f"; {_plural(unknown, 'earlier finding')} not seen, in too few traces to call"
+            f" {'it' if unknown == 1 else 'them'} resolved"
+        )
+    return "".join(told)
 
 
 def _nothing_read(report: Report) -> str:

@@ -63,9 +63,12 @@ def render_html(
         release_difference=figures.release_difference,
         affected=figures.affected,
         cost=figures.cost,
+        association=figures.association,
+        chance=figures.chance,
         change=figures.change,
         duration=figures.duration,
         short_count=figures.short_count,
+        state_of=figures.state_of,
         waterfalls={
             finding.finding_id: waterfall_of(finding, traces or {}) for finding in report.findings
         },

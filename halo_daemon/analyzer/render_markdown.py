@@ -7,6 +7,8 @@ import orjson
 from halo_daemon.analyzer.changes import changes_beside
 from halo_daemon.analyzer.figures import (
     affected,
+    association,
+    chance,
     change,
     cost,
     coverage_in_words,
@@ -18,7 +20,7 @@ from halo_daemon.analyzer.figures import (
     state_of,
 )
 from halo_daemon.analyzer.safe_text import clean, code_span, escaped, fenced, markdown, one_line
-from halo_daemon.findings import Association, Evidence, Finding, Report, short_ids
+from halo_daemon.findings import Evidence, Finding, Report, short_ids
 
 _MAX_LISTED = 50
 
@@ -86,6 +88,7 @@ def _state_counts(report: Report) -> str:
         (counts.reopened, "reopened"),
         (counts.ongoing, "ongoing"),
         (counts.resolved, "resolved"),
+        (counts.not_seen, "not seen"),
     ]
     return ", ".join(f"{number} {state}" for number, state in stated if number) or "no findings"
 
@@ -130,7 +133,7 @@ def _finding(report: Report, finding: Finding, name: str) -> Iterator[str]:
         yield f"**Where** {_subjects(finding)}"
         yield ""
     if finding.association:
-        yield f"**Outcome** {_association(finding.association)}"
+        yield f"**Outcome** {association(finding.association)}"
         yield ""
     yield from _trend(finding)
     beside = changes_beside(report, finding)
@@ -175,15 +178,6 @@ def _trend(finding: Finding) -> Iterator[str]:
     if said:
         yield f"**Trend** {'; '.join(said)}"
         yield ""
-
-
-def _association(found: Association) -> str:
-    low, high = found.ci95
-    return (
-        f"{found.wording} {found.outcome} traces: odds ratio {found.odds_ratio:.1f}"
-        f" ({low:.1f}–{high:.1f}), q {found.q:.3f},"
-        f" adjusted for {' and '.join(found.adjusted_for) or 'nothing'}"
-    )
 
 
 def _evidence(row: Evidence) -> Iterator[str]:
@@ -240,7 +234,7 @@ def _shorter(report: Report, names: dict[str, str]) -> Iterator[str]:
         for row in rows:
             yield (
                 f"- {row.finding_id} {markdown(row.title)}: 0 of {row.exposure:,} eligible traces;"
-                f" chance of that had nothing changed: {percent(row.p_zero_if_unchanged)}"
+                f" chance of that had nothing changed: {chance(row.p_zero_if_unchanged)}"
             )
         if rows:
             yield ""

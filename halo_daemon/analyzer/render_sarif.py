@@ -94,7 +94,10 @@ def _result(finding: Finding, rule_index: int) -> JsonObject:
         "message": {"text": f"{title}: {affected(finding.counts)} eligible traces"},
         "locations": [_location()],
         "partialFingerprints": {"haloFinding/v1": finding.finding_id},
-        "baselineState": _BASELINE_STATES[finding.state],
+        # A result that is here is not absent, though what shows it is older than its fix.
+        "baselineState": "unchanged"
+        if finding.state == "resolved"
+        else _BASELINE_STATES[finding.state],
         "properties": {
             "severity": finding.severity,
             "certainty": finding.certainty,

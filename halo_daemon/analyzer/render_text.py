@@ -13,9 +13,17 @@ from halo_daemon.analyzer.figures import (
 )
 from halo_daemon.analyzer.safe_text import one_line
 from halo_daemon.analyzer.wrapping import wrapped
-from halo_daemon.findings import MAX_ANSWER_CHARS, Finding, Report, Severity, short_ids
+from halo_daemon.findings import (
+    MAX_ANSWER_CHARS,
+    Finding,
+    FindingState,
+    Report,
+    Severity,
+    short_ids,
+)
 
 _ORDER: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
+_GONE: tuple[FindingState, ...] = ("resolved", "not_seen")
 _INDENT = "  "
 _SEPARATOR = " · "
 _MAX_NAMES = 4
@@ -47,11 +55,13 @@ def _paragraph(text: str) -> str:
 
 
 def count_line(report: Report) -> str:
-    """Findings by severity, quotes verified and traces examined, on one line."""
+    """Findings by severity, those gone, quotes verified and traces examined, on one line."""
     severities = Counter(finding.severity for finding in report.findings)
     found, quotes = report.coverage.evidence_verified
     parts = [plural(len(report.findings), "finding")]
     parts += [f"{severities[name]} {name}" for name in _ORDER if severities[name]]
+    gone = Counter(row.state for row in report.resolved)
+    parts += [f"{gone[state]} {state.replace('_', ' ')}" for state in _GONE if gone[state]]
     if quotes:
         parts.append(f"evidence verified {found}/{quotes}")
     parts.append(coverage_in_words(report))

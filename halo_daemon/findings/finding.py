@@ -117,6 +117,7 @@ class Association(Record):
     q: Share
     adjusted_for: tuple[str, ...] = ()
     wording: str = "goes with"
+    """``goes with``, ``is rarer in`` or ``is not shown to go with``: all tests considered."""
 
 
 class Cost(Record):

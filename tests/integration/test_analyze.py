@@ -237,6 +237,20 @@ def test_a_sample_says_what_it_is_and_is_no_measure_for_the_next(data, tmp_path)
     assert last["previous_report_id"] == first["report_id"]
 
 
+def test_a_night_without_traces_is_no_measure_for_the_next(data, tmp_path):
+    """What is new, and what rates were, is told against the last window that held anything."""
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, symlinks=True)
+    options = ("--project", "research", "--format", "json")
+    first, empty, last = (
+        json.loads(_analyze(copy, *options, *window).stdout)
+        for window in (("--since", "1h"), ("--since", "3d", "--until", "2d"), ("--since", "1h"))
+    )
+
+    assert empty["dataset"]["traces"] == 0
+    assert last["previous_report_id"] == first["report_id"]
+
+
 def test_a_question_needs_a_model(data):
     """--question without --engine llm is a usage error that says what to add."""
     done = _analyze(data, "--question", "why do refunds fail?")

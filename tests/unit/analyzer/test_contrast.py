@@ -1,11 +1,15 @@
 import random
+from html import escape
 
 import pytest
 
 from halo_daemon.analyzer.assemble import assemble
 from halo_daemon.analyzer.features import MAX_FEATURES, Feature, features_of
+from halo_daemon.analyzer.figures import association
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.outcome import Outcome, outcome_of
+from halo_daemon.analyzer.render_html import render_html
+from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.run import state_outcomes
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.trace_view import TraceView
@@ -162,6 +166,50 @@ def test_what_came_and_went_is_told():
     assert ("gone", "tool", "old_tool") in changes
     assert ("new", "service.version", "2") in changes
     assert before.what_changed == ()
+
+
+def test_a_window_of_few_traces_is_no_measure_of_what_is_new():
+    """What some runs use was no news when the window before held three; what all use is."""
+    few = report_of([ran(n, "always", version="1") for n in range(1, 4)])
+    many = [ran(n, "always", *["rare"] * (n % 5 == 0), version="2") for n in range(11, 71)]
+    after = report_of(many, previous=few, window=Window(0, 2**62))
+
+    changes = {(row.change, row.kind, row.name) for row in after.what_changed}
+
+    assert ("new", "service.version", "2") in changes
+    assert ("new", "tool", "rare") not in changes
+
+
+def asking(number, fails, verdict):
+    """A run of one call, which fails or not; with what became of it."""
+    error = "the shop is closed to me today" if fails else ""
+    return (
+        TraceScript(number, task=f"task {number}")
+        .model("x")
+        .tool("ask", {"n": number}, result="" if fails else "open", error=error)
+        .answer("done")
+        .outcome(verdict)
+    )
+
+
+@pytest.mark.parametrize(
+    ("of_failed", "of_ok", "wording"),
+    [
+        pytest.param(24, 6, "goes with failed traces", id="more often"),
+        pytest.param(6, 24, "is rarer in failed traces", id="less often"),
+        pytest.param(16, 14, "is not shown to go with failed traces", id="chance"),
+    ],
+)
+def test_what_is_said_of_the_outcome_is_what_was_found(of_failed, of_ok, wording):
+    """Only what passes all tests goes with failure, and only where its odds are higher."""
+    scripts = [asking(n, n <= of_failed, "failed") for n in range(1, 31)]
+    scripts += [asking(n, n <= 30 + of_ok, "ok") for n in range(31, 61)]
+
+    report = report_of(scripts)
+
+    (found,) = [f for f in report.findings if f.source == "rule:tool_error@3"]
+    assert f"**Outcome** {wording}: odds ratio" in render_markdown(report)
+    assert escape(association(found.association)) in render_html(report)
 
 
 @pytest.mark.parametrize(
