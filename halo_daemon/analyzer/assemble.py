@@ -9,7 +9,7 @@ from halo_daemon.analyzer.contrast_findings import contrast_finding
 from halo_daemon.analyzer.evidence import evidence_of
 from halo_daemon.analyzer.fingerprint import ALGORITHM, FindingKey, finding_id
 from halo_daemon.analyzer.grouping import Covered, grouped, name_of, with_covered
-from halo_daemon.analyzer.merge_hint import merge_alike, merged
+from halo_daemon.analyzer.merge_hint import in_common, merge_alike, merged
 from halo_daemon.analyzer.outlier_findings import outlier_findings
 from halo_daemon.analyzer.partial import CERTAINTIES, Group, Hit, Partial
 from halo_daemon.analyzer.ranking import Weighed, score_of, severity_of
@@ -83,23 +83,26 @@ def assemble(
     past: Mapping[str, tuple[DayCount, ...]] | None = None,
     causes: Mapping[str, tuple[Subject, ...]] | None = None,
     covered: Iterable[Covered] = (),
+    earlier: Collection[FindingKey] = frozenset(),
 ) -> Assembled:
     """
     Count, weigh and order everything observed; the same for any order of arrival.
 
     Findings in *known_ids* are open from earlier reports: they need no minimum
-    support, and stand for others that are alike. *past* holds daily counts of earlier
-    windows by finding id, to tell when a rate changed; *causes* what earlier reports found
-    to be hit by one cause, by the id of that finding, whatever became of it; *covered* what
-    of earlier reports the project's rules name by now.
+    support. They, and then others of *earlier* reports, stand for what is alike. *past*
+    holds daily counts of earlier windows by finding id, to tell when a rate changed;
+    *causes* what earlier reports found to be hit by one cause, by the id of that finding,
+    whatever became of it; *covered* what of earlier reports the project's rules name by now.
     """
     window = window_cost(known.traces.values())
     named = grouped(known.groups, settings.contract)
     own = {key: group for key, group in named.groups.items() if key not in named.parts}
     # A name is taken as it is: two that people chose are never one for being alike.
-    alike = {name: name for name in named.parts} | merge_alike(own, known_ids)
+    alike = {name: name for name in named.parts} | merge_alike(own, known_ids, earlier)
     hit = with_covered(causes or {}, covered)
-    shared = with_shared_causes(merged(named.groups, alike), known_ids, hit, named.parts)
+    shared = with_shared_causes(
+        merged(named.groups, alike), known_ids, hit, named=named.parts, earlier=earlier
+    )
     groups = shared.groups
     heads = {key: shared.heads[alike[name]] for key, name in named.names.items()}
     denominators = {key: shared.eligible(known, key) for key in groups}
@@ -127,6 +130,7 @@ def assemble(
     scored.sort(key=lambda row: (-row.score, row.finding.finding_id))
     by_id = {finding_id(key): group for key, group in groups.items()}
     scored = _charged(known, scored, by_id)
+    scored = _with_other_words(scored, heads, set(named.parts))
     scored = _with_other_ids(scored, heads, settings.earlier_algorithms, covered)
     strong = [row for row in scored if row.is_strong or _stays(row, known_ids)]
     weak = [row for row in scored if not (row.is_strong or _stays(row, known_ids))]
@@ -190,6 +194,26 @@ def _stays(row: "_Scored", known_ids: Collection[str]) -> bool:
     finding = row.finding
     ids = (finding.finding_id, *finding.supersedes, *finding.merged_from)
     return row.is_supported and any(identity in known_ids for identity in ids)
+
+
+def _with_other_words(
+    rows: list["_Scored"], heads: dict[FindingKey, FindingKey], named: Collection[FindingKey]
+) -> list["_Scored"]:
+    """The same rows; a title says of words that differ from trace to trace only that they do."""
+    members: dict[FindingKey, list[FindingKey]] = {}
+    for key, head in heads.items():
+        if key != head and head not in named:
+            members.setdefault(head, []).append(key)
+
+    def titled(scored: _Scored) -> _Scored:
+        key = FindingKey(*scored.finding.fingerprint.parts)
+        shown = in_common(key, members.get(key, ()))
+        if shown == key:
+            return scored
+        title = wording_of(shown).title
+        return scored._replace(finding=scored.finding.model_copy(update={"title": title}))
+
+    return [titled(scored) for scored in rows]
 
 
 def _with_other_ids(

@@ -14,6 +14,7 @@ from halo_daemon.analyzer.partial import Partial
 from halo_daemon.analyzer.populations import populations_of
 from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.analyzer.stats import newcombe, wilson
+from halo_daemon.analyzer.version_order import version_key
 from halo_daemon.findings import (
     DayCount,
     Finding,
@@ -57,6 +58,15 @@ def open_ids(histories: Mapping[str, History]) -> frozenset[str]:
     )
 
 
+def keys_known(histories: Mapping[str, History]) -> frozenset[FindingKey]:
+    """What findings of earlier reports are about, resolved ones included."""
+    return frozenset(
+        FindingKey(*history.parts)
+        for history in histories.values()
+        if len(history.parts) == len(FindingKey._fields) and not history.superseded_by
+    )
+
+
 def past_days(
     histories: Mapping[str, History], window_from: str
 ) -> dict[str, tuple[DayCount, ...]]:
@@ -70,7 +80,7 @@ def past_days(
 
 
 def state_when_seen(
-    history: History | None, affected: int, eligible: int, *, version_reached: bool = True
+    history: History | None, affected: int, eligible: int, *, is_back: bool = True
 ) -> FindingState:
     """
     The state of a finding that the window shows.
@@ -82,13 +92,12 @@ def state_when_seen(
 
         eligible: Traces of this window that could.
 
-        version_reached: Whether the window holds the version that a person said
-            resolves it, or a later one; True when no version was named.
+        is_back: Whether something of what shows it came after it was resolved.
     """
     if history is None or not history.reports_seen:
         return "new"
     if history.state == "resolved":
-        return "reopened" if version_reached else "resolved"
+        return "reopened" if is_back else "resolved"
     return "regressed" if _is_worse(history.counts, affected, eligible) else "ongoing"
 
 
@@ -162,7 +171,7 @@ def aged(
         history,
         counts.affected_traces,
         counts.eligible_traces,
-        version_reached=_has_version(finding, history),
+        is_back=_is_back(finding, history),
     )
     update: dict[str, object] = {"state": state}
     if history is not None and history.reports_seen:
@@ -189,18 +198,23 @@ def decided(
     return finding.model_copy(update={"triage": triage})
 
 
-def _has_version(finding: Finding, history: History | None) -> bool:
-    wanted = history.resolved_in_version if history else ""
-    if not wanted:
+def _is_back(finding: Finding, history: History | None) -> bool:
+    """
+    Whether something that shows a resolved finding came after it was resolved.
+
+    That is the version that a person named, or a later one, where traces and people tell
+    versions that have an order. Else it is a trace that began after the last one that is
+    known to show it, and after a person said so: a window that is analysed again, or one
+    that began before the fix, brings nothing back.
+    """
+    if history is None or not finding.last_seen:
         return True
-    shown = [row.service_version for row in finding.by_version if row.affected]
-    return not shown or any(_version_key(version) >= _version_key(wanted) for version in shown)
-
-
-def _version_key(version: str) -> tuple[tuple[int, str], ...]:
-    """Versions in order: numbers as numbers, so 1.10 comes after 1.9."""
-    parts = version.removeprefix("v").replace("-", ".").replace("+", ".").split(".")
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+    wanted = version_key(history.resolved_in_version)
+    shown = [version_key(row.service_version) for row in finding.by_version if row.affected]
+    told = [version for version in shown if version]
+    if wanted and told:
+        return any(version >= wanted for version in told)
+    return finding.last_seen > max(history.last_seen, history.state_said_at)
 
 
 def _trend(finding: Finding, history: History, window_from: str) -> Trend:

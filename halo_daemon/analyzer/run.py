@@ -20,6 +20,7 @@ from halo_daemon.analyzer.latency import with_critical_paths
 from halo_daemon.analyzer.ledger import (
     absent_findings,
     aged,
+    keys_known,
     links_of,
     open_ids,
     past_days,
@@ -236,6 +237,7 @@ def _assembled(known: Partial, asked: Asked, window: WindowBlock) -> tuple[Assem
         past=past_days(histories, window.from_),
         causes=causes_known(histories),
         covered=covered(histories.values(), asked.settings.contract),
+        earlier=keys_known(histories),
     )
     now = format_unix_ns(asked.run.started_unix_ns)
     links = links_of(assembled.findings, histories, now, asked.run.report_id)

@@ -89,13 +89,16 @@ def with_shared_causes(
     groups: dict[FindingKey, Group],
     known_ids: Collection[str],
     causes: Mapping[str, Iterable[Subject]],
+    *,
     named: Parts,
+    earlier: Collection[FindingKey] = (),
 ) -> SharedCauses:
     """
     Put together what fails for one cause; the same for any order of the groups.
 
     *known_ids* are those of findings that are open; *causes* holds by id what the causes
-    that any earlier report found have hit; *named* is what the project's own rules put together.
+    that any earlier report found have hit; *named* is what the project's own rules put
+    together, *earlier* the keys of the findings of earlier reports.
     """
     joining = {
         key: cause
@@ -105,7 +108,8 @@ def with_shared_causes(
     by_cause: dict[FindingKey, Group] = {}
     for key in sorted(joining):
         by_cause.setdefault(joining[key], Group()).absorb(groups[key])
-    alike = merge_alike(by_cause, {*known_ids, *causes})
+    before = {key for key in earlier if finding_id(key) in causes}
+    alike = merge_alike(by_cause, {*known_ids, *causes}, before)
     parts: Parts = {}
     for key in sorted(joining):
         tools = parts.setdefault(alike[joining[key]], {})

@@ -274,7 +274,7 @@ def _set_state(
 ) -> None:
     from halo_daemon.findings import Triage
 
-    if row.state == state:
+    if row.state == state and note in {"", row.history.resolved_in_version}:
         print_note(f"already_{state}: {row.finding_id}")
         return
     desk.set_state(row, state, Triage(note=note, by=getpass.getuser()), now=_now())

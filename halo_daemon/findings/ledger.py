@@ -243,6 +243,8 @@ def _decided(history: History, entry: LedgerEntry) -> History:
 def _seen(history: History, entry: LedgerEntry) -> History:
     """What a report saw; of the state, what was said while it was being written wins."""
     is_overtaken = entry.at < history.state_said_at
+    # What is older than the fix leaves it resolved in the version that a person named.
+    is_fixed = is_overtaken or entry.to == "resolved"
     return replace(
         history,
         title=entry.title,
@@ -261,7 +263,7 @@ def _seen(history: History, entry: LedgerEntry) -> History:
         superseded_by="",
         exposure=0,
         exposed_until=max(history.exposed_until, entry.window_to),
-        resolved_in_version=history.resolved_in_version if is_overtaken else "",
+        resolved_in_version=history.resolved_in_version if is_fixed else "",
     )
 
 

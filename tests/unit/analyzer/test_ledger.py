@@ -57,11 +57,11 @@ def test_exposure_adds_up_over_reports():
     assert row.exposure == 30
 
 
-def test_a_version_not_reached_keeps_a_finding_resolved():
-    """What a person resolved in a version comes back only when that version shows it."""
+def test_what_is_older_than_the_fix_keeps_a_finding_resolved():
+    """A resolved finding comes back only with something newer."""
     known = history("resolved")
 
-    assert state_when_seen(known, 5, 100, version_reached=False) == "resolved"
+    assert state_when_seen(known, 5, 100, is_back=False) == "resolved"
 
 
 def line(at, kind, to, *, by="", note=""):

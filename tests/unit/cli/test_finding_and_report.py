@@ -11,6 +11,7 @@ from halo_daemon.cli.options import GlobalOptions
 from halo_daemon.findings import to_json
 from halo_daemon.proto.project import project_named
 from halo_daemon.store.disk import Disk
+from halo_daemon.store.ledger import LedgerStore
 from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.projects import register_project
 from halo_daemon.store.reports import ReportStore
@@ -121,6 +122,19 @@ def test_saying_it_twice_changes_nothing(project):
 
     assert again.exit_code == 0
     assert "already_acknowledged" in again.stderr
+
+
+def test_a_version_is_added_to_what_is_resolved_already(project):
+    """Who names the version with the fix later on is not told that nothing is to be done."""
+    name = finding_id(project)
+    run(project, "finding", "resolve", name)
+
+    said = run(project, "finding", "resolve", name, "--in-version", "2.0.0")
+    again = run(project, "finding", "resolve", name, "--in-version", "2.0.0")
+
+    assert "already_resolved" not in said.stderr
+    assert "already_resolved" in again.stderr
+    assert LedgerStore(project, "support").histories()[name].resolved_in_version == "2.0.0"
 
 
 def test_an_unknown_finding_is_an_error(project):
