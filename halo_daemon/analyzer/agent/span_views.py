@@ -121,12 +121,12 @@ def _shown(span: Span, limit_chars: int) -> JsonObject:
 
 
 def _flat_keys(attributes: JsonObject) -> list[str]:
+    # Where nothing but the flat form holds the messages, it is not a copy.
+    if _WHOLE.isdisjoint(attributes):
+        return []
     # Nearly no span has any, which a look at all keys together tells.
     keys = "\n".join(attributes)
     if "_messages." not in keys and "mcp.tools." not in keys:
-        return []
-    # Where nothing but the flat form holds the messages, it is not a copy.
-    if _WHOLE.isdisjoint(attributes):
         return []
     return [key for key in attributes if _FLAT.match(key)]
 
