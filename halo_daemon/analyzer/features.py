@@ -1,13 +1,13 @@
 """What a trace has that others may not: tools, models, prompts, versions, first steps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
 
 from halo_daemon.analyzer.content import ModelCall, first_text
 from halo_daemon.analyzer.masking import mask_name, mask_volatile
-from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
 
 MAX_FEATURES = 80
@@ -17,6 +17,7 @@ ATTRIBUTES = frozenset({"agent", "model", "prompt", "service.version", "tool lis
 _FIRST_CALLS = 4
 _MIN_CALLS = 4
 _PROMPT_CHARS = 20_000
+_KNOWN_FEATURES = 4096
 _TIER_KEYS = ("user.tier", "user.plan", "customer.tier", "tenant.plan", "plan")
 
 
@@ -29,6 +30,12 @@ class Feature(NamedTuple):
     agent: str
     """Whose property it is; ``""`` for those of the whole trace."""
     name: str
+
+
+@lru_cache(maxsize=_KNOWN_FEATURES)
+def _feature(kind: str, agent: str, *names: str) -> Feature:
+    """One object for each feature: a report keeps those of every trace, and they are few."""
+    return Feature(kind, agent, " → ".join(names))
 
 
 def both_of(left: Feature, right: Feature) -> Feature:
@@ -49,46 +56,42 @@ def features_of(view: TraceView) -> tuple[Feature, ...]:
 
 def _given(view: TraceView) -> Iterator[Feature]:
     for agent in view.agents:
-        yield Feature("agent", "", agent)
+        yield _feature("agent", "", agent)
     if view.root.service_version:
-        yield Feature("service.version", "", view.root.service_version)
+        yield _feature("service.version", "", view.root.service_version)
     tier = first_text(view.root, _TIER_KEYS).value
     if tier:
-        yield Feature("user tier", "", mask_name(tier))
+        yield _feature("user tier", "", mask_name(tier))
     yield from _model_features(view)
 
 
 def _done(view: TraceView) -> Iterator[Feature]:
     """Tools, then where the run began, then what followed what."""
     calls = view.tool_calls
+    names = [call.tool for call in calls]
     for subject, used in view.used_tools.items():
-        yield Feature("tool", subject.agent, subject.name)
+        yield _feature("tool", subject.agent, subject.name)
         # A share, because a plain count would only say once more how long the run was.
         if len(calls) >= _MIN_CALLS and 2 * used >= len(calls):
-            yield Feature("tool mostly", subject.agent, subject.name)
+            yield _feature("tool mostly", subject.agent, subject.name)
     # The shortest beginning that goes with failure is where failed runs part from others.
     # One tool over and over again would only say how long the run was.
     for length in range(2, min(_FIRST_CALLS, len(calls)) + 1):
-        if len({call.tool for call in calls[:length]}) > 1:
-            yield Feature("first calls", calls[0].agent, _path(calls[:length]))
+        if len(set(names[:length])) > 1:
+            yield _feature("first calls", calls[0].agent, *names[:length])
     pairs = {(left.agent, left.tool, right.agent, right.tool) for left, right in pairwise(calls)}
     for agent, tool, next_agent, next_tool in sorted(pairs):
         if (agent, tool) != (next_agent, next_tool):
-            yield Feature("tool pair", agent, f"{tool} → {next_tool}")
-    names = [call.tool for call in calls]
+            yield _feature("tool pair", agent, tool, next_tool)
     for first, second, third in sorted(set(zip(names, names[1:], names[2:], strict=False))):
         if len({first, second, third}) == 3:  # noqa: PLR2004 -- a triple has three
-            yield Feature("tool triple", calls[0].agent, f"{first} → {second} → {third}")
-
-
-def _path(calls: Sequence[ToolCall]) -> str:
-    return " → ".join([call.tool for call in calls])
+            yield _feature("tool triple", calls[0].agent, first, second, third)
 
 
 def _model_features(view: TraceView) -> Iterator[Feature]:
     for subject in {(call.agent, call.model) for call in view.model_calls}:
         if subject[1]:
-            yield Feature("model", *subject)
+            yield _feature("model", *subject)
     told: set[str] = set()
     for call in view.model_calls:
         agent = call.agent
@@ -97,10 +100,10 @@ def _model_features(view: TraceView) -> Iterator[Feature]:
         told.add(agent)
         prompt = _system_prompt(call)
         if prompt:
-            yield Feature("prompt", agent, _digest(mask_volatile(prompt[:_PROMPT_CHARS])))
+            yield _feature("prompt", agent, _digest(mask_volatile(prompt[:_PROMPT_CHARS])))
         if call.offered:
             offer = "\0".join(sorted(f"{tool.name} {tool.parameters}" for tool in call.offered))
-            yield Feature("tool list", agent, _digest(offer))
+            yield _feature("tool list", agent, _digest(offer))
 
 
 def _system_prompt(call: ModelCall) -> str:
