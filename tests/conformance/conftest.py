@@ -64,7 +64,7 @@ def receiver_of(daemon: DaemonProcess) -> Receiver:
 
 
 def in_time(holds: Callable[[], bool]) -> bool:
-    """Whether it holds within ten seconds: a server learns of a closed connection a little later."""
+    """Whether it holds within five minutes: on a busy machine a server learns of things late."""
     until_s = time.monotonic() + 300
     while not (held := holds()) and time.monotonic() < until_s:
         time.sleep(0.05)

@@ -155,14 +155,15 @@ def test_c39_a_hostile_peer_over_grpc_costs_nobody_else_anything(attacked, name)
     for peer in peers:
         with suppress(OSError):  # the receiver hangs up on it, which is an answer
             peer.sendall(HOSTILE[name])
-    during = receiver.export(t1()).code
+    # Those beyond `max_concurrent_requests` are told to resend, which costs them a moment.
+    is_served_during = in_time(lambda: receiver.export(t1()).code is grpc.StatusCode.OK)
     grown = _resident_bytes(daemon.pid) - before
     for peer in peers:
         peer.close()
 
-    assert during is grpc.StatusCode.OK
-    assert receiver.export(t1()).code is grpc.StatusCode.OK
-    assert receiver.post(t1()).status == 200
+    assert is_served_during
+    assert in_time(lambda: receiver.export(t1()).code is grpc.StatusCode.OK)
+    assert in_time(lambda: receiver.post(t1()).status == 200)
     assert grown < MEMORY_BOUND_BYTES
 
 
