@@ -142,6 +142,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def shown_url(url: str) -> str:
+    """
+    *url* without its path and query, which often are what gives the right to post there.
+
+    Whole where it has neither.
+    """
+    parts = urlsplit(url)
+    rest = parts.path.strip("/") or parts.query or parts.fragment
+    return f"{parts.scheme}://{parts.netloc}/…" if rest else url
+
+
 def checked_url(text: str) -> str:
     """Accept an http or https URL with a host and without a user."""
     if not text.isascii() or re.search(r"[\x00-\x20\x7f\\]", text):

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, SecretStr, model_validator
 
-from halo_daemon.config_checks import checked_secret, checked_url, is_loopback, not_blank
+from halo_daemon.config_checks import checked_secret, checked_url, is_loopback, not_blank, shown_url
 from halo_daemon.config_section import Name, Section
 
 EventKind = Literal["new", "regressed", "reopened", "resolved", "escalating", "report", "failed"]
@@ -19,7 +19,7 @@ class WebhookTarget(Section):
     type: Literal["webhook"]
     """The kind of target."""
 
-    url: Annotated[str, AfterValidator(checked_url)]
+    url: Annotated[str, AfterValidator(checked_url), PlainSerializer(shown_url, when_used="json")]
     """Where to post; `https` unless the host is this machine or `allow_http` is set."""
 
     secret: Annotated[SecretStr, Field(strict=False), AfterValidator(checked_secret)]

@@ -138,6 +138,7 @@ def _facts(words: list[str]) -> dict[str, str]:
 
 
 def _rows(settings: "Config") -> list[dict[str, object]]:
+    from halo_daemon.config_checks import shown_url
     from halo_daemon.deliveries import outbox_of
     from halo_daemon.store.paths import DataPaths
 
@@ -154,7 +155,7 @@ def _rows(settings: "Config") -> list[dict[str, object]]:
             else "enabled",
             "waiting": waiting.count(name),
             "given_up": given_up.count(name),
-            "url": target.url,
+            "url": shown_url(target.url),
         }
         for name, target in settings.notify.targets.items()
     ]

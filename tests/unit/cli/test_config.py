@@ -69,7 +69,7 @@ def test_a_taken_port_is_a_problem_with_the_machine(run, tmp_path):
 
 def test_effective_values_are_shown_without_secrets(run):
     """Each value stands by its key and with its origin; secrets are masked."""
-    text = f"notify:\n  targets:\n    ops: {{type: webhook, url: https://a.example, secret: {SECRET}}}\n"
+    text = f"notify:\n  targets:\n    ops: {{type: webhook, url: https://a.example/hook/t0ken, secret: {SECRET}}}\n"
 
     document = json.loads(run("show", "--json", text=text).stdout)
 
@@ -77,6 +77,8 @@ def test_effective_values_are_shown_without_secrets(run):
     assert document["origins"]["storage.min_free"] == "default"
     assert document["origins"]["notify.targets.ops.url"].endswith("halo.yaml:3:31")
     assert SECRET not in json.dumps(document)
+    # Who knows where to post often needs to know no more.
+    assert document["values"]["notify.targets.ops.url"] == '"https://a.example/…"'
 
 
 def test_the_origin_of_each_value_can_be_shown(run):

@@ -132,6 +132,7 @@ def test_targets_are_listed_without_an_outbox(run, tmp_path):
 
     assert (row["target"], row["state"], row["waiting"]) == ("ops", "enabled", 0)
     assert SECRET not in json.dumps(row)
+    assert row["url"] == "http://127.0.0.1:9/…"
     assert not (tmp_path / "data").exists()
 
 
