@@ -1,12 +1,14 @@
 """The contract file of a project, read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
+from halo_daemon.analyzer.contract import NO_CONTRACT, Contract, Ignore
 from halo_daemon.config_yaml import read_document
 from halo_daemon.errors import ConfigError
+from halo_daemon.findings import until_of
 from halo_daemon.store.triage import plain
 
 _MAX_BYTES = 1024**2
@@ -20,7 +22,18 @@ def contract_of(document: object) -> Contract:
     Raises:
         ValueError: It is not a contract; the message names every mistake.
     """
-    return _CONTRACT.validate_python(document or {})
+    contract = _CONTRACT.validate_python(document or {})
+    return replace(contract, ignore=tuple(map(_dated, contract.ignore)))
+
+
+def _dated(ignore: Ignore) -> Ignore:
+    """The same with its end in canonical form: others would end at any time, or never."""
+    if ignore.until is None:
+        return ignore
+    until = until_of(ignore.until)
+    if until == "regressed":
+        raise ValueError("`until` is `regressed`: what the file ignores ends at a time")
+    return replace(ignore, until=until)
 
 
 def read_contract(path: Path) -> Contract:
@@ -46,6 +59,8 @@ def read_contract(path: Path) -> Contract:
         mistakes = [
             f"{path}: {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()
         ]
+    except ValueError as exc:
+        mistakes = [f"{path}: ignore: {exc}"]
     raise ConfigError(
         f"cannot read the contract {path}: {mistakes[0]}",
         hint="correct the lines named above, or remove the file",

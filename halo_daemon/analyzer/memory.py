@@ -26,6 +26,9 @@ class Memory:
     outcomes: tuple[KnownOutcome, ...] = ()
     """Of earlier traces, in any order."""
 
+    unread: tuple[str, ...] = ()
+    """What is wrong in the triage file; what it says there is not followed."""
+
     last_report_id: str = ""
     """Of the report that the ledger's last lines are from; empty before the first."""
 

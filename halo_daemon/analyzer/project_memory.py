@@ -34,14 +34,15 @@ class ProjectMemory:
 
     def recall(self) -> Memory:
         """
-        What is known before a run; a triage file that is wrong counts as empty.
+        What is known before a run; of a triage file that is wrong what is right in it.
 
         Raises:
             StoreError: The ledger cannot be read.
         """
         entries = self._ledger.read()
         last = next((entry.report_id for entry in reversed(entries) if entry.report_id), "")
-        return Memory(fold(entries), self._triage.read_or_nothing(), self._outcomes.read(), last)
+        book, unread = self._triage.read_what_is_right()
+        return Memory(fold(entries), book, self._outcomes.read(), unread, last)
 
     def with_decisions(
         self, report: Report, memory: Memory, contract: Contract
@@ -52,7 +53,7 @@ class ProjectMemory:
         A run takes its time; whoever acknowledges or mutes a finding meanwhile must not be
         told of it all the same. Without a new decision both are as they were.
         """
-        book = self._triage.read_or_nothing()
+        book, _ = self._triage.read_what_is_right()
         if book == memory.triage:
             return report, memory
         known = self._ledger.histories()

@@ -212,7 +212,7 @@ def report_of(known: Partial, reader: TraceReader, asked: Asked) -> Report:
         resolved=resolved_rows(absent),
         privacy=Privacy(values_redacted=checked.masked),
         repro=Repro(command=run.command, config_hash=run.config_hash),
-        limits=_limits(known, assembled, asked.sample),
+        limits=_limits(known, assembled, asked),
     )
     return report.model_copy(update={"summary": summary_of(report)})
 
@@ -343,8 +343,12 @@ def _window_block(window: Window, run: RunInfo) -> WindowBlock:
     )
 
 
-def _limits(known: Partial, assembled: Assembled, sample: SampleOf | None) -> tuple[str, ...]:
-    limits = []
+def _limits(known: Partial, assembled: Assembled, asked: Asked) -> tuple[str, ...]:
+    sample = asked.sample
+    limits = [
+        f"A decision of people was not followed, because it cannot be read: {mistake}."
+        for mistake in asked.memory.unread
+    ]
     if sample is not None:
         limits.append(
             f"A sample of {sample.traces:,} of the window's {sample.of:,} traces was examined"

@@ -368,10 +368,19 @@ def _until(text: str) -> str:
     import time
 
     from halo_daemon.proto.times import format_unix_ns
+    from halo_daemon.quantities import parse_duration_s
 
     if text == "regressed":
         return text
     now_unix_ns = time.time_ns()
+    try:
+        # What is "that long ago" elsewhere is "that long from now" here.
+        return format_unix_ns(now_unix_ns + round(parse_duration_s(text) * 10**9))
+    except ValueError:
+        pass
     moment = parse_instant(text, now_unix_ns=now_unix_ns)
-    # The words for "that long ago" are read as "that long from now".
-    return format_unix_ns(max(moment, 2 * now_unix_ns - moment))
+    if moment <= now_unix_ns:
+        raise ConfigError(
+            f"cannot mute until {text}: that is over", hint="write 7d, 2099-12-31 or regressed"
+        )
+    return format_unix_ns(moment)

@@ -85,7 +85,7 @@ from halo_daemon.findings.report import (
     to_json,
 )
 from halo_daemon.findings.short_id import short_ids
-from halo_daemon.findings.triage import TriageBook, decision_on, in_force, is_silent
+from halo_daemon.findings.triage import TriageBook, decision_on, in_force, is_silent, until_of
 
 __all__ = [
     "MAX_ANSWER_CHARS",
@@ -171,4 +171,5 @@ __all__ = [
     "short_ids",
     "split_rows",
     "to_json",
+    "until_of",
 ]

@@ -1,8 +1,10 @@
 """What people said of findings, apart from the findings' own life."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from halo_daemon.findings.finding import Triage
+from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
 
 TriageBook = Mapping[str, Triage]
 """Decisions by finding id."""
@@ -36,6 +38,29 @@ def in_force(triage: Triage, now: str, *, regressed: bool = False) -> Triage:
         return triage
     ended = regressed if triage.until == "regressed" else triage.until <= now
     return NOTHING_SAID if ended else triage
+
+
+def until_of(text: str) -> str:
+    """
+    The end of a decision as people write it: a date, a time, without a zone UTC, or ``regressed``.
+
+    Raises:
+        ValueError: *text* is none of these; it would hold for ever, or not at all.
+    """
+    if text == "regressed":
+        return text
+    try:
+        return format_unix_ns(parse_unix_ns(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+        at = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"`until` is `{text[:40]}`: neither a time such as 2026-12-31 nor `regressed`"
+        ) from None
+    return f"{at:%Y-%m-%dT%H:%M:%S.%f}000Z"
 
 
 def is_silent(triage: Triage) -> bool:

@@ -7,13 +7,14 @@ other line, comments included, as it was.
 
 import re
 from pathlib import Path
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from halo_daemon.config_yaml import Node, read_document
+from halo_daemon.config_yaml import Member, Node, Place, Problem, read_document
 from halo_daemon.errors import ConfigError, StoreError
-from halo_daemon.findings import Triage
+from halo_daemon.findings import Triage, until_of
 from halo_daemon.log import get_logger
 from halo_daemon.store.disk import Disk, held, write_atomically
 from halo_daemon.store.paths import DataPaths
@@ -22,6 +23,8 @@ log = get_logger()
 
 _HEADER = "# Decisions about findings; see `halo-daemon finding --help`.\nfindings:\n"
 _ID = re.compile(r"F-[0-9A-HJKMNP-TV-Z]{12}")
+_KEYS = frozenset({"findings", "version"})
+_MAX_TOLD = 5
 
 
 class TriageFile:
@@ -48,33 +51,56 @@ class TriageFile:
             ConfigError: The file is not what it should be, with every mistake in it.
             StoreError: The file cannot be read.
         """
-        text = self._text()
-        root, problems = read_document(text, str(self._path))
-        mistakes = [str(problem) for problem in problems]
-        decisions: dict[str, Triage] = {}
-        content = plain(root)
-        rows = content.get("findings") if isinstance(content, dict) else None
-        for identity, row in (rows or {}).items() if isinstance(rows, dict) else ():
-            try:
-                decisions[_checked_id(identity)] = Triage.model_validate(row, extra="forbid")
-            except (ValidationError, ValueError) as exc:
-                first = str(exc).partition("\n")[0]
-                mistakes.append(f"{self._path}: findings.{identity}: {first}")
+        decisions, mistakes = self._parsed()
         if mistakes:
             raise ConfigError(
-                f"cannot read the decisions in {self._path}",
+                f"cannot read the decisions: {mistakes[0]}",
                 hint="correct the lines named above",
                 diagnostics=tuple(mistakes),
             )
         return decisions
 
-    def read_or_nothing(self) -> dict[str, Triage]:
-        """Every decision, or none where the file is wrong: a report is written all the same."""
+    def read_what_is_right(self) -> tuple[dict[str, Triage], tuple[str, ...]]:
+        """
+        Every decision that can be read, and what is wrong with the others.
+
+        A report is written all the same, and a slip in one line must not undo all others.
+        """
         try:
-            return self.read()
-        except (ConfigError, StoreError) as exc:
-            log.warning("triage_unreadable", path=str(self._path), error=str(exc)[:200])
-            return {}
+            decisions, mistakes = self._parsed()
+        except StoreError as exc:
+            decisions, mistakes = {}, [str(exc)]
+        if mistakes:
+            log.warning("triage_unreadable", path=str(self._path), mistakes=mistakes[:_MAX_TOLD])
+        directory = f"{self._path.parent}/"
+        return decisions, tuple(mistake.replace(directory, "") for mistake in mistakes[:_MAX_TOLD])
+
+    def _parsed(self) -> tuple[dict[str, Triage], list[str]]:
+        root, problems = read_document(self._text(), str(self._path))
+        content = root.content if isinstance(root.content, dict) else {}
+        problems += [
+            Problem(member.place, key, "unknown key: decisions stand under `findings`")
+            for key, member in content.items()
+            if key not in _KEYS
+        ]
+        decisions: dict[str, Triage] = {}
+        for identity, row in self._rows(content.get("findings"), problems):
+            try:
+                decisions[_checked_id(identity)] = _triage_of(plain(row.node))
+            except ValidationError as exc:
+                problems += [_problem(row.place, identity, error) for error in exc.errors()]
+            except ValueError as exc:
+                problems.append(Problem(row.place, f"findings.{identity}", str(exc)))
+        return decisions, [str(problem) for problem in problems]
+
+    @staticmethod
+    def _rows(findings: Member | None, problems: list[Problem]) -> list[tuple[str, Member]]:
+        if findings is None or findings.node.content is None:
+            return []
+        if isinstance(findings.node.content, dict):
+            return list(findings.node.content.items())
+        problems.append(Problem(findings.place, "findings", "is not a mapping of ids to decisions"))
+        return []
 
     def decide(self, finding_id: str, triage: Triage) -> None:
         """
@@ -134,6 +160,26 @@ def _checked_id(identity: object) -> str:
     if not isinstance(identity, str) or _ID.fullmatch(identity) is None:
         raise ValueError(f"`{str(identity)[:40]}` is not the id of a finding")
     return identity
+
+
+def _triage_of(row: object) -> Triage:
+    """
+    The decision that a finding's block tells.
+
+    Raises:
+        ValueError: It is none, or its ``until`` is no time.
+    """
+    if not isinstance(row, dict):
+        raise ValueError("is not a decision: write `state: …` below the id")  # noqa: TRY004
+    triage = Triage.model_validate(row, extra="forbid")
+    if triage.until is None:
+        return triage
+    return triage.model_copy(update={"until": until_of(str(triage.until))})
+
+
+def _problem(place: Place, identity: str, error: Any) -> Problem:
+    key = ".".join(("findings", identity, *map(str, error["loc"])))
+    return Problem(place, key, error["msg"])
 
 
 def _without(lines: list[str], finding_id: str) -> list[str]:

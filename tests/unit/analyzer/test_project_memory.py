@@ -3,8 +3,10 @@ import pytest
 from halo_daemon.analyzer.contract_file import contract_of, read_contract
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.project_memory import ProjectMemory
+from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.errors import ConfigError
+from halo_daemon.store.paths import DataPaths
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import report_of
 from tests.unit.analyzer.test_run import failing, fine, window
@@ -67,6 +69,20 @@ def test_a_contract_ignores_a_finding_until_a_day():
     assert loud.triage.state == "open"
 
 
+def test_a_report_says_which_decision_was_not_followed(tmp_path):
+    """A typo in the triage file is told to those who read the report; the rest of it holds."""
+    name = report_of(window()).findings[0].finding_id
+    path = DataPaths(tmp_path).project("p").triage
+    path.parent.mkdir(parents=True)
+    path.write_text(f"findings:\n  {name}:\n    state: muted\n  F-7Q2K:\n    state: muted\n")
+
+    report = report_of(window(), memory=ProjectMemory(tmp_path, "p").recall())
+
+    assert report.findings[0].triage.state == "muted"
+    assert "triage.yaml:4:3" in report.limits[0]
+    assert "`F-7Q2K` is not the id of a finding" in render_markdown(report)
+
+
 def test_a_contract_file_is_read(tmp_path):
     """As YAML; without a file there is nothing to hold against."""
     path = tmp_path / "contract.yaml"
@@ -79,7 +95,16 @@ def test_a_contract_file_is_read(tmp_path):
     assert read_contract(tmp_path / "none.yaml").tools == {}
 
 
-@pytest.mark.parametrize("text", ["tools: [", "toools: {}", "version: 3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tools: [",
+        "toools: {}",
+        "version: 3",
+        "ignore: [{finding: F-7Q2K9M3XH4TA, until: 31.12.2026}]",
+        "ignore: [{finding: F-7Q2K9M3XH4TA, until: regressed}]",
+    ],
+)
 def test_a_wrong_contract_stops_the_run(tmp_path, text):
     """A rule must not go unchecked because of a typo."""
     path = tmp_path / "contract.yaml"

@@ -8,6 +8,7 @@ from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.project_memory import ProjectMemory
 from halo_daemon.cli import finding as finding_commands, report as report_commands
 from halo_daemon.cli.options import GlobalOptions
+from halo_daemon.errors import ConfigError
 from halo_daemon.findings import to_json
 from halo_daemon.proto.project import project_named
 from halo_daemon.store.disk import Disk
@@ -111,6 +112,15 @@ def test_bad_feedback_makes_a_false_positive(project):
     assert state_of(project) == ("new", "false_positive")
     triage = TriageFile(project, "support").read()[finding_id(project)]
     assert triage.note == "by design"
+
+
+@pytest.mark.parametrize("until", ["2020-01-01", "yesterday", "now"])
+def test_a_mute_until_a_time_that_is_over_is_refused(project, until):
+    """A slip in the year must not mute for years."""
+    result = run(project, "finding", "mute", finding_id(project), "--until", until)
+
+    assert isinstance(result.exception, ConfigError)
+    assert state_of(project) == ("new", "open")
 
 
 def test_saying_it_twice_changes_nothing(project):

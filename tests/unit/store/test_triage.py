@@ -6,7 +6,9 @@ from halo_daemon.store.paths import DataPaths
 from halo_daemon.store.triage import TriageFile
 
 ONE, TWO = "F-7Q2K9M3XH4TA", "F-ABCDEFGHJKMN"
-MUTED = Triage(state="muted", until="2026-12-31T00:00:00Z", note='known: "outage"', by="ann")
+MUTED = Triage(
+    state="muted", until="2026-12-31T00:00:00.000000000Z", note='known: "outage"', by="ann"
+)
 
 
 def path_of(root):
@@ -66,6 +68,11 @@ def test_an_open_finding_has_no_block(tmp_path):
         "findings:\n  F-1:\n    state: muted\n",
         f"findings:\n  {ONE}:\n    state: loud\n",
         f"findings:\n  {ONE}:\n    stat: muted\n",
+        f"findings:\n  {ONE}: muted\n",
+        f"findings:\n  {ONE}:\n    state: muted\n    until: 31.12.2026\n",
+        f"findings:\n  {ONE}:\n    state: muted\n    until: never\n",
+        f"findings: [{ONE}]\n",
+        f"finding:\n  {ONE}:\n    state: muted\n",
     ],
 )
 def test_a_wrong_file_is_an_error_and_stays(tmp_path, text):
@@ -73,13 +80,47 @@ def test_a_wrong_file_is_an_error_and_stays(tmp_path, text):
     path_of(tmp_path).write_text(text)
     file = TriageFile(tmp_path, "p")
 
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"triage.yaml:[1-4]:\d+: ") as error:
         file.read()
+    assert "validation error" not in str(error.value)
     with pytest.raises(ConfigError):
         file.decide(ONE, MUTED)
 
     assert path_of(tmp_path).read_text() == text
-    assert file.read_or_nothing() == {}
+    decisions, mistakes = file.read_what_is_right()
+    assert decisions == {}
+    assert mistakes[0].startswith("triage.yaml:")
+
+
+def test_a_slip_in_one_decision_undoes_no_other(tmp_path):
+    """For a report the others hold, and what is wrong is said."""
+    right, wrong = f"  {ONE}:\n    state: muted\n", f"  {TWO}:\n    state: mutde\n"
+    path_of(tmp_path).write_text(f"findings:\n{right}{wrong}")
+
+    decisions, mistakes = TriageFile(tmp_path, "p").read_what_is_right()
+
+    assert decisions == {ONE: Triage(state="muted")}
+    assert [mistake.split(": ")[:2] for mistake in mistakes] == [
+        ["triage.yaml:4:3", f"findings.{TWO}.state"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2026-12-31", "2026-12-31T00:00:00.000000000Z"),
+        ("2026-12-31T08:30", "2026-12-31T08:30:00.000000000Z"),
+        ("2026-12-31T08:30:00+02:00", "2026-12-31T06:30:00.000000000Z"),
+        ("2026-12-31T00:00:00.000000001Z", "2026-12-31T00:00:00.000000001Z"),
+        ("regressed", "regressed"),
+    ],
+)
+def test_an_end_is_read_as_people_write_it(tmp_path, written, read):
+    """A date, a time with its zone or in UTC; then it can be compared with now."""
+    text = f"findings:\n  {ONE}:\n    state: muted\n    until: {written}\n"
+    path_of(tmp_path).write_text(text)
+
+    assert TriageFile(tmp_path, "p").read()[ONE].until == read
 
 
 @pytest.mark.parametrize(
