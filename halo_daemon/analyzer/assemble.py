@@ -295,10 +295,7 @@ def _finding(
             f"{in_ticks(name)}, put together by a rule of the project ({in_ticks(key.rule)})"
         )
     elif subjects:
-        tools = len({row.name for row in subjects})
-        who = f"{tools} tools fail" if tools > 1 else "The tool of several agents fails"
-        text = f"{who} alike, and every failure names it."
-        update["root_cause"] = RootCause(state="hypothesis", text=text)
+        update["root_cause"] = RootCause(state="hypothesis", text=_cause_of(subjects))
     finding = record.model_copy(update=update)
     enough = counts.affected_traces >= settings.min_support_traces
     return _Scored(
@@ -307,6 +304,17 @@ def _finding(
         is_supported=strong,
         is_strong=strong and (enough or weighed.severity == "critical"),
     )
+
+
+def _cause_of(subjects: tuple[SubjectCount, ...]) -> str:
+    """Why what *subjects* show is put down to one thing; those that it spares tonight show none."""
+    hit = [row for row in subjects if row.affected]
+    tools = len({row.name for row in hit})
+    if tools > 1:
+        return f"{tools} tools fail alike, and every failure names it."
+    if len(hit) > 1:
+        return "The tool of several agents fails alike, and every failure names it."
+    return "Every failure names it, and earlier ones of other tools did."
 
 
 def _critical(key: FindingKey, certainty: Certainty) -> str:

@@ -68,6 +68,12 @@ def _ratio(odds: float) -> str:
     return f"{odds:.2f}" if odds < 1 else f"{odds:.1f}"
 
 
+def points(ci95: tuple[float, float]) -> str:
+    """``+2.6 to +34.9 points``: the interval of a difference of rates."""
+    low, high = ci95
+    return f"{low * 100:+.1f} to {high * 100:+.1f} points"
+
+
 def release_difference(found: ReleaseDiff) -> str:
     """``+4.2 % (95 % +1.0 % to +7.4 %, q 0.010)``."""
     low, high = map(difference, found.ci95)
@@ -124,7 +130,7 @@ def cost(wasted: Cost) -> str:
 def state_of(finding: Finding) -> str:
     """``ongoing``, ``ongoing, escalating``; of a resolved one why it is among those seen."""
     if finding.state == "resolved":
-        return "resolved, seen before the fix"
+        return "resolved since"
     return finding.state.replace("_", " ") + (", escalating" if finding.escalating else "")
 
 

@@ -59,6 +59,7 @@ def render_html(
         segments=_visible_segments,
         moment=figures.day_and_minute,
         percent=figures.percent,
+        points=figures.points,
         listed_otherwise=figures.listed_otherwise,
         release_difference=figures.release_difference,
         affected=figures.affected,

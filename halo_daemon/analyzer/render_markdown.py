@@ -16,6 +16,7 @@ from halo_daemon.analyzer.figures import (
     listed_otherwise,
     percent,
     plural,
+    points,
     release_difference,
     state_of,
 )
@@ -171,8 +172,7 @@ def _trend(finding: Finding) -> Iterator[str]:
     said = []
     if trend.previous_rate is not None:
         before = f"{percent(finding.counts.rate)}, was {percent(trend.previous_rate)}"
-        low, high = trend.diff_ci95 or (0.0, 0.0)
-        said.append(f"{before} ({low * 100:+.1f} to {high * 100:+.1f} points)")
+        said.append(f"{before} ({points(trend.diff_ci95)})" if trend.diff_ci95 else before)
     if trend.change:
         said.append(change(trend.change))
     if said:

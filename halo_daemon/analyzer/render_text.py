@@ -104,9 +104,9 @@ def _facts(report: Report, finding: Finding) -> Iterator[str]:
         f" ({percent(counts.rate)}, 95 % CI {interval(counts.ci95)})"
     )
     if finding.by_subject:
-        hit = finding.named_subjects[:_MAX_NAMES]
-        names = ", ".join(one_line(name, limit=30) for name, _ in hit)
-        more = len(finding.by_subject) - _MAX_NAMES
+        hit = [name for name, row in finding.named_subjects if row.affected]
+        names = ", ".join(one_line(name, limit=30) for name in hit[:_MAX_NAMES])
+        more = len(hit) - _MAX_NAMES
         yield f"in {names}" + (f" and {more} more" if more > 0 else "")
     if counts.recovered:
         yield f"{counts.recovered:,} recovered"

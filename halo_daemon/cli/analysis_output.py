@@ -132,5 +132,15 @@ def read_baseline(path: Path) -> "Baseline":
     except ValidationError as exc:
         first = exc.errors()[0]
         raise ConfigError(
-            f"cannot read the baseline {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            ": ".join(
+                filter(
+                    None,
+                    (
+                        f"cannot read the baseline {path}",
+                        ".".join(map(str, first["loc"])),
+                        first["msg"],
+                    ),
+                )
+            ),
+            hint="write one with `halo-daemon report baseline`",
         ) from exc

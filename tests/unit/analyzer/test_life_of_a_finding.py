@@ -199,7 +199,7 @@ def test_a_resolved_finding_that_old_traces_show_says_so(nights):
     report = nights.report(1, [BROKEN] * 3)
 
     assert summary_of(report).counts.resolved == 1
-    assert "| resolved, seen before the fix |" in render_markdown(report)
+    assert "| resolved since |" in render_markdown(report)
     assert b'"baselineState": "unchanged"' in render_sarif(report)
 
 

@@ -9,6 +9,7 @@ from halo_daemon.analyzer.masking import core_message, template_of
 from halo_daemon.analyzer.project_memory import ProjectMemory
 from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.render_text import render_text
+from halo_daemon.analyzer.report_diff import diff_reports
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.spans import make_span
@@ -319,6 +320,31 @@ def test_a_tool_that_joins_makes_no_new_finding(nights):
     assert len({finding.finding_id for finding in found}) == 1
     assert [finding.state for finding in found] == ["new", "ongoing", "ongoing", "ongoing"]
     assert found[3].counts.eligible_traces == 34
+
+
+def test_what_a_cause_spares_tonight_is_not_said_to_fail(nights):
+    """Of three tools that a backend failed one is left: the report sends nobody to the others."""
+    nights.report(dict.fromkeys(TOOLS, DOWN))
+    report = nights.report({TOOLS[0]: DOWN})
+
+    (finding,) = report.findings
+    assert f"in {TOOLS[0]}" in " ".join(render_text(report).split())
+    assert TOOLS[1] not in render_text(report)
+    assert finding.root_cause.text == "Every failure names it, and earlier ones of other tools did."
+
+
+def test_what_goes_on_in_a_cause_is_neither_new_nor_gone_between_two_reports(nights):
+    """Held against each other, the reports tell of one finding under two ids."""
+    before = nights.report({TOOLS[0]: DOWN})
+    after = nights.report(dict.fromkeys(TOOLS, DOWN))
+
+    (forth,), (back,) = diff_reports(before, after), diff_reports(after, before)
+
+    assert (forth.finding_id, back.finding_id) == (
+        after.findings[0].finding_id,
+        before.findings[0].finding_id,
+    )
+    assert {forth.change, back.change} <= {"worse", "better", "same"}
 
 
 def test_a_tool_known_to_fail_goes_on_in_the_cause(nights):
