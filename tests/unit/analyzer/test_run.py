@@ -37,10 +37,11 @@ def fine(number):
     )
 
 
-def window(failures=4, successes=16):
-    """A window in which some traces fail."""
-    return [failing(n) for n in range(1, failures + 1)] + [
-        fine(n) for n in range(failures + 1, failures + successes + 1)
+def window(failures=4, successes=16, *, first=1):
+    """A window in which some traces fail; numbered from *first*, an hour apart."""
+    fine_from = first + failures
+    return [failing(n) for n in range(first, fine_from)] + [
+        fine(n) for n in range(fine_from, fine_from + successes)
     ]
 
 

@@ -29,7 +29,8 @@ class Project:
         """The report of the next day, and the lines that it adds."""
         begin = self.day * DAY_NS
         asked = Window(begin, begin + DAY_NS)
-        report = report_of(window(failures, successes), window=asked, memory=self.memory)
+        traces = window(failures, successes, first=1 + 1_000 * self.day)
+        report = report_of(traces, window=asked, memory=self.memory)
         findings = tuple(finding.model_copy(update=changes) for finding in report.findings)
         report = report.model_copy(update={"report_id": f"r_{self.day}", "findings": findings})
         return report, entries_of(report, self.memory.histories, self.memory.triage)

@@ -101,7 +101,7 @@ def test_a_finding_lives_through_its_states(tmp_path):
     for night, (failures, successes) in enumerate(nights):
         histories = ledger.histories()
         report = report_of(
-            window(failures, successes),
+            window(failures, successes, first=1 + 100 * night),
             window=Window(night * DAY_NS, (night + 1) * DAY_NS),
             memory=Memory(histories),
         )
