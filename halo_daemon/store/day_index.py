@@ -22,13 +22,14 @@ from typing import NamedTuple
 
 from halo_daemon.log import get_logger
 from halo_daemon.store import index_schema as sql
+from halo_daemon.store.block_parser import BadLine, Kinds, parse_block
 from halo_daemon.store.catalog import NewTrace
 from halo_daemon.store.database import StaleIndexError, transaction
 from halo_daemon.store.paths import PLAIN_SUFFIX, DayPaths, stem_of
 from halo_daemon.store.receipts import Receipts
 from halo_daemon.store.shard_files import ShardReader, open_shard, read_block, read_groups
 from halo_daemon.store.span_index import SpanIndex
-from halo_daemon.store.span_row import BadLine, Kinds, SpanRow, parse_block
+from halo_daemon.store.span_row import SpanRow
 
 log = get_logger()
 

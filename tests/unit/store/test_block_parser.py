@@ -3,18 +3,9 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from halo_daemon.store.block_parser import Kinds, ParsedBlock, parse_block
 from halo_daemon.store.receipts import Receipts
-from halo_daemon.store.span_row import (
-    PARENT_ID,
-    SHAPE,
-    SHARD,
-    SPAN_COLUMNS,
-    SPAN_ID,
-    TRACE_ID,
-    Kinds,
-    ParsedBlock,
-    parse_block,
-)
+from halo_daemon.store.span_row import PARENT_ID, SHAPE, SHARD, SPAN_COLUMNS, SPAN_ID, TRACE_ID
 from halo_daemon.testing.spans import make_line, span_id_of
 
 SPAN = make_line()[:-1]
