@@ -260,7 +260,7 @@ def backup(
     data: DataOption = None,
 ) -> None:
     """Copy the data directory, without what can be built again; a daemon may run meanwhile."""
-    from halo_daemon.store.maintenance import backup as back_up
+    from halo_daemon.store.copies import backup as back_up
     from halo_daemon.store.paths import DataPaths
 
     copied = back_up(DataPaths(_existing(ctx, config, data)), target)
@@ -276,8 +276,8 @@ def restore(
     data: DataOption = None,
 ) -> None:
     """Fill an empty data directory from a backup."""
+    from halo_daemon.store.copies import restore as restore_from
     from halo_daemon.store.lock import DataLock
-    from halo_daemon.store.maintenance import restore as restore_from
     from halo_daemon.store.paths import DataPaths
 
     paths = DataPaths(data_dir(ctx, config, data, may_be_new=True))

@@ -13,9 +13,10 @@ import pytest
 from halo_daemon.errors import StorageUnavailableError
 from halo_daemon.proto.batch import SpanBatch
 from halo_daemon.proto.project import project_named
+from halo_daemon.store.copies import backup
 from halo_daemon.store.disk import Disk
 from halo_daemon.store.follow import Follower
-from halo_daemon.store.maintenance import DamageKind, backup, verify
+from halo_daemon.store.maintenance import DamageKind, verify
 from halo_daemon.store.paths import DataPaths, day_of
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.recovery import recover

@@ -6,15 +6,9 @@ import pytest
 
 from halo_daemon.errors import StoreError
 from halo_daemon.store.compress import compress_sealed
+from halo_daemon.store.copies import backup, restore
 from halo_daemon.store.disk import Disk
-from halo_daemon.store.maintenance import (
-    DamageKind,
-    backup,
-    project_stats,
-    reindex,
-    restore,
-    verify,
-)
+from halo_daemon.store.maintenance import DamageKind, project_stats, reindex, verify
 from halo_daemon.store.paths import DataPaths, DayPaths, day_of
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.receipts import encode_receipt
