@@ -11,10 +11,10 @@ rest of the machine.
 
 What a schedule has analysed so far is noted per project after each completed
 run. The note alone decides what was missed: at start every project whose note is
-older than the last due time is put in line at once, and a window always begins
-where the last completed run ended. A failed run leaves the note as it is and is
-tried again twice, after a minute and after ten; then it waits for its next time. Its
-next run covers what it should have.
+older than the last due time is put in line at once, and a window never begins
+after the end of the last completed run (`schedule_times`). A failed run leaves the note
+as it is and is tried again twice, after a minute and after ten; then it waits for its
+next time. Its next run covers what it should have.
 
 An entry that a person paused is put in line as always and passed over when its turn
 comes. Its notes stand still meanwhile, so the first run after the pause covers it.
@@ -24,32 +24,24 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from itertools import islice
 from typing import NamedTuple, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import tzlocal
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
-from cronsim import CronSim
 
 from halo_daemon.config import ScheduleEntry
-from halo_daemon.config_checks import five_field_cron
 from halo_daemon.errors import HaloError
 from halo_daemon.log import get_logger
+from halo_daemon.schedule_times import is_missed, times_after, window_start
 
 log = get_logger()
-
-MAX_CATCH_UP_NS = 8 * 86_400 * 10**9
-"""The longest window that a catch-up opens: a week, and a day to notice."""
 
 RETRY_AFTER_S = (60.0, 600.0)
 """How long after a failure a run is tried again, and how often: a disk that was full or a
 provider that was down often is not for long, and each try may cost a model's budget."""
 
-_NANOS = 10**9
 # Timers follow a clock that stands still while the machine sleeps; a look at the wall clock
 # every minute finds what became due meanwhile.
 _LOOK_INTERVAL_S = 60
@@ -119,62 +111,6 @@ class _Waiting(NamedTuple):
     def key(self) -> tuple[str, str, bool]:
         """What is in line once at most."""
         return self.project, self.entry.name, self.is_asked
-
-
-def zone_of(entry: ScheduleEntry) -> tzinfo:
-    """The time zone that the entry's expression is meant in; UTC when the local one is unknown."""
-    if entry.timezone == "UTC":
-        return UTC
-    if entry.timezone != "local":
-        return ZoneInfo(entry.timezone)
-    try:
-        return tzlocal.get_localzone()
-    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        log.warning("local_time_zone_unknown", using="UTC", error=str(exc))
-        return UTC
-
-
-def times_after(entry: ScheduleEntry, after: datetime) -> Iterator[datetime]:
-    """
-    When the entry is due, in its own zone, strictly after a moment that has a zone.
-
-    A time that the spring change skips comes at the end of the gap, one that the
-    autumn change repeats comes once. Ends where no more time exists.
-    """
-    return CronSim(five_field_cron(entry.cron), after.astimezone(zone_of(entry)))
-
-
-def next_times(entry: ScheduleEntry, count: int, *, after: datetime) -> list[datetime]:
-    """The next *count* times the entry is due, fewer where there are no more."""
-    return list(islice(times_after(entry, after), count))
-
-
-def is_missed(entry: ScheduleEntry, *, last_unix_ns: int | None, now_unix_ns: int) -> bool:
-    """Whether the entry was due since its last completed run; always when it never ran."""
-    if last_unix_ns is None:
-        return True
-    due = next(times_after(entry, _moment(last_unix_ns)), None)
-    return due is not None and due <= _moment(now_unix_ns)
-
-
-def window_start(entry: ScheduleEntry, *, last_unix_ns: int | None, now_unix_ns: int) -> int:
-    """
-    Where the window of a run that begins now begins, in Unix nanoseconds.
-
-    It reaches back as far as the entry says, and further to the end of the last
-    completed run when runs were missed or failed, but never beyond
-    `MAX_CATCH_UP_NS` for that reason.
-    """
-    oldest = now_unix_ns - MAX_CATCH_UP_NS
-    covered = now_unix_ns if last_unix_ns is None else min(last_unix_ns, now_unix_ns)
-    if entry.since_s == "last_run":
-        return oldest if last_unix_ns is None else max(covered, oldest)
-    wanted = now_unix_ns - round(entry.since_s * _NANOS)
-    return min(wanted, max(covered, oldest))
-
-
-def _moment(unix_ns: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=unix_ns // 1_000)
 
 
 class _CronTrigger(BaseTrigger):  # type: ignore[misc]  # the library ships no types
@@ -395,7 +331,9 @@ class Scheduler:
 
         def again() -> None:
             self._retries.discard(handle)
-            self._put_in_line(failed.entry, [failed.project], is_catch_up=True)
+            self._put_in_line(
+                failed.entry, [failed.project], is_catch_up=True, is_asked=failed.is_asked
+            )
 
         handle = asyncio.get_running_loop().call_later(after_s, again)
         self._retries.add(handle)

@@ -229,7 +229,7 @@ def _ask_daemon(
 
 def _row(entry: "ScheduleEntry", times: int, after: datetime) -> dict[str, object]:
     from halo_daemon.quantities import format_duration
-    from halo_daemon.scheduler import next_times
+    from halo_daemon.schedule_times import next_times
 
     since = entry.since_s if isinstance(entry.since_s, str) else format_duration(entry.since_s)
     return {
