@@ -8,7 +8,8 @@ Rule 2: every test of a report, of findings and of features, goes into one
 correction for their number.
 
 Rule 3: a feature that marks nearly the same traces as a better one says nothing new, nor
-does what runs did where nearly all of them have a finding that goes with failure.
+does what runs did where nearly all of them have a finding that goes with failure. Two
+features together say something only where each makes runs with the other fail more.
 """
 
 from bisect import bisect_right
@@ -19,7 +20,13 @@ from typing import NamedTuple
 from halo_daemon.analyzer.features import ATTRIBUTES, Feature, both_of
 from halo_daemon.analyzer.outcome import Outcome
 from halo_daemon.analyzer.partial import Partial, TraceFacts
-from halo_daemon.analyzer.stats import Odds, Table, benjamini_hochberg, mantel_haenszel
+from halo_daemon.analyzer.stats import (
+    Odds,
+    Table,
+    benjamini_hochberg,
+    fisher_exact,
+    mantel_haenszel,
+)
 from halo_daemon.findings import Association
 
 MIN_TRACES = 5
@@ -28,6 +35,7 @@ MIN_TRACES = 5
 _MAX_TESTED_FEATURES = 500
 _MAX_TESTED_PAIRS = 100
 _SAME_TRACES = 0.8
+_UNLIKELY = 0.05
 _DIGITS = 6
 _REPEATED_SHARE = 0.5
 
@@ -53,11 +61,21 @@ class Contrasts(NamedTuple):
     """Adjusted p-values of the caller's own tests, in their order."""
 
 
+class _Marked(NamedTuple):
+    """A feature, or two together, and the traces that have it."""
+
+    feature: Feature
+    traces: frozenset[str]
+    parts: tuple[frozenset[str], ...] = ()
+    """Of two together: the traces of each."""
+
+
 class _Test(NamedTuple):
     finding_id: str
     feature: Feature | None
     traces: frozenset[str]
     odds: Odds
+    parts: tuple[frozenset[str], ...] = ()
 
 
 def contrast(
@@ -101,7 +119,7 @@ def contrast(
     found = [(t, a) for t, a in rows if a.q <= fdr_q]
     return Contrasts(
         findings={test.finding_id: row for test, row in rows if test.finding_id},
-        features=_distinct(found),
+        features=_distinct(found, failed),
         tests=len(tests) + len(further_q),
         discoveries=len(found) + sum(q <= fdr_q for q in further_q),
         further_q=further_q,
@@ -134,45 +152,57 @@ def _tests(
         odds = _odds(affected[identity], strata, failed)
         if odds:
             yield _Test(identity, None, affected[identity], odds)
-    for feature, traces in _features(facts):
-        odds = _odds(traces, strata, failed)
+    for marked in _features(facts):
+        odds = _odds(marked.traces, strata, failed)
         if odds:
-            yield _Test("", feature, traces, odds)
+            yield _Test("", marked.feature, marked.traces, odds, marked.parts)
 
 
-def _features(facts: list[TraceFacts]) -> list[tuple[Feature, frozenset[str]]]:
+def _features(facts: list[TraceFacts]) -> list[_Marked]:
     """Features that some traces have and some do not, the most common first, bounded."""
     found: dict[Feature, set[str]] = {}
     for row in facts:
         for feature in row.features:
             found.setdefault(feature, set()).add(row.trace_id)
     usable = [
-        (feature, frozenset(traces))
+        _Marked(feature, frozenset(traces))
         for feature, traces in found.items()
         if MIN_TRACES <= len(traces) <= len(facts) - MIN_TRACES
     ]
-    usable.sort(key=lambda row: (-len(row[1]), row[0]))
+    usable.sort(key=lambda row: (-len(row.traces), row.feature))
     usable = usable[:_MAX_TESTED_FEATURES]
     return [*usable, *islice(_pairs(usable, len(facts)), _MAX_TESTED_PAIRS)]
 
 
-def _pairs(
-    usable: list[tuple[Feature, frozenset[str]]], traces: int
-) -> Iterator[tuple[Feature, frozenset[str]]]:
+def _pairs(usable: list[_Marked], traces: int) -> Iterator[_Marked]:
     """
     What a run was given, with what else it was given or which tool it used; two at most.
 
     Only pairs that mark other traces than each part does: the model alone and the tool
     alone are tested as they are.
     """
-    given = [row for row in usable if row[0].kind in ATTRIBUTES]
-    partners = [row for row in usable if row[0].kind in ATTRIBUTES or row[0].kind == "tool"]
-    for left, with_left in given[:_MAX_TESTED_PAIRS]:
-        for right, with_right in partners[:_MAX_TESTED_PAIRS]:
-            both = with_left & with_right
-            is_new = left.kind < right.kind and MIN_TRACES <= len(both) <= traces - MIN_TRACES
-            if is_new and len(both) < _SAME_TRACES * min(len(with_left), len(with_right)):
-                yield both_of(left, right), both
+    given = [row for row in usable if row.feature.kind in ATTRIBUTES]
+    partners = [row for row in usable if row.feature.kind in {*ATTRIBUTES, "tool"}]
+    for left in given[:_MAX_TESTED_PAIRS]:
+        for right in partners[:_MAX_TESTED_PAIRS]:
+            parts = left.traces, right.traces
+            both = left.traces & right.traces
+            is_new = MIN_TRACES <= len(both) <= traces - MIN_TRACES
+            is_new = is_new and left.feature.kind < right.feature.kind
+            if is_new and len(both) < _SAME_TRACES * min(map(len, parts)):
+                yield _Marked(both_of(left.feature, right.feature), both, parts)
+
+
+def _adds(test: _Test, failed: Mapping[str, bool]) -> bool:
+    """Whether runs with both of two features fail more than those with one of them alone."""
+    return all(_fails_more(test.traces, part - test.traces, failed) for part in test.parts)
+
+
+def _fails_more(ours: frozenset[str], others: frozenset[str], failed: Mapping[str, bool]) -> bool:
+    bad, worse = sum(failed[trace_id] for trace_id in ours), sum(failed[t] for t in others)
+    table = Table(bad, len(ours) - bad, worse, len(others) - worse)
+    is_higher = bad * len(others) > worse * len(ours)
+    return is_higher and fisher_exact(table) < _UNLIKELY
 
 
 def _odds(
@@ -207,7 +237,7 @@ def _association(
     )
 
 
-def _distinct(found: list[tuple[_Test, Association]]) -> list[Contrast]:
+def _distinct(found: list[tuple[_Test, Association]], failed: Mapping[str, bool]) -> list[Contrast]:
     """Discovered features that go with failure, without those that say nothing new."""
     ranked = sorted(
         found, key=lambda row: (row[0].feature is not None, row[1].q, row[0].feature or ())
@@ -217,6 +247,8 @@ def _distinct(found: list[tuple[_Test, Association]]) -> list[Contrast]:
     contrasts = []
     for test, association in ranked:
         if any(_overlap(test.traces, other) >= _SAME_TRACES for other in kept):
+            continue
+        if not _adds(test, failed):
             continue
         kept.append(test.traces)
         if association.odds_ratio <= 1:

@@ -78,6 +78,11 @@ def _overview(report: Report) -> Iterator[str]:
         f" · evidence verified {found}/{quotes} · engine {report.engine.mode}"
         f" ({report.engine.status})"
     )
+    window = report.window
+    yield (
+        f"Window {day_and_minute(window.from_)} to {day_and_minute(window.to)} UTC,"
+        f" by {window.by.replace('_', ' ')}."
+    )
     yield ""
 
 
@@ -127,7 +132,11 @@ def _finding(report: Report, finding: Finding, name: str) -> Iterator[str]:
     yield f"## {name}  {markdown(finding.title)} {{#{name.lower()}}}"
     yield ""
     yield f"**What** {finding.severity}, {finding.certainty}: {affected(finding.counts)} eligible traces,"
-    yield f"{finding.counts.spans:,} occurrences, recovered from in {finding.counts.recovered:,} traces."
+    if finding.counts.spans:
+        yield (
+            f"{plural(finding.counts.spans, 'occurrence')},"
+            f" recovered from in {plural(finding.counts.recovered, 'trace')}."
+        )
     yield f"Severity: {markdown(finding.severity_rule)}."
     yield ""
     if finding.by_subject:

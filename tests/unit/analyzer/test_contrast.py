@@ -168,6 +168,28 @@ def test_what_came_and_went_is_told():
     assert before.what_changed == ()
 
 
+def test_two_features_are_not_named_for_what_one_of_them_does():
+    """Runs of a version fail, with a tool and without it: the two together say nothing more."""
+    scripts = []
+    for number in range(1, 161):
+        version, tool = ("2.0" if number % 2 else "1.0"), ("pay" if number % 4 < 2 else "look")
+        fails = version == "2.0" and number % 3 == 0
+        script = ran(number, tool, version=version)
+        scripts.append(script.outcome("failed" if fails else "ok"))
+
+    (title,) = contrasts(scripts)
+
+    assert title == "Runs of version `2.0` fail more often"
+
+
+def test_what_has_no_occurrences_is_not_said_to_have_none():
+    """A contrast counts runs; a reader of thirty failed ones is not told of no occurrence."""
+    scripts = [ran(n, "old_api").outcome("failed") for n in range(1, 31)]
+    scripts += [ran(n, "new_api").outcome("ok") for n in range(31, 91)]
+
+    assert "0 occurrences" not in render_markdown(report_of(scripts))
+
+
 def test_a_window_of_few_traces_is_no_measure_of_what_is_new():
     """What some runs use was no news when the window before held three; what all use is."""
     few = report_of([ran(n, "always", version="1") for n in range(1, 4)])
