@@ -92,13 +92,15 @@ def state_when_seen(
 
         eligible: Traces of this window that could.
 
-        is_back: Whether something of what shows it came after it was resolved.
+        is_back: Whether something of what shows it came after what was known, and after
+            it was resolved; what did not makes no finding worse, nor brings it back.
     """
     if history is None or not history.reports_seen:
         return "new"
     if history.state == "resolved":
         return "reopened" if is_back else "resolved"
-    return "regressed" if _is_worse(history.counts, affected, eligible) else "ongoing"
+    is_worse = is_back and _is_worse(history.counts, affected, eligible)
+    return "regressed" if is_worse else "ongoing"
 
 
 def _is_worse(before: LedgerCounts, affected: int, eligible: int) -> bool:
@@ -200,12 +202,12 @@ def decided(
 
 def _is_back(finding: Finding, history: History | None) -> bool:
     """
-    Whether something that shows a resolved finding came after it was resolved.
+    Whether something that shows a finding came after what was known of it.
 
-    That is the version that a person named, or a later one, where traces and people tell
-    versions that have an order. Else it is a trace that began after the last one that is
-    known to show it, and after a person said so: a window that is analysed again, or one
-    that began before the fix, brings nothing back.
+    For a resolved one that is the version that a person named, or a later one, where
+    traces and people tell versions that have an order. Else it is a trace that began after
+    the last one that is known to show it, and after a person said so: a window that is
+    analysed again, or one that began before the fix, brings nothing back.
     """
     if history is None or not finding.last_seen:
         return True

@@ -140,6 +140,19 @@ def test_a_night_analysed_again_brings_nothing_back(nights):
     assert back.state == "reopened"
 
 
+def test_a_bad_night_analysed_again_makes_nothing_worse(nights):
+    """Held against a better night that came later, an old one is no regression."""
+    nights.report(0, [BROKEN] * 12, fine=2)
+    nights.report(1, [BROKEN] * 3, fine=20)
+
+    (again,) = nights.report(0, [BROKEN] * 12, fine=2).findings
+    nights.report(2, [BROKEN] * 3, fine=20)
+    (worse,) = nights.report(3, [BROKEN] * 12, fine=2).findings
+
+    assert again.state == "ongoing"
+    assert worse.state == "regressed"
+
+
 def test_traces_from_before_a_person_spoke_bring_nothing_back(nights):
     """Resolved at noon, the next night's window holds the morning's failures as well."""
     (known,) = nights.report(0, [BROKEN] * 3).findings
