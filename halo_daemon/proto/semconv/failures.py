@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.semconv.may_tell import may_tell
 from halo_daemon.proto.semconv.plan import Plan
 from halo_daemon.proto.semconv.targets import (
     DERIVED_ERROR,
@@ -21,7 +22,7 @@ from halo_daemon.proto.semconv.targets import (
     TOOL,
     TOOL_NAME,
 )
-from halo_daemon.proto.semconv.told_failure import may_tell, told_failure
+from halo_daemon.proto.semconv.told_failure import told_failure
 
 _UNSET: Final = "STATUS_CODE_UNSET"
 _ERROR: Final = "STATUS_CODE_ERROR"

@@ -21,6 +21,7 @@ from typing import Any, Final, cast
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.proto.semconv.failures import judge_failure
 from halo_daemon.proto.semconv.fills import fill_absent
+from halo_daemon.proto.semconv.may_tell import may_tell
 from halo_daemon.proto.semconv.names import kind_by_name, name_in_name, only_prepares
 from halo_daemon.proto.semconv.plan import KeyPlan, Plan, answer, gate_of, plan_of
 from halo_daemon.proto.semconv.readers import is_cut
@@ -61,7 +62,6 @@ from halo_daemon.proto.semconv.targets import (
 )
 from halo_daemon.proto.semconv.told import Told, told_by
 from halo_daemon.proto.semconv.told_apart import complete_messages, leaves_out
-from halo_daemon.proto.semconv.told_failure import may_tell
 from halo_daemon.proto.separators import without_separators
 
 REPLACED_SEPARATOR: Final = "replaced_separator"

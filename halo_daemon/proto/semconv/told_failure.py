@@ -130,59 +130,8 @@ _IS_AWAY: Final = re.compile(r"(?:HTTP\S* )?\W?(?:404|410)\b", re.IGNORECASE)
 """What a tool is asked for that looks whether something is there: an answer, not a failure."""
 _MAX_PARSED_CHARS: Final = 200_000
 
-_OPENING_CHARS: Final = 80
-_START_CHARS: Final = 4
-_OPENINGS: Final = (
-    *("error", "fatal", "failed", "failure", "fehler", "erreur", "fout", "fel:", "virhe", "chyba"),
-    *(
-        "hata",
-        "błąd",
-        "lỗi:",
-        "traceback",
-        "uncaught",
-        "unhandled",
-        "panic",
-        "segmentation",
-        "core",
-    ),
-    *("curl", "tool", "function", "command", "process", "request", "query", "script", "http"),
-    *(
-        "status",
-        "unable",
-        "could",
-        "cann",
-        "can'",
-        "permission",
-        "access",
-        "connection",
-        "operation",
-    ),
-    *("call", "read", "time", "bad ", "unauth", "payment", "forbidden", "not ", "method", "too "),
-    *(
-        "internal",
-        "service",
-        "gateway",
-        "rate",
-        "quota",
-        "<html",
-        "<!doc",
-        "<?xml",
-        "thread '",
-        "[Errno",
-    ),
-)
-_STARTS: Final = frozenset(
-    cased[:_START_CHARS]
-    for opening in _OPENINGS
-    for cased in (opening, opening.capitalize(), opening.upper())
-) | frozenset(f"{status}{end}" for status in _HTTP_ERRORS for end in (":", " ", "-", "\n"))
-"""How a text begins that tells of a failure, but for what is looked for by its letters."""
-_FIRST_CHARS: Final = frozenset("{ошпО错錯エ오에خ❌")
-"""Of what is looked at again: objects, and words for errors in other scripts."""
-_ERROR_DIGITS: Final = frozenset("45")
 _SMALL: Final = bytes(range(256)).decode("latin-1").lower().encode("latin-1")
 """Each character of Latin-1 as a small letter."""
-_MAX_STATED_CHARS: Final = 2_000
 
 
 def failure_in(result: str) -> str:
@@ -211,46 +160,6 @@ def told_failure(result: JsonValue, tool: str) -> str:
     """
     message = failure_in(result if isinstance(result, str) else as_text(result))
     return "" if _CHECKING.match(tool) and _IS_AWAY.match(message) else message
-
-
-def may_tell(result: JsonValue) -> bool:
-    """
-    Whether it is worth asking `told_failure`, for whoever has a microsecond for a span.
-
-    False for nearly all that tells of none, and for some that do: objects that wrap a
-    refusal without any word for an error, and long ones that only state a code.
-    """
-    if not isinstance(result, str):
-        return result is not None
-    start = result[:_START_CHARS]
-    if start in _STARTS:
-        return True
-    if start[:1] in _FIRST_CHARS:
-        return start[0] != "{" or _may_state(result)
-    head = result[:_OPENING_CHARS]
-    return "rror" in head or "xcept" in head or "ot found" in head
-
-
-def _may_state(result: str) -> bool:
-    """Of an object: whether it has a word for an error, denies success, or states a code."""
-    if "rror" in result:
-        return True
-    if len(result) > _MAX_STATED_CHARS:
-        return False
-    return (
-        "ailed" in result
-        or ("alse" in result and ('"success"' in result or '"ok"' in result))
-        or _has_error_code(result, 'tatus":')
-        or _has_error_code(result, 'ode":')
-    )
-
-
-def _has_error_code(result: str, name: str) -> bool:
-    at = result.find(name)
-    if at < 0:
-        return False
-    at += len(name)
-    return result[at : at + 3].lstrip(' "')[:1] in _ERROR_DIGITS
 
 
 def _holds_any(text: str, marks: tuple[str, ...]) -> bool:

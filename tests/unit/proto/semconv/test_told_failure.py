@@ -3,7 +3,8 @@
 import pytest
 
 from halo_daemon.analyzer.signals import error_signal
-from halo_daemon.proto.semconv.told_failure import failure_in, may_tell
+from halo_daemon.proto.semconv.may_tell import may_tell
+from halo_daemon.proto.semconv.told_failure import failure_in
 from halo_daemon.testing.spans import make_span
 from tests.unit.proto.semconv.spans import projected
 
