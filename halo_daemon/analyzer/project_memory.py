@@ -8,7 +8,8 @@ from halo_daemon.analyzer.calibration import MAX_OUTCOMES
 from halo_daemon.analyzer.contract import Contract
 from halo_daemon.analyzer.grouping import with_ignores
 from halo_daemon.analyzer.headline import summary_of
-from halo_daemon.analyzer.ledger import decided, entries_of
+from halo_daemon.analyzer.ledger import decided
+from halo_daemon.analyzer.ledger_entries import entries_of
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.findings import KnownOutcome, LedgerEntry, Report, fold

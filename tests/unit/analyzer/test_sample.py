@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from halo_daemon.analyzer.ledger import entries_of
+from halo_daemon.analyzer.ledger_entries import entries_of
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.sample import sample_of
 from halo_daemon.findings import fold

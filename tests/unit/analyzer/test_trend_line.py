@@ -1,6 +1,6 @@
 """The line of a trend and the band around it."""
 
-from halo_daemon.analyzer.ledger import entries_of
+from halo_daemon.analyzer.ledger_entries import entries_of
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.trend_line import trend_of

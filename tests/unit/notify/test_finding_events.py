@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from halo_daemon.analyzer.ledger import entries_of
+from halo_daemon.analyzer.ledger_entries import entries_of
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.findings import Triage, fold_onto
 from halo_daemon.notify.events import MAX_BODY_BYTES

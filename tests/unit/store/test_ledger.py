@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from halo_daemon.analyzer.ledger import entries_of
+from halo_daemon.analyzer.ledger_entries import entries_of
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.errors import StoreError
 from halo_daemon.findings import LedgerCounts, LedgerEntry
