@@ -5,7 +5,7 @@ from typing import NamedTuple
 from halo_daemon.analyzer.figures import percent
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.stats import Interval
-from halo_daemon.findings import Certainty, Severity
+from halo_daemon.findings import Certainty, Finding, Severity
 
 _SEVERITY_WEIGHTS: dict[Severity, float] = {
     "critical": 8.0,
@@ -22,6 +22,17 @@ class Weighed(NamedTuple):
 
     severity: Severity
     rule: str
+
+
+class Scored(NamedTuple):
+    """A finding and what places it in a report."""
+
+    score: float
+    finding: Finding
+    is_supported: bool
+    """Seen in at least one trace with enough to count."""
+    is_strong: bool
+    """Seen often enough to be claimed."""
 
 
 def severity_of(
@@ -73,3 +84,9 @@ def score_of(severity: Severity, certainty: Certainty, rate_low: float, cost_sha
     """What findings are ordered by, the highest first."""
     weight = _SEVERITY_WEIGHTS[severity] * _CERTAINTY_WEIGHTS[certainty]
     return round(weight * rate_low * (1 + cost_share), 9)
+
+
+def scored_as_is(finding: Finding) -> Scored:
+    """A finding that was made over all traces at once, and counts as it is."""
+    score = score_of(finding.severity, finding.certainty, finding.counts.ci95[0], 0.0)
+    return Scored(score, finding, is_supported=True, is_strong=True)
