@@ -1,5 +1,6 @@
 """What people do with findings: look them up, decide, say that one is resolved."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -101,20 +102,24 @@ class FindingDesk:
         """
         The finding whose id begins with *prefix*, with or without ``F-``, in any case.
 
+        An id that it went under before names it as well: messages and tickets hold such ids.
+
         Raises:
             UnknownNameError: No finding begins so.
             AmbiguousNameError: Several do.
             StoreError: The ledger cannot be read.
         """
         wanted = prefix.upper() if prefix.upper().startswith("F-") else f"F-{prefix.upper()}"
-        found = [row for row in self.list(now) if row.finding_id.startswith(wanted)]
+        histories = self._ledger.histories()
+        names = {_current(name, histories) for name in histories if name.startswith(wanted)}
+        found = [row for row in self.list(now) if row.finding_id in names]
         if len(found) == 1:
             return found[0]
         if found:
-            names = ", ".join(row.finding_id for row in found[:5])
+            several = ", ".join(row.finding_id for row in found[:5])
             raise AmbiguousNameError(
                 f"cannot tell which finding `{wanted}` means: {len(found)} begin so",
-                hint=f"write more of the id: {names}",
+                hint=f"write more of the id: {several}",
             )
         raise UnknownNameError(
             f"cannot find a finding `{wanted}` in project `{self.project}`",
@@ -155,3 +160,12 @@ class FindingDesk:
             {"at": now, "type": kind, "finding_id": row.finding_id, **fields}
         )
         self._ledger.append([entry])
+
+
+def _current(name: str, histories: Mapping[str, History]) -> str:
+    """The id that a finding goes under now."""
+    passed = {name}
+    while name in histories and (later := histories[name].superseded_by) not in {"", *passed}:
+        name = later
+        passed.add(name)
+    return name

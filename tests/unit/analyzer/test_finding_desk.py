@@ -6,6 +6,7 @@ from halo_daemon.findings import to_json
 from halo_daemon.store.reports import ReportStore
 from tests.unit.analyzer.analysis import report_of
 from tests.unit.analyzer.test_run import failing, fine
+from tests.unit.analyzer.test_shared_cause import DOWN, TOOLS, window_with
 
 NOW = "2026-12-01"
 
@@ -31,3 +32,16 @@ def test_a_desk_speaks_of_one_report(tmp_path):
     assert [row.finding for row in desk.list(NOW)] == [row.finding for row in before]
     assert desk.latest_report == first
     assert [row.finding for row in FindingDesk(tmp_path, "p").list(NOW)] == [None] * len(before)
+
+
+def test_an_id_of_earlier_reports_names_the_finding_that_goes_on(tmp_path):
+    """Whoever holds last night's message finds what became of it."""
+    tool, *others = TOOLS
+    (before,) = kept(tmp_path, "r_1", window_with({tool: DOWN})).findings
+    (after,) = kept(tmp_path, "r_2", window_with(dict.fromkeys((tool, *others), DOWN))).findings
+    assert before.finding_id != after.finding_id
+
+    desk = FindingDesk(tmp_path, "p")
+    found = [desk.find(name, NOW) for name in (before.finding_id, after.finding_id)]
+
+    assert [row.finding_id for row in found] == [after.finding_id] * 2
