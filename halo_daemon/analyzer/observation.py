@@ -1,6 +1,6 @@
 """What a rule says of one trace: small values that merge in any order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -75,6 +75,29 @@ class RuleOutput(NamedTuple):
     of: int = 0
     not_checked: Mapping["NotCheckedReason", int] = _NOTHING
     """Units left out, by reason."""
+
+
+def over_units(
+    observations: Iterable[Observation],
+    eligible: frozenset[Population],
+    *,
+    checked: int,
+    of: int,
+    others: "NotCheckedReason" = "not_recorded",
+) -> RuleOutput:
+    """
+    What a rule found that looks at units one by one, such as model calls or tools.
+
+    Args:
+        observations: In any order.
+        eligible: What the trace could have shown.
+        checked: Units that say enough to be judged.
+        of: All units.
+        others: Why those that were not checked were not.
+    """
+    return RuleOutput(
+        tuple(observations), eligible, checked=checked, of=of, not_checked={others: of - checked}
+    )
 
 
 def quote(span: Span, role: "Role", text: Text, needle: str = "") -> Quote:

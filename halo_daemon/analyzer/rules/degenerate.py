@@ -4,7 +4,7 @@ import re
 
 from halo_daemon.analyzer.content import ModelCall, Text, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
-from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, over_units, quote
 from halo_daemon.analyzer.trace_view import TraceView
 
 DEGENERATE_OUTPUT = "degenerate_output"
@@ -33,18 +33,11 @@ def check_degenerate(view: TraceView) -> RuleOutput:
     for call in view.model_calls:
         recorded += bool(call.answer.value)
         if is_degenerate(call):
-            subject = view.model_subject_of(call)
-            key = FindingKey(DEGENERATE_OUTPUT, subject.agent, subject.name, "", "")
+            key = FindingKey(DEGENERATE_OUTPUT, *view.model_subject_of(call), "", "")
             cited = quote(call.span, "decision", call.answer, _shown(call.answer))
             observations.append(Observation(key, (cited,), certainty="event"))
     calls = len(view.model_calls)
-    return RuleOutput(
-        tuple(observations),
-        view.model_populations,
-        checked=recorded,
-        of=calls,
-        not_checked={"not_recorded": calls - recorded},
-    )
+    return over_units(observations, view.model_populations, checked=recorded, of=calls)
 
 
 def _shown(answer: Text) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from halo_daemon.analyzer.content import ModelCall, Text, parse_json, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
-from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, over_units, quote
 from halo_daemon.analyzer.rules.degenerate import is_degenerate
 from halo_daemon.analyzer.trace_view import TraceView
 
@@ -68,10 +68,9 @@ def _check(
         found = how(call)
         if found is None:
             continue
-        subject = view.model_subject_of(call)
         observations.append(
             Observation(
-                key=FindingKey(rule, subject.agent, subject.name, found.kind, ""),
+                key=FindingKey(rule, *view.model_subject_of(call), found.kind, ""),
                 quotes=(quote(call.span, "decision", found.words, found.needle),),
                 certainty=found.certainty,
             )
@@ -80,13 +79,7 @@ def _check(
     recorded = len(
         [call for call in view.model_calls if call.finish_reason.value or call.answer.value]
     )
-    return RuleOutput(
-        tuple(observations),
-        view.model_populations,
-        checked=recorded,
-        of=calls,
-        not_checked={"not_recorded": calls - recorded},
-    )
+    return over_units(observations, view.model_populations, checked=recorded, of=calls)
 
 
 def _filtered_how(call: ModelCall) -> _Cut | None:

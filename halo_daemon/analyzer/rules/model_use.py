@@ -2,10 +2,10 @@
 
 import re
 
-from halo_daemon.analyzer.content import NO_TEXT, ModelCall, Text, first_text
+from halo_daemon.analyzer.content import NO_TEXT, first_text
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
-from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, over_units, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.span_shape import ASKED_MODEL_KEYS
 from halo_daemon.analyzer.stats import median
@@ -41,13 +41,7 @@ def check_model_swap(view: TraceView) -> RuleOutput:
             )
     calls = len(view.model_calls)
     eligible = view.agent_populations
-    return RuleOutput(
-        tuple(observations),
-        eligible,
-        checked=recorded,
-        of=calls,
-        not_checked={"not_recorded": calls - recorded},
-    )
+    return over_units(observations, eligible, checked=recorded, of=calls)
 
 
 def is_same_family(asked: str, served: str) -> bool:
@@ -79,10 +73,6 @@ def check_output_decay(view: TraceView) -> RuleOutput:
     observations: tuple[Observation, ...] = ()
     if usual >= _MIN_MEDIAN_TOKENS and longest < _DECAY * usual:
         key = FindingKey(OUTPUT_DECAY, agent, "", "", "")
-        cited = quote(tail[0].span, "symptom", _said(tail[0]))
+        cited = quote(tail[0].span, "symptom", tail[0].answer)
         observations = (Observation(key, (cited,), spans=len(tail)),)
     return RuleOutput(observations, frozenset({Population("agent", agent, "")}), checked=1, of=1)
-
-
-def _said(call: ModelCall) -> Text:
-    return call.answer

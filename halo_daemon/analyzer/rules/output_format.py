@@ -6,7 +6,7 @@ from typing import NamedTuple
 from halo_daemon.analyzer.content import ModelCall, first_text, parse_json, text_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.json_schema import violation
-from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, over_units, quote
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 
@@ -47,16 +47,11 @@ def check_output_format(view: TraceView) -> RuleOutput:
         stated += 1
         broken = _broken(call, wanted)
         if broken:
-            subject = view.model_subject_of(call)
-            key = FindingKey(OUTPUT_FORMAT, subject.agent, subject.name, "", broken)
+            key = FindingKey(OUTPUT_FORMAT, *view.model_subject_of(call), "", broken)
             cited = quote(call.span, "decision", call.answer)
             observations.append(Observation(key, (cited,), certainty="proved"))
-    return RuleOutput(
-        tuple(observations),
-        view.model_populations,
-        checked=stated,
-        of=len(calls),
-        not_checked={"not_applicable": len(calls) - stated},
+    return over_units(
+        observations, view.model_populations, checked=stated, of=len(calls), others="not_applicable"
     )
 
 

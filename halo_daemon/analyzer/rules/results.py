@@ -3,7 +3,7 @@
 from halo_daemon.analyzer.content import parse_json
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.json_schema import violation
-from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, over_units, quote
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
@@ -35,12 +35,11 @@ def check_results(view: TraceView) -> RuleOutput:
         broken = _broken(ran, dict(tool.output_schema))
         if broken:
             observations.append(_drifted(view, ran, broken))
-    return RuleOutput(
-        tuple(observations),
+    return over_units(
+        observations,
         view.agent_populations | view.span_populations if observations else view.agent_populations,
         checked=lists + results,
         of=len(offering) + results,
-        not_checked={"not_recorded": len(offering) - lists},
     )
 
 

@@ -1,7 +1,7 @@
 """Results with nothing in them, and agents that go on as if there were."""
 
 from halo_daemon.analyzer.fingerprint import FindingKey
-from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, over_units, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.tool_words import changes_state, repeats_are_normal
@@ -43,13 +43,7 @@ def check_empty_results(view: TraceView) -> RuleOutput:
     recorded = len([call for call in lookups if call.result.attribute])
     asked = {(call.agent, call.tool) for call in lookups}
     eligible = frozenset(Population("span", agent, tool) for agent, tool in asked)
-    return RuleOutput(
-        tuple(observations.values()),
-        eligible,
-        checked=recorded,
-        of=len(lookups),
-        not_checked={"not_recorded": len(lookups) - recorded},
-    )
+    return over_units(observations.values(), eligible, checked=recorded, of=len(lookups))
 
 
 def is_lookup(tool: str) -> bool:

@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 
 from halo_daemon.analyzer.content import parse_json
 from halo_daemon.analyzer.fingerprint import FindingKey
-from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, over_units, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.identifiers import scalar_of
@@ -75,13 +75,8 @@ def check_stuck_lookups(view: TraceView) -> RuleOutput:
     }
     told = {s for s in asked if all(call.result.value or call.signal for call in view.calls_of(s))}
     found = (_stuck(view, subject) for subject in sorted(asked))
-    return RuleOutput(
-        tuple(observation for observation in found if observation),
-        frozenset(Population("repeated", *subject) for subject in asked),
-        checked=len(told),
-        of=len(asked),
-        not_checked={"not_recorded": len(asked) - len(told)},
-    )
+    eligible = frozenset(Population("repeated", *subject) for subject in asked)
+    return over_units(filter(None, found), eligible, checked=len(told), of=len(asked))
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from halo_daemon.analyzer.contract import schema_of
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.json_schema import violation
 from halo_daemon.analyzer.masking import mask_name
-from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, over_units, quote
 from halo_daemon.analyzer.rules.errors import (
     BAD_ARGUMENTS,
     MADE_UP_TOOL,
@@ -42,12 +42,8 @@ def check_made_up_tools(view: TraceView) -> RuleOutput:
             subject = mask_name(requested.name)
             if requested.name and bare_name(requested.name) not in names and subject not in named:
                 observations.append(_made_up(view, call, requested))
-    return RuleOutput(
-        tuple(observations),
-        view.agent_populations,
-        checked=len(offering),
-        of=len(view.model_calls),
-        not_checked={"not_recorded": len(view.model_calls) - len(offering)},
+    return over_units(
+        observations, view.agent_populations, checked=len(offering), of=len(view.model_calls)
     )
 
 
@@ -81,13 +77,8 @@ def check_arguments(view: TraceView) -> RuleOutput:
             if broken and not known.holds(requested):
                 observations.append(_bad_arguments(view, call, requested, broken))
     observations += _placeholders(view)
-    return RuleOutput(
-        tuple(observations),
-        refused.eligible | view.requested_populations,
-        checked=with_schema,
-        of=calls,
-        not_checked={"not_recorded": calls - with_schema},
-    )
+    eligible = refused.eligible | view.requested_populations
+    return over_units(observations, eligible, checked=with_schema, of=calls)
 
 
 def _placeholders(view: TraceView) -> Iterator[Observation]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from halo_daemon.analyzer.content import ModelCall, bare_name, parse_json
 from halo_daemon.analyzer.fingerprint import FindingKey
-from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
+from halo_daemon.analyzer.observation import Observation, RuleOutput, over_units, quote
 from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -74,13 +74,7 @@ def check_written_calls(view: TraceView) -> RuleOutput:
     able = [call for call in calls if call.offered and not call.requested and call.answer.value]
     observations = [found for call in able if (found := _observed(view, call))]
     offering = sum(1 for call in calls if call.offered)
-    return RuleOutput(
-        tuple(observations),
-        view.model_populations,
-        checked=offering,
-        of=len(calls),
-        not_checked={"not_recorded": len(calls) - offering},
-    )
+    return over_units(observations, view.model_populations, checked=offering, of=len(calls))
 
 
 def _observed(view: TraceView, call: ModelCall) -> Observation | None:
@@ -91,9 +85,8 @@ def _observed(view: TraceView, call: ModelCall) -> Observation | None:
     name = next((name for name in named_calls(text) if bare_name(name) in offered), "")
     if not name or _came_through(view, call, bare_name(name)):
         return None
-    subject = view.model_subject_of(call)
     return Observation(
-        key=FindingKey(WRITTEN_CALL, subject.agent, subject.name, "", ""),
+        key=FindingKey(WRITTEN_CALL, *view.model_subject_of(call), "", ""),
         quotes=(quote(call.span, "decision", call.answer),),
         recovered=_was_made_later(view, call, bare_name(name)),
     )
