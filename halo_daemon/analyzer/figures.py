@@ -134,6 +134,15 @@ def state_of(finding: Finding) -> str:
     return finding.state.replace("_", " ") + (", escalating" if finding.escalating else "")
 
 
+def decision_in_words(finding: Finding) -> str:
+    """``, muted until 2026-12-31 00:00``; nothing while nobody decided anything."""
+    triage = finding.triage
+    if triage.state == "open":
+        return ""
+    until = f" until {day_and_minute(triage.until)}" if triage.until else ""
+    return f", {triage.state.replace('_', ' ')}{until}"
+
+
 def change(found: RateChange) -> str:
     """``4 % → 11 % from 2026-11-12 on (q 0.010)``."""
     return (

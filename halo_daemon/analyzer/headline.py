@@ -1,6 +1,6 @@
 """The report in one breath."""
 
-from halo_daemon.findings import Finding, Report, Summary, SummaryCounts
+from halo_daemon.findings import Finding, Report, Summary, SummaryCounts, is_silent
 
 _LOUD = frozenset({"critical", "high", "medium"})
 
@@ -18,7 +18,7 @@ def summary_of(report: Report) -> Summary:
         not_seen=gone.count("not_seen"),
         muted=sum(finding.triage.state == "muted" for finding in report.findings),
     )
-    first = [f.finding_id for f in report.findings if f.severity in _LOUD][:3]
+    first = [f.finding_id for f in _told(report) if f.severity in _LOUD][:3]
     return Summary(headline=headline_of(report), top_changes=tuple(first), counts=counts)
 
 
@@ -38,8 +38,16 @@ def headline_of(report: Report) -> str:
         weak = len(report.weak_signals)
         also = f"; {_plural(weak, 'weak signal')} below minimum support" if weak else ""
         return f"No findings: {read}{also}{_gone(report)}."
-    worst = report.findings[0]
-    return f"{_plural(len(report.findings), 'finding')} in {read}. First: {_in_words(worst)}."
+    found = f"{_plural(len(report.findings), 'finding')} in {read}"
+    told = _told(report)
+    if not told:
+        return f"{found}, all muted or called false{_gone(report)}."
+    return f"{found}. First: {_in_words(told[0])}."
+
+
+def _told(report: Report) -> list[Finding]:
+    """Those that people did not silence, in the order of the report."""
+    return [finding for finding in report.findings if not is_silent(finding.triage)]
 
 
 def _gone(report: Report) -> str:

@@ -67,6 +67,7 @@ def render_html(
         association=figures.association,
         chance=figures.chance,
         change=figures.change,
+        decision_in_words=figures.decision_in_words,
         duration=figures.duration,
         short_count=figures.short_count,
         state_of=figures.state_of,

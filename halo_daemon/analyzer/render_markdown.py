@@ -13,6 +13,7 @@ from halo_daemon.analyzer.figures import (
     cost,
     coverage_in_words,
     day_and_minute,
+    decision_in_words,
     listed_otherwise,
     percent,
     plural,
@@ -122,7 +123,7 @@ def _table(report: Report, names: dict[str, str]) -> Iterator[str]:
         since = day_and_minute(finding.first_seen or "")
         yield (
             f"| {finding.severity} | [{name}](#{name.lower()}) {markdown(finding.title)}"
-            f" | {state_of(finding)} | {affected(finding.counts)} | {since}"
+            f" | {state_of(finding)}{escaped(decision_in_words(finding))} | {affected(finding.counts)} | {since}"
             f" | {cost(finding.cost)} |"
         )
     yield ""
@@ -150,6 +151,10 @@ def _finding(report: Report, finding: Finding, name: str) -> Iterator[str]:
     if beside:
         said = ", ".join(f"{row.change} {row.kind} {code_span(row.name)}" for row in beside)
         yield f"**Changed in the same window** {said}"
+        yield ""
+    if finding.triage.note:
+        by = f" ({code_span(finding.triage.by)})" if finding.triage.by else ""
+        yield f"**Note** {code_span(finding.triage.note)}{by}"
         yield ""
     if finding.root_cause.text:
         yield f"**Likely cause** ({finding.root_cause.state}) {markdown(finding.root_cause.text)}"

@@ -19,6 +19,7 @@ from halo_daemon.findings import (
     FindingState,
     Report,
     Severity,
+    is_silent,
     short_ids,
 )
 
@@ -90,7 +91,9 @@ def _entries(report: Report, width: int) -> Iterator[str]:
 
 
 def _state(finding: Finding) -> str:
-    return "muted" if finding.triage.state == "muted" else state_of(finding)
+    """A silenced one says so first of all."""
+    silenced = finding.triage.state.replace("_", " ")
+    return silenced if is_silent(finding.triage) else state_of(finding)
 
 
 def _facts(report: Report, finding: Finding) -> Iterator[str]:
@@ -113,6 +116,9 @@ def _facts(report: Report, finding: Finding) -> Iterator[str]:
     wasted = cost(finding.cost)
     if wasted != "–":
         yield f"≈ {wasted} wasted"
+    if finding.triage.state == "acknowledged":
+        by = one_line(finding.triage.by, limit=60)
+        yield f"acknowledged by {by}" if by else "acknowledged"
 
 
 def _aside(report: Report, width: int) -> Iterator[str]:

@@ -4,15 +4,17 @@ import pytest
 
 from halo_daemon.analyzer.headline import summary_of
 from halo_daemon.analyzer.project_memory import ProjectMemory
+from halo_daemon.analyzer.render_html import render_html
 from halo_daemon.analyzer.render_markdown import render_markdown
 from halo_daemon.analyzer.render_sarif import render_sarif
-from halo_daemon.analyzer.render_text import count_line
+from halo_daemon.analyzer.render_text import count_line, render_text
 from halo_daemon.analyzer.run import RunInfo, analyze_window
 from halo_daemon.analyzer.version_order import version_key
-from halo_daemon.findings import LedgerEntry, fold
+from halo_daemon.findings import LedgerEntry, Triage, fold
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.store.ledger import LedgerStore
 from halo_daemon.store.trace_reader import Window
+from halo_daemon.store.triage import TriageFile
 from halo_daemon.testing.spans import START_UNIX_NS
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import reader_of
@@ -243,6 +245,29 @@ def test_no_findings_says_what_became_of_earlier_ones(nights, fine, said):
     state = "resolved" if fine > 2 else "not seen"
     assert f"1 {state}" in count_line(report)
     assert f"# p – 1 {state}" in render_markdown(report)
+
+
+def test_what_people_silenced_is_not_read_first(nights):
+    """The first sentence names what is left to look at, and every rendering who decided what."""
+    other = "StockError: nobody counts these shelves any more"
+    (worst, second) = nights.report(0, [BROKEN] * 8 + [other] * 3).findings
+    triage = TriageFile(nights.root, "p")
+    triage.decide(worst.finding_id, Triage(state="false_positive", note="by design", by="ada"))
+    triage.decide(second.finding_id, Triage(state="acknowledged", by="bea"))
+
+    report = nights.report(1, [BROKEN] * 8 + [other] * 3)
+
+    assert second.title in report.summary.headline
+    assert worst.finding_id not in report.summary.top_changes
+    text, page = " ".join(render_text(report).split()), render_markdown(report)
+    assert "false positive" in text
+    assert "acknowledged by bea" in text
+    assert "| ongoing, false positive |" in page
+    assert "**Note** `by design` (`ada`)" in page
+    triage.decide(second.finding_id, Triage(state="muted", until="2099-01-01"))
+    silenced = nights.report(2, [BROKEN] * 8 + [other] * 3)
+    assert silenced.summary.headline.endswith(", all muted or called false.")
+    assert ", muted until 2099-01-01 00:00" in render_html(silenced)
 
 
 def test_a_chance_that_rounds_to_nothing_is_no_zero(nights):
