@@ -1,6 +1,7 @@
 """What `analyze` prints, and what its exit status says."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from halo_daemon.findings import Finding, Report, Severity
 
 _ONE_REPORT = frozenset({Form.HTML, Form.SARIF, Form.JUNIT})
+_PLACE_IN_LIST = re.compile(r"\.[0-9]+(?=\.|$)")
 
 
 def only_finding(report: "Report", finding_id: str) -> "Report":
     """
-    *report* with the one finding that *finding_id* names, or with none; a headline to match.
+    *report* with the one finding that *finding_id* names, or with none; headline and count of
+    quotes are those of what is left.
 
     A beginning of the id does, with or without ``F-``, in any case; so does the id of a
     finding that was merged into another.
@@ -33,11 +36,19 @@ def only_finding(report: "Report", finding_id: str) -> "Report":
     def is_it(found: "Finding") -> bool:
         return any(each.startswith(wanted) for each in (found.finding_id, *found.merged_from))
 
-    update = {
-        "findings": tuple(filter(is_it, report.findings)),
-        "weak_signals": tuple(filter(is_it, report.weak_signals)),
-    }
-    kept = report.model_copy(update=update)
+    findings = tuple(filter(is_it, report.findings))
+    weak_signals = tuple(filter(is_it, report.weak_signals))
+    quotes = [
+        row.quote_verified for finding in (*findings, *weak_signals) for row in finding.evidence
+    ]
+    counted = {"evidence_verified": (sum(quotes), len(quotes))}
+    kept = report.model_copy(
+        update={
+            "findings": findings,
+            "weak_signals": weak_signals,
+            "coverage": report.coverage.model_copy(update=counted),
+        }
+    )
     return kept.model_copy(update={"summary": summary_of(kept)})
 
 
@@ -82,11 +93,16 @@ def _plan(project: str, plan: "DryRun") -> str:
         ),
         ("budget", f"{plan.most_tokens or 'unlimited'} tokens, {plan.most_usd or 'unlimited'} USD"),
         ("cost", plan.cost_note or "priced"),
-        ("attributes", ", ".join(plan.attributes)),
+        ("attributes", ", ".join(_unnumbered(plan.attributes))),
     )
     return f"{project}: nothing was sent\n" + "".join(
         f"  {name:14} {value}\n" for name, value in rows
     )
+
+
+def _unnumbered(keys: Iterable[str]) -> list[str]:
+    """*keys* in order, places in lists as ``N``: a long run has hundreds of messages."""
+    return list(dict.fromkeys(_PLACE_IN_LIST.sub(".N", key) for key in keys))
 
 
 def exit_status(
