@@ -9,7 +9,6 @@ queues what is to be told.
 import hashlib
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,29 +16,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from halo_daemon.analyzer.brief import render_brief
-from halo_daemon.analyzer.cited import cited_spans, span_lines
 from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
 from halo_daemon.analyzer.contract_file import read_contract
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.project_memory import ProjectMemory
-from halo_daemon.analyzer.render_html import render_html
-from halo_daemon.analyzer.render_markdown import render_markdown
+from halo_daemon.analyzer.report_files import report_files
 from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.analyzer.run import RunInfo, analyze_window, finish
 from halo_daemon.analyzer.settings import MinerSettings
-from halo_daemon.analyzer.waterfall import cited_traces
 from halo_daemon.config import Config
 from halo_daemon.deliveries import tell
 from halo_daemon.errors import ConfigError, HaloError, StoreError
 from halo_daemon.findings import (
-    TRACES_FILE,
     KnownOutcome,
     LedgerEntry,
     Report,
     from_json,
-    split_rows,
-    to_json,
 )
 from halo_daemon.log import get_logger
 from halo_daemon.notify.events import partial_runs, report_created
@@ -53,7 +45,7 @@ from halo_daemon.store.reports import ReportStore
 from halo_daemon.store.scratch import is_read_only
 from halo_daemon.store.temporary import private_directory
 from halo_daemon.store.trace_loader import open_loader
-from halo_daemon.store.trace_reader import LoadTrace, Window, WindowBy
+from halo_daemon.store.trace_reader import Window, WindowBy
 
 if TYPE_CHECKING:
     from halo_daemon.analyzer.agent.explain import DryRun
@@ -220,8 +212,10 @@ def _analyze_project(
     if not request.keep:
         return FinishedRun(report, None)
     report, memory = past.with_decisions(report, memory, contract)
-    directory = reports.write(run.run_id, rendered(report, reader.load_trace))
-    told = partial(_tell, config, report, directory, project=project, memory=memory)
+    directory = reports.write(run.run_id, report_files(report, reader.load_trace))
+    told = partial(
+        _tell, config, report, directory, project=project, memory=memory, now_unix_ns=now_unix_ns
+    )
     past.remember(report, memory, occurrences, before_writing=told if request.notify else None)
     past.remember_outcomes(outcomes, memory)
     log.info(
@@ -245,6 +239,7 @@ def _tell(
     *,
     project: StoredProject,
     memory: Memory,
+    now_unix_ns: Callable[[], int],
 ) -> None:
     """
     Queue what there is to tell of a report, before the ledger knows of it.
@@ -261,7 +256,7 @@ def _tell(
         *finding_events(report, changes, known, directory),
         *partial_runs(report),
     )
-    tell(config, events, now_unix_ns=time.time_ns())
+    tell(config, events, now_unix_ns=now_unix_ns())
 
 
 def _run_info(config: Config, request: AnalysisRequest, slug: str, started_unix_ns: int) -> RunInfo:
@@ -363,24 +358,6 @@ def _explained(
     finally:
         queries.close()
         learnt.save()
-
-
-def rendered(report: Report, load_trace: LoadTrace) -> dict[str, bytes | Iterable[bytes]]:
-    """Every file of one report, by name; cited traces are loaded for what is drawn and copied."""
-    spans = cited_spans(report, load_trace)
-    page = render_html(report, cited_traces(report, load_trace), spans)
-    document, rows = split_rows(report)
-    return {
-        **({TRACES_FILE: rows} if document.traces_file else {}),
-        "report.json": to_json(document),
-        "report.md": render_markdown(report).encode(),
-        "report.html": page.encode(),
-        "spans.jsonl": span_lines(spans),
-        **{
-            f"findings/{finding.finding_id}.md": render_brief(report, finding).encode()
-            for finding in report.findings
-        },
-    }
 
 
 def _previous(reports: ReportStore) -> Report | None:
