@@ -1,5 +1,6 @@
 """The report in one breath."""
 
+from halo_daemon.analyzer.figures import chance
 from halo_daemon.findings import Finding, Report, Summary, SummaryCounts, is_silent
 
 _LOUD = frozenset({"critical", "high", "medium"})
@@ -43,6 +44,19 @@ def headline_of(report: Report) -> str:
     if not told:
         return f"{found}, all muted or called false{_gone(report)}."
     return f"{found}. First: {_in_words(told[0])}."
+
+
+def headline_of_absent(report: Report, wanted: str) -> str:
+    """One sentence about a finding that a look for it alone did not see."""
+    examined = _plural(report.coverage.examined_traces, "trace")
+    if not report.resolved:
+        return f"{wanted} was not seen: {examined} examined."
+    row = report.resolved[0]
+    return (
+        f"{row.finding_id} was not seen: {examined} examined, 0 of"
+        f" {_plural(row.exposure, 'eligible trace')} since it was last seen;"
+        f" chance of that had nothing changed: {chance(row.p_zero_if_unchanged)}."
+    )
 
 
 def _told(report: Report) -> list[Finding]:

@@ -25,10 +25,12 @@ def only_finding(report: "Report", finding_id: str) -> "Report":
     *report* with the one finding that *finding_id* names, or with none; headline and count of
     quotes are those of what is left.
 
+    Without it the headline says in how many traces it could have been seen, as far as known.
+
     A beginning of the id does, with or without ``F-``, in any case; so does the id of a
     finding that was merged into another.
     """
-    from halo_daemon.analyzer.headline import summary_of
+    from halo_daemon.analyzer.headline import headline_of_absent, summary_of
 
     upper = finding_id.upper()
     wanted = upper if upper.startswith("F-") else f"F-{upper}"
@@ -46,10 +48,15 @@ def only_finding(report: "Report", finding_id: str) -> "Report":
         update={
             "findings": findings,
             "weak_signals": weak_signals,
+            "resolved": tuple(row for row in report.resolved if row.finding_id.startswith(wanted)),
             "coverage": report.coverage.model_copy(update=counted),
         }
     )
-    return kept.model_copy(update={"summary": summary_of(kept)})
+    summary = summary_of(kept)
+    if not (findings or weak_signals) and kept.coverage.examined_traces:
+        headline = headline_of_absent(kept, wanted)
+        summary = summary.model_copy(update={"headline": headline})
+    return kept.model_copy(update={"summary": summary})
 
 
 def render(runs: "Sequence[FinishedRun]", form: Form, *, fail_on: "Severity | None") -> bytes:

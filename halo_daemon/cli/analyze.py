@@ -28,13 +28,15 @@ from halo_daemon.cli.options import (
 )
 from halo_daemon.cli.output import print_note, write_output
 from halo_daemon.cli.report_forms import Form
-from halo_daemon.errors import ConfigError, HaloError, UnknownNameError
+from halo_daemon.errors import AnalysisError, ConfigError, HaloError, UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from halo_daemon.analysis import AnalysisRequest
     from halo_daemon.analyzer.gate import Baseline
     from halo_daemon.config import Config
-    from halo_daemon.findings import Severity
+    from halo_daemon.findings import Report, Severity
     from halo_daemon.store.trace_reader import Window
 
 
@@ -71,7 +73,9 @@ _Baseline = Annotated[
 _Finding = Annotated[
     str | None,
     typer.Option(
-        "--finding", metavar="ID", help="Look for this one; exit 3 when seen. Stores nothing."
+        "--finding",
+        metavar="ID",
+        help="Look for this one; exit 3 when seen, 1 without traces. Stores nothing.",
     ),
 ]
 _DryRun = Annotated[
@@ -238,9 +242,25 @@ def _run(settings: "Config", request: "AnalysisRequest", shown: _Shown) -> None:
     # Said last, where the reports of the others do not push it off the screen.
     _raise_last(failed)
     reports = [run.report for run in runs]
-    if shown.finding and any(report.findings for report in reports):
-        raise typer.Exit(exit_codes.FINDINGS)
+    if shown.finding:
+        _judge_one(reports, shown.finding)
     raise typer.Exit(exit_status(reports, fail_on=shown.fail_on, baseline=shown.accepted))
+
+
+def _judge_one(reports: "Sequence[Report]", finding: str) -> None:
+    """
+    End with the status of findings where the one that was looked for is seen, however seldom.
+
+    Raises:
+        AnalysisError: No trace was examined, which says nothing of a fix.
+    """
+    if any(report.findings or report.weak_signals for report in reports):
+        raise typer.Exit(exit_codes.FINDINGS)
+    if not any(report.coverage.examined_traces for report in reports):
+        raise AnalysisError(
+            f"cannot tell whether `{finding[:80]}` is gone: there is no trace in the window",
+            hint="run the agent first, or widen --since",
+        )
 
 
 def _raise_last(failed: dict[str, HaloError]) -> None:

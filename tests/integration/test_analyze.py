@@ -251,6 +251,34 @@ def test_a_night_without_traces_is_no_measure_for_the_next(data, tmp_path):
     assert last["previous_report_id"] == first["report_id"]
 
 
+def test_a_look_for_one_finding_where_nothing_ran_is_no_proof_of_a_fix(data):
+    """Without a trace in the window the command fails, instead of saying that it is gone."""
+    window = ("--since", "3d", "--until", "2d")
+
+    for project in (("--project", "research"), ()):
+        done = _analyze(data, "--finding", "F-000000000000", *window, *project)
+
+        assert done.returncode == 1
+        assert "cannot tell whether `F-000000000000` is gone" in done.stderr
+
+
+def test_a_look_for_one_finding_says_where_it_was_not_seen(data, tmp_path):
+    """Not what became of others, but in how many traces it could have been seen."""
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, symlinks=True)
+    options = ("--project", "support-bot", "--since", "1h")
+    (copy / "projects" / "support-bot" / "findings.jsonl").unlink(missing_ok=True)
+    report = json.loads(_analyze(copy, *options, "--format", "json").stdout)
+    found = report["findings"][0]["finding_id"]
+    ledger = copy / "projects" / "support-bot" / "findings.jsonl"
+    ledger.write_text(ledger.read_text().replace(found, "F-000000000000"))
+
+    said = " ".join(_analyze(copy, *options, "--finding", "F-0000").stdout.split())
+
+    assert said.startswith("F-000000000000 was not seen: 12 traces examined, 0 of ")
+    assert "since it was last seen; chance of that had nothing changed: " in said
+
+
 def test_a_question_needs_a_model(data):
     """--question without --engine llm is a usage error that says what to add."""
     done = _analyze(data, "--question", "why do refunds fail?")
