@@ -57,7 +57,7 @@ from halo_daemon.findings import (
 )
 from halo_daemon.proto.times import format_unix_ns, parse_unix_ns
 from halo_daemon.proto.trace import Trace
-from halo_daemon.store.trace_reader import Share, TraceReader, Window
+from halo_daemon.store.trace_reader import Share, TraceReader, Window, WindowBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +343,16 @@ def _window_block(window: Window, run: RunInfo) -> WindowBlock:
     )
 
 
+def _examined_before(known: Partial, asked: Asked) -> int:
+    """How many traces the report before examined too, though its window ended before this one."""
+    previous, window = asked.previous, asked.window
+    if previous is None or window.by is not WindowBy.RECEIVED:
+        return 0
+    if parse_unix_ns(previous.window.to) > window.from_unix_ns:
+        return 0
+    return sum(row.trace_id in known.traces for row in previous.traces)
+
+
 def _limits(known: Partial, assembled: Assembled, asked: Asked) -> tuple[str, ...]:
     sample = asked.sample
     limits = [
@@ -354,6 +364,12 @@ def _limits(known: Partial, assembled: Assembled, asked: Asked) -> tuple[str, ..
             f"A sample of {sample.traces:,} of the window's {sample.of:,} traces was examined"
             f" (--max-traces {sample.max_traces}): counts are those of the sample, and what few"
             " traces show can be missing."
+        )
+    again = _examined_before(known, asked)
+    if again:
+        limits.append(
+            f"{again:,} of the {len(known.traces):,} traces were examined for the report before"
+            " as well: spans of theirs, such as scores, came since. They count in both."
         )
     if not any(row.outcome.verdict == "failed" for row in known.traces.values()):
         limits.append(

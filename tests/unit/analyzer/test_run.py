@@ -10,6 +10,7 @@ from halo_daemon.analyzer.render_text import render_text
 from halo_daemon.analyzer.run import analyze_window, finish
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.findings import report_schema, to_json
+from halo_daemon.store.trace_reader import Window
 from halo_daemon.testing.memory_reader import MemoryReader
 from halo_daemon.testing.traces import TraceScript
 from tests.unit.analyzer.analysis import RUN, WINDOW, reader_of, report_of
@@ -75,6 +76,18 @@ def test_every_trace_has_its_row():
     assert min(row.risk for row in bad) > max(row.risk for row in good)
     assert all(row.decisive_span_id for row in bad)
     assert not any(row.decisive_span_id for row in good)
+
+
+def test_traces_that_count_in_two_windows_are_told_of():
+    """Scores that come a night later bring their traces into a second window; a reader knows."""
+    day_ns = 24 * 3_600 * 10**9
+    before = report_of(window(), window=Window(0, day_ns))
+    more = [fine(n) for n in range(101, 111)]
+    late = report_of([*window(), *more], window=Window(day_ns, 2 * day_ns), previous=before)
+    overlapping = report_of(window(), window=Window(day_ns // 2, 2 * day_ns), previous=before)
+
+    assert any(limit.startswith("20 of the 30 traces were examined") for limit in late.limits)
+    assert not any("examined for the report before" in limit for limit in overlapping.limits)
 
 
 def test_few_cases_are_weak_signals():
