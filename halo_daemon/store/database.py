@@ -10,6 +10,9 @@ from halo_daemon.store.index_schema import SCHEMA_VERSION
 
 _BUSY_TIMEOUT_S = 60.0
 _CACHE_KIB = 16 * 1024
+_LOG_MARK, _HAS_LOG = slice(18, 20), b"\2\2"
+"""Where the first page says how the file is written and read, and what it says with a log."""
+
 _CHECKPOINT_PAGES = 8_000
 """Pages of 4 KiB in the log before they go into the file; few, large syncs build faster."""
 
@@ -22,10 +25,14 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     """
     Open a derived file, creating its tables when it is new.
 
+    Whoever opens one holds the lock of its project.
+
     Raises:
-        StaleIndexError: It was written by another version.
+        StaleIndexError: It was written by another version, or is no file with a log any more.
         sqlite3.Error: It is damaged, or the disk refused.
     """
+    if not _may_be_opened(path):
+        raise StaleIndexError(f"{path} has lost its first page")
     # Threads take turns under the owner's lock.
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
@@ -52,6 +59,19 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     return connection
 
 
+def _may_be_opened(path: Path) -> bool:
+    """
+    Whether a file is new, or says that it has a log, as all of these do from their first page on.
+
+    SQLite would wait for every process that has another one open, to give it a log.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(_LOG_MARK.stop)[_LOG_MARK] == _HAS_LOG
+    except OSError:
+        return True
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All or nothing; the write lock is taken at once."""
@@ -72,10 +92,10 @@ IndexErrors = (StaleIndexError, sqlite3.Error, UnicodeDecodeError)
 def is_damage(error: Exception) -> bool:
     """Whether building the derived file again can help; False for a full or locked disk."""
     if isinstance(error, sqlite3.OperationalError):
-        # A missing table or column, or, without a code, a text that is not UTF-8; everything
-        # else of this class is the disk's.
+        # A missing table or column, or, without a code, a text that is not UTF-8; or a file that
+        # was cut while it is open. Everything else of this class is the disk's.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        return bool(code == sqlite3.SQLITE_ERROR)
+        return code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR_SHORT_READ}
     return isinstance(error, (StaleIndexError, sqlite3.DatabaseError, UnicodeDecodeError))
 
 

@@ -23,29 +23,31 @@ _BY_START = """
 """
 
 
-def window_condition(window: Window) -> tuple[str, dict[str, int]]:
+def window_condition(window: Window) -> tuple[str, dict[str, float]]:
     """The condition on a row ``t`` of ``traces``, and its parameters."""
     condition = _BY_START if window.by is WindowBy.START else _BY_RECEIPT
+    to_ns = max(window.to_unix_ns, _MIN_NS)
     return condition, {
         "from_ns": min(max(window.from_unix_ns, _MIN_NS), _MAX_NS),
-        "to_ns": min(max(window.to_unix_ns, _MIN_NS), _MAX_NS),
+        # Rows have the latest time for what is later still: a window beyond it holds them too.
+        "to_ns": to_ns if to_ns <= _MAX_NS else float(_MAX_NS),
     }
 
 
-def traces_in(part: SpanIndex, window: Window) -> tuple[str, dict[str, int]]:
+def traces_in(part: SpanIndex, window: Window) -> tuple[str, dict[str, float]]:
     """The condition on ``t`` for traces in *window*, whether *part* answers for them or not."""
     if part.is_outside(window):
         return "0", {}
     return ("1", {}) if part.is_within(window) else window_condition(window)
 
 
-def traces_of(part: SpanIndex, window: Window) -> tuple[str, dict[str, int]]:
+def traces_of(part: SpanIndex, window: Window) -> tuple[str, dict[str, float]]:
     """The same for those that *part* answers for."""
     condition, parameters = traces_in(part, window)
     return (f"{condition} AND {NOT_SHARED}" if part.has_shared else condition), parameters
 
 
-def spans_of(part: SpanIndex, window: Window) -> tuple[str, dict[str, int]]:
+def spans_of(part: SpanIndex, window: Window) -> tuple[str, dict[str, float]]:
     """The condition on a row ``s`` of ``spans``: of the latter, the versions that count."""
     in_window, parameters = traces_in(part, window)
     if parameters:

@@ -1,7 +1,9 @@
 """Derived files can be deleted, damaged or outdated at any time; answers do not change."""
 
+import os
 import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trac
 EVERYTHING = Window(0, 2**63)
 DAY = "2026-08-29"
 SPANS = 30
+_SOON_S = 20.0
+"""Far below the minute for which SQLite waits for a lock."""
 
 
 @pytest.fixture
@@ -166,6 +170,43 @@ def test_files_deleted_under_an_open_reader_are_built_again(
     day.plain("110000Z-w0-000001").write_bytes(make_line(span_id=span_id_of(999)))
 
     assert reader.overview(EVERYTHING).spans == SPANS + 1
+
+
+def emptied(path: Path) -> None:
+    """Cut a file to nothing where it is."""
+    with path.open("r+b") as file:
+        file.truncate(0)
+
+
+@pytest.mark.parametrize("name", ["catalog", "index"])
+def test_a_file_emptied_under_an_open_reader_holds_up_no_other(tmp_path, day, reader, name):
+    """Another process waits for nobody, and builds the file again."""
+    emptied(day.index if name == "index" else day.directory.parent.parent / "catalog.sqlite")
+    other = LocalTraceReader(tmp_path, "default", settle_s=60.0, now_unix_ns=lambda: START_UNIX_NS)
+
+    started_s = time.monotonic()
+    try:
+        assert other.overview(EVERYTHING).spans == SPANS
+    finally:
+        other.close()
+    assert time.monotonic() - started_s < _SOON_S
+    assert reader.overview(EVERYTHING).spans == SPANS
+
+
+@pytest.mark.parametrize("name", ["catalog", "index"])
+def test_a_log_cut_short_under_an_open_reader_is_mended(tmp_path, day, reader, name):
+    """Whoever misses the end of a log that is in use builds its file again."""
+    file = day.index if name == "index" else day.directory.parent.parent / "catalog.sqlite"
+    log = file.with_name(f"{file.name}-wal")
+    os.truncate(log, log.stat().st_size // 2)
+    day.plain("110000Z-w0-000001").write_bytes(make_line(span_id=span_id_of(999)))
+    other = LocalTraceReader(tmp_path, "default", settle_s=60.0, now_unix_ns=lambda: START_UNIX_NS)
+
+    try:
+        assert other.overview(EVERYTHING).spans == SPANS + 1
+        assert reader.overview(EVERYTHING).spans == SPANS + 1
+    finally:
+        other.close()
 
 
 def test_a_shard_deleted_under_us_is_gone_from_the_answers(day, reader):

@@ -183,6 +183,20 @@ def test_late_and_imported_spans_are_in_the_window_of_their_receipt(opened):
     assert reader.overview(Window(0, 2 * SECOND, WindowBy.START)).traces == 1
 
 
+def test_the_latest_times_that_otlp_has_are_in_a_window_that_holds_them(opened):
+    """A span that says it began in the year 2554 is found by its start as well."""
+    reader, deliver = opened
+    late = make_line(start_unix_ns=2**64 - 1, end_unix_ns=2**64 - 1)
+    deliver(late, received=START_UNIX_NS)
+    normal = make_line(
+        trace_id=trace_id_of(2), start_unix_ns=START_UNIX_NS, end_unix_ns=START_UNIX_NS + SECOND
+    )
+    deliver(normal, received=START_UNIX_NS)
+
+    assert reader.overview(Window(START_UNIX_NS + SECOND, 2**64, WindowBy.START)).traces == 1
+    assert reader.overview(Window(0, 2**63 - 1, WindowBy.START)).traces == 1
+
+
 def test_traces_are_listed_latest_first_in_pages(opened):
     """Order is by start, ties by trace id; pages do not overlap and end."""
     reader, deliver = opened
