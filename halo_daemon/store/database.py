@@ -89,6 +89,10 @@ IndexErrors = (StaleIndexError, sqlite3.Error, UnicodeDecodeError)
 """What reading a derived file raises; the last for a text that is damaged."""
 
 
+ODD_VALUES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError)
+"""What a value of another type or size than was stored may raise, and any mistake of ours too."""
+
+
 def is_damage(error: Exception) -> bool:
     """Whether building the derived file again can help; False for a full or locked disk."""
     if isinstance(error, sqlite3.OperationalError):

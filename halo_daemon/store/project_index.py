@@ -22,7 +22,13 @@ from weakref import WeakSet
 from halo_daemon.errors import StoreError
 from halo_daemon.log import get_logger
 from halo_daemon.store.catalog import Catalog
-from halo_daemon.store.database import IndexErrors, is_damage, is_sound, remove_database
+from halo_daemon.store.database import (
+    ODD_VALUES,
+    IndexErrors,
+    is_damage,
+    is_sound,
+    remove_database,
+)
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.merged_index import MergedIndex
 from halo_daemon.store.paths import DayPaths, ProjectPaths, day_of
@@ -140,6 +146,10 @@ class ProjectIndex:
             if not is_damage(exc):
                 raise
             self._report("project", exc)
+        except ODD_VALUES as exc:
+            if self._is_sound():
+                raise
+            self._report("project", exc)
         self._remove_damaged()
         self._catch_up()
         return question()
@@ -155,7 +165,7 @@ class ProjectIndex:
             return self.answer(question)
         try:
             return question()
-        except IndexErrors:
+        except (*IndexErrors, *ODD_VALUES):
             return self.answer(question)
 
     def _catch_up(self) -> None:
@@ -175,6 +185,10 @@ class ProjectIndex:
         if not self._knows_shared:
             self._merge_shared()
             self._knows_shared = True
+
+    def _is_sound(self) -> bool:
+        opened = [*self.parts, *([] if self._catalog is None else [self._catalog])]
+        return all(is_sound(part.connection) for part in opened)
 
     def _remove_damaged(self) -> None:
         """Throw away what SQLite finds damaged, or everything when it finds nothing."""

@@ -13,6 +13,7 @@ from halo_daemon.errors import StoreError
 from halo_daemon.store.catalog import NewTrace
 from halo_daemon.store.day_index import DayIndex
 from halo_daemon.store.paths import DataPaths, DayPaths
+from halo_daemon.store.project_index import ProjectIndex
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.trace_reader import Window, trace_parts
 from halo_daemon.testing.spans import START_UNIX_NS, make_line, span_id_of, trace_id_of
@@ -394,6 +395,34 @@ def test_flipped_bits_of_an_index_are_mended_by_the_read_that_meets_them(day, re
 
     assert sum(len(trace.spans) for trace in reader.iter_traces(EVERYTHING)) == SPANS
     assert reader.overview(EVERYTHING).spans == SPANS
+
+
+@pytest.mark.parametrize(("is_damaged", "times"), [(True, 2), (False, 1)])
+def test_odd_values_are_asked_for_again_where_the_index_is_damaged(
+    tmp_path, day, reader, is_damaged, times
+):
+    """A NULL in place of an id mends a damaged index; in a sound one the mistake is ours."""
+    reader.close()
+    index = ProjectIndex(DataPaths(tmp_path).project("default"), now_unix_ns=lambda: START_UNIX_NS)
+    index.catch_up()
+    asked = []
+
+    def question() -> int:
+        asked.append(None)
+        if len(asked) == 1:
+            raise TypeError("'<' not supported between instances of 'NoneType' and 'bytes'")
+        (count,) = index.days[0].connection.execute("SELECT count(*) FROM spans").fetchone()
+        return count
+
+    if is_damaged:
+        zeros(day)
+        assert index.answer(question) == SPANS
+    else:
+        with pytest.raises(TypeError):
+            index.answer(question)
+    index.close()
+
+    assert len(asked) == times
 
 
 def test_a_scan_leaves_what_arrives_meanwhile_to_the_next(tmp_path, day, reader):
