@@ -1,4 +1,9 @@
-"""Claude Code's session files: one file is one session, one trace for each thing a user asked."""
+"""
+Claude Code's session files: one file is one session, one trace for each thing a user asked.
+
+Sub-agents have files of their own, or stand as side chains between the lines of the session,
+several at a time: each line names the one before it.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -44,6 +49,9 @@ _TOKENS: Final = (
     "cache_creation_input_tokens",
 )
 _ERROR_CHARS = 500
+_INTERRUPTED: Final = "[Request interrupted by user"
+_NOT_ASKED: Final = ("<local-command-stdout>", "<local-command-stderr>", _INTERRUPTED)
+"""How a user's message begins that the program itself writes."""
 
 
 def read_claude_code(source: Input) -> Iterator[Incoming]:
@@ -59,9 +67,7 @@ def read_claude_code(source: Input) -> Iterator[Incoming]:
             found = Skipped("not a session entry", record.where)
         if found is not None:
             yield found
-    last = session.finish()
-    if last is not None:
-        yield last
+    yield from session.finish()
 
 
 class _Session:
@@ -69,37 +75,67 @@ class _Session:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._turn: _Turn | None = None
         self._seen: set[str] = set()
+        self._main: _Turn | None = None
+        self._sides: list[_Turn] = []
+        """Turns of side chains under way."""
+        self._side_of: dict[str, _Turn] = {}
+        """To which of them a line belongs, by its id."""
 
     def take(self, entry: JsonObject, where: str) -> Incoming | None:
         """Take one line; returns the trace that it ends, or why it is left out."""
         kind = text(entry.get("type"))
+        is_side = entry.get("isSidechain") is True
+        turn = self._side(entry) if is_side else self._main
+        uuid = text(entry.get("uuid")) or f"{self._name}/{where}"
         if kind in _QUIET:
+            if is_side and turn is not None:
+                self._side_of[uuid] = turn
             return None
         if kind not in {"user", "assistant"}:
             return Skipped(f"unknown type {kind[:40]}" if kind else "not a session entry", where)
-        uuid = text(entry.get("uuid")) or f"{self._name}/{where}"
         # Sessions that were resumed repeat the lines before.
         if uuid in self._seen:
             return None
         self._seen.add(uuid)
         blocks = _blocks(entry)
-        if kind == "user" and not any(block.get("type") == "tool_result" for block in blocks):
-            finished = self.finish()
-            self._turn = _Turn(entry, uuid, self._name, blocks)
-            return finished
-        if self._turn is None:
+        may_begin = kind == "user" and not _has_results(blocks)
+        finished = None
+        if may_begin and (turn is None or not _goes_on(entry, blocks)):
+            finished = self._end(turn)
+            turn = self._begin(_Turn(entry, uuid, self._name, blocks), is_side=is_side)
+        elif turn is None:
             return Skipped("before the first question", where)
-        if kind == "user":
-            self._turn.take_results(entry, blocks)
         else:
-            self._turn.take_answer(entry, uuid, blocks)
-        return None
+            turn.take(entry, uuid, blocks)
+        if is_side:
+            self._side_of[uuid] = turn
+        return finished
 
-    def finish(self) -> Request | None:
-        """The trace under way; None when there is none."""
-        return None if self._turn is None else self._turn.request()
+    def finish(self) -> list[Request]:
+        """The traces under way."""
+        turns = [self._main, *self._sides]
+        return [found for turn in turns if turn and (found := turn.request())]
+
+    def _side(self, entry: JsonObject) -> "_Turn | None":
+        """The turn of the line before; of a line whose own is not known, the last one."""
+        before = text(entry.get("parentUuid"))
+        turn = self._side_of.get(before)
+        if turn is None and before and before not in self._seen and self._sides:
+            turn = self._sides[-1]
+        return turn
+
+    def _begin(self, turn: "_Turn", *, is_side: bool) -> "_Turn":
+        if is_side:
+            self._sides.append(turn)
+        else:
+            self._main = turn
+        return turn
+
+    def _end(self, turn: "_Turn | None") -> Request | None:
+        if turn in self._sides:
+            self._sides.remove(turn)
+        return None if turn is None else turn.request()
 
 
 class _Turn:
@@ -107,6 +143,7 @@ class _Turn:
 
     def __init__(self, entry: JsonObject, uuid: str, name: str, blocks: list[JsonObject]) -> None:
         self._uuid = uuid
+        self._was_asked = not _goes_on(entry, blocks)
         self._clock = iso_unix_ns(entry.get("timestamp"))
         self._session: JsonObject = {"session.id": text(entry.get("sessionId")) or name}
         self._resource: JsonObject = {
@@ -129,7 +166,16 @@ class _Turn:
         self._usage: dict[str, dict[str, int]] = {}
         self._calls: dict[str, Draft] = {}
 
-    def take_answer(self, entry: JsonObject, uuid: str, blocks: list[JsonObject]) -> None:
+    def take(self, entry: JsonObject, uuid: str, blocks: list[JsonObject]) -> None:
+        """Add what came after the question."""
+        if entry.get("type") == "assistant":
+            self._take_answer(entry, uuid, blocks)
+        elif _has_results(blocks):
+            self._take_results(entry, blocks)
+        else:
+            self._take_told(entry, blocks)
+
+    def _take_answer(self, entry: JsonObject, uuid: str, blocks: list[JsonObject]) -> None:
         """Add what the model said; one answer may come in several lines with one usage."""
         message = mapping(entry.get("message"))
         answer = text(message.get("id")) or uuid
@@ -157,7 +203,7 @@ class _Turn:
             if block.get("type") == "tool_use":
                 self._take_call(block, f"{answer}/{len(self._drafts)}")
 
-    def take_results(self, entry: JsonObject, blocks: list[JsonObject]) -> None:
+    def _take_results(self, entry: JsonObject, blocks: list[JsonObject]) -> None:
         """End the calls whose results came."""
         self._clock = iso_unix_ns(entry.get("timestamp")) or self._clock
         for block in blocks:
@@ -169,8 +215,19 @@ class _Turn:
             if block.get("is_error") is True:
                 call.error = output[:_ERROR_CHARS]
 
-    def request(self) -> Request:
-        """The trace of this turn."""
+    def _take_told(self, entry: JsonObject, blocks: list[JsonObject]) -> None:
+        """Add what the program told the model in the user's place, or that the user stopped it."""
+        said = _said(blocks)
+        if said.startswith(_INTERRUPTED):
+            self._clock = iso_unix_ns(entry.get("timestamp")) or self._clock
+            self._root.attributes["import.claude-code.aborted"] = "interrupted"
+        else:
+            _append(self._root, "import.claude-code.told", said)
+
+    def request(self) -> Request | None:
+        """The trace of this turn; None for what nobody asked and nobody answered."""
+        if len(self._drafts) == 1 and not self._was_asked:
+            return None
         self._root.end_unix_ns = self._clock
         return Request(request_of(SOURCE, self._drafts, resource=self._resource))
 
@@ -209,6 +266,16 @@ class _Turn:
             parent="turn",
             attributes={**self._session, **attributes},
         )
+
+
+def _has_results(blocks: list[JsonObject]) -> bool:
+    return any(block.get("type") == "tool_result" for block in blocks)
+
+
+def _goes_on(entry: JsonObject, blocks: list[JsonObject]) -> bool:
+    """Whether a user's message belongs to the turn under way: the program wrote it itself."""
+    is_written = any(entry.get(key) is True for key in ("isMeta", "isCompactSummary"))
+    return is_written or _said(blocks).startswith(_NOT_ASKED)
 
 
 def _append(draft: Draft, key: str, more: str) -> None:

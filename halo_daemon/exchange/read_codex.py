@@ -83,6 +83,7 @@ class _Session:
 
     def __init__(self, name: str) -> None:
         self._id = name
+        self._has_meta = False
         self._resource: JsonObject = {"service.name": SOURCE}
         self._model = ""
         self._turns = 0
@@ -101,6 +102,10 @@ class _Session:
         """Take one entry; returns the trace that it ends, if any."""
         started_ns, self._clock = self._clock, unix_ns or self._clock
         if kind == "session_meta":
+            # A session that was forked off another repeats that one's lines behind its own first.
+            if self._has_meta and payload.get("id") != self._id:
+                return None
+            self._has_meta = True
             self._id = text(payload.get("id")) or self._id
             git = mapping(payload.get("git"))
             self._resource |= {

@@ -70,11 +70,13 @@ def unwrap_observations(value: JsonObject) -> JsonValue:
 
 def langfuse_draft(record: JsonObject) -> Draft:
     """
-    One observation.
+    One observation; its keys in camelCase, or in snake_case as exports to a bucket have them.
 
     Raises:
         KeyError: It has no ids.
     """
+    if "trace_id" in record and "traceId" not in record:
+        record = {_camel(key): value for key, value in record.items()}
     kind = text(record.get("type")).upper() or "SPAN"
     is_root = record.get("isRootObservation") is True
     failed = record.get("level") == "ERROR"
@@ -104,6 +106,11 @@ def langfuse_draft(record: JsonObject) -> Draft:
             **dict(leftovers(SOURCE, record, _KNOWN)),
         },
     )
+
+
+def _camel(key: str) -> str:
+    first, *others = key.split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
 def _usage(record: JsonObject) -> JsonObject:

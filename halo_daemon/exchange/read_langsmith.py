@@ -7,12 +7,13 @@ from halo_daemon.exchange.draft import Draft, leftovers
 from halo_daemon.exchange.incoming import Incoming, Input
 from halo_daemon.exchange.iso_times import iso_unix_ns
 from halo_daemon.exchange.record_files import read_records
-from halo_daemon.exchange.values import as_text, count, mapping, needed, text
+from halo_daemon.exchange.values import as_text, count, items, mapping, needed, text
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 
 SOURCE: Final = "langsmith"
 
 _KINDS: Final = {"parser": "CHAIN"}
+_CHILDREN: Final = "child_runs"
 _CHAT_KEYS: Final = ("session_id", "thread_id", "conversation_id")
 _KNOWN: Final = frozenset(
     [
@@ -39,14 +40,42 @@ _KNOWN: Final = frozenset(
 
 
 def read_langsmith(source: Input) -> Iterator[Incoming]:
-    """Read one file of runs, alone or in an answer's ``runs``."""
+    """Read one file of runs, alone, in an answer's ``runs``, or each in its parent."""
     return read_records(source, SOURCE, langsmith_draft, unwrap=unwrap_runs)
 
 
 def unwrap_runs(value: JsonObject) -> JsonValue:
-    """The runs of an answer."""
+    """The runs of an answer, and those inside them."""
     inner = value.get("runs")
-    return inner if isinstance(inner, list) else value
+    if not isinstance(inner, list):
+        return _with_children(value) if value.get(_CHILDREN) else value
+    flat: list[JsonValue] = []
+    for one in inner:
+        flat += _with_children(one) if isinstance(one, dict) else [one]
+    return flat
+
+
+def _with_children(run: JsonObject) -> list[JsonValue]:
+    """A run and all below it, which know what the one above them says of both."""
+    found: list[JsonValue] = []
+    waiting: list[JsonValue] = [run]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, dict) or not isinstance(one.get(_CHILDREN), list):
+            found.append(one)
+            continue
+        own = {key: value for key, value in one.items() if key != _CHILDREN}
+        found.append(own)
+        told: JsonObject = {"parent_run_id": own.get("id")}
+        told["trace_id"] = own.get("trace_id") or own.get("id")
+        told["session_name"] = own.get("session_name")
+        waiting += [
+            {**child, **{key: told[key] for key in told if not child.get(key)}}
+            if isinstance(child, dict)
+            else child
+            for child in reversed(items(one[_CHILDREN]))
+        ]
+    return found
 
 
 def langsmith_draft(record: JsonObject) -> Draft:

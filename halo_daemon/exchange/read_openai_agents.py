@@ -12,10 +12,10 @@ from halo_daemon.exchange.incoming import (
     Skipped,
 )
 from halo_daemon.exchange.iso_times import iso_unix_ns
-from halo_daemon.exchange.json_records import json_records, unwrap_nothing
+from halo_daemon.exchange.json_records import json_records
 from halo_daemon.exchange.record_files import UNREADABLE
 from halo_daemon.exchange.values import as_text, count, mapping, needed, text
-from halo_daemon.proto.json_value import JsonObject
+from halo_daemon.proto.json_value import JsonObject, JsonValue
 
 SOURCE: Final = "openai-agents"
 
@@ -37,7 +37,7 @@ _MAX_WAITING_CHARS = 64 * 1024**2
 def read_openai_agents(source: Input) -> Iterator[Incoming]:
     """Read traces and spans in any order; a trace has no times, its root is made from its spans."""
     waiting = _Traces(source.name)
-    for record in json_records(source, unwrap_nothing):
+    for record in json_records(source, _unwrap):
         told = record.value
         if told is None:
             yield Skipped(record.reason, record.where)
@@ -50,6 +50,12 @@ def read_openai_agents(source: Input) -> Iterator[Incoming]:
             yield from waiting.requests()
     yield from waiting.roots()
     yield from waiting.requests()
+
+
+def _unwrap(value: JsonObject) -> JsonValue:
+    """What an exporter sends at once: traces and spans in ``data``."""
+    inner = value.get("data")
+    return inner if isinstance(inner, list) and "object" not in value else value
 
 
 class _Traces:

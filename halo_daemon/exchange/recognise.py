@@ -68,6 +68,7 @@ _NEEDED: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("mlflow", (("info",), ("data", "data.spans", "spans"))),
     ("langsmith", (("run_type",), ("trace_id", "dotted_order", "session_id"))),
     ("langfuse", (("traceId",), ("startTime",), ("id",))),
+    ("langfuse", (("trace_id",), ("id",), ("parent_observation_id",))),
     ("codex", (("payload",), ("type",), ("timestamp",))),
     ("claude-code", (("type",), ("sessionId",), ("uuid", "leafUuid"))),
     ("claude-code", (("type",), ("leafUuid",), ("summary",))),
