@@ -12,12 +12,12 @@ _LATEST = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- arithmetic in UTC
 
 
-def iso_unix_ns(text: JsonValue) -> int | None:
+def iso_unix_ns(text: JsonValue, *, latest_unix_ns: int = _LATEST) -> int | None:
     """
     ISO 8601 to nanoseconds with all its digits; UTC without a zone.
 
     Returns:
-        None for anything else, and for times after the year 2262.
+        None for anything else, and for times after the latest, which is in the year 2262.
     """
     match = _ISO.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
@@ -34,4 +34,4 @@ def iso_unix_ns(text: JsonValue) -> int | None:
     since = moment - offset - _EPOCH
     seconds = since.days * 86_400 + since.seconds
     unix_ns = max(0, seconds * 10**9 + int((match[2] or "")[:9].ljust(9, "0")))
-    return unix_ns if unix_ns <= _LATEST else None
+    return unix_ns if unix_ns <= latest_unix_ns else None

@@ -17,6 +17,8 @@ _COUNTS = {
     "dropped_links_count": "droppedLinksCount",
 }
 _INT64 = range(-(2**63), 2**63)
+_LATEST = 2**64 - 1
+"""Times of OTLP have no sign."""
 
 
 def value_form(value: JsonValue) -> JsonObject:
@@ -103,7 +105,7 @@ def request_form(lines: Iterable[JsonObject]) -> JsonObject:
 
 
 def _nanos(text: JsonValue) -> str:
-    unix_ns = iso_unix_ns(text)
+    unix_ns = iso_unix_ns(text, latest_unix_ns=_LATEST)
     if unix_ns is None:
         raise ValueError("not a time")
     return str(unix_ns)

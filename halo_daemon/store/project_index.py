@@ -187,8 +187,10 @@ class ProjectIndex:
             self._knows_shared = True
 
     def _is_sound(self) -> bool:
-        opened = [*self.parts, *([] if self._catalog is None else [self._catalog])]
-        return all(is_sound(part.connection) for part in opened)
+        opened = [part.connection for part in self.parts]
+        if self._catalog is not None:
+            opened.append(self._catalog.connection)
+        return all(map(is_sound, opened))
 
     def _remove_damaged(self) -> None:
         """Throw away what SQLite finds damaged, or everything when it finds nothing."""

@@ -45,7 +45,7 @@ ATTRIBUTES = st.dictionaries(
     VALUE,
     max_size=4,
 ).map(keyed)
-NANOS = st.integers(1, 2**62).map(str)
+NANOS = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from([0, 2**63, 2**64 - 1])).map(str)
 SPAN = st.fixed_dictionaries(
     {
         "traceId": st.just(TRACE_ID),
