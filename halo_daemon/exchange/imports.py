@@ -9,7 +9,8 @@ twice stores nothing that counts twice.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -54,6 +55,9 @@ IMPORTERS: Final[dict[str, Importer]] = {
 
 _UNNAMED = "unknown_service"
 """How SDKs begin the name of a service that nobody named."""
+
+_UNREAD = "cannot be read to its end"
+"""What the disk refused may be given another time, so such a file is not done with."""
 
 _MAX_FILES = 100_000
 _BATCH_BYTES = 4 * 1024**2
@@ -168,8 +172,11 @@ class Import:
         name = file.name.split(".")[0] or self.source
         gathering.project_of = project_namer(self.project, name)
         reached = start
-        with open_input(file, start=start) as source:
-            for incoming in _safely(self._incoming(source, file)):
+        is_read_to_its_end = True
+        with closing(_safely(self._incoming(file, start))) as found:
+            for incoming in found:
+                if isinstance(incoming, Skipped) and incoming.reason == _UNREAD:
+                    is_read_to_its_end = False
                 if not (self.is_following and _is_end(incoming)):
                     gathering.take(incoming, str(file))
                 if isinstance(incoming, Request):
@@ -178,10 +185,15 @@ class Import:
                     self._note(identity, reached, is_finished=False)
                     await self._store(gathering)
                     self._tell(file, reached, is_finished=False)
-        self._note(identity, reached, is_finished=True)
+        self._note(identity, reached, is_finished=is_read_to_its_end)
         self._tell(file, reached, is_finished=True)
 
-    def _incoming(self, source: Input, file: Path) -> Iterator[Incoming]:
+    def _incoming(self, file: Path, start: Place) -> Iterator[Incoming]:
+        """What is in *file* from *start* on; whatever is wrong with it comes up on the way."""
+        with open_input(file, start=start) as source:
+            yield from self._records(source, file)
+
+    def _records(self, source: Input, file: Path) -> Iterator[Incoming]:
         """What the file's importer finds; nothing where the file is another source's."""
         found = _recognised(source, file)
         if found == PARQUET:
@@ -290,14 +302,14 @@ def project_namer(project: str, fallback: str) -> ProjectOf:
     return project_of
 
 
-def _safely(found: Iterator[Incoming]) -> Iterator[Incoming]:
+def _safely(found: Iterator[Incoming]) -> Generator[Incoming, None, None]:
     """Records up to where a compressed stream is damaged or the disk refuses."""
     try:
         yield from found
     except UnpackError as exc:
         yield Skipped("damaged compression, the rest was not read", str(exc)[:80])
     except OSError as exc:
-        yield Skipped("cannot be read to its end", str(exc.strerror or exc)[:80])
+        yield Skipped(_UNREAD, str(exc.strerror or exc)[:80])
 
 
 def _is_end(incoming: Incoming) -> bool:

@@ -1,6 +1,7 @@
 """What files of strangers do, and how an import gets over it."""
 
 import base64
+import errno
 import gzip
 import io
 from collections.abc import Sequence
@@ -339,6 +340,61 @@ async def test_what_cannot_be_opened_does_not_stop_the_others(tmp_path):
 
     assert summary.accepted_spans == 1
     assert summary.skipped == {"cannot be read": 1}
+
+
+@pytest.mark.parametrize("source", ["otlp", "auto"])
+@pytest.mark.parametrize(
+    "packed",
+    [
+        pytest.param(b"\x1f\x8b\x08\x00" + b"garbage " * 4, id="gzip"),
+        pytest.param(gzip.compress(otlp_line(1))[:20], id="gzip-cut-short"),
+        pytest.param(b"\x28\xb5\x2f\xfd" + b"garbage", id="zstd"),
+    ],
+)
+async def test_compression_that_is_damaged_from_its_start_costs_one_file(tmp_path, source, packed):
+    """Nothing can be read of it, not even of what source it is; the next file is stored."""
+    damaged, good = tmp_path / "damaged.jsonl", tmp_path / "good.jsonl"
+    damaged.write_bytes(packed)
+    good.write_bytes(otlp_line(1))
+
+    summary = await Imports(tmp_path).run(source, damaged, good)
+
+    assert summary.accepted_spans == 1
+    assert summary.skipped == {"damaged compression, the rest was not read": 1}
+
+
+class _FailingFile(io.FileIO):
+    """A file of which the disk gives the first block only."""
+
+    def readinto(self, buffer):
+        """Read at the start; refuse from there on."""
+        if self.tell():
+            raise OSError(errno.EIO, "Input/output error")
+        return super().readinto(buffer)
+
+
+async def test_what_the_disk_refused_is_read_by_the_next_import(tmp_path, monkeypatch):
+    """A file that did not change since is not done with before it was read to its end."""
+    path = tmp_path / "t.jsonl"
+    numbers = range(1, 3_001)
+    path.write_bytes(b"".join(otlp_line(number) + b"\n" for number in numbers))
+    imports = Imports(tmp_path)
+    open_file = Path.open
+
+    def failing(self, mode="r", buffering=-1, **options):
+        if self == path and buffering > 1:
+            return io.BufferedReader(_FailingFile(self), buffering)
+        return open_file(self, mode, buffering, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", failing)
+        first = await imports.run("otlp", path)
+    second = await imports.run("otlp", path, resume=True)
+
+    assert first.skipped == {"cannot be read to its end": 1}
+    assert 0 < first.accepted_spans < len(numbers)
+    assert second.skipped == {}
+    assert imports.span_ids() == [span_id_of(number) for number in numbers]
 
 
 def records_of(data: bytes) -> list[object]:
