@@ -20,6 +20,7 @@ from halo_daemon.analyzer.contract import NO_CONTRACT, Contract
 from halo_daemon.analyzer.contract_file import read_contract
 from halo_daemon.analyzer.memory import Memory
 from halo_daemon.analyzer.project_memory import ProjectMemory
+from halo_daemon.analyzer.report_before import report_before
 from halo_daemon.analyzer.report_files import report_files
 from halo_daemon.analyzer.rising import Occurrences
 from halo_daemon.analyzer.run import RunInfo, analyze_window, finish
@@ -292,7 +293,7 @@ def _mined(
         project=slug,
         window=request.window,
         run=run,
-        previous=_previous(ReportStore(root, slug)),
+        previous=_previous(ReportStore(root, slug), request.window),
         memory=memory,
         settings=MinerSettings(contract=contract),
         open_reader=partial(
@@ -360,23 +361,13 @@ def _explained(
         learnt.save()
 
 
-def _previous(reports: ReportStore) -> Report | None:
-    """
-    Read the report before; one that cannot be read is as good as none, and is logged.
-
-    One of a sample is passed over: sums and names of a part are no measure for the whole.
-    So is one of a window without traces, such as a night on which nothing was sent.
-    """
+def _previous(reports: ReportStore, window: Window) -> Report | None:
+    """Read the report before; one that cannot be read is as good as none, and is logged."""
     try:
-        documents = map(from_json, reports.earlier_reports())
-        return next((report for report in documents if _is_measure(report)), None)
+        return report_before(map(from_json, reports.earlier_reports()), window)
     except (OSError, StoreError, ValueError) as exc:
         log.warning("previous_report_unreadable", error=str(exc)[:200])
         return None
-
-
-def _is_measure(report: Report) -> bool:
-    return report.coverage.sample is None and report.dataset.traces > 0
 
 
 def _run_id(started_unix_ns: int) -> str:
