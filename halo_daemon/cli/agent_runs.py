@@ -25,8 +25,9 @@ from halo_daemon.analyzer.agent.messages import Message, Role
 from halo_daemon.analyzer.agent.models import absent_models, close_models, models_of
 from halo_daemon.analyzer.run import RunInfo, analyze_window
 from halo_daemon.cli.agent_display import show_all
+from halo_daemon.cli.dry_runs import dry_run_lines
 from halo_daemon.cli.options import header_of
-from halo_daemon.cli.output import print_note, printable
+from halo_daemon.cli.output import print_note
 from halo_daemon.config import Config
 from halo_daemon.errors import ConfigError
 from halo_daemon.findings import Report
@@ -285,21 +286,8 @@ def print_plan(settings: Config, options: AskOptions, question: Question) -> Non
         plan = dry_run(report, stored.reader, explain_settings, queries=stored.queries)
     finally:
         close()
-    print(f"model            {plan.model} at {options.base_url or 'the default provider'}")
-    print(f"traces           {plan.traces}, {plan.readable_bytes} bytes readable after redaction")
-    print(
-        f"first request    {plan.first_request_bytes} bytes, about {plan.first_request_tokens} tokens"
-    )
-    print(
-        f"budget           {_limit(plan.most_tokens, 'tokens')}, {_limit(plan.most_usd, 'dollars')}"
-    )
-    if plan.cost_note:
-        print(f"                 {plan.cost_note}")
-    print(f"attributes       {printable(', '.join(plan.attributes))}")
-
-
-def _limit(most: float | None, unit: str) -> str:
-    return f"no limit of {unit}" if most is None else f"at most {most:g} {unit}"
+    for line in dry_run_lines(plan, provider=options.base_url or "the default provider"):
+        print(line)
 
 
 def _with_findings(reader: TraceReader, queries: TraceQueries, window: Window, name: str) -> Stored:

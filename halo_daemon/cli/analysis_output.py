@@ -1,11 +1,11 @@
 """What `analyze` prints, and what its exit status says."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halo_daemon.cli import exit_codes
+from halo_daemon.cli.dry_runs import dry_run_lines
 from halo_daemon.cli.output import printable
 from halo_daemon.cli.report_forms import Form, written
 from halo_daemon.errors import ConfigError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from halo_daemon.findings import Finding, Report, Severity
 
 _ONE_REPORT = frozenset({Form.HTML, Form.SARIF, Form.JUNIT})
-_PLACE_IN_LIST = re.compile(r"\.[0-9]+(?=\.|$)")
 
 
 def only_finding(report: "Report", finding_id: str) -> "Report":
@@ -87,29 +86,12 @@ def _where(run: "FinishedRun") -> bytes:
 
 def render_plans(plans: "Sequence[tuple[str, DryRun]]") -> bytes:
     """Write what a run with a model would send, one block for each project."""
-    return "\n".join(printable(_plan(project, plan)) for project, plan in plans).encode()
+    return "\n".join(_plan(project, plan) for project, plan in plans).encode()
 
 
 def _plan(project: str, plan: "DryRun") -> str:
-    rows = (
-        ("model", plan.model),
-        ("traces", f"{plan.traces}, {plan.readable_bytes} bytes that tools could read"),
-        (
-            "first request",
-            f"{plan.first_request_bytes} bytes, about {plan.first_request_tokens} tokens",
-        ),
-        ("budget", f"{plan.most_tokens or 'unlimited'} tokens, {plan.most_usd or 'unlimited'} USD"),
-        ("cost", plan.cost_note or "priced"),
-        ("attributes", ", ".join(_unnumbered(plan.attributes))),
-    )
-    return f"{project}: nothing was sent\n" + "".join(
-        f"  {name:14} {value}\n" for name, value in rows
-    )
-
-
-def _unnumbered(keys: Iterable[str]) -> list[str]:
-    """*keys* in order, places in lists as ``N``: a long run has hundreds of messages."""
-    return list(dict.fromkeys(_PLACE_IN_LIST.sub(".N", key) for key in keys))
+    lines = "".join(f"  {line}\n" for line in dry_run_lines(plan))
+    return f"{printable(project)}: nothing was sent\n{lines}"
 
 
 def exit_status(

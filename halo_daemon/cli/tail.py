@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halo_daemon.cli import formats
-from halo_daemon.cli.opening import ProjectOption, data_dir, project_slug
+from halo_daemon.cli.opening import data_dir, project_slug
 from halo_daemon.cli.options import ConfigOption, DataOption
 from halo_daemon.cli.output import printable
 
@@ -29,7 +29,9 @@ class TailFormat(StrEnum):
 def tail(
     ctx: typer.Context,
     *,
-    project: ProjectOption = "",
+    project: Annotated[
+        str, typer.Option("--project", metavar="NAME", help="Only of this one; of all without it.")
+    ] = "",
     where: Annotated[
         str,
         typer.Option(

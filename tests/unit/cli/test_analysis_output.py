@@ -1,5 +1,6 @@
 from halo_daemon.analyzer.agent.explain import DryRun
 from halo_daemon.cli.analysis_output import only_finding, render_plans
+from halo_daemon.cli.dry_runs import dry_run_lines
 from tests.unit.analyzer.analysis import report_of
 from tests.unit.analyzer.test_run import window
 
@@ -37,3 +38,12 @@ def test_a_plan_names_attributes_of_lists_once():
         "llm.input_messages.N.message.tool_calls.N.tool_call.id",
         "v1.2nd",
     ]
+
+
+def test_a_plan_says_what_limits_it():
+    """Large limits are written out, and the absence of one is said."""
+    plan = DryRun("m", 1, 2, (), 3, 4, 2_000_000, None, "price unknown")
+
+    (line,) = [line for line in dry_run_lines(plan) if line.startswith("budget")]
+
+    assert line.split(maxsplit=1)[1] == "at most 2,000,000 tokens, no limit of dollars"
