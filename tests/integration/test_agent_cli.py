@@ -283,6 +283,22 @@ def test_a_dry_run_sends_nothing(app, tmp_path, trace_file):
 
 
 @pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "price unknown: no budget limits the cost"),
+        (("--budget-tokens", "9000000"), "price unknown: the token budget binds"),
+        (("--price", "0.25,2.00"), "priced"),
+    ],
+)
+def test_a_dry_run_says_what_limits_the_cost(app, tmp_path, trace_file, options, told):
+    """Tokens limit it where no price is known, and nothing does where they are not limited."""
+    with ScriptedModelServer(()) as server:
+        result = asked(app, tmp_path, trace_file, server, "--dry-run", *options)
+
+    assert told in result.stdout
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("ask", "-p", "x"),

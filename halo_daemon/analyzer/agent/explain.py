@@ -230,8 +230,13 @@ def dry_run(
         first_request_tokens=SizeEstimator().tokens(first_bytes),
         most_tokens=budget.tokens,
         most_usd=most_usd,
-        cost_note="" if price is not None else "price unknown: the token budget binds",
+        cost_note="" if price is not None else _without_price(budget.tokens),
     )
+
+
+def _without_price(budget_tokens: int | None) -> str:
+    binds = "the token budget binds" if budget_tokens is not None else "no budget limits the cost"
+    return f"price unknown: {binds}"
 
 
 class _Measuring:
