@@ -5,7 +5,9 @@ The file is theirs: a change rewrites the block of one finding and leaves every
 other line, comments included, as it was.
 """
 
+import codecs
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ _HEADER = "# Decisions about findings; see `halo-daemon finding --help`.\nfindin
 _ID = re.compile(r"F-[0-9A-HJKMNP-TV-Z]{12}")
 _KEYS = frozenset({"findings", "version"})
 _MAX_TOLD = 5
+_INDENT = 2
+_MAX_ESCAPED = 0xFFFF
+_NOTHING = re.compile(r"\s*:\s+(\{\s*\}|~|null)(?=\s|$)", re.IGNORECASE)
 
 
 class TriageFile:
@@ -51,7 +56,7 @@ class TriageFile:
             ConfigError: The file is not what it should be, with every mistake in it.
             StoreError: The file cannot be read.
         """
-        decisions, mistakes = self._parsed()
+        decisions, mistakes = _parsed(self._text(), str(self._path))
         if mistakes:
             raise ConfigError(
                 f"cannot read the decisions: {mistakes[0]}",
@@ -67,40 +72,13 @@ class TriageFile:
         A report is written all the same, and a slip in one line must not undo all others.
         """
         try:
-            decisions, mistakes = self._parsed()
+            decisions, mistakes = _parsed(self._text(), str(self._path))
         except StoreError as exc:
             decisions, mistakes = {}, [str(exc)]
         if mistakes:
             log.warning("triage_unreadable", path=str(self._path), mistakes=mistakes[:_MAX_TOLD])
         directory = f"{self._path.parent}/"
         return decisions, tuple(mistake.replace(directory, "") for mistake in mistakes[:_MAX_TOLD])
-
-    def _parsed(self) -> tuple[dict[str, Triage], list[str]]:
-        root, problems = read_document(self._text(), str(self._path))
-        content = root.content if isinstance(root.content, dict) else {}
-        problems += [
-            Problem(member.place, key, "unknown key: decisions stand under `findings`")
-            for key, member in content.items()
-            if key not in _KEYS
-        ]
-        decisions: dict[str, Triage] = {}
-        for identity, row in self._rows(content.get("findings"), problems):
-            try:
-                decisions[_checked_id(identity)] = _triage_of(plain(row.node))
-            except ValidationError as exc:
-                problems += [_problem(row.place, identity, error) for error in exc.errors()]
-            except ValueError as exc:
-                problems.append(Problem(row.place, f"findings.{identity}", str(exc)))
-        return decisions, [str(problem) for problem in problems]
-
-    @staticmethod
-    def _rows(findings: Member | None, problems: list[Problem]) -> list[tuple[str, Member]]:
-        if findings is None or findings.node.content is None:
-            return []
-        if isinstance(findings.node.content, dict):
-            return list(findings.node.content.items())
-        problems.append(Problem(findings.place, "findings", "is not a mapping of ids to decisions"))
-        return []
 
     def decide(self, finding_id: str, triage: Triage) -> None:
         """
@@ -109,11 +87,13 @@ class TriageFile:
         Decisions made at the same time by other processes stay.
 
         Raises:
-            ConfigError: The file is wrong and is left as it is.
+            ConfigError: The file is wrong, or of a form that cannot be changed, and is left as it is.
             StoreError: The disk refused; the file is as it was.
-            ValueError: *finding_id* is not an id.
+            ValueError: *finding_id* is not an id, or the decision's end no time.
         """
         _checked_id(finding_id)
+        if triage.until is not None:
+            triage = triage.model_copy(update={"until": until_of(triage.until)})
         try:
             self._disk.make_directory(self._path.parent)
             with held(self._path.parent):
@@ -124,24 +104,42 @@ class TriageFile:
                 hint="check free space and permissions of the data directory",
             ) from exc
 
-    def _decided(self, finding_id: str, triage: Triage) -> list[str]:
-        """The file's lines with one decision more, or less."""
-        self.read()
-        lines = (self._text() or _HEADER).splitlines()
-        kept = _without(lines, finding_id)
-        if not any(line.rstrip() == "findings:" for line in kept):
-            kept.append("findings:")
-        if triage.state != "open" or triage.note:
-            at = next(n for n, line in enumerate(kept) if line.rstrip() == "findings:") + 1
-            kept[at:at] = _block(finding_id, triage)
-        return kept
+    def _decided(self, finding_id: str, triage: Triage) -> str:
+        """
+        The file's text with one decision more, or less.
 
-    def _write(self, lines: list[str]) -> None:
-        write_atomically(self._disk, self._path, ("\n".join(lines) + "\n").encode())
+        Raises:
+            ConfigError: People write the file in a form that cannot be changed line by line.
+        """
+        known, text = self.read(), self._text() or _HEADER
+        wanted = {name: said for name, said in known.items() if name != finding_id}
+        if triage.state != "open" or triage.note:
+            wanted[finding_id] = triage
+        root, _ = read_document(text, str(self._path))
+        members = root.content if isinstance(root.content, dict) else {}
+        lines = _changed(
+            text.removesuffix("\n").split("\n"), members.get("findings"), finding_id, wanted
+        )
+        changed = "\n".join(lines) + "\n"
+        # What people wrote is never made worse: it must read back as what was meant.
+        if _parsed(changed, str(self._path)) != (wanted, []):
+            raise ConfigError(
+                f"cannot write the decision on {finding_id} into {self._path}: `findings` is not"
+                " one id a line",
+                hint="write each id below `findings:` on a line of its own, its fields below it",
+            )
+        return changed
+
+    def _write(self, text: str) -> None:
+        """Write *text* with the line ends, and the mark before the first, that the file has."""
+        before = self._path.read_bytes() if self._path.exists() else b""
+        content = text.replace("\n", "\r\n") if b"\r\n" in before else text
+        mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+        write_atomically(self._disk, self._path, mark + content.encode())
 
     def _text(self) -> str:
         try:
-            return self._path.read_text(encoding="utf-8")
+            return self._path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as exc:
@@ -182,6 +180,56 @@ def _problem(place: Place, identity: str, error: Any) -> Problem:
     return Problem(place, key, error["msg"])
 
 
+def _parsed(text: str, source: str) -> tuple[dict[str, Triage], list[str]]:
+    """Every decision that is right, and every mistake."""
+    root, problems = read_document(text, source)
+    content = root.content if isinstance(root.content, dict) else {}
+    problems += [
+        Problem(member.place, key, "unknown key: decisions stand under `findings`")
+        for key, member in content.items()
+        if key not in _KEYS
+    ]
+    decisions: dict[str, Triage] = {}
+    for identity, row in _rows(content.get("findings"), problems):
+        try:
+            decisions[_checked_id(identity)] = _triage_of(plain(row.node))
+        except ValidationError as exc:
+            problems += [_problem(row.place, identity, error) for error in exc.errors()]
+        except ValueError as exc:
+            problems.append(Problem(row.place, f"findings.{identity}", str(exc)))
+    return decisions, [str(problem) for problem in problems]
+
+
+def _rows(findings: Member | None, problems: list[Problem]) -> list[tuple[str, Member]]:
+    if findings is None or findings.node.content is None:
+        return []
+    if isinstance(findings.node.content, dict):
+        return list(findings.node.content.items())
+    problems.append(Problem(findings.place, "findings", "is not a mapping of ids to decisions"))
+    return []
+
+
+def _changed(
+    lines: list[str], findings: Member | None, finding_id: str, wanted: Mapping[str, Triage]
+) -> list[str]:
+    """*lines* with the block of one finding as *wanted* has it, in the file's own indentation."""
+    indent = _INDENT
+    if findings is None:
+        lines = [*lines, "findings:"]
+        at = len(lines)
+    else:
+        at = findings.place.line
+        rows = findings.node.content
+        if isinstance(rows, dict) and rows:
+            indent = min(row.place.column for row in rows.values()) - 1
+        else:
+            lines[at - 1] = _NOTHING.sub(":", lines[at - 1], count=1)
+    kept = _without(lines, finding_id)
+    if finding_id in wanted:
+        kept[at:at] = _block(finding_id, wanted[finding_id], " " * indent)
+    return kept
+
+
 def _without(lines: list[str], finding_id: str) -> list[str]:
     """The lines without the block of one finding."""
     opened = re.compile(rf"(\s+)[\"']?{re.escape(finding_id)}[\"']?\s*:")
@@ -200,9 +248,18 @@ def _without(lines: list[str], finding_id: str) -> list[str]:
     return kept
 
 
-def _block(finding_id: str, triage: Triage) -> list[str]:
+def _block(finding_id: str, triage: Triage, margin: str) -> list[str]:
     fields = triage.model_dump(exclude_defaults=True)
     # A JSON text is a YAML text, quoted by its own emitter.
-    return [f"  {finding_id}:"] + [
-        f"    {name}: {orjson.dumps(value).decode()}" for name, value in fields.items()
+    return [f"{margin}{finding_id}:"] + [
+        f"{2 * margin}{name}: {_quoted(value)}" for name, value in fields.items()
     ]
+
+
+def _quoted(value: str) -> str:
+    """A JSON text, with escapes for what YAML would take for an end of line, or refuse."""
+    text = orjson.dumps(value).decode()
+    return "".join(
+        char if char.isprintable() or ord(char) > _MAX_ESCAPED else f"\\u{ord(char):04x}"
+        for char in text
+    )

@@ -49,6 +49,56 @@ def test_other_lines_are_left_alone(tmp_path):
     assert file.read()[TWO].note == "see wiki"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"findings: # what we said\n  {TWO}:\n    state: muted\n", id="a comment"),
+        pytest.param(f"\ufefffindings:\n  {TWO}:\n    state: muted\n", id="a byte order mark"),
+        pytest.param(f"findings:\n    {TWO}:\n        state: muted\n", id="four spaces"),
+        pytest.param(f"# ours\r\nfindings:\r\n  {TWO}:\r\n    state: muted\r\n", id="CRLF"),
+        pytest.param(f"findings:\n  {TWO}: {{state: muted}}\nversion: 1\n", id="flow entries"),
+        pytest.param(f'"findings":\n  "{TWO}":\n    state: muted\n', id="quotes"),
+        pytest.param("version: 1\nfindings: {}  # nothing yet\n", id="nothing yet"),
+        pytest.param("findings: ~\n", id="null"),
+    ],
+)
+def test_a_command_leaves_a_file_written_by_hand_as_it_is_but_for_its_own_lines(tmp_path, text):
+    """Whatever the style: the file can be read afterwards, and taking back restores the rest."""
+    path = path_of(tmp_path)
+    path.write_bytes(text.encode())
+    file = TriageFile(tmp_path, "p")
+    before = file.read()
+
+    file.decide(ONE, MUTED)
+    with_one = file.read()
+    file.decide(ONE, Triage())
+
+    assert with_one == {**before, ONE: MUTED}
+    assert file.read() == before
+    if before:
+        assert path.read_bytes() == text.encode()
+
+
+def test_a_file_that_cannot_be_changed_line_by_line_is_left_alone(tmp_path):
+    """The command says so, instead of making a file that nobody can read."""
+    text = f"findings: {{{TWO}: {{state: muted}}}}\n"
+    path_of(tmp_path).write_text(text)
+
+    with pytest.raises(ConfigError, match="not one id a line"):
+        TriageFile(tmp_path, "p").decide(ONE, MUTED)
+
+    assert path_of(tmp_path).read_text() == text
+
+
+@pytest.mark.parametrize("note", ["a\u2028b", "\x85", "del \x7f", "\ufeff", "😀 ok", 'q " \\ \t'])
+def test_a_note_of_any_characters_is_read_back(tmp_path, note):
+    """None of them ends a line or a file early."""
+    TriageFile(tmp_path, "p").decide(ONE, Triage(state="acknowledged", note=note))
+    TriageFile(tmp_path, "p").decide(TWO, MUTED)
+
+    assert TriageFile(tmp_path, "p").read()[ONE].note == note
+
+
 def test_an_open_finding_has_no_block(tmp_path):
     """Taking a decision back removes it."""
     file = TriageFile(tmp_path, "p")
