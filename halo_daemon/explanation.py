@@ -19,7 +19,7 @@ from halo_daemon.analyzer.agent.explain import DryRun, ExplainSettings, dry_run,
 from halo_daemon.analyzer.agent.llm import DEFAULT_BASE_URL, OpenAIModel, OpenAISettings
 from halo_daemon.analyzer.agent.model import ChatModel
 from halo_daemon.analyzer.agent.session import RunSettings
-from halo_daemon.analyzer.agent.usage import Price, price_of
+from halo_daemon.analyzer.agent.usage import Price
 from halo_daemon.config import Config, ModelConfig
 from halo_daemon.findings import Report
 from halo_daemon.store.paths import DataPaths
@@ -145,7 +145,7 @@ def _price(model: ModelConfig) -> Price | None:
     stated = model.price
     if stated.input_usd is not None and stated.output_usd is not None:
         return Price(stated.input_usd, stated.output_usd)
-    return price_of(model.model, {})
+    return None
 
 
 @contextmanager

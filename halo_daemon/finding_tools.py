@@ -5,7 +5,6 @@ What it reads is what the command line shows; what it decides is written as peop
 decisions are, in its user's name.
 """
 
-import getpass
 import time
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from halo_daemon.analysis import AnalysisRequest, analyze
 from halo_daemon.analyzer.agent.arguments import ToolArguments
 from halo_daemon.analyzer.agent.toolbox import Tool, in_thread
 from halo_daemon.analyzer.brief import render_brief
-from halo_daemon.analyzer.finding_desk import FindingDesk, KnownFinding
+from halo_daemon.analyzer.finding_desk import FindingDesk, KnownFinding, own_name
 from halo_daemon.config import Config
 from halo_daemon.findings import Finding, Report, Triage
 from halo_daemon.proto.json_value import JsonObject, JsonValue
@@ -226,4 +225,4 @@ def _now() -> str:
 
 
 def _by() -> str:
-    return f"{getpass.getuser()}, by a coding agent"
+    return f"{own_name()}, by a coding agent"

@@ -1,5 +1,7 @@
 """What people do with findings: look them up, decide, say that one is resolved."""
 
+import getpass
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -169,3 +171,12 @@ def _current(name: str, histories: Mapping[str, History]) -> str:
         name = later
         passed.add(name)
     return name
+
+
+def own_name() -> str:
+    """The name of whoever decides here; its number where the machine has no name for it."""
+    try:
+        return getpass.getuser()
+    # A container may run as any number. Until Python 3.13 it is a `KeyError`.
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

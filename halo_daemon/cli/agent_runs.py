@@ -22,7 +22,8 @@ from halo_daemon.analyzer.agent.engine import (
 from halo_daemon.analyzer.agent.engine_config import EngineConfig
 from halo_daemon.analyzer.agent.explain import ExplainSettings, dry_run
 from halo_daemon.analyzer.agent.messages import Message, Role
-from halo_daemon.analyzer.agent.models import absent_models, close_models, models_of
+from halo_daemon.analyzer.agent.models import absent_models, close_models, models_of, prices_of
+from halo_daemon.analyzer.agent.usage import price_of
 from halo_daemon.analyzer.run import RunInfo, analyze_window
 from halo_daemon.cli.agent_display import show_all
 from halo_daemon.cli.dry_runs import dry_run_lines
@@ -281,7 +282,10 @@ def print_plan(settings: Config, options: AskOptions, question: Question) -> Non
     try:
         report = _report_of(stored.reader, stored.window, "ask")
         explain_settings = ExplainSettings(
-            options.model, question=question.prompt, run=settings_of(config)
+            options.model,
+            question=question.prompt,
+            price=price_of(options.model, prices_of(config)),
+            run=settings_of(config),
         )
         plan = dry_run(report, stored.reader, explain_settings, queries=stored.queries)
     finally:

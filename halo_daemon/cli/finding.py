@@ -1,6 +1,5 @@
 """``halo-daemon finding``: look findings up and say what becomes of them."""
 
-import getpass
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -168,7 +167,7 @@ def acknowledge(
     from halo_daemon.findings import Triage
 
     desk, row = _found(ctx, finding, project, config=config, data=data)
-    _decide(desk, row, Triage(state="acknowledged", note=note, by=getpass.getuser()))
+    _decide(desk, row, Triage(state="acknowledged", note=note))
 
 
 @app.command("mute")
@@ -189,8 +188,7 @@ def mute(
     from halo_daemon.findings import Triage
 
     desk, row = _found(ctx, finding, project, config=config, data=data)
-    by = getpass.getuser()
-    _decide(desk, row, Triage(state="muted", until=_until(until), note=reason, by=by))
+    _decide(desk, row, Triage(state="muted", until=_until(until), note=reason))
 
 
 @app.command("feedback")
@@ -208,11 +206,10 @@ def feedback(
     from halo_daemon.findings import Triage
 
     desk, row = _found(ctx, finding, project, config=config, data=data)
-    by = getpass.getuser()
     if verdict is Verdict.BAD:
-        _decide(desk, row, Triage(state="false_positive", note=note, by=by))
+        _decide(desk, row, Triage(state="false_positive", note=note))
     else:
-        _decide(desk, row, Triage(state="acknowledged", note=note or "right", by=by))
+        _decide(desk, row, Triage(state="acknowledged", note=note or "right"))
 
 
 @app.command("resolve")
@@ -246,7 +243,7 @@ def reopen(
 
     desk, row = _found(ctx, finding, project, config=config, data=data)
     if row.triage.state != "open":
-        _decide(desk, row, Triage(by=getpass.getuser()))
+        _decide(desk, row, Triage())
     if row.state == "resolved":
         _set_state(desk, row, "reopened", note="")
     elif row.triage.state == "open":
@@ -262,22 +259,28 @@ def _end_of(triage: "Triage") -> str:
 
 
 def _decide(desk: "FindingDesk", row: "KnownFinding", triage: "Triage") -> None:
-    if row.triage.state == triage.state and row.triage.until == triage.until:
+    from halo_daemon.analyzer.finding_desk import own_name
+
+    known = row.triage
+    if (known.state, known.until) == (triage.state, triage.until) and (
+        triage.note in {"", known.note}
+    ):
         print_note(f"already_{triage.state}: {row.finding_id}")
         return
-    desk.decide(row, triage, now=_now())
+    desk.decide(row, triage.model_copy(update={"by": own_name()}), now=_now())
     print_note(f"{triage.state.replace('_', ' ')}: {row.finding_id} {printable(row.title)}")
 
 
 def _set_state(
     desk: "FindingDesk", row: "KnownFinding", state: "FindingState", *, note: str
 ) -> None:
+    from halo_daemon.analyzer.finding_desk import own_name
     from halo_daemon.findings import Triage
 
     if row.state == state and note in {"", row.history.resolved_in_version}:
         print_note(f"already_{state}: {row.finding_id}")
         return
-    desk.set_state(row, state, Triage(note=note, by=getpass.getuser()), now=_now())
+    desk.set_state(row, state, Triage(note=note, by=own_name()), now=_now())
     print_note(f"{state}: {row.finding_id} {printable(row.title)}")
 
 

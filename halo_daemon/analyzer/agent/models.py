@@ -32,7 +32,7 @@ def models_of(
     def role(model: ModelConfig) -> RoleModel:
         key = model.model_dump_json()
         if key not in made:
-            price = price_of(model.name, _prices(config))
+            price = price_of(model.name, prices_of(config))
             made[key] = RoleModel(
                 make_model(config, model, environ, learnt),
                 model.name,
@@ -85,7 +85,8 @@ def make_model(
     return OpenAIModel(settings, learnt.of(f"{settings.model} at {settings.base_url}"))
 
 
-def _prices(config: EngineConfig) -> dict[str, Price]:
+def prices_of(config: EngineConfig) -> dict[str, Price]:
+    """The prices that were stated, by the name of the model."""
     return {
         name: Price(price.input_usd, price.output_usd, price.cached_input_usd)
         for name, price in config.prices.items()

@@ -1,4 +1,6 @@
 import json
+import os
+import pwd
 
 import pytest
 import typer
@@ -132,6 +134,35 @@ def test_saying_it_twice_changes_nothing(project):
 
     assert again.exit_code == 0
     assert "already_acknowledged" in again.stderr
+
+
+def test_a_note_is_added_to_a_decision_that_stands(project):
+    """Words that come later are kept, and none take none away."""
+    name = finding_id(project)
+    for words in ((), ("--note", "see the runbook"), ()):
+        run(project, "finding", "ack", name, *words)
+
+    listed = json.loads(run(project, "finding", "list", "--json").stdout)
+
+    assert listed["findings"][0]["triage"]["note"] == "see the runbook"
+
+
+def test_who_has_no_name_on_the_machine_may_decide(project, monkeypatch):
+    """A container runs as any number; it stands with the decision."""
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for command in (("ack",), ("resolve",)):
+        assert run(project, "finding", *command, finding_id(project)).exit_code == 0
+
+    listed = json.loads(run(project, "finding", "list", "--all", "--json").stdout)
+
+    assert listed["findings"][0]["triage"]["by"] == f"uid {os.getuid()}"
+    assert listed["findings"][0]["state"] == "resolved"
 
 
 def test_a_version_is_added_to_what_is_resolved_already(project):
