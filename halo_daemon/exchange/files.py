@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 
 from halo_daemon.errors import HaloError
 from halo_daemon.exchange.incoming import START, Input, Place
@@ -163,12 +163,21 @@ def document(stream: io.BufferedReader) -> bytes | None:
     return None if len(data) > MAX_RECORD_BYTES else data.removeprefix(BYTE_ORDER_MARK)
 
 
-class _Bounded(io.RawIOBase):
-    """An unpacking stream that ends with an error when it gives more than it may."""
+class _Packed(Protocol):
+    def read1(self, size: int, /) -> bytes: ...
 
-    def __init__(self, unpacking: BinaryIO) -> None:
+
+class _Bounded(io.RawIOBase):
+    """
+    An unpacking stream that ends with an error when it gives more than it may.
+
+    What stands before damage is given first.
+    """
+
+    def __init__(self, unpacking: _Packed) -> None:
         self._unpacking = unpacking
         self._left = MAX_UNPACKED_BYTES
+        self._damage: Exception | None = None
 
     def readable(self) -> bool:
         """Always."""
@@ -177,12 +186,25 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: "Buffer", /) -> int:
         """Read into *buffer*."""
         target = memoryview(buffer)
-        data = self._unpacking.read(len(target))
-        self._left -= len(data)
+        filled = 0
+        while filled < len(target) and (data := self._read(len(target) - filled)):
+            target[filled : filled + len(data)] = data
+            filled += len(data)
+        self._left -= filled
         if self._left < 0:
             raise EOFError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
-        target[: len(data)] = data
-        return len(data)
+        if self._damage is not None and not filled:
+            raise self._damage
+        return filled
+
+    def _read(self, size: int) -> bytes:
+        if self._damage is not None:
+            return b""
+        try:
+            return self._unpacking.read1(size)
+        except UnpackError as exc:
+            self._damage = exc
+            return b""
 
 
 def _stdin() -> io.BufferedReader:
@@ -199,9 +221,9 @@ def _open(path: Path) -> io.BufferedReader:
 def _unpacking(reader: io.BufferedReader) -> io.BufferedReader:
     head = reader.peek(4)[:4]
     if head.startswith(_GZIP_MAGIC):
-        packed: BinaryIO = cast("BinaryIO", gzip.GzipFile(fileobj=reader))
+        packed: _Packed = gzip.GzipFile(fileobj=reader)
     elif head == ZSTD_MAGIC:
-        packed = cast("BinaryIO", zstd.ZstdFile(cast("BinaryIO", reader)))
+        packed = zstd.ZstdFile(cast("BinaryIO", reader))
     else:
         return reader
     return io.BufferedReader(_Bounded(packed), PEEK_BYTES)

@@ -8,6 +8,7 @@ import orjson
 
 from halo_daemon.errors import DecodeError, LimitError
 from halo_daemon.exchange.incoming import Incoming, Request, Skipped
+from halo_daemon.exchange.json_records import dumped, parse_json
 from halo_daemon.exchange.values import mapping, objects
 from halo_daemon.proto.batch import DecodedRequest, DecodeLimits, ProjectOf, SpanBatch
 from halo_daemon.proto.json_value import JsonObject
@@ -151,25 +152,34 @@ class Gathering:
             return
         except (DecodeError, LimitError) as exc:
             parts = [] if request.is_protobuf else _parts(request.body)
-            if len(parts) < 2:  # noqa: PLR2004 -- nothing to take apart
-                self._summary.skip("not an OTLP request", f"{file}, {str(exc)[:200]}")
-                return
+            if not parts:
+                self._skip_request(file, exc)
         for part in parts:
             try:
                 yield decode_json(part, project_of=self.project_of, limits=_LIMITS)
             except (DecodeError, LimitError) as exc:
+                if len(parts) == 1:
+                    self._skip_request(file, exc)
+                    continue
                 self._summary.rejected_spans += 1
                 self._summary.skip("not an OTLP span", f"{file}, {str(exc)[:200]}")
 
+    def _skip_request(self, file: str, exc: Exception) -> None:
+        self._summary.skip("not an OTLP request", f"{file}, {str(exc)[:200]}")
+
 
 def _parts(body: bytes) -> list[bytes]:
-    """A request for each span of a request in OTLP/JSON; empty when it is none."""
+    """
+    A request for each span of a request in OTLP/JSON; empty when it is none.
+
+    Numbers that JSON has not are left out of them.
+    """
     try:
-        request = mapping(orjson.loads(body))
+        request = mapping(parse_json(body))
     except ValueError:
         return []
     return [
-        orjson.dumps(
+        dumped(
             {"resourceSpans": [{**outer, "scopeSpans": [{**scope, "spans": [span]}]}]},
         )
         for outer in objects(request.get("resourceSpans"))

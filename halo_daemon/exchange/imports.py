@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from halo_daemon.errors import ConfigError, HaloError
-from halo_daemon.exchange.files import UnpackError, open_input, peek
+from halo_daemon.exchange.files import PEEK_BYTES, UnpackError, open_input, peek
 from halo_daemon.exchange.import_batches import Accept, Gathering, ImportSummary, StartWindow
 from halo_daemon.exchange.import_state import FileIdentity, ImportState
 from halo_daemon.exchange.incoming import START, Importer, Incoming, Input, Place, Request, Skipped
@@ -32,7 +32,7 @@ from halo_daemon.exchange.read_mlflow import read_mlflow
 from halo_daemon.exchange.read_openai_agents import read_openai_agents
 from halo_daemon.exchange.read_otlp import CUT_OFF_RECORD, read_otlp
 from halo_daemon.exchange.read_phoenix import read_phoenix
-from halo_daemon.exchange.recognise import PARQUET, recognise
+from halo_daemon.exchange.recognise import PARQUET, UTF_16, recognise
 from halo_daemon.proto.batch import ProjectOf
 from halo_daemon.proto.json_value import Attributes
 from halo_daemon.proto.project import Project, project_named
@@ -199,7 +199,11 @@ class Import:
         if found == PARQUET:
             return self._parquet(source)
         wanted = found if self.source == AUTO else self.source
+        if found == UTF_16:
+            return iter((Skipped("is UTF-16, and only UTF-8 is read", ""),))
         if wanted not in IMPORTERS:
+            # Damage this early is why it is not known, and is met here.
+            source.stream.read(PEEK_BYTES)
             return iter((Skipped(f"is of no source that is known ({found or 'text'})", ""),))
         if found and found != wanted:
             return iter((Skipped(f"is {found}, not {wanted}", ""),))

@@ -61,7 +61,7 @@ class Record(NamedTuple):
     @property
     def body(self) -> bytes:
         """The object's text."""
-        return self.raw or orjson.dumps(self.value)
+        return self.raw or dumped(self.value)
 
 
 def unwrap_nothing(value: JsonObject) -> JsonValue:
@@ -93,9 +93,19 @@ def json_records(source: Input, unwrap: Unwrap = unwrap_nothing) -> Iterator[Rec
         yield Record("line 1", None, "not JSON", None)
 
 
+def dumped(value: JsonValue) -> bytes:
+    """A value as JSON, whole numbers of any size included."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
+
+
 def parse_json(text: bytes) -> JsonValue:
     """
     One JSON value, also as Python writes it: with ``NaN``, and with halves of surrogate pairs.
+
+    Bytes that are no UTF-8 become replacement characters: they cost no record.
 
     Raises:
         ValueError: It is none.
@@ -105,7 +115,8 @@ def parse_json(text: bytes) -> JsonValue:
     except orjson.JSONDecodeError:
         whole, _ = without_lone_surrogates(text)
         try:
-            return cast("JsonValue", json.loads(whole, parse_constant=lambda _: None))
+            text_alone = whole.decode("utf-8", "replace")
+            return cast("JsonValue", json.loads(text_alone, parse_constant=lambda _: None))
         except RecursionError as exc:
             raise ValueError("nested too deep") from exc
 

@@ -58,6 +58,8 @@ def unwrap_observations(value: JsonObject) -> JsonValue:
     shared = {
         key: value[key] for key in ("sessionId", "userId", "release", "tags") if value.get(key)
     }
+    if value.get("name"):
+        shared["traceName"] = value["name"]
     flat: list[JsonValue] = []
     for one in inner:
         nested = unwrap_observations(one) if isinstance(one, dict) else one

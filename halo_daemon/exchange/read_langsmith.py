@@ -12,6 +12,7 @@ from halo_daemon.proto.json_value import JsonObject, JsonValue
 
 SOURCE: Final = "langsmith"
 
+_NS_PER_MS: Final = 1_000_000
 _KINDS: Final = {"parser": "CHAIN"}
 _CHILDREN: Final = "child_runs"
 _CHAT_KEYS: Final = ("session_id", "thread_id", "conversation_id")
@@ -96,8 +97,8 @@ def langsmith_draft(record: JsonObject) -> Draft:
         parent=text(record.get("parent_run_id")),
         name=text(record.get("name")) or kind,
         kind=_KINDS.get(kind, kind.upper()),
-        start_unix_ns=iso_unix_ns(record.get("start_time")),
-        end_unix_ns=iso_unix_ns(record.get("end_time")),
+        start_unix_ns=_time(record.get("start_time")),
+        end_unix_ns=_time(record.get("end_time")),
         error=as_text(error) if error else None,
         is_open=record.get("status") == "pending",
         project=text(record.get("session_name")),
@@ -121,6 +122,12 @@ def langsmith_draft(record: JsonObject) -> Draft:
             **dict(leftovers(SOURCE, record, _KNOWN)),
         },
     )
+
+
+def _time(value: JsonValue) -> int | None:
+    """ISO 8601, or milliseconds as the JavaScript client counts them."""
+    millis = count(value)
+    return iso_unix_ns(value) if millis is None else millis * _NS_PER_MS
 
 
 def _first(fields: JsonObject, *keys: str) -> str | None:

@@ -11,12 +11,14 @@ from halo_daemon.exchange.files import (
     peek,
 )
 from halo_daemon.exchange.incoming import START, Incoming, Input, Place, Request, Skipped
-from halo_daemon.exchange.json_records import json_records, parse_json
+from halo_daemon.exchange.json_records import dumped, json_records, parse_json
+from halo_daemon.exchange.values import items, objects
 from halo_daemon.proto.json_value import JsonObject
 
 CUT_OFF_RECORD: Final = "cut off record"
 
 _TRACES: Final = ("resourceSpans", "resource_spans")
+_LIBRARY_SPANS: Final = "instrumentationLibrarySpans"
 _OTHER_SIGNALS: Final = (
     ("resourceMetrics", "metrics"),
     ("resource_metrics", "metrics"),
@@ -67,6 +69,17 @@ def _json_request(body: bytes, where: str, end: Place) -> Incoming:
 
 def _checked(found: JsonObject, body: bytes, where: str, end: Place | None) -> Incoming:
     if any(key in found for key in _TRACES):
-        return Request(body, resume=end)
+        return Request(_with_scopes(found, body), resume=end)
     signal = next((signal for key, signal in _OTHER_SIGNALS if key in found), "")
     return Skipped(f"{signal}, not traces" if signal else "not an OTLP request", where)
+
+
+def _with_scopes(request: JsonObject, body: bytes) -> bytes:
+    """The request with scopes where it has libraries, as they were called before OTLP 0.15."""
+    if _LIBRARY_SPANS.encode() not in body:
+        return body
+    for resource in objects(request.get("resourceSpans")):
+        for group in objects(resource.get(_LIBRARY_SPANS)):
+            scope: JsonObject = {"scope": group.get("instrumentationLibrary"), **group}
+            resource["scopeSpans"] = [*items(resource.get("scopeSpans")), scope]
+    return dumped(request)

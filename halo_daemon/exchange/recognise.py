@@ -1,12 +1,15 @@
 """Which tool wrote a file, told from its first bytes and never from its name; pure."""
 
+import codecs
 import re
 from collections.abc import Iterator
 
 from halo_daemon.exchange.files import PEEK_BYTES, is_framed, is_lone_request
 
 PARQUET = "parquet"
+UTF_16 = "UTF-16"
 _PARQUET_MAGIC = b"PAR1"
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAX_DEPTH = 5
 _TOKEN = re.compile(
     rb'(?P<text>"(?:[^"\\\n]++|\\.)*+")\s*(?P<colon>:?)|(?P<mark>[{}\[\]])', re.DOTALL
@@ -21,7 +24,7 @@ _WRAPPERS = ("", "data.", "spans.", "observations.", "runs.", "traces.", "traces
 
 def recognise(head: bytes) -> str:
     """
-    The source that a file is of: a name `halo-daemon import` takes, or `PARQUET`.
+    The source that a file is of: a name `halo-daemon import` takes, `PARQUET`, or `UTF_16`.
 
     Args:
         head: The first bytes, unpacked; as many as are at hand.
@@ -33,6 +36,8 @@ def recognise(head: bytes) -> str:
         return "otlp"
     if head.startswith(_PARQUET_MAGIC):
         return PARQUET
+    if head.startswith(_UTF_16_MARKS):
+        return UTF_16
     for paths in _objects(head[:PEEK_BYTES]):
         for wrapper in _WRAPPERS:
             found = _source_of({path[len(wrapper) :] for path in paths if path.startswith(wrapper)})
@@ -66,6 +71,7 @@ _NEEDED: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("halo", (("trace_id",), ("span_id",), ("resource",), ("scope",))),
     ("phoenix", (("context.trace_id",), ("span_kind",))),
     ("mlflow", (("info",), ("data", "data.spans", "spans"))),
+    ("mlflow", (("attributes.mlflow.spanType", "attributes.mlflow.traceRequestId"),)),
     ("langsmith", (("run_type",), ("trace_id", "dotted_order", "session_id"))),
     ("langfuse", (("traceId",), ("startTime",), ("id",))),
     ("langfuse", (("trace_id",), ("id",), ("parent_observation_id",))),
