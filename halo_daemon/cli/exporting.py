@@ -27,7 +27,7 @@ from halo_daemon.cli.options import (
     SinceOption,
     UntilOption,
 )
-from halo_daemon.cli.output import print_note, write_file, write_output, write_stdout
+from halo_daemon.cli.output import is_device, print_note, write_file, write_output, write_stdout
 from halo_daemon.cli.usage import noun
 from halo_daemon.errors import ConfigError
 
@@ -205,6 +205,8 @@ def _write_lines(
             raise ConfigError(f"cannot write {output}: it is a directory", hint="name a file")
         write_file(lines_of(counted), output)
         # The lines are for programs that know nothing else: it stands beside them.
-        write_output(counted.provenance(form), output.with_name(f"{output.name}.provenance.json"))
+        if not is_device(output):
+            file = output.resolve()
+            write_file([counted.provenance(form)], file.with_name(f"{file.name}.provenance.json"))
     if not counted.spans:
         print_note("no traces in the window", hint="widen it with --since")

@@ -194,21 +194,37 @@ def write_file(parts: Iterable[bytes], path: Path) -> None:
     """
     Write a file beside its place and rename it: it appears whole or not at all.
 
+    A device or a pipe is written to and stays what it is, and so does a link.
+
     Raises:
         ConfigError: *path* is a directory.
         HaloError: The disk refused.
     """
     if path.is_dir():
         raise ConfigError(f"cannot write {path}: it is a directory", hint="name a file with -o")
+    try:
+        if is_device(path):
+            with path.open("wb") as file:
+                file.writelines(parts)
+        else:
+            _replace_file(parts, path.resolve())
+    except OSError as exc:
+        raise HaloError(
+            f"cannot write {path}: {exc.strerror}", hint="name a writable file with -o"
+        ) from exc
+
+
+def is_device(path: Path) -> bool:
+    """Whether there is something that is neither a file nor a directory, such as `/dev/null`."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _replace_file(parts: Iterable[bytes], path: Path) -> None:
     temporary = path.with_name(f".{path.name}.partial")
     try:
         with temporary.open("wb") as file:
             file.writelines(parts)
         temporary.replace(path)
-    except OSError as exc:
-        raise HaloError(
-            f"cannot write {path}: {exc.strerror}", hint="name a writable file with -o"
-        ) from exc
     finally:
         temporary.unlink(missing_ok=True)
 

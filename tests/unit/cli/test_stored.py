@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import typer
@@ -389,6 +391,39 @@ def test_an_export_says_where_it_comes_from(data, tmp_path):
     assert (tmp_path / "out.jsonl.provenance.json").read_bytes() == provenance
     assert json.loads(provenance)["spans"] == 3
     assert [one.name for one in tmp_path.glob(".*partial")] == []
+
+
+def test_an_export_to_a_pipe_or_a_device_leaves_it_what_it_is(data, tmp_path):
+    """What is no file is written to: nothing takes its place, and nothing appears beside it."""
+    pipe = tmp_path / "pipes" / "out"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+
+    run(data, "export", "halo", *ALL, "-o", str(pipe))
+    reader.join(30)
+
+    assert pipe.is_fifo()
+    assert [len(whole.splitlines()) for whole in read] == [3]
+    assert [entry.name for entry in pipe.parent.iterdir()] == ["out"]
+
+
+def test_an_export_to_a_link_writes_the_file_that_it_names(data, tmp_path):
+    """The link stays, and what the lines are stands beside the file."""
+    there = tmp_path / "there"
+    there.mkdir()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(there / "out.jsonl")
+
+    run(data, "export", "halo", *ALL, "-o", str(link))
+
+    assert link.is_symlink()
+    assert sorted(entry.name for entry in there.iterdir()) == [
+        "out.jsonl",
+        "out.jsonl.provenance.json",
+    ]
 
 
 @pytest.mark.parametrize(
