@@ -9,7 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from halo_daemon.analyzer.content import parse_json, text_of, tool_arguments, tool_result
+from halo_daemon.analyzer.content import (
+    first_text,
+    parse_json,
+    text_of,
+    tool_arguments,
+    tool_result,
+)
 from halo_daemon.analyzer.contract import ToolContract, at_pointer
 from halo_daemon.analyzer.masking import core_message, exception_type, says_nothing
 from halo_daemon.proto.semconv.targets import EVENT_OF_SPAN
@@ -19,6 +25,8 @@ from halo_daemon.proto.span import STATUS_ERROR, TOOL, Span
 SignalKind = Literal["status", "exception", "attribute", "text", "derived", "contract"]
 
 _HTTP_KEYS = ("http.response.status_code", "http.status_code")
+_MESSAGE_KEYS = ("langfuse.observation.status_message",)
+"""What says why, where something other than the status says that it failed."""
 _NO_WORDS = frozenset({"", "null", "None", "{}", "[]", '""'})
 _NO_TYPES = frozenset({"_other", "other", "unknown"})
 """What stands for the type of an error that has none of those known: `_OTHER` in OpenTelemetry."""
@@ -66,7 +74,11 @@ def error_signal(span: Span, *, may_state: bool = True) -> ErrorSignal | None:
     if found is None and span.observation_kind == TOOL:
         found = _from_result(span)
     if found is None and may_state and span.has_derived_error:
-        return ErrorSignal("derived", _WORDLESS, _declared_type(span), "")
+        said = first_text(span, _MESSAGE_KEYS)
+        message = said.value.strip() and said.value
+        return ErrorSignal(
+            "derived", message or _WORDLESS, _declared_type(span), said.attribute if message else ""
+        )
     return found
 
 
@@ -104,8 +116,11 @@ def _from_status(span: Span) -> ErrorSignal:
     if event:
         return event._replace(kind="status")
     if has_words:
-        kind_of = exception_type(core_message(result.value)) or _declared_type(span)
-        return ErrorSignal("status", result.value, kind_of, result.attribute)
+        # An object says it in a member; as a whole its words would all be masked.
+        is_object = result.value.lstrip()[:1] == "{"
+        said = (is_object and told_failure(result.value, span.tool_name)) or result.value
+        kind_of = exception_type(core_message(said)) or _declared_type(span)
+        return ErrorSignal("status", said, kind_of, result.attribute)
     declared = _declared_type(span)
     return ErrorSignal("status", declared or _WORDLESS, declared, "")
 

@@ -8,6 +8,7 @@ receiver need not read every result whole.
 from typing import Final
 
 from halo_daemon.proto.json_value import JsonValue
+from halo_daemon.proto.semconv.failure_words import RARE_BEGINNINGS
 
 _HTTP_ERRORS: Final = range(400, 600)
 _OPENING_CHARS: Final = 80
@@ -48,7 +49,14 @@ def may_tell(result: JsonValue) -> bool:
     if start[:1] in _FIRST_CHARS:
         return start[0] != "{" or _may_state(result)
     head = result[:_OPENING_CHARS]
-    return "rror" in head or "xcept" in head or "ot found" in head
+    return (
+        "rror" in head
+        or "xcept" in head
+        or "ot found" in head
+        or "imed out" in head
+        or "xpired" in head
+        or result[:3].lower() in RARE_BEGINNINGS
+    )
 
 
 def _may_state(result: str) -> bool:

@@ -11,6 +11,12 @@ import re
 from typing import Final
 
 from halo_daemon.proto.json_value import JsonObject, JsonValue
+from halo_daemon.proto.semconv.failure_words import (
+    NAMED_CODE,
+    is_login_page,
+    is_worded_failure,
+    shows_failures,
+)
 from halo_daemon.proto.semconv.readers import as_text, parsed
 
 _HEAD_CHARS: Final = 400
@@ -83,6 +89,7 @@ _TITLE: Final = re.compile(r"<(title|h1)\b[^>]{0,200}>\s*([^<]{1,200}?)\s*</\1",
 _PAGE_TITLE: Final = re.compile(
     rf"(?:(?:http )?(?:error|status)[:\s]{{1,3}})?[45][0-9]{{2}}(?:\s*$|[\s:|.–—-]{{1,4}}(?:{_REASON}|error)\b)"
     rf"|(?:error|access denied|{_REASON})\s*(?:$|[|:–—-]\s*error\b)"
+    r"|just a moment\.\.\.$|attention required! \| cloudflare$|error 1[0-9]{3}$"
 )
 
 _PRINTED: Final = re.compile(r"\{'(?:error|Error|errorMessage)': ?(['\"])(.{1,300}?)\1\s*[,}]")
@@ -103,6 +110,9 @@ _DESCRIBE: Final = frozenset(
 _REASONS: Final = tuple(name for name in _MESSAGES if name not in _DESCRIBE)
 """Members that say why a call failed."""
 _CODES: Final = ("statusCode", "status_code", "httpStatus", "http_status", "status", "code")
+_SAYS_ERROR: Final = ("errorMessage", "error_message", "faultstring")
+_ERROR_PARTS: Final = frozenset({"error-text", "error-json"})
+"""Types of a result that failed, of Vercel's AI SDK."""
 _ERROR_CODES: Final = ("error_code", "errorCode", "errcode")
 _OF_A_FAILURE: Final = frozenset(
     {*_MESSAGES, *_CODES, *_ERROR_CODES, "data", "details", "errors", "extensions", "instance"}
@@ -115,11 +125,16 @@ _WRAPPERS: Final = frozenset(
     {"result", "response", "output", "content", "body", "detail", "message"}
 )
 _CALLBACK: Final = {"output", "kwargs"}
+_ONLY_TEXT: Final = {"text"}
+_ENVELOPE: Final = {"_meta", "content", "isError", "is_error", "status", "structuredContent"} | {
+    "toolUseId"
+}
+"""What protocols put around the parts of a result."""
 _FUNCTION_RESPONSE: Final = {"id", "name", "response"}
 _NAMES: Final = (
     *('"error', '"Error', '"err', '"success"', '"status', '"ok"', '"is_error"', '"isError"'),
     *('"code"', '"http', '"__type"', '"detail"', '"content"', '"result"', '"response"'),
-    *('"output"', '"body"', '"message"', '"text"'),
+    *('"output"', '"body"', '"message"', '"text"', '"error', '"faultstring"'),
 )
 """One of these is in every JSON result that tells of a failure."""
 
@@ -156,10 +171,18 @@ def told_failure(result: JsonValue, tool: str) -> str:
     """
     The words for the failure that a call of *tool* with that result had; ``""`` for none.
 
-    What a tool that looks whether something is there did not find is its answer.
+    What a tool that looks whether something is there did not find is its answer, and so are
+    the lines of a log.
     """
     message = failure_in(result if isinstance(result, str) else as_text(result))
-    return "" if _CHECKING.match(tool) and _IS_AWAY.match(message) else message
+    if not message and isinstance(result, str):
+        return is_login_page(result, tool)
+    if not message or (_CHECKING.match(tool) and _IS_AWAY.match(message)):
+        return ""
+    is_text = message is result and message[:1] not in {"{", "["}
+    if is_text and "\n" in message.strip() and shows_failures(tool):
+        return ""
+    return message
 
 
 def _holds_any(text: str, marks: tuple[str, ...]) -> bool:
@@ -176,7 +199,11 @@ def _parsed(text: str) -> JsonValue:
 
 def _told(result: str, head: str) -> str:
     small = _lowered(head)
-    if _TEXT.match(small) or (len(result) <= _SHORT_CHARS and _SHORT_TEXT.match(small)):
+    if (
+        _TEXT.match(small)
+        or (len(result) <= _SHORT_CHARS and _SHORT_TEXT.match(small))
+        or is_worded_failure(small, len(result))
+    ):
         return "" if len(_LOG_LINE.findall(small)) >= _LOG_LINES else result
     return _page_error(result) if head[:1] == "<" else ""
 
@@ -247,7 +274,7 @@ def _stated_by_all(results: list[JsonValue], depth: int) -> str:
 
 def _part_text(part: JsonValue) -> str:
     """The text of a content part as protocols for tools have it."""
-    if isinstance(part, dict) and part.get("type") == "text":
+    if isinstance(part, dict) and (part.get("type") == "text" or part.keys() == _ONLY_TEXT):
         return as_text(part.get("text"))
     return ""
 
@@ -259,11 +286,28 @@ def _error_of(result: JsonObject) -> str:
     if isinstance(error, dict):
         return as_text(error.get("message")) or (as_text(error) if error else "")
     if isinstance(error, str):
-        return "" if error.strip().casefold() in _NO_ERROR else error
+        if error.strip().casefold() in _NO_ERROR:
+            return ""
+        said = result.get("error_description")
+        return f"{error}: {said}" if said and isinstance(said, str) else error
     if error is True:
         return _message_of(result) or "the result says it failed"
-    message = result.get("errorMessage")
-    return message if isinstance(message, str) and message.strip() else ""
+    return _error_part(result) or _said_error(result)
+
+
+def _error_part(result: JsonObject) -> str:
+    value = result.get("value")
+    if not value or result.get("type") not in _ERROR_PARTS:
+        return ""
+    return (_message_of(value) if isinstance(value, dict) else "") or as_text(value)
+
+
+def _said_error(result: JsonObject) -> str:
+    for name in _SAYS_ERROR:
+        message = result.get(name)
+        if isinstance(message, str) and message.strip().casefold() not in _NO_ERROR:
+            return message
+    return ""
 
 
 def _flagged(result: JsonObject) -> str:
@@ -330,6 +374,8 @@ def _coded(result: JsonObject) -> str:
         code = result.get(name)
         if isinstance(code, str) and code.isdecimal():
             code = int(code)
+        if isinstance(code, str) and NAMED_CODE.fullmatch(code):
+            return message if code in message else f"{code}: {message}"
         if isinstance(code, int) and not isinstance(code, bool) and code in _HTTP_ERRORS:
             return f"HTTP {code}: {message}"
     return ""
@@ -348,6 +394,8 @@ def _wrapped(result: JsonObject, depth: int) -> str:
         return _stated(result["response"], depth + 1)
     if "tool_name" in result and "raw_output" in result:
         return _stated(result["raw_output"], depth + 1)
+    if isinstance(result.get("content"), list) and result.keys() <= _ENVELOPE:
+        return _stated(result["content"], depth + 1)
     if len(result) != 1:
         return ""
     [(name, value)] = result.items()

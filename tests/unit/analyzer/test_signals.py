@@ -152,3 +152,31 @@ def test_what_a_tool_looks_for_may_be_away(name, is_failure):
     )
 
     assert (error_signal(span) is not None) is is_failure
+
+
+def test_an_object_that_failed_says_why_in_a_member():
+    """The status of an MCP call gives a code alone; its words stand in the object."""
+    result = '{"content": [{"type": "text", "text": "order 7 is archived"}], "isError": true}'
+
+    signal = error_signal(tool(result, status_code="STATUS_CODE_ERROR"))
+
+    assert signal is not None
+    assert signal.message == "order 7 is archived"
+
+
+def test_what_is_marked_as_an_error_says_why():
+    """Langfuse marks an observation by its level and says why in a message beside it."""
+    attributes = {
+        "openinference.span.kind": "TOOL",
+        "halo.derived.error": True,
+        "langfuse.observation.level": "ERROR",
+        "langfuse.observation.status_message": "shard 7 is not open",
+    }
+
+    signal = error_signal(make_span(attributes=attributes))
+
+    assert signal is not None
+    assert (signal.message, signal.attribute) == (
+        "shard 7 is not open",
+        "langfuse.observation.status_message",
+    )

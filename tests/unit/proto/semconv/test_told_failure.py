@@ -4,7 +4,7 @@ import pytest
 
 from halo_daemon.analyzer.signals import error_signal
 from halo_daemon.proto.semconv.may_tell import may_tell
-from halo_daemon.proto.semconv.told_failure import failure_in
+from halo_daemon.proto.semconv.told_failure import failure_in, told_failure
 from halo_daemon.testing.spans import make_span
 from tests.unit.proto.semconv.spans import projected
 
@@ -82,7 +82,108 @@ FAILURES = (
     '<!DOCTYPE html><html lang="en"><head><title>Access denied | Error 1020</title></head></html>',
 )
 
+WORDED = (
+    "I encountered an error while trying to use the tool. This was the error: 'x'.\n Tool find",
+    "Action 'fly' don't exist, these are the only available Actions: find, read",
+    "Error invoking tool 'find' with kwargs {'a': 1} with error:\n KeyError\n Please fix it.",
+    "fly is not a valid tool, try one of [find, read].",
+    '1 validation error:\n```json\n[{"type": "missing", "loc": ["q"]}]\n```',
+    "2 validation errors for FindArgs\nq\n  Field required",
+    "Encountered error: list index out of range",
+    "Execution error in find: \nTraceback (most recent call last):",
+    "tool invoke error: no route",
+    "tool parameters validation error: q is required, please check your tool parameters",
+    "there is not a tool named fly",
+    "Model tried to call unavailable tool 'fly'. Available tools: find.",
+    "Invalid input for tool find: Type validation failed",
+    "Unknown tool: fly",
+    "Input validation error: 'q' is a required property",
+    "Code execution failed at line 'x' due to: ValueError: y",
+    "Tool 'find' failed: boom",
+    "upstream connect error or disconnect/reset before headers. reset reason: overflow",
+    "no healthy upstream",
+    "HTTPSConnectionPool(host='x.example', port=443): Max retries exceeded with url: /a",
+    "Client error '404 Not Found' for url 'https://x.example/y'",
+    "rpc error: code = Unavailable desc = connection error",
+    "npm ERR! code E404",
+    '(psycopg2.errors.UndefinedColumn) column "x" does not exist',
+    "ORA-00942: table or view does not exist",
+    "SQLSTATE[42S02]: Base table or view not found",
+    "ERROR 1045 (28000): Access denied for user 'x'@'h'",
+    "The request timed out after 30 seconds. Please try again later.",
+    "This operation was aborted",
+    "The operation was aborted due to timeout",
+    "context deadline exceeded",
+    "Error 503: Service Unavailable",
+    "Your session has expired. Please log in again.",
+    "The security token included in the request is expired",
+    "Invalid API key",
+    "invalid_grant: Token has been expired or revoked.",
+    "You exceeded your current quota, please check your plan.",
+    "Too many requests. Retry after 30 s.",
+    "Rate limit reached for gpt-4o in organization org-x",
+    "Sorry, the service is temporarily unavailable. Please try again later.",
+    'There was an error: "boom"',
+    "cat: /x: No such file or directory",
+    "java.lang.NullPointerException\n\tat com.x.Y.z(Y.java:3)",
+    "TimeoutError",
+    "requests.exceptions.ReadTimeoutError.",
+    "Se produjo un error: no hay conexión",
+    "Une erreur s'est produite : délai dépassé",
+    "Es ist ein Fehler aufgetreten: Zeitüberschreitung",
+    "Ein interner Fehler ist aufgetreten.",
+    "Ocorreu um erro ao consultar o pedido",
+    "Si è verificato un errore",
+    "Er is een fout opgetreden",
+    "Wystąpił błąd",
+    "Произошла ошибка: превышено время ожидания",
+    "Bir hata oluştu",
+    "Ett fel har uppstått",
+    "发生错误：连接超时",
+    "エラーが発生しました",
+    "오류가 발생했습니다",
+    '{"message": "Endpoint request timed out"}',
+    '{"message": "The incoming token has expired"}',
+    '{"code": "ECONNREFUSED", "message": "connect ECONNREFUSED 127.0.0.1:5432"}',
+    '{"type": "error-text", "value": "boom"}',
+    '{"type": "error-json", "value": {"message": "boom"}}',
+    '{"faultcode": "soap:Server", "faultstring": "boom"}',
+    '{"error_message": "boom", "result": ""}',
+    '[{"text": "Error: boom"}]',
+    '{"content": [{"type": "text", "text": "Error: boom"}], "isError": false}',
+    '{"toolUseId": "t", "status": "success", "content": [{"text": "Error: boom"}]}',
+    "<html><head><title>Just a moment...</title></head></html>",
+    "<html><head><title>Attention Required! | Cloudflare</title></head></html>",
+)
+"""In the words of frameworks, drivers, gateways and protocols."""
+
 NO_FAILURES = (
+    "The request timed out handler is described here",
+    "Request timed out: 0",
+    "Operation aborted by the user",
+    "Unknown tools of the stone age",
+    "Tool 'hammer' fails often, a review",
+    "Actions that don't exist: none",
+    "Invalid tokens are refused, see page 4",
+    "Session expired users: 3",
+    "Too many requests for shoes were made in May",
+    "Rate limit exceeded: 0 times",
+    "Rate limits and how they are reached",
+    "The token economy of 2026",
+    "Sorry tales of the sea",
+    "no error",
+    "NoError",
+    "12 validation errors were fixed",
+    "Une erreur de jeunesse, roman",
+    "Es ist ein Buch über Fehler",
+    "错误处理指南",
+    "The operation was called off. " + "Then they waited. " * 60 + "Request timed out",
+    '{"error_message": "", "result": 3}',
+    '{"type": "error-prone", "value": "x"}',
+    '{"code": "EUROPE", "name": "Europe"}',
+    '{"content": [{"type": "text", "text": "all good"}], "isError": false}',
+    '[{"text": "How errors are handled: a guide"}]',
+    "<html><head><title>Just a moment of peace</title></head></html>",
     f'{{{LLAMA_INDEX}, "blocks": [], "raw_output": "0 errors", "is_error": false}}',
     f"{{{GOOD_MESSAGE}}}",
     f'{{"output": {{"lc": 1, "kwargs": {{{GOOD_MESSAGE}}}}}, "kwargs": {{"error": "none"}}}}',
@@ -136,7 +237,7 @@ NO_FAILURES = (
 )
 
 
-@pytest.mark.parametrize("result", FAILURES)
+@pytest.mark.parametrize("result", [*FAILURES, *WORDED])
 def test_a_failure_is_told_in_any_form(result):
     """Sentences, status lines, pages and objects that are all that came back are failures."""
     assert failure_in(result)
@@ -174,6 +275,57 @@ def test_what_is_flagged_when_received_is_a_failure_for_the_analysis(result, too
 
     assert not flagged or signal is not None
     assert flagged or signal is None or result in LEFT_TO_THE_ANALYSIS
+
+
+@pytest.mark.parametrize("result", WORDED)
+def test_what_is_flagged_of_other_words_is_a_failure_too(result):
+    """What the quick look takes for a failure is one for the analysis, whose words it is in."""
+    values = {"openinference.span.kind": "TOOL", "tool.name": "search", "output.value": result}
+    attributes = projected(values)["attributes"]
+    attributes.pop("halo.derived.error", None)
+
+    assert error_signal(make_span(attributes=attributes)) is not None
+
+
+@pytest.mark.parametrize(
+    ("tool", "result", "is_failure"),
+    [
+        ("get_error_logs", "Traceback (most recent call last):\n  File x\nKeyError: 'y'", False),
+        ("kubectl", "Traceback (most recent call last):\n  File x\nKeyError: 'y'", False),
+        ("queryLogs", "Error: connection refused\nError: connection refused", False),
+        ("get_error_logs", "Error: index logs-7 is not open", True),
+        ("get_error_logs", '{"error": "index\\nis not open"}', True),
+        ("find_order", "Traceback (most recent call last):\n  File x\nKeyError: 'y'", True),
+        ("catalog_search", "Error: that\ncatalogue is closed", True),
+    ],
+)
+def test_the_lines_of_a_log_are_no_failure_of_who_shows_it(tool, result, is_failure):
+    """Several lines are what others recorded; a line alone, or an object, is the tool's own."""
+    assert bool(told_failure(result, tool)) is is_failure
+
+
+@pytest.mark.parametrize(
+    ("tool", "title", "is_failure"),
+    [
+        ("list_orders", "Sign in - Corp SSO", True),
+        ("list_orders", "Anmelden", True),
+        ("list_orders", "Signs of spring", False),
+        ("fetch_page", "Sign in - Corp SSO", False),
+        ("browser_snapshot", "Login", False),
+    ],
+)
+def test_a_page_to_log_in_at_is_no_answer_where_no_page_was_asked_for(tool, title, is_failure):
+    """A service whose session is over answers with its login; who opens pages may want it."""
+    page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body></body></html>"
+
+    assert bool(told_failure(page, tool)) is is_failure
+
+
+def test_the_code_of_an_error_stands_before_its_description():
+    """OAuth names a failure by a code and says it in words: both are told."""
+    text = '{"error": "invalid_token", "error_description": "it expired"}'
+
+    assert failure_in(text) == "invalid_token: it expired"
 
 
 def test_the_message_of_an_object_is_what_it_says():
