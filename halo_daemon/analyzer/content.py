@@ -14,6 +14,12 @@ from halo_daemon.proto.span import Span
 _ARGUMENT_KEYS = ("input.value", "gen_ai.tool.call.arguments", "tool.parameters")
 _RESULT_KEYS = ("output.value", "gen_ai.tool.call.result")
 _MAX_PARSED_CHARS = 200_000
+_WRAPPERS = ("toolSpec", "data")
+"""What a tool's definition is wrapped in by Bedrock and Haystack."""
+_SCHEMAS = (
+    *("parameters", "input_schema", "inputSchema", "parameters_json_schema"),
+    *("parametersJsonSchema", "parameters_schema"),
+)
 _FLOAT = re.compile("[0-9][.eE]")
 """In every JSON text with a number that is no integer."""
 
@@ -247,12 +253,34 @@ def _offers(value: JsonValue) -> Iterator[OfferedTool]:
         for item in value:
             yield from _offers(parse_json(item) if isinstance(item, str) else item)
     elif isinstance(value, dict):
-        function = value.get("function")
-        described = function if isinstance(function, dict) else value
+        described = _described(value)
         name = described.get("name")
         if isinstance(name, str) and name:
-            schema = described.get("parameters") or described.get("input_schema")
-            yield OfferedTool(name, schema if isinstance(schema, dict) else None)
+            yield OfferedTool(name, _schema(described))
+
+
+def _described(definition: JsonObject) -> JsonObject:
+    """What names the tool and its arguments: the definition itself, or what it wraps."""
+    function = definition.get("function")
+    if isinstance(function, dict):
+        return function
+    if "name" not in definition:
+        for key in _WRAPPERS:
+            wrapped = definition.get(key)
+            if isinstance(wrapped, dict):
+                return wrapped
+    return definition
+
+
+def _schema(definition: JsonObject) -> JsonObject | None:
+    """The schema of a tool's arguments, by any of the names that it goes by."""
+    for key in _SCHEMAS:
+        schema = definition.get(key)
+        if isinstance(schema, dict) and schema:
+            inner = schema.get("json")
+            # Bedrock puts it into one more object.
+            return inner if isinstance(inner, dict) and len(schema) == 1 else schema
+    return None
 
 
 def canonical_arguments(text: str) -> str:

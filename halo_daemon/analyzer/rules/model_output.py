@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 TRUNCATED_OUTPUT = "truncated_output"
 FILTERED_OUTPUT = "filtered_output"
-_CUT = frozenset({"length", "max_tokens", "max_length", "max_output_tokens", "incomplete"})
+_CUT = frozenset({"length", "max_tokens", "max_length", "max_output_tokens", "incomplete"}) | {
+    "model_context_window_exceeded"
+}
 _MAY_BE_CUT = _CUT | {""}
 """Without a reason the output itself is looked at."""
 
-_FILTERED = frozenset({"content_filter", "content_filtered", "safety", "content-filter"})
+_FILTERED = frozenset(
+    {"blocklist", "content-filter", "content_filter", "content_filtered", "guardrail_intervened"}
+    | {"prohibited_content", "recitation", "safety", "spii"}
+)
 _LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
 _FENCE = "```"
 _CLOSED_ENDS = frozenset("}]`.!?")

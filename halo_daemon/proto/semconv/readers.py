@@ -343,9 +343,17 @@ TRUE = Reader(_true, "true → derived flag")
 FALSE = Reader(_false, "false → derived flag")
 BEFORE_DOT = Reader(_before_dot, "the part before the dot")
 REASONS = Reader(_reasons, "one word, a list, or the `finish_reason` of messages")
+_LANGCHAIN: Final = "generations.0.0.message.kwargs.response_metadata"
 ANSWER_REASONS: Final[Reader] = holding(
-    ("finish_reason", "stop_reason"),
-    at_first(("choices", "finish_reason", "stop_reason"), REASONS),
+    ("finish_reason", "stop_reason", '"incomplete_details"'),
+    at_first(
+        (
+            *("choices", "finish_reason", "stop_reason", "incomplete_details.reason"),
+            *("generations.0.0.generation_info.finish_reason", f"{_LANGCHAIN}.finish_reason"),
+            f"{_LANGCHAIN}.stop_reason",
+        ),
+        REASONS,
+    ),
 )
 MESSAGE_REASONS: Final[Reader] = Reader(_message_reasons, "the `finish_reason` of messages")
 INDEXED_REASONS = Reader(_indexed_reasons, "`N.finish_reason`")

@@ -99,6 +99,13 @@ HAYSTACK: Final = Convention(
             only=ON_LLMS,
         ),
         row(
+            targets.TOOLS,
+            "haystack.component.input",
+            "haystack.agent.step.llm.input",
+            read=listed.REQUEST_TOOLS,
+            only=ON_LLMS,
+        ),
+        row(
             targets.DOCUMENTS,
             "haystack.component.output",
             read=listed.DOCUMENT_LIST,

@@ -10,6 +10,7 @@ from halo_daemon.proto.semconv.conventions.kinds import (
     ON_LLMS,
     ON_TOOLS,
 )
+from halo_daemon.proto.semconv.listed import REQUEST_TOOLS
 from halo_daemon.proto.semconv.readers import CONTENT, COUNT, ERROR_WORD, NUMBER, at, kinds
 from halo_daemon.proto.semconv.rows import Convention, row
 from halo_daemon.proto.semconv.targets import AGENT, LLM, TOOL
@@ -81,6 +82,8 @@ LANGFUSE: Final = Convention(
             read=messages.OUTPUT,
             only=ON_LLMS,
         ),
+        # The wrapped client of OpenAI keeps the request with what was offered.
+        row(targets.TOOLS, "langfuse.observation.input", read=REQUEST_TOOLS, only=ON_LLMS),
         row(targets.TOOL_PARAMETERS, "langfuse.observation.input", read=CONTENT, only=ON_TOOLS),
         row(
             targets.INPUT_VALUE,

@@ -14,6 +14,7 @@ from halo_daemon.proto.semconv.conventions.kinds import (
     ON_TOOLS,
 )
 from halo_daemon.proto.semconv.readers import (
+    ANSWER_REASONS,
     CONTENT,
     COUNT,
     ERROR_WORD,
@@ -71,7 +72,14 @@ MLFLOW: Final = Convention(
                 (targets.OUTPUT_TOKENS, "output_tokens"),
             )
         ),
+        row(
+            targets.FINISH_REASONS,
+            "mlflow.spanOutputs",
+            read=quoted(ANSWER_REASONS),
+            only=ON_LLMS,
+        ),
         row(targets.TOOLS, "mlflow.chat.tools", read=quoted(listed.TOOL_LIST)),
+        row(targets.TOOLS, "mlflow.spanInputs", read=quoted(listed.REQUEST_TOOLS), only=ON_LLMS),
         row(targets.TOOL_NAME, "mlflow.spanFunctionName", read=quoted(TEXT), only=ON_TOOLS),
         row(targets.TOOL_PARAMETERS, "mlflow.spanInputs", read=_CONTENT, only=ON_TOOLS),
         row(targets.INPUT_VALUE, "mlflow.spanInputs", read=_CONTENT, only=NOT_ON_LLMS),
