@@ -51,6 +51,15 @@ _GOES_ON = _words(
 """Words with which a user goes on; such a request may be made many times."""
 
 
+_ANSWER = re.compile(
+    r"\W*(?:(?:ah|hm+|oh|uh+|um|well)\W+)?"
+    r"(?:no|nope|nah|yes|yeah|yep|ok|okay|thanks?|nein|ja|danke|non|oui|merci|sí|gracias)\b",
+    re.IGNORECASE,
+)
+_MAX_ANSWER_WORDS = 6
+"""What is as short and begins with a yes, a no or thanks is said to a question, maybe to many."""
+
+
 class Request(NamedTuple):
     """What a user asked for, without the text."""
 
@@ -69,7 +78,10 @@ def request_of(text: str) -> Request:
         return NO_REQUEST
     stems: set[str] = set()
     names: list[str] = []
-    for place, word in enumerate(_WORD.findall(text)):
+    written = _WORD.findall(text)
+    if len(written) <= _MAX_ANSWER_WORDS and "?" not in text and _ANSWER.match(text):
+        return NO_REQUEST
+    for place, word in enumerate(written):
         lowered = word.casefold().replace("\u2019", "'")
         if lowered in _GOES_ON:
             return NO_REQUEST

@@ -14,6 +14,7 @@ from halo_daemon.analyzer.named_text import value_at
 from halo_daemon.analyzer.outcome import Outcome, outcome_of, status_outcome
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.signals import ErrorSignal
+from halo_daemon.analyzer.step_limit import LIMIT
 from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_spans import STEP_KINDS, TraceSpans
@@ -95,10 +96,33 @@ class TraceView(TraceSpans):
             while parent in by_id and parent not in above:
                 above.add(parent)
                 parent = by_id[parent].parent_span_id
+        above -= self._stopped(above)
         return tuple(
             LeafError(span, signal, template_of(signal.message), self.decision_of(span))
             for span in self.spans
             if span.span_id not in above and (signal := self._signals.get(span.span_id))
+        )
+
+    def _stopped(self, above: set[str]) -> set[str]:
+        """
+        Those *above* others that a limit on steps stopped, the innermost of each branch.
+
+        What failed within them may be long made up for: the limit is their own failure.
+        """
+        stopped = {span_id for span_id in above if self._met_limit(span_id)}
+        by_id = self.trace.by_id
+        for span_id in filter(self._met_limit, self._signals) if stopped else ():
+            parent = by_id[span_id].parent_span_id if span_id in by_id else ""
+            while parent in by_id:
+                stopped.discard(parent)
+                parent = by_id[parent].parent_span_id
+        return stopped
+
+    def _met_limit(self, span_id: str) -> bool:
+        signal = self._signals.get(span_id)
+        return (
+            signal is not None
+            and LIMIT.search(f"{signal.error_type}: {signal.message}") is not None
         )
 
     @computed_once

@@ -1,14 +1,11 @@
 """Traces that stop before they are done, or go on without what they asked for."""
 
-import re
-
 from halo_daemon.analyzer.content import ModelCall, Text, bare_name
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.masking import mask_name
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.populations import Population
-from halo_daemon.analyzer.rules.error_kinds import BUDGET_TEXT
 from halo_daemon.analyzer.rules.errors import (
     BUDGET_EXHAUSTED,
     PREMATURE_END,
@@ -16,15 +13,15 @@ from halo_daemon.analyzer.rules.errors import (
     observe_errors,
 )
 from halo_daemon.analyzer.rules.orphans import lost_calls
+from halo_daemon.analyzer.step_limit import LIMIT
 from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.proto.span import AGENT, LLM
 
 _EMPTY_ANSWER = "empty answer"
 _CALL_NOT_RUN = "call not run"
-_BUDGET_TEXT = re.compile(BUDGET_TEXT, re.IGNORECASE)
-_LIMIT_WORDS = ("step", "iteration", "turn", "round", "tool call", "recursion", "limit")
-"""What every limit that `BUDGET_TEXT` knows is named by."""
+_LIMIT_WORDS = ("step", "iteration", "turn", "round", "tool call", "recursion", "limit", "llm call")
+"""What every limit that `LIMIT` knows is named by."""
 
 _ANSWERING_KINDS = frozenset({AGENT, "CHAIN"})
 _HEAD_CHARS = 120
@@ -139,7 +136,7 @@ def _may_tell_limit(text: str) -> bool:
 def _from_answer(view: TraceView) -> Observation | None:
     answer = None if view.is_open else view.final_answer
     head = answer[1].value[:_HEAD_CHARS] if answer else ""
-    match = _BUDGET_TEXT.search(head) if _may_tell_limit(head) else None
+    match = LIMIT.search(head) if _may_tell_limit(head) else None
     if answer is None or match is None or match.start() > len("Agent stopped: reached the limit"):
         return None
     key = FindingKey(BUDGET_EXHAUSTED, view.agent_of(view.root), "", "", "")

@@ -9,6 +9,8 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from halo_daemon.analyzer.step_limit import BUDGET_TEXT
+
 Diagnosis = Literal[
     "missing_requirement", "not_followed", "implementation", "observability", "external"
 ]
@@ -27,15 +29,6 @@ class ErrorKind(NamedTuple):
     advice: str
     retry_helps: bool = False
 
-
-BUDGET_TEXT = (
-    r"(?:max(?:imum)?|reached|exceeded|over|hit) (?:the )?(?:number of )?(?:allowed )?"
-    r"(?:steps?|iterations?|turns?|rounds?|tool calls?|recursion)\b"
-    r"|(?:step|iteration|turn|recursion|loop) limit\b|max_(?:steps|turns|iterations|rounds)\b"
-    r"|stopped due to (?:iteration|time) limit|MaxTurnsExceeded|GraphRecursionError"
-    r"|MaxStepsError|LimitsExceeded"
-)
-"""A run that was stopped by a limit on steps or turns."""
 
 _TABLE: tuple[tuple[ErrorKind, str], ...] = (
     (
@@ -114,7 +107,10 @@ _TABLE: tuple[tuple[ErrorKind, str], ...] = (
         (
             r"\b40[13]\b|unauthori[sz]ed|forbidden|authentication (?:failed|error|required)"
             r"|invalid (?:api.?key|token|credentials?)|(?:access|permission) denied"
-            r"|not (?:authenticated|authorized)|(?:token|session|certificate) (?:has |is )?expired"
+            r"|not (?:authenticated|authorized)|(?:token|session|certificate|credentials?)"
+            r"(?: included in the request)? (?:(?:has|have|is|are) )?(?:been )?(?:expired|revoked)"
+            r"|invalid_(?:token|grant|client|auth)\b|not_authed|unauthenticated|login required"
+            r"|ExpiredToken|TokenExpired"
             r"|AuthenticationError|PermissionDeniedError"
         ),
     ),

@@ -9,6 +9,7 @@ from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.requests import MAX_CHARS, is_same, request_of
+from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
 
 NEGATIVE_FEEDBACK = "negative_feedback"
@@ -57,7 +58,7 @@ def check_feedback(view: TraceView) -> RuleOutput:
     told = [(call, text) for call in view.model_calls if (text := user_text(call)).value]
     for call, text in told:
         match = _complaint_in(text.value[:_SCANNED_CHARS])
-        if match:
+        if match and _was_answered(view, call):
             key = FindingKey(NEGATIVE_FEEDBACK, agent, "", "words", "")
             cited = quote(call.span, "symptom", text, match[0])
             return RuleOutput((Observation(key, (cited,)),), eligible, checked=1, of=1)
@@ -66,6 +67,20 @@ def check_feedback(view: TraceView) -> RuleOutput:
     if not conversed:
         eligible = frozenset({Population("agent", agent, "")})
     return RuleOutput((again,) if again else (), eligible, checked=1, of=1)
+
+
+def _was_answered(view: TraceView, call: ModelCall) -> bool:
+    """
+    Whether the agent had said something that the newest words of a user may be about.
+
+    What opens a conversation is about something else, however angry it is.
+    """
+    span = call.span
+    return any(span.text(message.role) == "assistant" for message in call.shape.messages) or any(
+        earlier.span.end_unix_ns <= span.start_unix_ns
+        for earlier in view.model_calls
+        if earlier.answer.value
+    )
 
 
 def _complaint_in(text: str) -> re.Match[str] | None:
@@ -95,6 +110,22 @@ def _is_users(view: TraceView, text: str) -> bool:
     """Whether a person wrote it: some frameworks hand results over in the user's name."""
     results = (call.result.value for call in view.tool_calls)
     return not (_NOT_A_USER.match(text) or any(r and (r in text or text in r) for r in results))
+
+
+def users_between(view: TraceView, first: ToolCall, later: ToolCall) -> bool:
+    """Whether a user said something new after *first* and before *later*."""
+    begin, end = first.span.end_unix_ns, later.span.start_unix_ns
+    known = {
+        text
+        for call in view.model_calls
+        if call.span.start_unix_ns < begin
+        for text in [user_text(call).value]
+    }
+    return any(
+        text not in known and _is_users(view, text)
+        for call in view.model_calls
+        if begin <= call.span.start_unix_ns <= end and (text := user_text(call).value)
+    )
 
 
 def asked_of(view: TraceView) -> str:

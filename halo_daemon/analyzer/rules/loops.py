@@ -1,14 +1,17 @@
 """Longer ways of getting nowhere: rounds of several calls, and calls that hardly differ."""
 
+import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
+from halo_daemon.analyzer.content import parse_json
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, Quote, RuleOutput, StepRange, quote
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.rules.errors import decision_quote
 from halo_daemon.analyzer.rules.hand_offs import CYCLE, hand_off_circle
-from halo_daemon.analyzer.rules.stuck_lookups import stuck_run
+from halo_daemon.analyzer.rules.side_effects import changes_world
+from halo_daemon.analyzer.rules.stuck_lookups import is_id, stuck_run
 from halo_daemon.analyzer.rules.tool_words import repeats_are_normal, runs_anything
 from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tool_call import ToolCall
@@ -21,6 +24,7 @@ _ROUNDS = 3
 _MIN_NEAR_CALLS = 4
 _ALIKE = 0.9
 _COMPARED_CHARS = 400
+_DIGITS = re.compile(r"[0-9]+")
 
 
 def check_cycles(view: TraceView) -> RuleOutput:
@@ -86,12 +90,19 @@ def _cycle(view: TraceView, rounds: Sequence[ToolCall], period: int) -> Observat
     return Observation(
         key=FindingKey(CYCLE, last.agent, " + ".join(tools), "", ""),
         quotes=tuple(_shown(view, last, rounds[-2])),
-        recovered=last.position + 1 < len(view.tool_calls),
+        recovered=_left(view, rounds),
         wasted=StepRange(
             view.step_at(second.span.start_unix_ns), view.step_at(last.span.start_unix_ns) + 1
         ),
         spans=len(rounds),
     )
+
+
+def _left(view: TraceView, rounds: Sequence[ToolCall]) -> bool:
+    """Whether something else was called after the rounds; further rounds are none."""
+    inside = {(call.tool, call.canonical) for call in rounds}
+    later = view.tool_calls[rounds[-1].position + 1 :]
+    return any((call.tool, call.canonical) not in inside for call in later)
 
 
 def _shown(view: TraceView, last: ToolCall, other: ToolCall) -> Iterator[Quote]:
@@ -119,7 +130,8 @@ def check_near_repeats(view: TraceView) -> RuleOutput:
 
 
 def _near(view: TraceView, subject: Subject) -> Observation | None:
-    if runs_anything(subject.name):
+    if runs_anything(subject.name) or changes_world(view, subject.name):
+        # The same done to one thing after the other is work.
         return None
     run: list[ToolCall] = []
     longest: list[ToolCall] = []
@@ -153,7 +165,20 @@ def _is_near(left: ToolCall, right: ToolCall) -> bool:
     shorter, longer = sorted((len(left.canonical), len(right.canonical)))
     if shorter < _ALIKE * longer or not left.has_result_of(right):
         return False
+    if _DIGITS.findall(left.canonical) != _DIGITS.findall(right.canonical):
+        # Another number is another thing, page or place.
+        return False
     matcher = SequenceMatcher(
         None, left.canonical[:_COMPARED_CHARS], right.canonical[:_COMPARED_CHARS], autojunk=False
     )
-    return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+    if matcher.quick_ratio() < _ALIKE or matcher.ratio() < _ALIKE:
+        return False
+    return not _name_different_things(left, right)
+
+
+def _name_different_things(left: ToolCall, right: ToolCall) -> bool:
+    """Whether the ids that both calls are given differ."""
+    asked, again = parse_json(left.arguments.value), parse_json(right.arguments.value)
+    if not isinstance(asked, dict) or not isinstance(again, dict):
+        return False
+    return any(asked[key] != again[key] for key in asked.keys() & again.keys() if is_id(key))

@@ -9,6 +9,7 @@ from halo_daemon.analyzer.contract import Requirement, at_pointer
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.rules.errors import decision_quote
+from halo_daemon.analyzer.rules.feedback import users_between
 from halo_daemon.analyzer.rules.tool_words import (
     hands_over,
     looks,
@@ -38,7 +39,12 @@ _ADDRESS = re.compile(r"(?:https?://)?([a-z0-9.-]+\.[a-z]{2,}(?:/[^\s\"'<>)\]}]*
 
 
 def check_double_side_effects(view: TraceView) -> RuleOutput:
-    """A call that must happen once, made again with equal arguments after it succeeded."""
+    """
+    A call that must happen once, made again with equal arguments after it succeeded.
+
+    Where the user spoke in between, "send it again" may be what was wanted; only a contract
+    can say that it must not happen then.
+    """
     done: dict[tuple[str, str, str], ToolCall] = {}
     observations = []
     units = 0
@@ -50,7 +56,9 @@ def check_double_side_effects(view: TraceView) -> RuleOutput:
         units += 1
         identity = (call.agent, call.tool, call.canonical)
         first = done.setdefault(identity, call)
-        if first is not call:
+        if first is not call and not (
+            certainty == "candidate" and users_between(view, first, call)
+        ):
             observations.append(_again(view, first, call, certainty))
     return RuleOutput(tuple(observations), view.span_populations, checked=units, of=units)
 
@@ -60,7 +68,7 @@ def _once_only(view: TraceView, tool: str) -> "Certainty | None":
     if stated is not None:
         return "proved" if stated.side_effecting and not stated.idempotent else None
     is_named = not words_of(tool).isdisjoint(_ONCE_ONLY) and not runs_anything(tool)
-    return "candidate" if is_named and not looks(tool) else None
+    return "candidate" if is_named and not (looks(tool) or hands_over(tool)) else None
 
 
 def _again(view: TraceView, first: ToolCall, call: ToolCall, certainty: "Certainty") -> Observation:

@@ -165,7 +165,7 @@ def _asked(run: Sequence[ToolCall]) -> dict[str, list[str]]:
 
 def _are_different_things(key: str, values: Sequence[str]) -> bool:
     """Whether no two of *values* can name one thing; two ids never do."""
-    if _is_id(key):
+    if is_id(key):
         return True
     return all(map(_names_a_thing, values)) and not any(
         _may_be_one(left.casefold(), right.casefold())
@@ -197,14 +197,15 @@ def _stated(parsed: JsonValue, key: str) -> set[str]:
     return {text for row in records if (text := scalar_of(row.get(key)))}
 
 
-def _is_id(key: str) -> bool:
+def is_id(key: str) -> bool:
+    """Whether an argument of that name is given what tells one thing from all others."""
     return not _IDS.isdisjoint(word_list(key)[-1:])
 
 
 def _asks_another(tool: str, key: str) -> bool:
     """Whether *key* is the id of another kind of thing than *tool* is for: many may share one."""
     kinds = {word.rstrip("s") for word in words_of(tool)}
-    return _is_id(key) and kinds.isdisjoint(word.rstrip("s") for word in word_list(key)[:-1])
+    return is_id(key) and kinds.isdisjoint(word.rstrip("s") for word in word_list(key)[:-1])
 
 
 def _observation(view: TraceView, run: Sequence[ToolCall]) -> Observation:

@@ -5,12 +5,14 @@ from functools import lru_cache
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _REPEAT_IS_NORMAL = frozenset(
-    {"check", "continue", "heartbeat", "monitor", "next", "page", "pagedown", "pageup", "ping"}
-    | {"plan", "poll", "progress", "scroll", "sleep", "status", "think", "todo", "wait", "watch"}
+    {"check", "continue", "heartbeat", "hotkey", "keypress", "monitor", "next", "page", "pagedown"}
+    | {"pageup", "ping", "plan", "poll", "press", "progress", "redo", "scroll", "sleep", "status"}
+    | {"swipe", "think", "todo", "undo", "wait", "watch", "zoom"}
 )
 _RUNS_ANYTHING = frozenset(
     {"bash", "browser", "cmd", "code", "command", "computer", "console", "exec", "execute"}
-    | {"interpreter", "powershell", "python", "repl", "run", "sh", "shell", "sql", "terminal"}
+    | {"interpreter", "kubectl", "powershell", "psql", "python", "repl", "run", "sh", "shell"}
+    | {"sql", "ssh", "terminal"}
 )
 _WRITES = frozenset(
     {"add", "append", "apply", "book", "buy", "cancel", "charge", "commit", "create", "delete"}
@@ -26,10 +28,22 @@ _LOOKS = frozenset(
 _WAYS = frozenset({"by", "from", "through", "using", "via", "with"})
 _HANDS_OVER = frozenset({"delegate", "escalate", "forward", "handoff", "handover", "transfer"})
 _PEOPLE = frozenset({"agent", "agents", "human", "humans", "operator", "person", "support"})
+_HANDS_TO = frozenset({("hand", "off"), ("hand", "over"), ("handoff", "to"), ("transfer", "to")})
+"""How tools begin that are named after the agent which goes on: `transfer_to_billing`."""
+
+_OF_MONEY = frozenset(
+    {"account", "bank", "beneficiary", "card", "iban", "payee", "savings", "wallet"}
+)
+"""What is transferred to these is no run of an agent."""
+
 _FINISHES = frozenset(
     {"answer", "attemptcompletion", "completetask", "done", "end", "exit", "finalanswer", "finish"}
     | {"finalresponse", "finishtask", "giveanswer", "respond", "returnanswer", "submit"}
     | {"submitanswer", "submitfinalanswer", "taskcomplete", "taskdone", "terminate"}
+)
+_PAGES = frozenset(
+    {"browse", "crawl", "fetch", "goto", "navigate", "page", "pages", "scrape", "site", "url"}
+    | {"urls", "visit", "web", "webpage", "website"}
 )
 _MOVES = frozenset(
     {"clear", "click", "drag", "fill", "go", "goto", "login", "logout", "navigate", "open"}
@@ -78,6 +92,8 @@ def runs_anything(tool: str) -> bool:
 def hands_over(tool: str) -> bool:
     """Whether the name says that the tool hands the run to a person or to another agent."""
     words = words_of(tool)
+    if word_list(tool)[:2] in _HANDS_TO:
+        return words.isdisjoint(_OF_MONEY)
     return not (words.isdisjoint(_HANDS_OVER) or words.isdisjoint(_PEOPLE))
 
 
@@ -103,3 +119,9 @@ def writes(tool: str) -> bool:
 def changes_state(tool: str) -> bool:
     """Whether the tool may change what other calls see."""
     return writes(tool) or runs_anything(tool) or not words_of(tool).isdisjoint(_MOVES)
+
+
+@lru_cache(maxsize=4096)
+def opens_pages(tool: str) -> bool:
+    """Whether the name says that the tool fetches pages which whoever calls it chooses."""
+    return not words_of(tool).isdisjoint(_PAGES)

@@ -383,6 +383,7 @@ def test_a_complaint_is_heard_in_any_case(words):
     for said in (words, words.upper()):
         message = {"role": "user", "content": f"Hm, {said}!"}
         key = "llm.input_messages.0.message"
-        script = TraceScript().model("x", **{f"{key}.{part}": message[part] for part in message})
+        script = TraceScript().model("It is on its way.")
+        script.model("x", **{f"{key}.{part}": message[part] for part in message})
 
         assert "negative_feedback" in {name for name, _ in observed(script.answer("y"))}
