@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from bench.faults import calls, outages, payloads, silent, unsafe
+from bench.faults import calls, outages, payloads, silent, unsafe, worded
 from bench.faults.steps import TOOLS, TOPICS, call, order, order_in
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 from halo_daemon.testing.traces import TraceScript
 
 _WALL_STEPS = 45
 ASKED_IN_NEXT_RUN = "asked again in the next run"
+_LATE_LIMIT = "limit on turns, after a recovery"
 
 Steps = Callable[[TraceScript, Random], None]
 
@@ -42,6 +43,10 @@ _NEAR_MISSES: tuple[Steps, ...] = (
     silent.likes_repetition,
     silent.group_chat,
     silent.one_for_many,
+    worded.handed_over_twice,
+    worded.one_after_the_other,
+    worded.keys_pressed,
+    worded.logs_shown,
 )
 
 
@@ -359,6 +364,11 @@ MODES: tuple[Mode, ...] = (
     Mode("three tools find nothing", _ERRORS, outages.not_found_apart, findings=3),
     Mode("error in German", _ERRORS, payloads.error_in_german),
     Mode("errors in a list", _ERRORS, payloads.errors_in_a_list),
+    Mode("error in a framework's words", _ERRORS, worded.framework_words),
+    Mode("error in an envelope", _ERRORS, worded.enveloped),
+    Mode("time-out in words", _OUTSIDE, worded.timeout_in_words),
+    Mode("login that expired", _OUTSIDE, worded.expired_login),
+    Mode("page to log in at", _OUTSIDE, worded.login_page),
     Mode("refused arguments", frozenset({"bad_arguments"}), _refused_arguments),
     Mode("arguments off schema", frozenset({"bad_arguments"}), _schema_break),
     Mode("placeholder for a value", frozenset({"bad_arguments"}), calls.placeholder),
@@ -374,6 +384,7 @@ MODES: tuple[Mode, ...] = (
     Mode("filtered output", frozenset({"filtered_output"}), _filtered),
     Mode("refunded twice", frozenset({"double_side_effect"}), _double_refund),
     Mode("circle of agents", frozenset({"cycle"}), silent.hand_off_circle),
+    Mode("circle of hand-offs", frozenset({"cycle"}), worded.hand_off_tools),
     Mode("one result for all", frozenset({"stuck_lookup"}), silent.stuck_lookup),
     Mode("phrase without end", frozenset({"degenerate_output"}), silent.endless_phrase),
     Mode("prompt told to a user", frozenset({"prompt_leak"}), silent.told_prompt),
@@ -390,6 +401,7 @@ MODES: tuple[Mode, ...] = (
     Mode("call lost on the way", frozenset({"premature_end"}), _lost_call),
     Mode("one of two calls lost", frozenset({"premature_end"}), _one_lost_of_two),
     Mode("limit on steps", frozenset({"budget_exhausted"}), _budget),
+    Mode(_LATE_LIMIT, frozenset({"budget_exhausted"}), worded.limit_after_recovery),
     Mode("wall of steps", frozenset({"budget_exhausted"}), _wall),
     Mode("full window", frozenset({"context_growth"}), _full_window),
     Mode("prompt of one part", frozenset({"context_growth"}), _large_part),
@@ -431,7 +443,7 @@ def runs(number: int, *, rates: Mapping[str, float], seed: int) -> list[tuple[st
             script.redefines("search_docs", _reworded(draw))
         if name:
             steps[name](script, draw)
-        if name not in {"call that never ran", "limit on steps", "wall of steps"}:
+        if name not in {"call that never ran", "limit on steps", _LATE_LIMIT, "wall of steps"}:
             script.model("Your order is on its way.", offers=TOOLS, finish="stop")
         found.append((name, script))
     return found

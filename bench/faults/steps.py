@@ -21,6 +21,11 @@ TOOLS: JsonObject = {
     "send_mail": {"type": "object", "properties": {"to": {"type": "string"}}},
     "list_alerts": {"type": "object", "properties": {"since": {"type": "string"}}},
     "get_status": {"type": "object", "properties": {"job": {"type": "string"}}},
+    "transfer_to_billing": {"type": "object", "properties": {}},
+    "transfer_to_support": {"type": "object", "properties": {}},
+    "mark_order": {"type": "object", "properties": {"order_id": {"type": "string"}}},
+    "press_key": {"type": "object", "properties": {"key": {"type": "string"}}},
+    "get_logs": {"type": "object", "properties": {"of": {"type": "string"}}},
 }
 TOPICS = ("returns", "delivery", "invoice", "warranty", "sizes", "vouchers", "address")
 
