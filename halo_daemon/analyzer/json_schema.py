@@ -1,8 +1,13 @@
 """The part of JSON Schema that tool definitions use: says what a value breaks first."""
 
+import re
+
 from halo_daemon.proto.json_value import JsonObject, JsonValue
 
 _MAX_DEPTH = 8
+_DATES = {"date": "a date", "date-time": "a date and time"}
+_DATE = re.compile(r"\s*(?:[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|-?[0-9]+(?:\.[0-9]+)?\s*$)")
+"""A day as RFC 3339 writes it, or a number, which lenient callers take for seconds."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -18,9 +23,10 @@ def violation(value: JsonValue, schema: JsonObject, *, path: str = "", depth: in
     """
     Say what *value* breaks first, without quoting values; ``""`` when it is fine.
 
-    Looks at ``type``, ``required``, ``enum``, ``properties``, ``additionalProperties``
-    and ``items``. A value that a lenient caller converts (``"5"`` for 5, ``5.0`` for 5)
-    is fine. What the schema says in other words is not checked.
+    Looks at ``type``, ``required``, ``enum``, ``properties``, ``additionalProperties``,
+    ``items`` and the ``format`` of dates. A value that a lenient caller converts (``"5"``
+    for 5, ``5.0`` for 5) is fine, and so is none where the schema states a default. What
+    the schema says in other words is not checked.
     """
     if depth > _MAX_DEPTH or not isinstance(schema, dict):
         return ""
@@ -37,7 +43,12 @@ def violation(value: JsonValue, schema: JsonObject, *, path: str = "", depth: in
     if isinstance(value, list) and isinstance(items, dict):
         found = (violation(item, items, path=f"{path}[]", depth=depth + 1) for item in value)
         return next((text for text in found if text), "")
-    return ""
+    return _date_violation(value, schema.get("format"), label) if isinstance(value, str) else ""
+
+
+def _date_violation(value: str, stated: JsonValue, label: str) -> str:
+    date = _DATES.get(stated) if isinstance(stated, str) else None
+    return f"{label}: not {date}" if date and value and not _DATE.match(value) else ""
 
 
 def _wanted_types(schema: JsonObject) -> list[str]:
@@ -82,11 +93,11 @@ def _type_name(value: JsonValue) -> str:
 def _object_violation(value: JsonObject, schema: JsonObject, path: str, depth: int) -> str:
     prefix = f"{path}." if path else ""
     required = schema.get("required")
-    for name in required if isinstance(required, list) else ():
-        if isinstance(name, str) and name not in value:
-            return f"`{prefix}{name}` is missing"
     properties = schema.get("properties")
     known = properties if isinstance(properties, dict) else {}
+    for name in required if isinstance(required, list) else ():
+        if isinstance(name, str) and name not in value and not _has_default(known.get(name)):
+            return f"`{prefix}{name}` is missing"
     if schema.get("additionalProperties") is False:
         for name in sorted(value):
             if name not in known:
@@ -100,3 +111,8 @@ def _object_violation(value: JsonObject, schema: JsonObject, path: str, depth: i
             if found:
                 return found
     return ""
+
+
+def _has_default(schema: JsonValue) -> bool:
+    """Whether who leaves the value out gets one: some generators list those as required."""
+    return isinstance(schema, dict) and "default" in schema

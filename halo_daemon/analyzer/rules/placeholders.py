@@ -1,4 +1,8 @@
-"""Values that stand for a value: ``<ORDER_ID>``, ``{{order_id}}``, ``your_api_key_here``."""
+"""
+Values that stand for a value: ``<ORDER_ID>``, ``{{order_id}}``, ``your_api_key_here``.
+
+And what a program writes where it has none: ``undefined``, ``[object Object]``.
+"""
 
 import re
 from collections.abc import Iterator
@@ -23,6 +27,8 @@ _MARKS = (
     "INSERT",
     "TODO",
     "TBD",
+    "NaN",
+    "undefined",
     "laceholder",
     "LACEHOLDER",
     "[",
@@ -37,6 +43,7 @@ _PLACEHOLDER = re.compile(
     r"(?i:id|key|token|name|email|address|value|number|url|password|here)"
     r"|[A-Za-z]+(?:[_-][A-Za-z]+)*[_-](?i:here)"
     r"|(?:TODO|TBD|(?i:placeholder)(?:[_-]\w{1,30})?)"
+    r"|undefined|NaN|\[object Object\]"
 )
 _FREE = frozenset(
     {"body", "code", "command", "comment", "content", "css", "description", "expression"}

@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from halo_daemon.analyzer.json_schema import violation
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.testing.traces import TraceScript
@@ -189,3 +190,37 @@ def test_arguments_are_held_against_any_form_of_definition(definition):
     calls_it = TraceScript().model(calls=[("find_order", {"number": "1"})], **offer)
 
     assert "bad_arguments" in {name for name, _ in observed(calls_it)}
+
+
+DAY = {"type": "string", "format": "date"}
+MOMENT = {"type": "string", "format": "date-time"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "is_broken"),
+    [
+        (DAY, "2026-12-01", False),
+        (DAY, "2026-12-01T10:00:00Z", False),
+        (DAY, "01/12/26", True),
+        (DAY, "tomorrow", True),
+        (DAY, "", False),
+        (MOMENT, "2026-12-01 10:00", False),
+        (MOMENT, "1790000000", False),
+        (MOMENT, "Tuesday at ten", True),
+        ({"type": "string", "format": "hostname"}, "anything", False),
+        ({"type": "string", "format": ["date"]}, "anything", False),
+    ],
+)
+def test_a_date_is_written_as_the_schema_says(schema, value, is_broken):
+    """Days begin with year, month and day; what lenient callers take for a moment is fine."""
+    takes = {"type": "object", "properties": {"day": schema}}
+
+    assert bool(violation({"day": value}, takes)) is is_broken
+
+
+def test_what_has_a_default_may_be_left_out():
+    """Some generators of schemas list what has a default among what is required."""
+    takes = {"required": ["limit", "q"], "properties": {"limit": {"default": 5}, "q": EMPTY}}
+
+    assert violation({"q": "x"}, takes) == ""
+    assert violation({"limit": 5}, takes) == "`q` is missing"

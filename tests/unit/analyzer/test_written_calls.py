@@ -109,6 +109,9 @@ PLACEHOLDERS = [
     "order_id_here",
     "placeholder_id",
     "TODO",
+    "undefined",
+    "[object Object]",
+    "NaN",
 ]
 
 
@@ -124,6 +127,8 @@ NO_PLACEHOLDERS = [
     pytest.param("find_order", {"order_id": "A-123"}, id="a value"),
     pytest.param("find_order", {"order_id": "<b>"}, id="markup"),
     pytest.param("find_order", {"order_id": "your order"}, id="words"),
+    pytest.param("find_order", {"state": "undefined state"}, id="a word and more"),
+    pytest.param("search", {"query": "undefined"}, id="what is searched for is undefined"),
     pytest.param("find_order", {"note": "sent to <ORDER_ID> as asked"}, id="within a text"),
     pytest.param("create_template", {"body": "{{name}}"}, id="a template's text"),
     pytest.param("find_order", {"search_query": "TODO"}, id="what is searched for"),
