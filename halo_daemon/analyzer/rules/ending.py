@@ -13,6 +13,7 @@ from halo_daemon.analyzer.rules.errors import (
     observe_errors,
 )
 from halo_daemon.analyzer.rules.orphans import lost_calls
+from halo_daemon.analyzer.rules.tool_words import finishes, hands_over
 from halo_daemon.analyzer.step_limit import LIMIT
 from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.trace_view import TraceView
@@ -69,6 +70,10 @@ def _ran_after(view: TraceView, call: ModelCall) -> bool:
 def _no_answer(view: TraceView) -> Observation | None:
     root = view.root
     if root.observation_kind not in _ANSWERING_KINDS or view.has_error(root):
+        return None
+    last = view.tool_calls[-1] if view.tool_calls else None
+    if last and last.span is view.steps[-1] and (finishes(last.tool) or hands_over(last.tool)):
+        # Who hangs up or hands over has said all there was to say before.
         return None
     recorded = root.attributes.get("output.value")
     if recorded is None:

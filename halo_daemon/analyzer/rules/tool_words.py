@@ -28,7 +28,10 @@ _LOOKS = frozenset(
 _WAYS = frozenset({"by", "from", "through", "using", "via", "with"})
 _HANDS_OVER = frozenset({"delegate", "escalate", "forward", "handoff", "handover", "transfer"})
 _PEOPLE = frozenset({"agent", "agents", "human", "humans", "operator", "person", "support"})
-_HANDS_TO = frozenset({("hand", "off"), ("hand", "over"), ("handoff", "to"), ("transfer", "to")})
+_HANDS_TO = frozenset(
+    {("hand", "off"), ("hand", "over"), ("handoff", "to"), ("transfer", "to")}
+    | {("transfer", "call"), ("forward", "call")}
+)
 """How tools begin that are named after the agent which goes on: `transfer_to_billing`."""
 
 _OF_MONEY = frozenset(
@@ -37,7 +40,8 @@ _OF_MONEY = frozenset(
 """What is transferred to these is no run of an agent."""
 
 _FINISHES = frozenset(
-    {"answer", "attemptcompletion", "completetask", "done", "end", "exit", "finalanswer", "finish"}
+    {"answer", "attemptcompletion", "completetask", "done", "end", "endcall", "endchat"}
+    | {"endconversation", "endsession", "exit", "finalanswer", "finish", "hangup", "hangupcall"}
     | {"finalresponse", "finishtask", "giveanswer", "respond", "returnanswer", "submit"}
     | {"submitanswer", "submitfinalanswer", "taskcomplete", "taskdone", "terminate"}
 )

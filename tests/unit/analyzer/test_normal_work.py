@@ -57,6 +57,21 @@ def sent_again(text):
             "double_side_effect", sent_again("I want to log in."), True, id="the same request"
         ),
         pytest.param(
+            "premature_end",
+            TraceScript()
+            .model("Bye.", calls=[("end_call", EMPTY)])
+            .tool("end_call", EMPTY)
+            .answer(""),
+            False,
+            id="hung up",
+        ),
+        pytest.param(
+            "premature_end",
+            TraceScript().model("", calls=[("look", EMPTY)]).tool("look", EMPTY).answer(""),
+            True,
+            id="an empty answer after a look",
+        ),
+        pytest.param(
             "near_repeat",
             calls(*[("tag_item", {"item_id": f"it_{n}", "tag": "seen"}, "ok") for n in "abcdef"]),
             False,
