@@ -43,7 +43,6 @@ _NEAR_MISSES: tuple[Steps, ...] = (
     silent.likes_repetition,
     silent.group_chat,
     silent.one_for_many,
-    worded.handed_over_twice,
     worded.one_after_the_other,
     worded.keys_pressed,
     worded.logs_shown,

@@ -23,7 +23,7 @@ TOOLS: JsonObject = {
     "get_status": {"type": "object", "properties": {"job": {"type": "string"}}},
     "transfer_to_billing": {"type": "object", "properties": {}},
     "transfer_to_support": {"type": "object", "properties": {}},
-    "mark_order": {"type": "object", "properties": {"order_id": {"type": "string"}}},
+    "tag_entry": {"type": "object", "properties": {"order_id": {"type": "string"}}},
     "press_key": {"type": "object", "properties": {"key": {"type": "string"}}},
     "get_logs": {"type": "object", "properties": {"of": {"type": "string"}}},
 }

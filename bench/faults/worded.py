@@ -2,7 +2,7 @@
 
 from random import Random
 
-from bench.faults.steps import TOPICS, call, order
+from bench.faults.steps import call, order
 from halo_daemon.testing.traces import TraceScript
 
 
@@ -52,19 +52,12 @@ def limit_after_recovery(script: TraceScript, draw: Random) -> None:
     script.fails("MaxTurnsExceeded: Max turns (10) exceeded")
 
 
-def handed_over_twice(script: TraceScript, draw: Random) -> None:
-    """No failure: the same agent is asked for twice, with work in between."""
-    for topic in draw.sample(TOPICS, 2):
-        call(script, "transfer_to_billing", {}, result="billing")
-        call(script, "search_docs", {"query": topic}, result=f"{topic} {draw.randrange(10**6)}")
-
-
 def one_after_the_other(script: TraceScript, draw: Random) -> None:
     """No failure: the same is done to many things."""
     numbers = [order(draw) for _ in range(5)]
     call(script, "search_docs", {"query": "orders to check"}, result=", ".join(numbers))
     for number in numbers:
-        call(script, "mark_order", {"order_id": number, "as": "checked"}, result="ok")
+        call(script, "tag_entry", {"order_id": number, "as": "checked"}, result="ok")
 
 
 def keys_pressed(script: TraceScript, _draw: Random) -> None:
