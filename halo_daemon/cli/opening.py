@@ -158,8 +158,14 @@ def whole_trace_id(root: Path, slug: str, prefix: str) -> str:
     The trace whose id begins with *prefix*.
 
     Raises:
-        ConfigError: There is none, or there are several.
+        ConfigError: There is none, or there are several, or *prefix* is empty.
     """
+    if not prefix:
+        # A script's empty variable; with one trace in the project it would name that one.
+        raise ConfigError(
+            "cannot find trace ``: the id is empty",
+            hint="list traces with `halo-daemon trace list`",
+        )
     with open_queries(root, slug) as queries:
         found = queries.find_traces(prefix, limit=_SHOWN_TRACES + 1)
     if len(found) == 1:

@@ -393,6 +393,16 @@ def test_an_export_says_where_it_comes_from(data, tmp_path):
     assert [one.name for one in tmp_path.glob(".*partial")] == []
 
 
+def test_an_empty_id_names_no_trace(data, tmp_path):
+    """Also where the project has one trace only, of which every id is the beginning."""
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(make_line())
+    run(data, "import", "halo", str(path), "--project", "lone")
+
+    with pytest.raises(ConfigError, match="id is empty"):
+        run(data, "trace", "show", "", "--project", "lone")
+
+
 def test_an_export_to_a_pipe_or_a_device_leaves_it_what_it_is(data, tmp_path):
     """What is no file is written to: nothing takes its place, and nothing appears beside it."""
     pipe = tmp_path / "pipes" / "out"
