@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from halo_daemon.auth import KeyFile
+from halo_daemon.background import in_background
 from halo_daemon.config import Config, RouteRule
 from halo_daemon.config_checks import is_loopback
 from halo_daemon.errors import ConfigError, StorageUnavailableError
@@ -145,11 +146,10 @@ async def _publishing(
                 log.warning("measures_not_shared", error=str(exc))
             await asyncio.sleep(_PUBLISH_S)
 
-    task = asyncio.create_task(publish(), name="measures")
     try:
-        yield
+        async with in_background(publish, name="measures"):
+            yield
     finally:
-        task.cancel()
         shared.retire()
 
 

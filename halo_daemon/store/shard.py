@@ -125,9 +125,7 @@ class Shard:
         """Seal the shard; a second call does nothing."""
         for fd in (self._fd, self._receipts_fd):
             if fd >= 0:
-                # Nothing is lost by a failing close: what counts was synced before.
-                with contextlib.suppress(OSError):
-                    os.close(fd)
+                _close(fd)
         self._fd = self._receipts_fd = -1
 
     def _note(self, receipt: bytes, *, comes_first: bool = False) -> None:
@@ -139,7 +137,7 @@ class Shard:
                 self._disk.order(self._receipts_fd)
         except OSError as exc:
             log.warning("receipts_lost", path=str(self.path), error=str(exc))
-            os.close(self._receipts_fd)
+            _close(self._receipts_fd)
             self._receipts_fd = -1
 
     def _require_name(self) -> None:
@@ -154,6 +152,13 @@ class Shard:
         with contextlib.suppress(OSError):
             self._disk.truncate(self._fd, self.acknowledged_bytes)
         self.close()
+
+
+def _close(fd: int) -> None:
+    # Nothing is lost by a failing close: what counts was synced before. The descriptor is
+    # free even then, and may be another file's at once.
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 class ProjectShards:

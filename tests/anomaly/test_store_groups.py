@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from halo_daemon.store.copies import backup
 from halo_daemon.store.disk import Disk
 from halo_daemon.store.follow import Follower
 from halo_daemon.store.maintenance import DamageKind, verify
-from halo_daemon.store.paths import DataPaths, day_of
+from halo_daemon.store.paths import RECEIPTS_SUFFIX, DataPaths, day_of
 from halo_daemon.store.reader import LocalTraceReader
 from halo_daemon.store.recovery import recover
 from halo_daemon.store.reproject import reproject
@@ -86,6 +87,47 @@ def test_a_request_cut_short_stays_away_from_a_rewritten_shard(tmp_path):
 
     assert done.spans == SPANS * (REQUESTS - 1)
     assert spans_of_traces(tmp_path, "p") == [SPANS] * (REQUESTS - 1)
+
+
+class _NoSidecar(Disk):
+    """A disk that takes no receipts, and fails once more when they are closed."""
+
+    def __init__(self) -> None:
+        self.receipts_fd = -1
+
+    def create(self, path: Path) -> int:
+        fd = super().create(path)
+        if path.suffix == RECEIPTS_SUFFIX:
+            self.receipts_fd = fd
+        return fd
+
+    def write(self, fd, data):
+        if fd == self.receipts_fd:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(fd, data)
+
+
+def test_a_sidecar_that_fails_to_the_last_costs_no_request(tmp_path, monkeypatch):
+    """The spans are stored without it, and its descriptor is given back once, and no other."""
+    day = DataPaths(tmp_path).project("p").day(day_of(START_UNIX_NS))
+    day.directory.mkdir(parents=True)
+    disk, closed, close = _NoSidecar(), [], os.close
+
+    def failing_close(fd: int) -> None:
+        close(fd)
+        closed.append(fd)
+        if fd == disk.receipts_fd:
+            raise OSError(errno.EIO, "Input/output error")
+
+    shard = Shard(disk, day.plain(STEM), day=day.day, opened_monotonic_s=0.0)
+    shard.open_receipts(day.receipts(STEM))
+    monkeypatch.setattr(os, "close", failing_close)
+    shard.append(make_line(), received_unix_ns=START_UNIX_NS)
+    shard.close()
+    monkeypatch.undo()
+
+    assert day.plain(STEM).read_bytes() == make_line()
+    assert closed.count(disk.receipts_fd) == 1
 
 
 @pytest.mark.parametrize("lost", range(1, len(lines_of(1)), 977))
