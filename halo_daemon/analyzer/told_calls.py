@@ -25,12 +25,17 @@ from halo_daemon.analyzer.content import (
     NO_TEXT,
     ModelCall,
     RequestedCall,
-    Text,
     bare_name,
     call_id_of_span,
     text_of,
 )
 from halo_daemon.analyzer.observation import Quote
+from halo_daemon.analyzer.prompt_messages import (
+    answered_call,
+    is_result,
+    keys_of,
+    result_of,
+)
 from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.json_value import JsonObject
 from halo_daemon.proto.span import LLM, STATUS_ERROR, TOOL, Span
@@ -38,11 +43,6 @@ from halo_daemon.proto.trace import Trace
 
 ARGUMENTS = "input.value"
 RESULT = "output.value"
-_MAX_KEYS = 16_384
-_MAX_PARTS = 64
-"""Parts of one message, and calls of one message, that are looked at."""
-_MAX_BACK = 256
-"""Messages between a call and its result."""
 
 
 class Source(NamedTuple):
@@ -71,17 +71,6 @@ class ToldCall(NamedTuple):
     """Of its arguments and its result, by the attribute of `span` that repeats them."""
 
 
-class _Keys(NamedTuple):
-    """The attributes of one input message."""
-
-    stem: str
-    role: str
-    content: str
-    call_id: str
-    name: str
-    is_error: str
-
-
 class _Asked(NamedTuple):
     """What was asked for, and by which model call; None where only the prompt repeats it."""
 
@@ -89,26 +78,11 @@ class _Asked(NamedTuple):
     by: Span | None
 
 
-def _is_result(attributes: JsonObject, keys: _Keys) -> bool:
-    """Whether a message is what a tool said; some hand it on as a user's, with the call's id."""
-    role = attributes.get(keys.role)
-    return role == "tool" or (role == "user" and bool(attributes.get(keys.call_id)))
-
-
 class _Counted(NamedTuple):
     """What calls are counted by: the id, else the tool."""
 
     tool: str
     call_id: str
-
-
-@lru_cache(maxsize=_MAX_KEYS)
-def _keys(place: int) -> _Keys:
-    stem = f"llm.input_messages.{place}.message."
-    return _Keys(
-        stem,
-        *(f"{stem}{field}" for field in ("role", "content", "tool_call_id", "name", "is_error")),
-    )
 
 
 def told_calls(trace: Trace, calls: Sequence[ModelCall]) -> tuple[ToldCall, ...]:
@@ -194,26 +168,26 @@ class _Reading:
         """Places of the tools' messages that are new in this prompt, in order."""
         attributes, places = call.span.attributes, call.shape.places
         at = len(places) - 1
-        while at >= 0 and attributes.get(_keys(places[at]).role) == "assistant":
+        while at >= 0 and attributes.get(keys_of(places[at]).role) == "assistant":
             # A beginning of the answer that the application wrote for the model.
             at -= 1
         found = []
-        while at >= 0 and attributes.get(_keys(places[at]).role) != "assistant":
-            if _is_result(attributes, _keys(places[at])):
+        while at >= 0 and attributes.get(keys_of(places[at]).role) != "assistant":
+            if is_result(attributes, keys_of(places[at])):
                 found.append(places[at])
             at -= 1
         since = self._seen.get(call.agent)
         while since is not None and at >= 0 and places[at] >= since:
-            keys = _keys(places[at])
+            keys = keys_of(places[at])
             call_id = text_of(attributes.get(keys.call_id))
-            if call_id and _Counted("", call_id) in self._asked and _is_result(attributes, keys):
+            if call_id and _Counted("", call_id) in self._asked and is_result(attributes, keys):
                 found.append(places[at])
             at -= 1
         return found[::-1]
 
     def _taken(self, call: ModelCall, place: int) -> _Asked | None:
         """The call that the message answers; None where it was read, recorded or is not known."""
-        attributes, keys = call.span.attributes, _keys(place)
+        attributes, keys = call.span.attributes, keys_of(place)
         call_id = text_of(attributes.get(keys.call_id))
         asked = self._asked.get(_Counted("", call_id)) if call_id else None
         if asked is None or not asked.call.name:
@@ -222,7 +196,7 @@ class _Reading:
             return None
         counted = _counted(asked.call._replace(call_id=call_id))
         times = self._asked_times[counted]
-        text = _result(attributes, keys)[0] or ""
+        text = result_of(attributes, keys)[0] or ""
         # The same words at another place are another result, unless its calls are counted.
         read = call.agent, -1 if times else place, hash(text)
         is_read = self._read_times[counted] > 0 if call_id else read in self._read_texts
@@ -235,8 +209,8 @@ class _Reading:
     def _repeated(self, call: ModelCall, place: int, call_id: str) -> _Asked | None:
         """The call as the prompt itself repeats it, else by the name that its result bears."""
         attributes = call.span.attributes
-        name = text_of(attributes.get(_keys(place).name))
-        found = _repeated_call(attributes, place, call_id, name)
+        name = text_of(attributes.get(keys_of(place).name))
+        found = answered_call(attributes, place, call_id, name)
         if found is None and name:
             found = RequestedCall(call_id, name, NO_TEXT)
         if found is None or not found.name:
@@ -248,44 +222,6 @@ class _Reading:
 
 def _counted(requested: RequestedCall) -> _Counted:
     return _Counted("", requested.call_id) if requested.call_id else _Counted(requested.name, "")
-
-
-def _repeated_call(
-    attributes: JsonObject, place: int, call_id: str, name: str
-) -> RequestedCall | None:
-    """The call before the message at *place* that it answers: by id, else by its turn."""
-    answers_before = 0
-    calls: list[RequestedCall] = []
-    for earlier in range(place - 1, max(-1, place - _MAX_BACK), -1):
-        role = attributes.get(_keys(earlier).role)
-        if not calls and _is_result(attributes, _keys(earlier)):
-            answers_before += not name or attributes.get(_keys(earlier).name) == name
-        elif role == "assistant":
-            here = list(_calls_in(attributes, earlier))
-            by_id = next((one for one in here if call_id and one.call_id == call_id), None)
-            if by_id is not None:
-                return by_id
-            calls = here + calls
-        elif calls and not call_id:
-            break
-    # An id that no call has is no reason to take another one's.
-    alike = [] if call_id else [one for one in calls if not name or one.name == name]
-    return alike[answers_before] if answers_before < len(alike) else None
-
-
-def _calls_in(attributes: JsonObject, place: int) -> Iterator[RequestedCall]:
-    """The calls that one message of a prompt says were asked for."""
-    stem = _keys(place).stem
-    for number in range(_MAX_PARTS):
-        prefix = f"{stem}tool_calls.{number}.tool_call."
-        name = attributes.get(f"{prefix}function.name")
-        call_id = text_of(attributes.get(f"{prefix}id"))
-        if not isinstance(name, str) and not call_id:
-            return
-        key = f"{prefix}function.arguments"
-        value = text_of(attributes.get(key))
-        arguments = Text(key, value) if value else NO_TEXT
-        yield RequestedCall(call_id, text_of(name), arguments)
 
 
 class _Recorded:
@@ -348,8 +284,8 @@ def _told(call: ModelCall, place: int, asked: _Asked, *, before: int) -> ToldCal
         asked: The call itself.
         before: How many nanoseconds before the prompt it stands, for the order alone.
     """
-    holder, keys = call.span, _keys(place)
-    result, first = _result(holder.attributes, keys)
+    holder, keys = call.span, keys_of(place)
+    result, first = result_of(holder.attributes, keys)
     arguments = asked.call.arguments
     attributes: JsonObject = {"inference.observation_kind": TOOL, "tool.name": asked.call.name}
     sources: dict[str, Source] = {"name": Source(holder, keys.name, len(asked.call.name))}
@@ -389,20 +325,3 @@ def _told(call: ModelCall, place: int, asked: _Asked, *, before: int) -> ToldCal
         is_from_before=False,
         sources=MappingProxyType(sources),
     )
-
-
-def _result(attributes: JsonObject, keys: _Keys) -> tuple[str | None, Text]:
-    """The text of a message, None where none is recorded, and its first piece where that stands."""
-    if keys.content in attributes:
-        text = text_of(attributes[keys.content])
-        return text, Text(keys.content, text)
-    first, texts = NO_TEXT, []
-    for number in range(_MAX_PARTS):
-        stem = f"{keys.stem}contents.{number}.message_content."
-        value = attributes.get(f"{stem}text")
-        if isinstance(value, str):
-            texts.append(value)
-            first = first if len(texts) > 1 else Text(f"{stem}text", value)
-        elif f"{stem}type" not in attributes:
-            break
-    return ("\n".join(texts) if texts else None), first
