@@ -179,7 +179,7 @@ def told_failure(result: JsonValue, tool: str) -> str:
         return is_login_page(result, tool)
     if not message or (_CHECKING.match(tool) and _IS_AWAY.match(message)):
         return ""
-    is_text = message is result and message[:1] not in {"{", "["}
+    is_text = isinstance(result, str) and result.lstrip()[:1] not in {"{", "["}
     if is_text and "\n" in message.strip() and shows_failures(tool):
         return ""
     return message

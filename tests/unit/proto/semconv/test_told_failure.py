@@ -293,6 +293,7 @@ def test_what_is_flagged_of_other_words_is_a_failure_too(result):
         ("get_error_logs", "Traceback (most recent call last):\n  File x\nKeyError: 'y'", False),
         ("kubectl", "Traceback (most recent call last):\n  File x\nKeyError: 'y'", False),
         ("queryLogs", "Error: connection refused\nError: connection refused", False),
+        ("kubectl", '"Traceback (most recent call last):\\n  File x\\nKeyError: 1"', False),
         ("get_error_logs", "Error: index logs-7 is not open", True),
         ("get_error_logs", '{"error": "index\\nis not open"}', True),
         ("find_order", "Traceback (most recent call last):\n  File x\nKeyError: 'y'", True),
