@@ -127,11 +127,6 @@ def at_pointer(value: JsonValue, pointer: str) -> JsonValue:
     return value
 
 
-def tool_contract(contract: Contract, name: str) -> ToolContract | None:
-    """What is stated about the tool of that name; None when nothing is."""
-    return contract.tools.get(name)
-
-
 def schema_of(contract: Contract, name: str) -> JsonObject | None:
     """The stated schema of a tool's arguments; None when there is none."""
     stated = contract.tools.get(name)

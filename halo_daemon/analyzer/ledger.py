@@ -45,7 +45,6 @@ class Absent(NamedTuple):
     state: FindingState
     exposure: int
     p_zero: float
-    new_exposure: int
 
 
 def open_ids(histories: Mapping[str, History]) -> frozenset[str]:
@@ -118,7 +117,7 @@ def state_when_absent(history: History, eligible: int) -> Absent:
     p_zero = math.pow(1 - history.counts.rate_low, exposure)
     is_gone = exposure > 0 and p_zero < _UNLIKELY
     state: FindingState = "resolved" if is_gone or history.state == "resolved" else "not_seen"
-    return Absent(state, exposure, round(p_zero, 6), eligible)
+    return Absent(state, exposure, round(p_zero, 6))
 
 
 def links_of(

@@ -10,7 +10,6 @@ from halo_daemon.proto.span import Span
 from halo_daemon.proto.times import format_unix_ns
 from halo_daemon.proto.trace import Trace
 
-MAX_DIGEST_CHARS = 8_000
 _TEXT_CHARS = 1_500
 _ERROR_CHARS = 300
 _MAX_ERRORS = 8

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from halo_daemon.analyzer.agent.messages import Message
 
@@ -173,7 +173,3 @@ class Emitter:
     def next_sequence(self) -> int:
         """The number of the next event."""
         return self._next
-
-
-EventFields = dict[str, JsonValue]
-"""An event as JSON."""

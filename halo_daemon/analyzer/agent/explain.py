@@ -7,7 +7,7 @@ stands in its ``engine`` block.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import format_exc
 from typing import Any
@@ -265,11 +265,3 @@ async def _first_request_bytes(
     run = _run_of(report, source, model, settings=settings, journal_path=None, sink=discard_event)
     await run.go([Message(Role.USER, _task_of(settings))])
     return model.request_bytes
-
-
-def with_budget_seconds(settings: ExplainSettings, seconds: float) -> ExplainSettings:
-    """*settings* with at most *seconds* of wall clock."""
-    budget = settings.run.budget
-    limit_s = seconds if budget.seconds is None else min(seconds, budget.seconds)
-    run = replace(settings.run, budget=budget.model_copy(update={"seconds": limit_s}))
-    return replace(settings, run=run)

@@ -1,6 +1,5 @@
 """Token counts in each place where providers report them, and the prices of models."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -94,8 +93,3 @@ def price_of(model: str, prices: Prices) -> Price | None:
     bare = model.rsplit("/", 1)[-1]
     names = [name for name in prices if bare.startswith(name) or model.startswith(name)]
     return prices[max(names, key=len)] if names else None
-
-
-def is_finite_price(price: Price) -> bool:
-    """Whether both sides are finite and not negative."""
-    return all(math.isfinite(usd) and usd >= 0 for usd in (price.input_usd, price.output_usd))
