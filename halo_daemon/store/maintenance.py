@@ -225,6 +225,9 @@ def _unreadable_shards(day: DayPaths) -> Iterator[Damage]:
                     yield Damage(DamageKind.LOST_TABLE, path, reader.size_bytes, 0)
             if path == day.plain(stem):
                 yield from _torn_tail(path, day.receipts(stem))
+        except FileNotFoundError:
+            # Compressed or pruned meanwhile by a daemon.
+            continue
         except OSError:
             yield Damage(DamageKind.UNREADABLE, path, 0, path.stat().st_size)
 

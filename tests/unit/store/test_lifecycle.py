@@ -261,6 +261,20 @@ def test_verify_names_each_kind_of_damage(tmp_path, days):
     assert [damage.offset for damage in found if damage.kind is DamageKind.BAD_LINE] == [0]
 
 
+def test_verify_goes_on_where_a_shard_is_pruned_meanwhile(tmp_path, days):
+    """A shard that a daemon takes away between two looks is no damage and ends nothing."""
+    torn = days[0].plain("090000Z-w0-000001")
+    torn.write_bytes(make_line(span_id=span_id_of(77)) + b"half a li")
+    everything(tmp_path)
+    found = verify(DataPaths(tmp_path).project("default"), now_unix_ns=NOW)
+
+    first = next(found)
+    days[0].plain("100000Z-w0-000001").unlink()
+
+    assert first.kind is DamageKind.TORN_TAIL
+    assert [damage.path for damage in found] == []
+
+
 def test_a_backup_restores_to_the_same_answers(tmp_path, days, tmp_path_factory):
     """A copy, even of a shard with half a line, gives the same traces elsewhere."""
     torn = days[0].plain("120000Z-w0-000003")
