@@ -53,7 +53,6 @@ from halo_daemon.analyzer.rules.rule import Rule
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.subjects import Subject
 from halo_daemon.analyzer.tally import Examined, Tally
-from halo_daemon.analyzer.told_calls import as_recorded
 from halo_daemon.analyzer.trace_view import TraceView
 from halo_daemon.log import get_logger
 from halo_daemon.proto.ancestry import spans_above
@@ -112,7 +111,7 @@ def _examine(tally: Tally, trace: Trace, settings: MinerSettings, rules: tuple[R
 def _examined(view: TraceView, rules: tuple[Rule, ...], piece: Piece | None = None) -> Examined:
     outputs = _outputs(view, rules)
     observations = [found for output in outputs for found in output.observations]
-    if view.told:
+    if view.has_told:
         observations = [_as_recorded(view, found) for found in observations]
     if piece is not None:
         observations = told_by(piece, observations)
@@ -240,7 +239,7 @@ def _why_not_whole(view: TraceView) -> "NotCheckedReason | None":
 
 def _as_recorded(view: TraceView, observation: Observation) -> Observation:
     """*observation* with quotes from what was recorded alone."""
-    quotes = tuple(as_recorded(cited, view.told) for cited in observation.quotes)
+    quotes = tuple(map(view.as_recorded, observation.quotes))
     return replace(observation, quotes=quotes)
 
 
@@ -302,9 +301,7 @@ def _examples(view: TraceView) -> dict[Subject, list[Example]]:
         shown = next((call for call in telling if not call.result.value.isspace()), None)
         if shown is not None:
             cited: Quote = quote(shown.span, "counterexample", shown.result)
-            found[subject] = [
-                Example(len(view.steps), view.trace_id, as_recorded(cited, view.told))
-            ]
+            found[subject] = [Example(len(view.steps), view.trace_id, view.as_recorded(cited))]
     return found
 
 
@@ -362,7 +359,10 @@ def _facts(
         cost_usd=math.fsum(costs) if costs else None,
         leaf_errors=len(errors),
         # Whatever states that it failed is among what failed.
-        has_recorded_error=any(span.has_error_status or span.has_derived_error for span in failed),
+        has_recorded_error=any(
+            span.has_error_status or span.has_derived_error
+            for span in map(view.recorded.by_id.__getitem__, [span.span_id for span in failed])
+        ),
         step_tokens=tuple(sum(used_tokens(span)) for span in steps) if wasted else (),
         step_ms=tuple(span.duration_ns // _NS_PER_MS for span in steps) if wasted else (),
         step_usd=tuple(used_usd(span) or 0.0 for span in steps) if wasted and costs else (),

@@ -8,7 +8,8 @@ Rule 1: prompts repeat all that was said before, so a result is read where it is
 behind the last words of the model, or among the messages that the prompt before did not
 have where a model call of the trace asked for it. It counts once.
 
-Rule 2: what a span stands for is read from that span and never from messages.
+Rule 2: a call that a span stands for is none of these, even where the span leaves out what
+came of it (`told_results`).
 
 Rule 3: messages have no times. A call is placed right before the prompt that brings its
 result, with no length; nobody may ask how long it took.
@@ -52,6 +53,12 @@ class Source(NamedTuple):
     attribute: str
     length: int
     """Characters of the text that stand there; what follows stands elsewhere."""
+
+    def cited(self, words: Quote) -> Quote | None:
+        """*words* of the text by where they stand; None where some stand elsewhere."""
+        if words.end > self.length:
+            return None
+        return words._replace(span_id=self.span.span_id, attribute=self.attribute)
 
 
 class ToldCall(NamedTuple):
@@ -108,9 +115,8 @@ def as_recorded(cited: Quote, told: Mapping[str, ToldCall]) -> Quote:
     if call is None:
         return cited
     source = call.sources.get(cited.attribute)
-    if source is None or cited.end > source.length:
-        return Quote(call.holder.span_id, cited.role, "", 0, 0, "")
-    return cited._replace(span_id=source.span.span_id, attribute=source.attribute)
+    found = source.cited(cited) if source else None
+    return found or Quote(call.holder.span_id, cited.role, "", 0, 0, "")
 
 
 def _are_all_recorded(spans: Sequence[Span], calls: Sequence[ModelCall]) -> bool:

@@ -12,6 +12,7 @@ from halo_daemon.analyzer.content import (
     used_by,
 )
 from halo_daemon.analyzer.masking import mask_name, template_of
+from halo_daemon.analyzer.observation import Quote
 from halo_daemon.analyzer.repeated_calls import repeated_calls
 from halo_daemon.analyzer.settings import MinerSettings
 from halo_daemon.analyzer.signals import (
@@ -23,7 +24,8 @@ from halo_daemon.analyzer.signals import (
 from halo_daemon.analyzer.span_shape import SpanShape, shape_of
 from halo_daemon.analyzer.step_order import StepOrder
 from halo_daemon.analyzer.subjects import Subject, subjects_of
-from halo_daemon.analyzer.told_calls import ToldCall, told_calls
+from halo_daemon.analyzer.told_calls import ToldCall, as_recorded, told_calls
+from halo_daemon.analyzer.told_results import told_results, with_results
 from halo_daemon.proto.computed_once import computed_once
 from halo_daemon.proto.span import AGENT, LLM, TOOL, Span
 from halo_daemon.proto.trace import Trace
@@ -42,7 +44,12 @@ class TraceSpans:
         is_part: bool = False,
         failed_above: frozenset[str] = frozenset(),
     ) -> None:
+        self.recorded = trace
+        """The trace as it is stored."""
+        self._told_results = told_results(trace)
+        trace = with_results(trace, self._told_results)
         self.trace = trace
+        """The same, where spans of tools have the results that prompts tell."""
         self.settings = settings
         self.is_part = is_part
         """Whether there is more of the trace, before it or behind it."""
@@ -93,6 +100,18 @@ class TraceSpans:
         """All of `spans`, those of the trace first, each with its shape."""
         recorded = zip(self.trace.spans, self.shapes, strict=True)
         return (*recorded, *((call.span, shape_of(call.span)) for call in self.told.values()))
+
+    @property
+    def has_told(self) -> bool:
+        """Whether some texts of calls are told by prompts alone."""
+        return bool(self._told_results or self.told)
+
+    def as_recorded(self, cited: Quote) -> Quote:
+        """*cited* by the span and the attribute that hold its words, wordless where none does."""
+        result = self._told_results.get(cited.span_id)
+        if result is not None and (source := result.sources.get(cited.attribute)) is not None:
+            return source.cited(cited) or Quote(cited.span_id, cited.role, "", 0, 0, "")
+        return as_recorded(cited, self.told)
 
     def recorded_id(self, span_id: str) -> str:
         """Id of the span itself, or of the model call whose prompt tells of it."""

@@ -1,9 +1,12 @@
 """A run says the same of its tools whether spans stand for them or messages tell of them."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings, strategies as st
 
 from halo_daemon.analyzer.miner import mine
 from halo_daemon.analyzer.settings import MinerSettings
+from halo_daemon.proto.span import TOOL
 from halo_daemon.proto.trace import Trace
 from halo_daemon.testing.message_only import told_in_messages
 from halo_daemon.testing.traces import TraceScript
@@ -79,6 +82,33 @@ def test_tools_with_and_without_spans_count_once_each(turns, traced):
 
     assert known.eligible == expected.eligible
     assert _errors(known) == _errors(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_TURNS)
+def test_spans_that_leave_out_what_came_of_a_call_have_it_from_messages(turns):
+    """Name, id and time by the span, everything else by prompts: the report is the same."""
+    spans = _script(turns).spans()
+    told = [
+        _without_texts(span) if span.observation_kind == TOOL else span
+        for span in told_in_messages(spans, keeps_tools=True)
+    ]
+
+    expected = mine([Trace.merge(spans)], MinerSettings())
+    known = mine([Trace.merge(told)], MinerSettings())
+
+    assert _told(known) == _told(expected)
+
+
+def _without_texts(span):
+    kept = {
+        key: value
+        for key, value in span.attributes.items()
+        if key not in {"input.value", "output.value"}
+    }
+    return replace(
+        span, attributes=kept, status_code="STATUS_CODE_UNSET", status_message="", events=()
+    )
 
 
 def _errors(known):
