@@ -124,7 +124,7 @@ def measure(root: Path) -> Figures:
 
 def draw(sizes: list[int], rows: list[Figures]) -> str:
     """The table as an SVG on logarithmic axes."""
-    width, height, left, bottom = 760, 420, 60, 40
+    width, height, left, bottom = 780, 420, 88, 40
     values = [value for row in rows for value in row.values()]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     span = math.log10(sizes[-1] / sizes[0]) or 1
@@ -142,7 +142,7 @@ def draw(sizes: list[int], rows: list[Figures]) -> str:
     ]
     parts += [
         f'<line x1="{left}" x2="{width - 250}" y1="{y(10**power):.1f}" y2="{y(10**power):.1f}"'
-        f' stroke="#dee2e6"/><text x="8" y="{y(10**power) + 4:.1f}">{10**power:g} ms</text>'
+        f' stroke="#dee2e6"/><text x="8" y="{y(10**power) + 4:.1f}">{10.0**power:,.7g} ms</text>'
         for power in range(low, high + 1)
     ]
     parts += [f'<text x="{x(n) - 20:.1f}" y="{height - 12}">{n:,} spans</text>' for n in sizes]
@@ -154,12 +154,14 @@ def draw(sizes: list[int], rows: list[Figures]) -> str:
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
         )
-    lowest = 0.0
+    # From the bottom up, so that what stands close together is moved off the axis' names.
+    next_y = height - bottom + 4.0
     ends = sorted((y(rows[-1][label]), place, label) for place, label in enumerate(rows[0]))
-    for end, place, label in ends:
-        lowest = max(end + 4, lowest + 15)
+    for end, place, label in reversed(ends):
+        label_y = min(end + 4, next_y)
+        next_y = label_y - 15
         colour = COLOURS[place % len(COLOURS)]
-        parts.append(f'<text x="{width - 240}" y="{lowest:.1f}" fill="{colour}">{label}</text>')
+        parts.append(f'<text x="{width - 240}" y="{label_y:.1f}" fill="{colour}">{label}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
