@@ -6,7 +6,6 @@ Every leaf error belongs to one finding. Its rule follows from the kind of error
 used the same tool, or that ran a span of the same name.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
@@ -25,9 +24,9 @@ from halo_daemon.analyzer.observation import (
 )
 from halo_daemon.analyzer.outage import NOWHERE, FailedAt, way_of
 from halo_daemon.analyzer.rules.error_kinds import error_kind
-from halo_daemon.analyzer.rules.tool_words import opens_pages, purpose_of, runs_anything
+from halo_daemon.analyzer.rules.pages import Pages
+from halo_daemon.analyzer.rules.tool_words import purpose_of, runs_anything
 from halo_daemon.analyzer.subjects import Subject
-from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import LeafError, TraceView
 from halo_daemon.proto.span import LLM, TOOL, Span
 
@@ -42,7 +41,6 @@ MADE_UP_TOOL = "made_up_tool"
 BUDGET_EXHAUSTED = "budget_exhausted"
 PREMATURE_END = "premature_end"
 _MAX_TRIES = 10
-_HOST = re.compile(r"://([^\s/\"'?#]{1,200})")
 _OF_ARGUMENTS = frozenset({"formatting", "other"})
 """Kinds of errors that arguments lead to which are no JSON."""
 
@@ -80,14 +78,19 @@ def observe_errors(view: TraceView, rule: str) -> RuleOutput:
     eligible = view.span_populations
     if not view.leaf_errors:
         return RuleOutput((), eligible, checked=len(eligible), of=len(eligible))
-    errors = view.leaf_errors
-    observations = [_observe(view, error, rule) for error in errors if rule_of(view, error) == rule]
+    pages = Pages(view)
+    observations = [
+        _observe(view, error, rule, pages)
+        for error in view.leaf_errors
+        if rule_of(view, error) == rule
+    ]
     return RuleOutput(tuple(observations), eligible, checked=len(eligible), of=len(eligible))
 
 
-def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
+def _observe(view: TraceView, error: LeafError, rule: str, pages: Pages) -> Observation:
     subject = subject_of(view, error.span)
-    recovery = find_recovery(view, error)
+    page = pages.another(error.span)
+    recovery = find_recovery(view, error) or page
     key = FindingKey(rule, subject.agent, subject.name, error.signal.error_type, error.template)
     is_proved = rule in {BAD_ARGUMENTS, MADE_UP_TOOL} or error.signal.kind == "contract"
     certainty: Certainty = "proved" if is_proved else "event"
@@ -97,7 +100,7 @@ def _observe(view: TraceView, error: LeafError, rule: str) -> Observation:
         certainty=certainty,
         recovered=recovery is not None,
         is_weak=recovery is not None and _is_work(view, rule, error.span),
-        wasted=_wasted(view, error, recovery),
+        wasted=_wasted(view, error, recovery, is_made_up_for=page is not None),
         failed_at=_failed_at(error) if rule == INFRA_ERROR else NOWHERE,
     )
 
@@ -159,13 +162,8 @@ def find_recovery(view: TraceView, error: LeafError) -> Span | None:
     The first success within the turns allowed; else None.
 
     Of the same tool or span name, or of another tool that is for the same. While the very
-    same call is tried again, at most ten times, the turns begin anew. A page that does not
-    come is made up for by any other page that does, whenever it is fetched.
+    same call is tried again, at most ten times, the turns begin anew.
     """
-    return _success_within_turns(view, error) or _another_page(view, error)
-
-
-def _success_within_turns(view: TraceView, error: LeafError) -> Span | None:
     turn = view.turn_at(error.span.start_unix_ns)
     tries = 1
     spans = _alike(view, error.span)
@@ -180,32 +178,6 @@ def _success_within_turns(view: TraceView, error: LeafError) -> Span | None:
         if tries < _MAX_TRIES and _is_same_call(view, span, error.span):
             turn, tries = view.turn_at(span.start_unix_ns), tries + 1
     return None
-
-
-def _another_page(view: TraceView, error: LeafError) -> Span | None:
-    """
-    The page after a failing one that came, else one before it; None where no page was asked for.
-
-    Who reads the web meets pages that are gone, closed or slow, and goes on to the next.
-    """
-    call = view.call_of.get(error.span.span_id)
-    if call is None or not opens_pages(call.tool) or "://" not in call.arguments.value:
-        return None
-    site = _site(call)
-    came = [
-        other
-        for other in view.calls_of(view.subjects[error.span.span_id])
-        if other.signal is None and other.result.value and _site(other) != site
-    ]
-    later = (other for other in came if other.position > call.position)
-    found = next(later, came[-1] if came else None)
-    return found.span if found else None
-
-
-def _site(call: ToolCall) -> str:
-    """The host that a call asks; ``""`` for none."""
-    found = _HOST.search(call.arguments.value)
-    return found[1].lower() if found else ""
 
 
 def _is_same_call(view: TraceView, span: Span, other: Span) -> bool:
@@ -232,7 +204,9 @@ def _alike(view: TraceView, span: Span) -> list[Span]:
     return sorted(found, key=lambda one: (one.start_unix_ns, one.span_id))
 
 
-def _wasted(view: TraceView, error: LeafError, recovery: Span | None) -> StepRange:
+def _wasted(
+    view: TraceView, error: LeafError, recovery: Span | None, *, is_made_up_for: bool
+) -> StepRange:
     """
     From the decision to the recovery; to the end of the last permitted turn without one.
 
@@ -241,7 +215,7 @@ def _wasted(view: TraceView, error: LeafError, recovery: Span | None) -> StepRan
     begun = view.step_at(error.span.start_unix_ns)
     if recovery and (
         view.turn_at(recovery.start_unix_ns) <= view.turn_at(error.span.start_unix_ns)
-        or _another_page(view, error)
+        or is_made_up_for
     ):
         return StepRange(begun, begun + 1)
     first = view.step_at(

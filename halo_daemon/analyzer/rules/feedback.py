@@ -9,7 +9,6 @@ from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.orders import holds_any
 from halo_daemon.analyzer.populations import Population
 from halo_daemon.analyzer.requests import MAX_CHARS, is_same, request_of
-from halo_daemon.analyzer.tool_call import ToolCall
 from halo_daemon.analyzer.trace_view import TraceView
 
 NEGATIVE_FEEDBACK = "negative_feedback"
@@ -112,20 +111,14 @@ def _is_users(view: TraceView, text: str) -> bool:
     return not (_NOT_A_USER.match(text) or any(r and (r in text or text in r) for r in results))
 
 
-def users_between(view: TraceView, first: ToolCall, later: ToolCall) -> bool:
-    """Whether a user said something new after *first* and before *later*."""
-    begin, end = first.span.end_unix_ns, later.span.start_unix_ns
-    known = {
-        text
-        for call in view.model_calls
-        if call.span.start_unix_ns < begin
-        for text in [user_text(call).value]
-    }
-    return any(
-        text not in known and _is_users(view, text)
-        for call in view.model_calls
-        if begin <= call.span.start_unix_ns <= end and (text := user_text(call).value)
-    )
+def user_turns(view: TraceView) -> list[int]:
+    """When a user said something for the first time in the run, in Unix nanoseconds, in order."""
+    first: dict[str, int] = {}
+    for call in view.model_calls:
+        if text := user_text(call).value:
+            begun = call.span.start_unix_ns
+            first[text] = min(begun, first.get(text, begun))
+    return sorted(begun for text, begun in first.items() if _is_users(view, text))
 
 
 def asked_of(view: TraceView) -> str:

@@ -1,6 +1,7 @@
 """Calls that change the world: done twice, done too early, done with a failed call's value."""
 
 import re
+from bisect import bisect_left
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from halo_daemon.analyzer.contract import Requirement, at_pointer
 from halo_daemon.analyzer.fingerprint import FindingKey
 from halo_daemon.analyzer.observation import Observation, RuleOutput, quote
 from halo_daemon.analyzer.rules.errors import decision_quote
-from halo_daemon.analyzer.rules.feedback import users_between
+from halo_daemon.analyzer.rules.feedback import user_turns
 from halo_daemon.analyzer.rules.tool_words import (
     hands_over,
     looks,
@@ -46,7 +47,7 @@ def check_double_side_effects(view: TraceView) -> RuleOutput:
     can say that it must not happen then.
     """
     done: dict[tuple[str, str, str], ToolCall] = {}
-    observations = []
+    again: list[tuple[ToolCall, ToolCall, Certainty]] = []
     units = 0
     once_only = {tool: _once_only(view, tool) for tool in {call.tool for call in view.tool_calls}}
     for call in view.tool_calls if any(once_only.values()) else ():
@@ -56,11 +57,21 @@ def check_double_side_effects(view: TraceView) -> RuleOutput:
         units += 1
         identity = (call.agent, call.tool, call.canonical)
         first = done.setdefault(identity, call)
-        if first is not call and not (
-            certainty == "candidate" and users_between(view, first, call)
-        ):
-            observations.append(_again(view, first, call, certainty))
+        if first is not call:
+            again.append((first, call, certainty))
+    spoke_unix_ns = user_turns(view) if again else []
+    observations = [
+        _again(view, first, call, certainty)
+        for first, call, certainty in again
+        if certainty != "candidate" or not _is_between(spoke_unix_ns, first, call)
+    ]
     return RuleOutput(tuple(observations), view.span_populations, checked=units, of=units)
+
+
+def _is_between(moments_unix_ns: list[int], first: ToolCall, later: ToolCall) -> bool:
+    """Whether one of the moments, in order, is after *first* and before *later*."""
+    at = bisect_left(moments_unix_ns, first.span.end_unix_ns)
+    return at < len(moments_unix_ns) and moments_unix_ns[at] <= later.span.start_unix_ns
 
 
 def _once_only(view: TraceView, tool: str) -> "Certainty | None":
