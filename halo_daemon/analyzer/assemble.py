@@ -1,6 +1,7 @@
 """From merged observations to the findings of a report, in order, under their names and ids."""
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from halo_daemon.analyzer.contrast import Contrasts
@@ -45,39 +46,46 @@ class Assembled(NamedTuple):
     """Findings beyond the limit of the report."""
 
 
-def assemble(
-    known: Partial,
-    settings: MinerSettings,
-    known_ids: Collection[str] = frozenset(),
-    *,
-    past: Mapping[str, tuple[DayCount, ...]] | None = None,
-    causes: Mapping[str, tuple[Subject, ...]] | None = None,
-    covered: Iterable[Covered] = (),
-    earlier: Collection[FindingKey] = frozenset(),
-) -> Assembled:
-    """
-    Count, weigh and order everything observed; the same for any order of arrival.
+class Earlier(NamedTuple):
+    """What earlier reports of the project leave to go on from; nothing by default."""
 
-    Findings in *known_ids* are open from earlier reports: they need no minimum
-    support. They, and then others of *earlier* reports, stand for what is alike. *past*
-    holds daily counts of earlier windows by finding id, to tell when a rate changed;
-    *causes* what earlier reports found to be hit by one cause, by the id of that finding,
-    whatever became of it; *covered* what of earlier reports the project's rules name by now.
-    """
+    open_ids: frozenset[str] = frozenset()
+    """Of findings that are open: these need no minimum support, and stand first for what is
+    alike."""
+    keys: frozenset[FindingKey] = frozenset()
+    """Of findings whatever became of them: these stand next for what is alike."""
+    days: Mapping[str, tuple[DayCount, ...]] = MappingProxyType({})
+    """Daily counts of earlier windows by finding id, to tell when a rate changed."""
+    causes: Mapping[str, tuple[Subject, ...]] = MappingProxyType({})
+    """What one cause has hit, by the id of its finding, whatever became of it."""
+    covered: tuple[Covered, ...] = ()
+    """What the project's rules name by now."""
+
+
+NOTHING_EARLIER = Earlier()
+
+
+def assemble(
+    known: Partial, settings: MinerSettings, earlier: Earlier = NOTHING_EARLIER
+) -> Assembled:
+    """Count, weigh and order everything observed; the same for any order of arrival."""
     window = window_cost(known.traces.values())
     named = grouped(known.groups, settings.contract)
     own = {key: group for key, group in named.groups.items() if key not in named.parts}
     # A name is taken as it is: two that people chose are never one for being alike.
-    alike = {name: name for name in named.parts} | merge_alike(own, known_ids, earlier)
-    hit = with_covered(causes or {}, covered)
+    alike = {name: name for name in named.parts} | merge_alike(own, earlier.open_ids, earlier.keys)
     shared = with_shared_causes(
-        merged(named.groups, alike), known_ids, hit, named=named.parts, earlier=earlier
+        merged(named.groups, alike),
+        earlier.open_ids,
+        with_covered(earlier.causes, earlier.covered),
+        named=named.parts,
+        earlier=earlier.keys,
     )
     groups = shared.groups
     heads = {key: shared.heads[alike[name]] for key, name in named.names.items()}
     denominators = {key: shared.eligible(known, key) for key in groups}
     contrasts, releases, changes = tested(
-        known, groups, denominators, settings=settings, past=past or {}
+        known, groups, denominators, settings=settings, past=earlier.days
     )
     scored = [
         group_finding(
@@ -101,9 +109,9 @@ def assemble(
     by_id = {finding_id(key): group for key, group in groups.items()}
     scored = _charged(known, scored, by_id)
     scored = _with_other_words(scored, heads, set(named.parts))
-    scored = _with_other_ids(scored, heads, settings.earlier_algorithms, covered)
-    strong = [row for row in scored if row.is_strong or _stays(row, known_ids)]
-    weak = [row for row in scored if not (row.is_strong or _stays(row, known_ids))]
+    scored = _with_other_ids(scored, heads, settings.earlier_algorithms, earlier.covered)
+    strong = [row for row in scored if row.is_strong or _stays(row, earlier.open_ids)]
+    weak = [row for row in scored if not (row.is_strong or _stays(row, earlier.open_ids))]
     limit = settings.max_findings
     return Assembled(
         findings=[row.finding for row in strong[:limit]],

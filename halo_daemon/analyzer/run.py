@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from halo_daemon import __version__
-from halo_daemon.analyzer.assemble import Assembled, assemble
+from halo_daemon.analyzer.assemble import Assembled, Earlier, assemble
 from halo_daemon.analyzer.changes import changes_since
 from halo_daemon.analyzer.contract_drift import add_contract_drift
 from halo_daemon.analyzer.empty_history import lookups_before, lookups_of, settle_empty_results
@@ -230,15 +230,14 @@ def _add_what_windows_show(known: Partial, asked: Asked, window: WindowBlock) ->
 def _assembled(known: Partial, asked: Asked, window: WindowBlock) -> tuple[Assembled, Asked]:
     """The findings, and *asked* with the histories that they go on from."""
     histories = asked.memory.histories
-    assembled = assemble(
-        known,
-        asked.settings,
-        open_ids(histories),
-        past=past_days(histories, window.from_),
+    earlier = Earlier(
+        open_ids=open_ids(histories),
+        keys=keys_known(histories),
+        days=past_days(histories, window.from_),
         causes=causes_known(histories),
-        covered=covered(histories.values(), asked.settings.contract),
-        earlier=keys_known(histories),
+        covered=tuple(covered(histories.values(), asked.settings.contract)),
     )
+    assembled = assemble(known, asked.settings, earlier)
     now = format_unix_ns(asked.run.started_unix_ns)
     links = links_of(assembled.findings, histories, now, asked.run.report_id)
     memory = replace(asked.memory, histories=fold_onto(histories, links))
